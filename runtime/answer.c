@@ -1,4 +1,4 @@
-/* Answers; see answer.h. */
+/* The answers to requests; see answer.h. */
 #include "answer.h"
 
 #include "secret.h"
@@ -27,7 +27,8 @@ struct answer *answer_new(lua_State *L, long status) {
   return answer;
 }
 
-int answer_line_add(struct buffer *headers, const char *name, size_t name_length, const char *value, size_t length) {
+int answer_append_header(struct buffer *headers, const char *name, size_t name_length, const char *value,
+                         size_t length) {
   size_t begin = headers->length;
   if (!buffer_append(headers, name, name_length) || !buffer_append(headers, ": ", 2) ||
       !buffer_append(headers, value, length) || !buffer_append(headers, "", 1))
@@ -36,11 +37,11 @@ int answer_line_add(struct buffer *headers, const char *name, size_t name_length
   return 1;
 }
 
-int answer_header_add(struct answer *answer, const char *name, const char *value) {
-  return answer_line_add(&answer->headers, name, strlen(name), value, strlen(value));
+int answer_add_header(struct answer *answer, const char *name, const char *value) {
+  return answer_append_header(&answer->headers, name, strlen(name), value, strlen(value));
 }
 
-int answer_make(lua_State *L) {
+int answer_from_lua(lua_State *L) {
   size_t length;
   lua_Integer status = luaL_checkinteger(L, 1);
   const char *body = luaL_checklstring(L, 3, &length);
@@ -52,7 +53,7 @@ int answer_make(lua_State *L) {
   lua_pushnil(L);
   while (lua_next(L, 2)) {
     if (lua_type(L, -2) != LUA_TSTRING) return luaL_argerror(L, 2, "header names are strings");
-    if (!answer_header_add(answer, lua_tostring(L, -2), luaL_checkstring(L, -1))) return lib_no_memory(L);
+    if (!answer_add_header(answer, lua_tostring(L, -2), luaL_checkstring(L, -1))) return lib_no_memory(L);
     lua_pop(L, 1);
   }
   return 1;
@@ -60,7 +61,8 @@ int answer_make(lua_State *L) {
 
 const char *answer_header(const struct answer *answer, const char *name) {
   size_t length = strlen(name);
-  for (const char *line = buffer_text(&answer->headers, NULL); line; line = buffer_text(&answer->headers, line))
+  for (const char *line = buffer_next_text(&answer->headers, NULL); line;
+       line = buffer_next_text(&answer->headers, line))
     if (strncmp(line, name, length) == 0 && line[length] == ':') return line + length + 2;
   return NULL;
 }

@@ -1,4 +1,4 @@
-/* A growing run of bytes that is wiped when it is freed; see buffer.h. */
+/* A growable byte array that is wiped when it is freed; see buffer.h. */
 #include "buffer.h"
 
 #include "lib.h"
@@ -8,10 +8,10 @@
 
 #define BUFFER "host.buffer"
 
-static const char borrowed_key; /* in the registry: the state's own buffer */
+static const char reusable_key; /* registry key of the state's reusable buffer; false while the buffer is lent */
 
-/* Grow by copying, wiping and freeing: realloc may leave a copy behind. */
-static int buffer_grow(struct buffer *buffer, size_t needed) {
+/* Copy into a larger block, then wipe and free the old one: realloc might leave a copy behind. */
+static int grow_buffer(struct buffer *buffer, size_t needed) {
   size_t capacity = needed < 256 ? 256 : needed + needed / 2;
   char *data = capacity < needed ? NULL : malloc(capacity);
   if (!data) return 0;
@@ -26,17 +26,17 @@ static int buffer_grow(struct buffer *buffer, size_t needed) {
 void *buffer_extend(struct buffer *buffer, size_t length) {
   size_t needed = buffer->length + length;
   if (needed < length) return NULL;
-  if (needed > buffer->capacity && !buffer_grow(buffer, needed)) return NULL;
-  void *room = buffer->data + buffer->length;
+  if (needed > buffer->capacity && !grow_buffer(buffer, needed)) return NULL;
+  void *space = buffer->data + buffer->length;
   buffer->length = needed;
-  return room;
+  return space;
 }
 
 int buffer_append(struct buffer *buffer, const void *data, size_t length) {
   if (length == 0) return 1;
-  void *room = buffer_extend(buffer, length);
-  if (room) memcpy(room, data, length);
-  return room != NULL;
+  void *space = buffer_extend(buffer, length);
+  if (space) memcpy(space, data, length);
+  return space != NULL;
 }
 
 void buffer_add(lua_State *L, struct buffer *buffer, const void *data, size_t length) {
@@ -47,7 +47,7 @@ int buffer_append_string(struct buffer *buffer, const char *text) {
   return buffer_append(buffer, text, strlen(text));
 }
 
-const char *buffer_text(const struct buffer *buffer, const char *before) {
+const char *buffer_next_text(const struct buffer *buffer, const char *before) {
   const char *text = before ? before + strlen(before) + 1 : buffer->data;
   return text && text < buffer->data + buffer->length ? text : NULL;
 }
@@ -70,9 +70,9 @@ struct buffer *buffer_new(lua_State *L) {
 }
 
 struct buffer *buffer_borrow(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &borrowed_key) == LUA_TUSERDATA) {
-    lua_pushboolean(L, 0); /* another borrower meanwhile, such as a finalizer, gets another one */
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &borrowed_key);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &reusable_key) == LUA_TUSERDATA) {
+    lua_pushboolean(L, 0); /* a second borrower meanwhile, for example a finalizer, gets a new buffer */
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &reusable_key);
     return lua_touserdata(L, -1);
   }
   lua_pop(L, 1);
@@ -82,5 +82,5 @@ struct buffer *buffer_borrow(lua_State *L) {
 void buffer_give_back(lua_State *L, int index) {
   lua_pushvalue(L, index);
   buffer_free(lua_touserdata(L, -1));
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &borrowed_key);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &reusable_key);
 }

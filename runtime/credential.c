@@ -1,4 +1,4 @@
-/* Credentials; see credential.h. */
+/* Credentials that the gate attaches to requests; see credential.h. */
 #include "credential.h"
 
 #include "request.h"
@@ -24,7 +24,7 @@ static int credential_close(lua_State *L) {
 struct credential *credential_new(lua_State *L, const char *origin, const char *header, const char *prefix,
                                   const char *value, size_t length) {
   if (!request_is_token(header)) luaL_error(L, "cannot make a credential: '%s' is not a header name", header);
-  /* A token that a server issues must not be able to add header lines. */
+  /* A server chooses the token: with a line break in it, the server could add header lines. */
   if (!length || !request_is_header_text(value, length))
     luaL_error(L, "cannot make a credential for %s: its value is empty or has characters no header may have", origin);
   struct credential *credential = lib_new(L, sizeof *credential, CREDENTIAL);

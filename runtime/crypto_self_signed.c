@@ -1,5 +1,5 @@
-/* A key pair and a certificate it signed itself, for an application that signs
- * in with it (RFC 5280; Entra checks the key and the dates, no chain). */
+/* Make a key pair and its self-signed certificate (RFC 5280), for an application that signs in with the certificate.
+ * Entra checks the key and the dates, and no chain. */
 #include "crypto.h"
 
 #include <openssl/bio.h>
@@ -10,60 +10,60 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
-enum { BITS = 3072, SERIAL_BITS = 127, LONGEST_NAME = 64, LONGEST_PEM = 8192 };
+enum { RSA_BITS = 3072, SERIAL_BITS = 127, MAX_NAME = 64, MAX_PEM = 8192 };
 
-static int set_serial(X509 *certificate) {
+static int set_random_serial(X509 *certificate) {
   BIGNUM *number = BN_new();
-  int fine = number && BN_rand(number, SERIAL_BITS, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) &&
-             BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate));
+  int ok = number && BN_rand(number, SERIAL_BITS, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) &&
+           BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate));
   BN_free(number);
-  return fine;
+  return ok;
 }
 
-static int set_name(X509 *certificate, const char *name) {
+static int set_subject_and_issuer(X509 *certificate, const char *name) {
   X509_NAME *subject = X509_get_subject_name(certificate);
   return X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)name, -1, -1, 0) &&
          X509_set_issuer_name(certificate, subject);
 }
 
-static int add_extension(X509 *certificate, int what, const char *value) {
+static int add_certificate_extension(X509 *certificate, int nid, const char *value) {
   X509V3_CTX context;
   X509V3_set_ctx_nodb(&context);
   X509V3_set_ctx(&context, certificate, certificate, NULL, NULL, 0);
-  X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &context, what, value);
-  int fine = extension && X509_add_ext(certificate, extension, -1);
+  X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &context, nid, value);
+  int ok = extension && X509_add_ext(certificate, extension, -1);
   X509_EXTENSION_free(extension);
-  return fine;
+  return ok;
 }
 
-static int set_dates(X509 *certificate, lua_Integer from, lua_Integer until) {
+static int set_validity(X509 *certificate, lua_Integer from, lua_Integer until) {
   return ASN1_TIME_set(X509_getm_notBefore(certificate), (time_t)from) &&
          ASN1_TIME_set(X509_getm_notAfter(certificate), (time_t)until);
 }
 
-/* Fill the key with a new pair and its certificate; 0 when OpenSSL cannot. */
-static int make(struct key *key, const char *name, lua_Integer from, lua_Integer until) {
-  key->pair = EVP_RSA_gen(BITS);
+/* Fill key with a new key pair and its certificate; 0 when OpenSSL fails. */
+static int make_self_signed(struct key *key, const char *name, lua_Integer from, lua_Integer until) {
+  key->pair = EVP_RSA_gen(RSA_BITS);
   key->certificate = X509_new();
   return key->pair && key->certificate && X509_set_version(key->certificate, X509_VERSION_3) &&
-         set_serial(key->certificate) && set_name(key->certificate, name) && set_dates(key->certificate, from, until) &&
-         X509_set_pubkey(key->certificate, key->pair) &&
-         add_extension(key->certificate, NID_basic_constraints, "critical,CA:FALSE") &&
-         add_extension(key->certificate, NID_key_usage, "critical,digitalSignature") &&
-         add_extension(key->certificate, NID_subject_key_identifier, "hash") &&
+         set_random_serial(key->certificate) && set_subject_and_issuer(key->certificate, name) &&
+         set_validity(key->certificate, from, until) && X509_set_pubkey(key->certificate, key->pair) &&
+         add_certificate_extension(key->certificate, NID_basic_constraints, "critical,CA:FALSE") &&
+         add_certificate_extension(key->certificate, NID_key_usage, "critical,digitalSignature") &&
+         add_certificate_extension(key->certificate, NID_subject_key_identifier, "hash") &&
          X509_sign(key->certificate, key->pair, EVP_sha256()) > 0;
 }
 
-/* Fill the secret with both as PEM; 0 when it has no room, or memory is out. */
-static int write_pem(const struct key *key, struct secret *out) {
+/* Write key and certificate as PEM into the secret; 0 when they do not fit, or memory is out. */
+static int write_key_pem(const struct key *key, struct secret *out) {
   BIO *bio = BIO_new(BIO_s_secmem());
-  int fine = bio && PEM_write_bio_PrivateKey(bio, key->pair, NULL, NULL, 0, NULL, NULL) &&
-             PEM_write_bio_X509(bio, key->certificate);
-  int length = fine ? BIO_read(bio, out->bytes, LONGEST_PEM) : 0;
-  fine = length > 0 && BIO_pending(bio) == 0;
+  int ok = bio && PEM_write_bio_PrivateKey(bio, key->pair, NULL, NULL, 0, NULL, NULL) &&
+           PEM_write_bio_X509(bio, key->certificate);
+  int length = ok ? BIO_read(bio, out->bytes, MAX_PEM) : 0;
+  ok = length > 0 && BIO_pending(bio) == 0;
   BIO_free(bio);
-  out->length = fine ? (size_t)length : 0;
-  return fine;
+  out->length = ok ? (size_t)length : 0;
+  return ok;
 }
 
 /* crypto.self_signed(name, from, until) -> secret */
@@ -72,12 +72,13 @@ int crypto_self_signed(lua_State *L) {
   const char *name = luaL_checklstring(L, 1, &length);
   lua_Integer from = luaL_checkinteger(L, 2);
   lua_Integer until = luaL_checkinteger(L, 3);
-  luaL_argcheck(L, length && length <= LONGEST_NAME && strlen(name) == length, 1, "1 to 64 bytes, none of them 0");
-  luaL_argcheck(L, until > from, 3, "it ends before it begins");
-  struct key *key = crypto_new_key(L);
-  struct secret *out = secret_reserve(L, SECRET_VALUE, LONGEST_PEM);
-  if (!make(key, name, from, until)) return luaL_error(L, "OpenSSL could not make a certificate");
-  if (!write_pem(key, out)) return luaL_error(L, "OpenSSL could not write the certificate");
+  luaL_argcheck(L, length && length <= MAX_NAME && strlen(name) == length, 1, "1 to 64 bytes, none of them 0");
+  luaL_argcheck(L, until > from, 3, "the certificate would expire before it is valid");
+  struct key *key = crypto_key_new(L);
+  struct secret *out = secret_reserve(L, SECRET_VALUE, MAX_PEM);
+  if (!make_self_signed(key, name, from, until))
+    return luaL_error(L, "cannot make a self-signed certificate: OpenSSL failed");
+  if (!write_key_pem(key, out)) return luaL_error(L, "cannot write the self-signed certificate as PEM: OpenSSL failed");
   secret_register(L);
   return 1;
 }

@@ -1,11 +1,10 @@
-/* host.edit: a line editor with history and completion.
+/* host.edit: a line editor with history and completion, on libedit.
  *
- * The editor does not interpret the line: a Lua function completes it, and the caller decides what the history
- * keeps.
+ * The editor does not interpret the line: a Lua function completes it, and the caller decides what the history keeps.
  *
- * Ownership: an editor owns its EditLine and its History. libedit calls back while it reads; for that time it
- * has a struct reading with the Lua state of the call. Callbacks enter Lua only in protected calls, because an
- * error must not jump over libedit.
+ * Ownership: an editor owns its EditLine and its History. While libedit reads a line, its client data is a struct
+ * line_read with the Lua state of the call. The callbacks enter Lua only in protected calls, because a Lua error must
+ * not jump over libedit's frames.
  */
 #include "lib.h"
 #include "sys.h"
@@ -21,7 +20,7 @@
 #include <wchar.h>
 
 #define EDITOR "host.edit.editor"
-#define REMEMBERED 1000 /* entries */
+#define HISTORY_SIZE 1000 /* entries */
 #define CTRL_D 4
 
 struct editor {
@@ -29,11 +28,11 @@ struct editor {
   History *history;
 };
 
-/* One call of editor:read. */
-struct reading {
+/* The state of one call of editor:read. */
+struct line_read {
   lua_State *L;
   const char *prompt;
-  int complete;     /* stack index of the function; 0 for none */
+  int completer;    /* stack index of the function; 0 for none */
   sigset_t signals; /* blocked except while waiting for a key, so that no signal is missed */
 };
 
@@ -43,21 +42,21 @@ static struct editor *check_editor(lua_State *L) {
   return editor;
 }
 
-/* ---- what libedit calls ---- */
+/* ---- callbacks of libedit ---- */
 
-static struct reading *reading_of(EditLine *line) {
-  struct reading *reading = NULL;
-  el_get(line, EL_CLIENTDATA, &reading);
-  return reading;
+static struct line_read *get_line_read(EditLine *line) {
+  struct line_read *line_read = NULL;
+  el_get(line, EL_CLIENTDATA, &line_read);
+  return line_read;
 }
 
-static char *on_prompt(EditLine *line) {
-  const struct reading *reading = reading_of(line);
-  return (char *)(reading ? reading->prompt : "");
+static char *on_edit_prompt(EditLine *line) {
+  const struct line_read *line_read = get_line_read(line);
+  return (char *)(line_read ? line_read->prompt : "");
 }
 
-/* complete(line, function) -> outcome for libedit. Protected. [-0, +1, e] */
-static int complete(lua_State *L) {
+/* complete(line, function) -> outcome for libedit. Runs in a protected call. [-0, +1, e] */
+static int complete_line(lua_State *L) {
   EditLine *line = lua_touserdata(L, 1);
   const LineInfo *info = el_line(line);
   lua_pushlstring(L, info->buffer, (size_t)(info->cursor - info->buffer));
@@ -71,65 +70,65 @@ static int complete(lua_State *L) {
   return 1;
 }
 
-static unsigned char on_complete(EditLine *line, int key) {
+static unsigned char on_edit_complete(EditLine *line, int key) {
   (void)key;
-  struct reading *reading = reading_of(line);
-  if (!reading || !reading->complete || !lua_checkstack(reading->L, 4)) return CC_ERROR;
-  lua_State *L = reading->L;
-  lua_pushcfunction(L, complete);
+  struct line_read *line_read = get_line_read(line);
+  if (!line_read || !line_read->completer || !lua_checkstack(line_read->L, 4)) return CC_ERROR;
+  lua_State *L = line_read->L;
+  lua_pushcfunction(L, complete_line);
   lua_pushlightuserdata(L, line);
-  lua_pushvalue(L, reading->complete);
+  lua_pushvalue(L, line_read->completer);
   unsigned char outcome = CC_ERROR;
   if (lua_pcall(L, 2, 1, 0) == LUA_OK) outcome = (unsigned char)lua_tointeger(L, -1);
   lua_pop(L, 1);
   return outcome;
 }
 
-/* Wait for a byte: 1, 0 at the end, -1 when it is not to be had or a signal came. */
-static int read_byte(const struct reading *reading, char *byte) {
+/* Wait for a byte of standard input: 1, 0 at the end of the input, -1 when reading failed or a signal came. */
+static int read_key_byte(const struct line_read *line_read, char *byte) {
   struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
-  if (ppoll(&input, 1, NULL, &reading->signals) < 0) return -1;
+  if (ppoll(&input, 1, NULL, &line_read->signals) < 0) return -1;
   return (int)read(STDIN_FILENO, byte, 1);
 }
 
-/* Read a character. Ctrl-D that was typed before the editor had the terminal
- * arrives as a NUL, which libedit would take for a key of its own. */
-static int on_read(EditLine *line, wchar_t *character) {
+/* EL_GETCFN: read a character. A Ctrl-D that was typed before the editor set up the terminal arrives as a NUL, which
+ * libedit would treat as a key of its own. */
+static int on_edit_read(EditLine *line, wchar_t *character) {
   char byte;
   mbstate_t state = {0};
-  const struct reading *reading = reading_of(line);
+  const struct line_read *line_read = get_line_read(line);
   for (;;) {
-    int count = reading ? read_byte(reading, &byte) : -1;
+    int count = line_read ? read_key_byte(line_read, &byte) : -1;
     if (count != 1) return count;
     if (!byte) byte = CTRL_D;
     size_t length = mbrtowc(character, &byte, 1, &state);
     if (length == 1) return 1;
-    if (length == (size_t)-1) state = (mbstate_t){0}; /* no UTF-8: drop it */
+    if (length == (size_t)-1) state = (mbstate_t){0}; /* not UTF-8: drop the bytes */
   }
 }
 
 /* ---- editors ---- */
 
-/* Push nil and why no line was read: "interrupted" or "end". [-0, +2, m] */
-static int no_line(lua_State *L, struct editor *editor, int interrupted) {
+/* Push nil and why no line was read: "interrupted", or "end" of the input. [-0, +2, m] */
+static int push_no_line(lua_State *L, struct editor *editor, int interrupted) {
   if (interrupted) el_reset(editor->line);
   luaL_pushfail(L);
   lua_pushstring(L, interrupted ? "interrupted" : "end");
   return 2;
 }
 
-static const char *get_line(EditLine *line, struct reading *reading, int *count) {
-  sigset_t held;
-  sigemptyset(&held);
-  sigaddset(&held, SIGINT);
-  sigaddset(&held, SIGTERM);
-  sigprocmask(SIG_BLOCK, &held, &reading->signals);
+static const char *read_edited_line(EditLine *line, struct line_read *line_read, int *count) {
+  sigset_t blocked;
+  sigemptyset(&blocked);
+  sigaddset(&blocked, SIGINT);
+  sigaddset(&blocked, SIGTERM);
+  sigprocmask(SIG_BLOCK, &blocked, &line_read->signals);
   el_resize(line);
-  el_set(line, EL_CLIENTDATA, reading);
-  el_set(line, EL_PREP_TERM, 1); /* before the prompt invites to type */
+  el_set(line, EL_CLIENTDATA, line_read);
+  el_set(line, EL_PREP_TERM, 1); /* before the prompt is printed, so that a person types only when keys are read */
   const char *text = el_gets(line, count);
   el_set(line, EL_CLIENTDATA, NULL);
-  sigprocmask(SIG_SETMASK, &reading->signals, NULL);
+  sigprocmask(SIG_SETMASK, &line_read->signals, NULL);
   return text;
 }
 
@@ -137,12 +136,12 @@ static const char *get_line(EditLine *line, struct reading *reading, int *count)
 static int editor_read(lua_State *L) {
   int count = 0;
   struct editor *editor = check_editor(L);
-  struct reading reading = {.L = L, .prompt = luaL_checkstring(L, 2), .complete = lua_isnoneornil(L, 3) ? 0 : 3};
-  if (reading.complete) luaL_checktype(L, 3, LUA_TFUNCTION);
+  struct line_read line_read = {.L = L, .prompt = luaL_checkstring(L, 2), .completer = lua_isnoneornil(L, 3) ? 0 : 3};
+  if (line_read.completer) luaL_checktype(L, 3, LUA_TFUNCTION);
   lua_settop(L, 3);
   int before = sys_interrupts();
-  const char *text = get_line(editor->line, &reading, &count);
-  if (!text || count <= 0) return no_line(L, editor, sys_interrupts() != before);
+  const char *text = read_edited_line(editor->line, &line_read, &count);
+  if (!text || count <= 0) return push_no_line(L, editor, sys_interrupts() != before);
   size_t length = (size_t)count;
   if (text[length - 1] == '\n') length--;
   lua_pushlstring(L, text, length);
@@ -167,8 +166,8 @@ static int editor_close(lua_State *L) {
   return 0;
 }
 
-/* Bind keys that terminals send and libedit ignores, and keys that other shells have. */
-static void bind_keys(EditLine *line) {
+/* Bind keys that terminals send and libedit does not bind, and keys that people know from other shells. */
+static void bind_edit_keys(EditLine *line) {
   static const char *const keys[][2] = {
       {"^I", "complete-in-lua"},         {"^R", "em-inc-search-prev"}, {"^W", "ed-delete-prev-word"},
       {"\\e[3~", "ed-delete-next-char"}, {"\\e[1~", "ed-move-to-beg"}, {"\\e[4~", "ed-move-to-end"},
@@ -177,28 +176,28 @@ static void bind_keys(EditLine *line) {
   for (size_t i = 0; keys[i][0]; i++) el_set(line, EL_BIND, keys[i][0], keys[i][1], NULL);
 }
 
-static void configure(struct editor *editor) {
+static void configure_editor(struct editor *editor) {
   HistEvent event;
-  history(editor->history, &event, H_SETSIZE, REMEMBERED);
+  history(editor->history, &event, H_SETSIZE, HISTORY_SIZE);
   history(editor->history, &event, H_SETUNIQUE, 1);
-  el_set(editor->line, EL_PROMPT, on_prompt);
+  el_set(editor->line, EL_PROMPT, on_edit_prompt);
   el_set(editor->line, EL_EDITOR, "emacs");
   el_set(editor->line, EL_SIGNAL, 0);
   el_set(editor->line, EL_HIST, history, editor->history);
-  el_wset(editor->line, EL_ADDFN, L"complete-in-lua", L"Complete the word before the cursor", on_complete);
-  el_set(editor->line, EL_GETCFN, on_read);
-  bind_keys(editor->line);
+  el_wset(editor->line, EL_ADDFN, L"complete-in-lua", L"Complete the word before the cursor", on_edit_complete);
+  el_set(editor->line, EL_GETCFN, on_edit_read);
+  bind_edit_keys(editor->line);
 }
 
-/* Read typed text as UTF-8, also without a locale. Only LC_CTYPE is set: with another LC_NUMERIC, Lua would
- * write numbers with commas. */
-static void use_utf8(void) {
+/* Set LC_CTYPE to UTF-8, also without a locale, so that typed text is read as UTF-8. Other categories stay: with
+ * another LC_NUMERIC, Lua would write numbers with commas. */
+static void set_utf8_locale(void) {
   const char *name = setlocale(LC_CTYPE, "");
   if (!name || MB_CUR_MAX == 1) setlocale(LC_CTYPE, "C.UTF-8");
 }
 
-/* Does a person sit at a terminal whose cursor can be moved? */
-static int can_edit(void) {
+/* Are standard input and output a terminal whose cursor can be moved? */
+static int is_editing_terminal(void) {
   const char *terminal = getenv("TERM");
   if (!terminal || !*terminal || strcmp(terminal, "dumb") == 0) return 0;
   return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
@@ -206,13 +205,15 @@ static int can_edit(void) {
 
 /* edit.open() -> editor | nil, message */
 static int edit_open(lua_State *L) {
-  if (!can_edit()) return lib_fail(L, "this is no terminal whose cursor can be moved");
+  if (!is_editing_terminal())
+    return lib_fail(L,
+                    "cannot edit a line here: standard input and output are not a terminal whose cursor can be moved");
   struct editor *editor = lib_new(L, sizeof *editor, EDITOR);
-  use_utf8();
+  set_utf8_locale();
   editor->history = history_init();
   editor->line = el_init("moonlatch", stdin, stdout, stderr);
   if (!editor->line || !editor->history) return lib_no_memory(L);
-  configure(editor);
+  configure_editor(editor);
   return 1;
 }
 

@@ -1,4 +1,4 @@
-/* Find the Lua files that are part of the binary. */
+/* Find an embedded Lua file by its name. */
 #include "embed.h"
 
 #include <string.h>

@@ -1,28 +1,46 @@
-# cmake -DOUT=embedded.c -DROOT=dir -DARGPARSE=file -P embed.cmake
+# cmake -DOUT=embedded.c -DROOT=dir -DARGPARSE=file -DPRECOMPILE=program -P embed.cmake
 # Makes the list of what lies in ROOT/stdlib and ROOT/scripts, and of the system's
-# argparse: a C file in which the assembler puts their bytes, unchanged.
+# argparse: a C file in which the assembler puts their bytes, unchanged. Modules of
+# stdlib are there a second time, precompiled.
 file(GLOB_RECURSE files RELATIVE ${ROOT} ${ROOT}/stdlib/* ${ROOT}/scripts/*)
 list(FILTER files INCLUDE REGEX "\\.(lua|tsv|json|html|css|js)$")
 list(APPEND files stdlib/argparse.lua)
 list(SORT files)
+set(chunks ${OUT}.chunks)
+file(MAKE_DIRECTORY ${chunks})
+set(modules "")
+foreach(file IN LISTS files)
+  string(MAKE_C_IDENTIFIER "embedded_${file}" id)
+  set(path_${id} ${ROOT}/${file})
+  if(file STREQUAL stdlib/argparse.lua)
+    set(path_${id} ${ARGPARSE})
+  endif()
+  if(file MATCHES "^stdlib/.*\\.lua$")
+    list(APPEND modules "@${file}" ${path_${id}} ${chunks}/${id})
+  endif()
+endforeach()
+execute_process(COMMAND ${PRECOMPILE} ${modules} COMMAND_ERROR_IS_FATAL ANY)
+
 set(texts "")
 set(rows "")
 foreach(file IN LISTS files)
-  set(path ${ROOT}/${file})
-  if(file STREQUAL stdlib/argparse.lua)
-    set(path ${ARGPARSE})
-  endif()
-  file(SIZE ${path} size)
   string(MAKE_C_IDENTIFIER "embedded_${file}" id)
-  string(APPEND texts "TEXT(${id}, \"${path}\")\n")
-  string(APPEND rows "  {\"${file}\", ${id}, ${size}},\n")
+  file(SIZE ${path_${id}} size)
+  string(APPEND texts "BYTES(${id}, \"${path_${id}}\")\n")
+  set(chunk "0, 0")
+  if(file MATCHES "^stdlib/.*\\.lua$")
+    file(SIZE ${chunks}/${id} chunk_size)
+    string(APPEND texts "BYTES(chunk_${id}, \"${chunks}/${id}\")\n")
+    set(chunk "chunk_${id}, ${chunk_size}")
+  endif()
+  string(APPEND rows "  {\"${file}\", ${id}, ${size}, ${chunk}},\n")
 endforeach()
 file(WRITE ${OUT} "/* generated; do not edit */
 #include \"embed.h\"
 
-#define TEXT(id, path) \\
+#define BYTES(id, path) \\
   extern const char id[] __attribute__((visibility(\"hidden\"))); \\
   __asm__(\".section .rodata\\n\" #id \": .incbin \\\"\" path \"\\\"\\n.byte 0\\n.previous\");
 
 ${texts}
-const struct embedded embedded[] = {\n${rows}  {0, 0, 0}};\n")
+const struct embedded embedded[] = {\n${rows}  {0, 0, 0, 0, 0}};\n")

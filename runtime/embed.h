@@ -1,4 +1,4 @@
-/* The Lua files in the binary. */
+/* The Lua files that are embedded in the program. */
 #ifndef EMBED_H
 #define EMBED_H
 
@@ -8,12 +8,14 @@ struct embedded {
   const char *name; /* "stdlib/task.lua", "scripts/setup/…"; NULL ends the list */
   const char *text;
   size_t length;
+  const char *chunk; /* of a module of stdlib: the same, compiled; NULL for other files */
+  size_t chunk_length;
 };
 
-/* Sorted by name; written by embed.cmake. */
+/* The list of all embedded files, sorted by name; the build writes it (embed.cmake). */
 extern const struct embedded embedded[];
 
-/* The file of that name, or NULL. */
+/* Return the embedded file of that name, or NULL. */
 const struct embedded *embed_find(const char *name);
 
 #endif

@@ -1,9 +1,9 @@
-/* The gate's write budget: a limit of changes in a span of seconds, counted over all processes of this machine
- * that share the file.
+/* The gate's write budget: a limit of changes per time, counted over all processes of this machine that share the
+ * file.
  *
- * The file holds one 64-bit moment, in microseconds since the machine started: when the next change may leave.
- * A change takes that moment and moves it on by its share, in one atomic step. So nothing is lost when a
- * process dies, and nobody holds a lock. With an emulator's clock the moments are the emulator's.
+ * The file holds one 64-bit moment, in microseconds since the machine started: when the next change may leave. A
+ * change takes this moment, and moves it on by the time of one change, in one atomic step: there is no lock, and a
+ * process that dies loses nothing. With an emulator's clock, the moments are on that clock.
  */
 #include "gate_internal.h"
 #include "sys.h"
@@ -16,48 +16,48 @@
 #include <time.h>
 
 #define MICROSECONDS 1000000
-#define HORIZON (60LL * MICROSECONDS) /* no moment further ahead is given */
-#define MOST_AT_ONCE 20               /* changes of one $batch */
+#define HORIZON (60LL * MICROSECONDS) /* a moment more than a minute ahead is not given */
+#define MOST_AT_ONCE 20               /* most changes of one $batch */
 
 struct budget {
-  _Atomic int64_t *next; /* mapped */
-  int64_t share;         /* microseconds of one change */
+  _Atomic int64_t *next; /* mapped from the file: when the next change may leave */
+  int64_t interval;      /* microseconds from one change to the next */
   const struct clock *clock;
 };
 
-static int64_t now_of(const struct budget *budget) {
+static int64_t budget_now(const struct budget *budget) {
   struct timespec time;
   clock_gettime(CLOCK_BOOTTIME, &time);
   int64_t now = (int64_t)time.tv_sec * MICROSECONDS + time.tv_nsec / 1000;
   return budget->clock ? now + (int64_t)(sys_clock_offset(budget->clock) * MICROSECONDS) : now;
 }
 
-/* A moment so far ahead was never given: the file is from before the machine or its emulator restarted. */
-static int is_stale(const struct budget *budget, int64_t next, int64_t now) {
-  return next > now + HORIZON + (MOST_AT_ONCE + 1) * budget->share;
+/* Is next too far ahead to have been given? Then the file is from before the machine or its emulator restarted. */
+static int is_stale_moment(const struct budget *budget, int64_t next, int64_t now) {
+  return next > now + HORIZON + (MOST_AT_ONCE + 1) * budget->interval;
 }
 
-/* Take the first free moment for so many changes; 0 when there is none yet. */
-static int64_t take(struct budget *budget, int64_t count, int64_t now) {
+/* Take the first free moment for count changes; 0 when it is more than a minute ahead. */
+static int64_t take_moment(struct budget *budget, int64_t count, int64_t now) {
   int64_t next = atomic_load(budget->next), moment;
   do {
-    int64_t from = is_stale(budget, next, now) ? now : next;
+    int64_t from = is_stale_moment(budget, next, now) ? now : next;
     if (from > now + HORIZON) return 0;
     moment = from > now ? from : now;
-  } while (!atomic_compare_exchange_weak(budget->next, &next, moment + count * budget->share));
+  } while (!atomic_compare_exchange_weak(budget->next, &next, moment + count * budget->interval));
   return moment;
 }
 
-static int64_t changes_of(const struct request *request) {
+static int64_t count_changes(const struct request *request) {
   int64_t count = 0;
   for (size_t i = 0; i < request->call_count; i++) count += request->calls[i].changes;
   return count ? count : 1;
 }
 
 double gate_budget_wait(struct budget *budget, struct request *request) {
-  int64_t now = now_of(budget);
-  if (request->moment && is_stale(budget, request->moment, now)) request->moment = 0;
-  if (!request->moment) request->moment = take(budget, changes_of(request), now);
+  int64_t now = budget_now(budget);
+  if (request->moment && is_stale_moment(budget, request->moment, now)) request->moment = 0;
+  if (!request->moment) request->moment = take_moment(budget, count_changes(request), now);
   if (!request->moment) return 1;
   double wait = (double)(request->moment - now) / MICROSECONDS;
   if (wait <= 0) request->moment = 0;
@@ -65,12 +65,12 @@ double gate_budget_wait(struct budget *budget, struct request *request) {
 }
 
 double gate_budget_rate(const struct budget *budget) {
-  return (double)MICROSECONDS / (double)budget->share;
+  return (double)MICROSECONDS / (double)budget->interval;
 }
 
-double gate_budget_ahead(const struct budget *budget) {
-  int64_t now = now_of(budget), next = atomic_load(budget->next);
-  return next <= now || is_stale(budget, next, now) ? 0 : (double)(next - now) / MICROSECONDS;
+double gate_budget_backlog(const struct budget *budget) {
+  int64_t now = budget_now(budget), next = atomic_load(budget->next);
+  return next <= now || is_stale_moment(budget, next, now) ? 0 : (double)(next - now) / MICROSECONDS;
 }
 
 struct budget *gate_budget_open(lua_State *L, const char *path, double count, double seconds,

@@ -1,8 +1,9 @@
-/* host.gate's door: what it leads to, which is final once it is sealed, and its end.
+/* host.gate.door: the peers, programs and folders that a session may reach, fixed by door:seal(); records for the
+ * journal; closing.
  *
- * Ownership: a door owns its peers, the names of programs and folders, its budget and its HTTP client, and anchors
- * its journal, its clock and its unfinished transfers (user value 1: a table, "journal", "clock" and light userdata
- * -> transfer).
+ * Ownership: a door owns its peers, the names of programs and folders, its budget and its HTTP client. User value 1
+ * anchors its journal, its clock and its unfinished transfers (a table: "journal", "clock", and light userdata ->
+ * transfer).
  */
 #include "gate_internal.h"
 #include "hex.h"
@@ -14,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MOST_WORDS 64 /* of a program */
+#define MAX_PROGRAM_WORDS 64 /* of a program: its path and first arguments */
 
 struct door *gate_door_check(lua_State *L) {
   struct door *door = lib_check(L, 1, GATE_DOOR);
@@ -22,13 +23,13 @@ struct door *gate_door_check(lua_State *L) {
   return door;
 }
 
-struct door *gate_door_unsealed(lua_State *L) {
+struct door *gate_door_check_unsealed(lua_State *L) {
   struct door *door = gate_door_check(L);
-  if (door->sealed) luaL_error(L, "the door is sealed: what it leads to and who may use it are final");
+  if (door->sealed) luaL_error(L, "the door is sealed: its peers, programs, folders and rights are final");
   return door;
 }
 
-/* ---- its journal ---- */
+/* ---- records ---- */
 
 const char *gate_door_record(lua_State *L, struct door *door, const char *kind) {
   size_t length;
@@ -46,16 +47,17 @@ const char *gate_door_commit(struct door *door) {
   return failure;
 }
 
-void gate_door_id(lua_State *L, char id[17]) {
+void gate_door_new_record_id(lua_State *L, char id[17]) {
   unsigned char bytes[8];
-  if (RAND_bytes(bytes, sizeof bytes) != 1) luaL_error(L, "no random bytes to be had");
+  if (RAND_bytes(bytes, sizeof bytes) != 1)
+    luaL_error(L, "cannot draw a record's id: the system's random source failed");
   hex_text(bytes, sizeof bytes, id);
 }
 
-/* ---- what it leads to ---- */
+/* ---- peers, programs, folders, budget ---- */
 
-/* The request's path as the base of a peer, without slashes at its end; pushed. [-0, +1, e] */
-static const char *push_base(lua_State *L, const struct request *request) {
+/* Push and return the path of the request's URL without slashes at its end: the base of a peer. [-0, +1, e] */
+static const char *push_base_path(lua_State *L, const struct request *request) {
   char *path = NULL;
   if (curl_url_get(request->target->parsed, CURLUPART_PATH, &path, 0) != CURLUE_OK) lib_no_memory(L);
   size_t length = strlen(path);
@@ -67,38 +69,39 @@ static const char *push_base(lua_State *L, const struct request *request) {
 
 /* door:peer(name, base, ca, proxy, lenient) -> true | nil, message */
 static int door_peer(lua_State *L) {
-  struct door *door = gate_door_unsealed(L);
+  struct door *door = gate_door_check_unsealed(L);
   const char *name = lib_checktext(L, 2);
   const char *url = lib_checktext(L, 3);
   const char *ca = lib_opttext(L, 4);
   const char *proxy = lib_opttext(L, 5);
   int lenient = lua_toboolean(L, 6);
   if (!request_origin_of(L, name, url)) return 2;
-  const char *why = gate_peer_refuse(name, lua_tostring(L, -1), proxy, door->emulator);
-  if (!why && strchr(url, '?')) why = "it has a query";
-  if (why) return lib_fail(L, "%s cannot be at %s: %s", name, url, why);
+  const char *problem = gate_peer_problem(name, lua_tostring(L, -1), proxy, door->emulator);
+  if (!problem && strchr(url, '?')) problem = "its address has a query";
+  if (problem) return lib_fail(L, "%s cannot be at %s: %s", name, url, problem);
   const struct request *base = request_new(L, name, "GET", url);
-  struct peer peer = {(char *)name, base->origin, (char *)push_base(L, base), (char *)ca, (char *)proxy, lenient};
+  struct peer peer = {(char *)name, base->origin, (char *)push_base_path(L, base), (char *)ca, (char *)proxy, lenient};
   if (!gate_peers_add(&door->peers, &peer)) return lib_no_memory(L);
   lua_pushboolean(L, 1);
   return 1;
 }
 
-/* The name of a program or folder at index 2; raises when it is none, or is taken. */
-static const char *check_new_name(lua_State *L, const struct named_list *names) {
+/* Return the name at index 2 for a new program or folder; raise an argument error when the name is invalid or used
+ * already. */
+static const char *check_unused_name(lua_State *L, const struct named_list *names) {
   const char *name = lib_checktext(L, 2);
-  luaL_argcheck(L, gate_named_is_name(name), 2, "a name of letters, digits, '-' and '_' expected");
-  luaL_argcheck(L, !gate_named_find(names, name), 2, "the name is taken");
+  luaL_argcheck(L, gate_named_is_valid(name), 2, "a name of letters, digits, '-' and '_' expected");
+  luaL_argcheck(L, !gate_named_find(names, name), 2, "the name is used already");
   return name;
 }
 
 /* door:program(name, argv) */
 static int door_program(lua_State *L) {
-  struct door *door = gate_door_unsealed(L);
-  const char *name = check_new_name(L, &door->programs);
+  struct door *door = gate_door_check_unsealed(L);
+  const char *name = check_unused_name(L, &door->programs);
   luaL_checktype(L, 3, LUA_TTABLE);
   lua_Integer count = luaL_len(L, 3);
-  luaL_argcheck(L, count > 0 && count <= MOST_WORDS, 3, "a list of 1 to 64 words expected");
+  luaL_argcheck(L, count > 0 && count <= MAX_PROGRAM_WORDS, 3, "a list of 1 to 64 words expected");
   struct buffer *words = buffer_new(L);
   for (lua_Integer i = 1; i <= count; i++) {
     luaL_argcheck(L, lua_geti(L, 3, i) == LUA_TSTRING, 3, "a word is not a string");
@@ -116,8 +119,8 @@ static int door_program(lua_State *L) {
 
 /* door:folder(name, path) */
 static int door_folder(lua_State *L) {
-  struct door *door = gate_door_unsealed(L);
-  const char *name = check_new_name(L, &door->folders);
+  struct door *door = gate_door_check_unsealed(L);
+  const char *name = check_unused_name(L, &door->folders);
   const char *path = lib_checktext(L, 3);
   luaL_argcheck(L, *path == '/', 3, "an absolute path expected");
   struct named *folder = gate_named_add(&door->folders, name);
@@ -125,7 +128,8 @@ static int door_folder(lua_State *L) {
   return 0;
 }
 
-/* door:seal(). Peers, programs, folders, budget and rights are final then; rights can be narrowed. Idempotent. */
+/* door:seal(). From then on peers, programs, folders, budget and rights are final; rights can still be narrowed.
+ * Idempotent. */
 static int door_seal(lua_State *L) {
   gate_door_check(L)->sealed = 1;
   return 0;
@@ -133,7 +137,7 @@ static int door_seal(lua_State *L) {
 
 /* door:budget(path, count, seconds, clock) -> true | nil, message */
 static int door_budget(lua_State *L) {
-  struct door *door = gate_door_unsealed(L);
+  struct door *door = gate_door_check_unsealed(L);
   const char *path = luaL_checkstring(L, 2);
   double count = luaL_checknumber(L, 3), seconds = luaL_checknumber(L, 4);
   const struct clock *clock = lua_isnoneornil(L, 5) ? NULL : sys_clock_check(L, 5);
@@ -155,11 +159,11 @@ static int door_pace(lua_State *L) {
   const struct door *door = gate_door_check(L);
   if (!door->budget) return 0;
   lua_pushnumber(L, gate_budget_rate(door->budget));
-  lua_pushnumber(L, gate_budget_ahead(door->budget));
+  lua_pushnumber(L, gate_budget_backlog(door->budget));
   return 2;
 }
 
-/* ---- its end ---- */
+/* ---- closing ---- */
 
 /* door:close(), __close and __gc. Idempotent. */
 static int door_close(lua_State *L) {
@@ -167,7 +171,7 @@ static int door_close(lua_State *L) {
   if (!door->open) return 0;
   lua_settop(L, 1);
   lua_getiuservalue(L, 1, 1);
-  gate_door_abandon_all(L, door);
+  gate_transfer_abandon_all(L, door);
   gate_door_commit(door);
   door->open = 0;
   http_close(door->http);
@@ -183,6 +187,7 @@ static int door_close(lua_State *L) {
   return 0;
 }
 
+/* gate.door(kind, journal) -> door */
 int gate_door(lua_State *L) {
   static const char *const kinds[] = {"real", "emulator", NULL};
   int emulator = luaL_checkoption(L, 1, NULL, kinds);
@@ -201,12 +206,23 @@ int gate_door(lua_State *L) {
 }
 
 void gate_door_type(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"peer", door_peer},          {"program", door_program},      {"folder", door_folder},
-      {"rights", gate_door_rights}, {"budget", door_budget},        {"seal", door_seal},
-      {"pace", door_pace},          {"submit", gate_door_submit},   {"flush", gate_door_flush},
-      {"poll", gate_door_poll},     {"running", gate_door_running}, {"run", gate_door_run},
-      {"ran", gate_door_ran},       {"write", gate_door_write},     {"read", gate_door_read},
-      {"list", gate_door_list},     {"close", door_close},          {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"peer", door_peer},
+                                     {"program", door_program},
+                                     {"folder", door_folder},
+                                     {"rights", gate_rights_new},
+                                     {"budget", door_budget},
+                                     {"seal", door_seal},
+                                     {"pace", door_pace},
+                                     {"submit", gate_transfer_submit},
+                                     {"flush", gate_transfer_flush},
+                                     {"poll", gate_transfer_poll},
+                                     {"running", gate_transfer_count},
+                                     {"run", gate_run_start},
+                                     {"ran", gate_run_record_end},
+                                     {"write", gate_folder_write},
+                                     {"read", gate_folder_read},
+                                     {"list", gate_folder_list},
+                                     {"close", door_close},
+                                     {NULL, NULL}};
   lib_type(L, GATE_DOOR, methods, door_close);
 }

@@ -1,4 +1,4 @@
-/* Programs and folders that the profile names. No I/O and no Lua. */
+/* The lists of programs and folders that the profile names. No I/O and no Lua. */
 #include "gate_internal.h"
 
 #include <ctype.h>
@@ -32,7 +32,7 @@ const struct named *gate_named_find(const struct named_list *names, const char *
   return NULL;
 }
 
-int gate_named_is_name(const char *text) {
+int gate_named_is_valid(const char *text) {
   size_t length = strlen(text);
   if (!length || length > 64) return 0;
   for (size_t i = 0; i < length; i++)

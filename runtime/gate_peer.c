@@ -1,17 +1,17 @@
-/* Where requests may go: the peers that a profile names. No I/O and no Lua. */
+/* Peers: the HTTPS services that a profile names, and at which addresses each may be. No I/O and no Lua. */
 #include "gate_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-char *gate_copy(const char *text, int *ok) {
-  char *made = text ? strdup(text) : NULL;
-  if (text && !made) *ok = 0;
-  return made;
+char *gate_peer_copy_text(const char *text, int *ok) {
+  char *copy = text ? strdup(text) : NULL;
+  if (text && !copy) *ok = 0;
+  return copy;
 }
 
-/* ---- the list ---- */
+/* ---- the list of peers ---- */
 
 static void free_peer(struct peer *peer) {
   free(peer->name);
@@ -33,10 +33,10 @@ const struct peer *gate_peers_find(const struct peers *peers, const char *name) 
   return NULL;
 }
 
-/* The entry of that name, or a new empty one at the end; NULL when memory is out. */
-static struct peer *slot_for(struct peers *peers, const char *name) {
-  const struct peer *known = gate_peers_find(peers, name);
-  if (known) return &peers->list[known - peers->list];
+/* Return the peer of that name, or a new empty one after the last; NULL when memory is out. */
+static struct peer *find_or_append_peer(struct peers *peers, const char *name) {
+  const struct peer *found = gate_peers_find(peers, name);
+  if (found) return &peers->list[found - peers->list];
   struct peer *list = reallocarray(peers->list, peers->count + 1, sizeof *list);
   if (!list) return NULL;
   peers->list = list;
@@ -46,57 +46,61 @@ static struct peer *slot_for(struct peers *peers, const char *name) {
 
 int gate_peers_add(struct peers *peers, const struct peer *peer) {
   int ok = 1;
-  struct peer made = {gate_copy(peer->name, &ok), gate_copy(peer->origin, &ok), gate_copy(peer->base, &ok),
-                      gate_copy(peer->ca, &ok),   gate_copy(peer->proxy, &ok),  peer->lenient};
-  struct peer *slot = ok ? slot_for(peers, peer->name) : NULL;
+  struct peer copy = {gate_peer_copy_text(peer->name, &ok),  gate_peer_copy_text(peer->origin, &ok),
+                      gate_peer_copy_text(peer->base, &ok),  gate_peer_copy_text(peer->ca, &ok),
+                      gate_peer_copy_text(peer->proxy, &ok), peer->lenient};
+  struct peer *slot = ok ? find_or_append_peer(peers, peer->name) : NULL;
   if (!slot) {
-    free_peer(&made);
+    free_peer(&copy);
     return 0;
   }
   if (slot == peers->list + peers->count) peers->count++;
   free_peer(slot);
-  *slot = made;
+  *slot = copy;
   return 1;
 }
 
-/* ---- where one may be ---- */
+/* ---- allowed addresses ---- */
 
-/* Copy the host out of scheme://host:port, without an IPv6 address's brackets. */
-static void host_of(const char *origin, char *host, size_t size) {
+/* Copy the host of an origin (scheme://host:port), without the brackets of an IPv6 address. */
+static void copy_origin_host(const char *origin, char *host, size_t size) {
   const char *begin = strstr(origin, "://") + 3;
   const char *end = strrchr(begin, ':');
   int bracket = *begin == '[';
   snprintf(host, size, "%.*s", (int)(end - begin) - 2 * bracket, begin + bracket);
 }
 
-/* NULL, or why this kind of door does not lead there. */
-static const char *refuse_host(const char *name, const char *origin, int emulator) {
+/* Return why a door of this kind may not reach the host of the origin, or NULL. */
+static const char *peer_host_problem(const char *name, const char *origin, int emulator) {
   char host[256];
-  host_of(origin, host, sizeof host);
-  int local = http_is_loopback(host);
+  copy_origin_host(origin, host, sizeof host);
+  int local = http_address_is_loopback(host);
   if (!emulator && strcmp(name, "identity") == 0)
-    return http_is_near(host) ? NULL : "managed identities are served on this machine or its link (169.254.*.*) only";
+    return http_address_is_near(host) ? NULL
+                                      : "managed identities are served on this machine or its link (169.254.*.*) only";
   if (emulator && !local) return "an emulator's profile reaches this machine only (127.0.0.1, ::1, localhost)";
   if (!emulator && local) return "a real profile does not reach this machine; a profile with emulator = true does";
   return NULL;
 }
 
-static const char *refuse_proxy(const char *proxy) {
+/* Return why the proxy's address is not allowed, or NULL. */
+static const char *proxy_problem(const char *proxy) {
   if (!proxy) return NULL;
   CURLU *parsed = curl_url();
-  if (!parsed) return "memory is out, so the address of its proxy cannot be checked";
-  char *rest = NULL;
+  if (!parsed) return "not enough memory to check the address of its proxy";
+  char *path = NULL;
   CURLUcode code = curl_url_set(parsed, CURLUPART_URL, proxy, CURLU_DISALLOW_USER);
   int http = strncmp(proxy, "http://", 7) == 0;
-  if (!code) code = curl_url_get(parsed, CURLUPART_PATH, &rest, 0);
-  int plain = !code && http && rest && strcmp(rest, "/") == 0;
-  curl_free(rest);
+  if (!code) code = curl_url_get(parsed, CURLUPART_PATH, &path, 0);
+  int is_valid = !code && http && path && strcmp(path, "/") == 0;
+  curl_free(path);
   curl_url_cleanup(parsed);
-  return plain ? NULL : "a proxy is named as http://host:port";
+  return is_valid ? NULL : "the address of a proxy has the form http://host:port";
 }
 
-const char *gate_peer_refuse(const char *name, const char *origin, const char *proxy, int emulator) {
-  const char *why = refuse_host(name, origin, emulator);
-  if (!why && proxy && strcmp(name, "identity") == 0) why = "no proxy leads to it";
-  return why ? why : refuse_proxy(proxy);
+const char *gate_peer_problem(const char *name, const char *origin, const char *proxy, int emulator) {
+  const char *problem = peer_host_problem(name, origin, emulator);
+  if (!problem && proxy && strcmp(name, "identity") == 0)
+    problem = "managed identities are not reached through a proxy";
+  return problem ? problem : proxy_problem(proxy);
 }

@@ -1,73 +1,74 @@
-/* Rights: what one script may do, as Lua has it. They can be added to until their door is sealed; from then on they
- * can only be narrowed.
+/* host.gate.rights: what one script may do, as a Lua object. Rights can be added until their door is sealed; from
+ * then on they can only be narrowed. gate_rules.c decides by them.
  *
- * Ownership: rights own their rules and anchor what their pointers lead to (user value 1): narrowed ones their parent,
- * others their door.
+ * Ownership: rights own their rules. User value 1 anchors the object that their pointers lead to: the parent of
+ * narrowed rights, the door of others.
  */
 #include "gate_internal.h"
 
 #include <string.h>
 
-/* The rights at this index; raises when they, or what they were narrowed from, are closed. */
-static struct rights *check_open(lua_State *L, int index) {
+/* Return the rights at index; raise an argument error when they, or the rights that they were narrowed from, are
+ * closed. */
+static struct rights *check_open_rights(lua_State *L, int index) {
   struct rights *rights = lib_check(L, index, GATE_RIGHTS);
-  luaL_argcheck(L, gate_rights_owner_of(rights), index, "rights are closed");
+  luaL_argcheck(L, gate_rules_owner(rights), index, "rights are closed");
   return rights;
 }
 
 const struct rights *gate_rights_check(lua_State *L, int index, const struct door *door) {
-  const struct rights *rights = check_open(L, index);
+  const struct rights *rights = check_open_rights(L, index);
   luaL_argcheck(L, rights->door == door, index, "rights of another door");
   return rights;
 }
 
-/* The rights at index 1 while they can be added to; raises when they cannot. */
-static struct rights *check_growing(lua_State *L) {
-  struct rights *rights = check_open(L, 1);
-  if (rights->parent) luaL_error(L, "narrowed rights cannot be added to");
+/* Return the rights at index 1; raise an error when no rights can be added to them. */
+static struct rights *check_extensible_rights(lua_State *L) {
+  struct rights *rights = check_open_rights(L, 1);
+  if (rights->parent) luaL_error(L, "nothing can be added to narrowed rights");
   if (rights->door->sealed) luaL_error(L, "the door is sealed: its rights can only be narrowed");
   return rights;
 }
 
 /* rights:allow(peer, method, template, members, secrets, answers) */
 static int rights_allow(lua_State *L) {
-  struct rights *rights = check_growing(L);
+  struct rights *rights = check_extensible_rights(L);
   struct rule rule = {(char *)lib_checktext(L, 2), (char *)lib_checktext(L, 3), (char *)lib_checktext(L, 4),
                       (char *)lib_opttext(L, 5),   (char *)lib_opttext(L, 6),   (char *)lib_opttext(L, 7)};
-  const char *why = gate_template_refuse(rule.path);
-  luaL_argcheck(L, !why, 4, why);
+  const char *problem = gate_template_problem(rule.path);
+  luaL_argcheck(L, !problem, 4, problem);
   for (int i = 5; i <= 7; i++) {
     const char *list = lua_tostring(L, i);
     luaL_argcheck(L, !list || !strpbrk(list, " \t"), i, "a list is separated by commas only");
   }
-  if (!gate_rights_add(rights, &rule)) return lib_no_memory(L);
+  if (!gate_rules_add(rights, &rule)) return lib_no_memory(L);
   return 0;
 }
 
-/* Add the name at index 2 to the list. */
-static int add_name(lua_State *L, struct buffer *names, const struct named_list *known, const char *what) {
+/* Add the name at index 2 to the list of names; raise an error when the door does not know it. */
+static int add_known_name(lua_State *L, struct buffer *names, const struct named_list *known, const char *noun) {
   const char *name = lib_checktext(L, 2);
-  if (!gate_named_find(known, name)) return luaL_error(L, "the door has no %s '%s'", what, name);
+  if (!gate_named_find(known, name)) return luaL_error(L, "the door has no %s '%s'", noun, name);
   buffer_add(L, names, name, strlen(name) + 1);
   return 0;
 }
 
 /* rights:program(name) */
 static int rights_program(lua_State *L) {
-  struct rights *rights = check_growing(L);
-  return add_name(L, &rights->programs, &rights->door->programs, "program");
+  struct rights *rights = check_extensible_rights(L);
+  return add_known_name(L, &rights->programs, &rights->door->programs, "program");
 }
 
 /* rights:folder(name) */
 static int rights_folder(lua_State *L) {
-  struct rights *rights = check_growing(L);
-  return add_name(L, &rights->folders, &rights->door->folders, "folder");
+  struct rights *rights = check_extensible_rights(L);
+  return add_known_name(L, &rights->folders, &rights->door->folders, "folder");
 }
 
 /* rights:narrow("read") -> rights */
 static int rights_narrow(lua_State *L) {
   static const char *const modes[] = {"read", NULL};
-  const struct rights *parent = check_open(L, 1);
+  const struct rights *parent = check_open_rights(L, 1);
   luaL_checkoption(L, 2, NULL, modes);
   lua_settop(L, 1);
   struct rights *rights = lib_new(L, sizeof *rights, GATE_RIGHTS);
@@ -80,13 +81,14 @@ static int rights_narrow(lua_State *L) {
 
 /* rights:owner() -> text */
 static int rights_owner(lua_State *L) {
-  lua_pushstring(L, gate_rights_owner_of(check_open(L, 1)));
+  lua_pushstring(L, gate_rules_owner(check_open_rights(L, 1)));
   return 1;
 }
 
-int gate_door_rights(lua_State *L) {
+/* door:rights(owner, mode) -> rights */
+int gate_rights_new(lua_State *L) {
   static const char *const modes[] = {"declared", "read", "write", NULL}; /* as in enum gate_mode */
-  const struct door *door = gate_door_unsealed(L);
+  const struct door *door = gate_door_check_unsealed(L);
   const char *owner = lib_checktext(L, 2);
   enum gate_mode mode = (enum gate_mode)luaL_checkoption(L, 3, "declared", modes);
   int ok = 1;
@@ -96,14 +98,14 @@ int gate_door_rights(lua_State *L) {
   rights->mode = mode;
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, 4, 1);
-  rights->owner = gate_copy(owner, &ok);
+  rights->owner = gate_peer_copy_text(owner, &ok);
   if (!ok) return lib_no_memory(L);
   return 1;
 }
 
-/* rights:close(), __close and __gc. What was narrowed from closed rights allows nothing any more. */
+/* rights:close(), __close and __gc. Rights that were narrowed from these allow nothing any more. */
 static int rights_close(lua_State *L) {
-  gate_rights_free(lib_check(L, 1, GATE_RIGHTS));
+  gate_rules_free(lib_check(L, 1, GATE_RIGHTS));
   return 0;
 }
 

@@ -1,9 +1,8 @@
 /* Where a secret may stand in the body of a call. No I/O and no Lua.
  *
- * Only a declared place turns a secret into bytes that leave: a password that is
- * put into a display name, into keyCredentials.key (which is public), or into
- * any other member is refused, in every mode. For Graph and Devolutions Server
- * the places are in this file; for other peers a rule declares them.
+ * A secret becomes bytes only at a declared place. A password in a display name, in keyCredentials.key (which is
+ * public) or in any other member is refused, in every mode. The places for Graph and Devolutions Server are in
+ * this file; for other peers a rule declares them.
  */
 #include "gate_internal.h"
 
@@ -12,15 +11,15 @@
 #include <stdio.h>
 #include <string.h>
 
-struct place {
+struct secret_place {
   const char *peer, *method, *path;
-  const char *member; /* the way to the secret; when it ends with a dot, a name of use NAMED_IN_ENTRY follows */
+  const char *member; /* the path to the secret; after a final dot follows a name of use NAMED_IN_ENTRY */
   enum secret_kind kind;
 };
 
 /* Sources: learn.microsoft.com, "Update user", "Create user", "authenticationMethod: resetPassword",
  * "application: addKey" and "removeKey" (proof); go-dvls, entry types. */
-static const struct place places[] = {
+static const struct secret_place secret_places[] = {
     {"graph", "PATCH", "/users/{id}", "passwordProfile.password", SECRET_VALUE},
     {"graph", "POST", "/users", "passwordProfile.password", SECRET_VALUE},
     {"graph", "POST", "/users/{id}/authentication/methods/{id}/resetPassword", "newPassword", SECRET_VALUE},
@@ -29,86 +28,89 @@ static const struct place places[] = {
     {"devolutions", "POST", "/api/v1/vault/{id}/entry", "data.", SECRET_VALUE},
     {"devolutions", "PUT", "/api/v1/vault/{id}/entry/{id}", "data.", SECRET_VALUE},
 };
-enum { PLACE_COUNT = sizeof places / sizeof *places };
+enum { PLACE_COUNT = sizeof secret_places / sizeof *secret_places };
 
-static int has_places(const char *peer) {
+static int has_known_places(const char *peer) {
   for (size_t i = 0; i < PLACE_COUNT; i++)
-    if (strcmp(places[i].peer, peer) == 0) return 1;
+    if (strcmp(secret_places[i].peer, peer) == 0) return 1;
   return 0;
 }
 
-static int is_of(const struct place *place, const char *peer, const struct call *call) {
-  return strcmp(place->peer, peer) == 0 && strcmp(place->method, call->method) == 0 &&
-         gate_template_match(place->path, call->path);
+static int place_matches_call(const struct secret_place *secret_place, const char *peer, const struct call *call) {
+  return strcmp(secret_place->peer, peer) == 0 && strcmp(secret_place->method, call->method) == 0 &&
+         gate_template_match(secret_place->path, call->path);
 }
 
-static int is_at(const struct place *place, const char *way) {
-  size_t length = strlen(place->member);
-  if (place->member[length - 1] != '.') return strcmp(place->member, way) == 0;
-  return strncmp(place->member, way, length) == 0 &&
-         secret_name_find(way + length, strlen(way + length), NAMED_IN_ENTRY) != NULL;
+static int place_matches_path(const struct secret_place *secret_place, const char *path) {
+  size_t length = strlen(secret_place->member);
+  if (secret_place->member[length - 1] != '.') return strcmp(secret_place->member, path) == 0;
+  return strncmp(secret_place->member, path, length) == 0 &&
+         secret_name_find(path + length, strlen(path + length), NAMED_IN_ENTRY) != NULL;
 }
 
-/* Does "data.*" (a star is any one step) name this way? */
-static int fits(const char *pattern, size_t length, const char *way) {
+/* Does a pattern such as "data.*" match the member path? A star matches any one step. */
+static int pattern_matches_path(const char *pattern, size_t length, const char *path) {
   const char *end = pattern + length;
-  while (pattern < end && *way) {
-    size_t step = strcspn(way, ".");
+  while (pattern < end && *path) {
+    size_t step = strcspn(path, ".");
     const char *dot = memchr(pattern, '.', (size_t)(end - pattern));
     size_t wanted = (size_t)((dot ? dot : end) - pattern);
     int is_any = wanted == 1 && *pattern == '*';
-    if (!is_any && (wanted != step || memcmp(pattern, way, step) != 0 || memchr(way, '?', step))) return 0;
+    if (!is_any && (wanted != step || memcmp(pattern, path, step) != 0 || memchr(path, '?', step))) return 0;
     pattern += wanted + (dot != NULL);
-    way += step;
-    if (!*way) return !dot && pattern == end;
-    way++;
+    path += step;
+    if (!*path) return !dot && pattern == end;
+    path++;
   }
   return 0;
 }
 
-static int is_declared(const char *declared, const char *way) {
+static int is_declared_place(const char *declared, const char *path) {
   for (const char *rest = declared ? declared : ""; *rest;) {
     size_t length = strcspn(rest, ",");
-    if (fits(rest, length, way)) return 1;
+    if (pattern_matches_path(rest, length, path)) return 1;
     rest += length + (rest[length] == ',');
   }
   return 0;
 }
 
-/* May a secret of this kind stand there? */
-static int is_allowed(const char *peer, const struct call *call, const char *declared, enum secret_kind kind,
-                      const char *way) {
-  if (!has_places(peer)) return kind == SECRET_VALUE && is_declared(declared, way);
+/* May a secret of this kind stand at this member path of the call? */
+static int may_hold_secret(const char *peer, const struct call *call, const char *declared, enum secret_kind kind,
+                           const char *path) {
+  if (!has_known_places(peer)) return kind == SECRET_VALUE && is_declared_place(declared, path);
   for (size_t i = 0; i < PLACE_COUNT; i++)
-    if (places[i].kind == kind && is_of(&places[i], peer, call) && is_at(&places[i], way)) return 1;
+    if (secret_places[i].kind == kind && place_matches_call(&secret_places[i], peer, call) &&
+        place_matches_path(&secret_places[i], path))
+      return 1;
   return 0;
 }
 
-/* The members of this call that may hold a secret, for a sentence; "no member" when there is none. */
-static const char *members_of(const char *peer, const struct call *call, const char *declared) {
-  if (!has_places(peer)) return declared && *declared ? declared : "no member";
+/* Return the members of this call that may hold a secret, for a sentence; "no member" when there is none. */
+static const char *secret_members(const char *peer, const struct call *call, const char *declared) {
+  if (!has_known_places(peer)) return declared && *declared ? declared : "no member";
   for (size_t i = 0; i < PLACE_COUNT; i++) {
-    if (!is_of(&places[i], peer, call)) continue;
-    return places[i].member[strlen(places[i].member) - 1] == '.' ? "the secret members of data" : places[i].member;
+    if (!place_matches_call(&secret_places[i], peer, call)) continue;
+    return secret_places[i].member[strlen(secret_places[i].member) - 1] == '.' ? "the secret members of data"
+                                                                               : secret_places[i].member;
   }
   return "no member";
 }
 
 const char *gate_secrets_refuse(const char *peer, const struct call *call, const char *declared, char *message,
                                 size_t size) {
-  for (const char *text = buffer_text(&call->secrets, NULL); text; text = buffer_text(&call->secrets, text)) {
+  for (const char *text = buffer_next_text(&call->secrets, NULL); text; text = buffer_next_text(&call->secrets, text)) {
     enum secret_kind kind = *text == 'v' ? SECRET_VALUE : *text == 'p' ? SECRET_PROOF : SECRET_CREDENTIAL;
-    const char *way = text + 1;
-    if (is_allowed(peer, call, declared, kind, way)) continue;
-    if (!*way) way = "its whole body";
+    const char *path = text + 1;
+    if (may_hold_secret(peer, call, declared, kind, path)) continue;
+    if (!*path) path = "its whole body";
     if (kind == SECRET_CREDENTIAL)
       snprintf(message, size,
                "%s %s would send a credential in '%s': a credential of a sign-in is never part of a body; leave it "
                "out, the program attaches it where it belongs",
-               call->method, call->path, way);
+               call->method, call->path, path);
     else
       snprintf(message, size, "%s %s would send a secret in '%s': in the body of this call %s may hold a secret",
-               call->method, call->path, way, members_of(peer, call, declared));
+               call->method, call->path, path, secret_members(peer, call, declared));
     return "secret";
   }
   return NULL;

@@ -1,11 +1,11 @@
-/* Templates of paths, as `needs` declares them, and how a path is held against one. No I/O and no Lua. */
+/* Path templates, as `needs` declares them: check a template, match a path with one, suggest one. No I/O and no Lua. */
 #include "gate_internal.h"
 
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
-int gate_slice_same(struct slice a, struct slice b) {
+int gate_slice_equal(struct slice a, struct slice b) {
   return a.length == b.length && memcmp(a.at, b.at, a.length) == 0;
 }
 
@@ -15,12 +15,12 @@ struct slice gate_slice_cut(const char **rest, const char *stops) {
   return part;
 }
 
-/* ---- the grammar ---- */
+/* ---- grammar ---- */
 
-enum form { LITERAL, ONE, SEVERAL, CALL, BELOW, WRONG };
+enum segment_form { LITERAL, ONE, SEVERAL, CALL, BELOW, WRONG };
 
-/* "{name}" or "{name+}", from the first brace on: a letter, then letters, digits, "_" and "-". */
-static enum form form_of_placeholder(struct slice text) {
+/* Return ONE for "{name}", SEVERAL for "{name+}", else WRONG. A name is a letter, then letters, digits, "_" and "-". */
+static enum segment_form placeholder_form(struct slice text) {
   size_t end = text.length - 1;
   if (text.length < 3 || text.at[end] != '}') return WRONG;
   int several = text.at[end - 1] == '+';
@@ -31,60 +31,60 @@ static enum form form_of_placeholder(struct slice text) {
   return several ? SEVERAL : ONE;
 }
 
-static enum form form_of(struct slice segment) {
+static enum segment_form form_of_segment(struct slice segment) {
   if (!segment.length) return WRONG;
   if (segment.length == 1 && *segment.at == '*') return BELOW;
   if (memchr(segment.at, '(', segment.length)) return segment.at[segment.length - 1] == ')' ? CALL : WRONG;
-  if (*segment.at == '{') return form_of_placeholder(segment);
+  if (*segment.at == '{') return placeholder_form(segment);
   for (size_t i = 0; i < segment.length; i++)
     if (strchr("{}*)", segment.at[i])) return WRONG;
   return LITERAL;
 }
 
-static int is_dots(struct slice segment) {
+static int is_dot_segment(struct slice segment) {
   return segment.length && segment.length <= 2 && strspn(segment.at, ".") >= segment.length;
 }
 
-/* NULL, or why the segment may not stand there; *several counts "{name+}". */
-static const char *refuse_segment(struct slice segment, int is_last, int *several) {
-  enum form form = form_of(segment);
-  if (!segment.length) return "it has an empty segment: a slash too many";
-  if (is_dots(segment)) return "a segment is neither \".\" nor \"..\"";
-  if (form == WRONG)
+/* Return why the segment may not stand there, or NULL; *several becomes 1 after a "{name+}". */
+static const char *segment_problem(struct slice segment, int is_last, int *several) {
+  enum segment_form segment_form = form_of_segment(segment);
+  if (!segment.length) return "it has an empty segment: remove a slash";
+  if (is_dot_segment(segment)) return "a segment may not be \".\" or \"..\"";
+  if (segment_form == WRONG)
     return "a placeholder is a whole segment, {name} for one or {name+} for several, with a name of letters, digits, "
            "\"_\" and \"-\"";
-  if (form == BELOW && !is_last) return "* stands at the end only";
-  if (*several && form != LITERAL) return "after {name+} only plain segments may follow";
-  *several = *several || form == SEVERAL;
+  if (segment_form == BELOW && !is_last) return "* may stand at the end only";
+  if (*several && segment_form != LITERAL) return "only literal segments may follow {name+}";
+  *several = *several || segment_form == SEVERAL;
   return NULL;
 }
 
-const char *gate_template_refuse(const char *text) {
+const char *gate_template_problem(const char *text) {
   int several = 0;
   if (*text != '/') return "a call's path begins with /";
   for (const char *c = text; *c; c++)
     if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7f || strchr("?#%\\", *c))
-      return "a path has no spaces, no query, no \"%\" and plain letters only";
+      return "a path may not have spaces, a query, \"%\", \"\\\" or characters beyond ASCII";
   while (*text == '/') {
     text++;
     struct slice segment = gate_slice_cut(&text, "/");
-    const char *why = refuse_segment(segment, !*text, &several);
-    if (why) return why;
+    const char *problem = segment_problem(segment, !*text, &several);
+    if (problem) return problem;
   }
   return NULL;
 }
 
 /* ---- matching ---- */
 
-/* Does "%" with this code stand anywhere in the segment? */
-static int has_escape(struct slice segment, const char *code) {
+/* Does the segment contain the escape "%" with this code? */
+static int has_percent_escape(struct slice segment, const char *code) {
   for (size_t i = 0; i + 2 < segment.length; i++)
     if (segment.at[i] == '%' && strncasecmp(segment.at + i + 1, code, 2) == 0) return 1;
   return 0;
 }
 
-/* "." and "..", also escaped. */
-static int leads_up(struct slice segment) {
+/* Is the segment "." or "..", also with escapes? */
+static int is_escaped_dot_segment(struct slice segment) {
   size_t i = 0;
   while (i < segment.length) {
     if (segment.at[i] == '.')
@@ -97,15 +97,15 @@ static int leads_up(struct slice segment) {
   return 1;
 }
 
-/* An id is one segment that no server takes for more: no operator ($ref,
- * $batch), no slash in disguise, no step up. */
-static int is_id(struct slice segment) {
-  if (!segment.length || *segment.at == '$' || leads_up(segment)) return 0;
+/* May this segment stand for {id}? A server must not read more than one segment into it: no operator ($ref, $batch),
+ * no escaped slash, no dot segment. */
+static int is_id_segment(struct slice segment) {
+  if (!segment.length || *segment.at == '$' || is_escaped_dot_segment(segment)) return 0;
   if (segment.length >= 3 && memcmp(segment.at, "%24", 3) == 0) return 0;
-  return !has_escape(segment, "2f") && !has_escape(segment, "5c");
+  return !has_percent_escape(segment, "2f") && !has_percent_escape(segment, "5c");
 }
 
-/* The end of a quoted value that begins at text; quotes inside are doubled. */
+/* Return the end of the quoted value that begins at text; a quote inside the value is doubled. */
 static const char *skip_quoted(const char *text, const char *end) {
   for (text++; text < end; text++) {
     if (*text != '\'') continue;
@@ -115,8 +115,9 @@ static const char *skip_quoted(const char *text, const char *end) {
   return end;
 }
 
-/* The next key of "a='x',b='y'" and where the one after it begins; *plain becomes 0 where more than a value follows. */
-static struct slice next_key(const char **rest, const char *end, int *plain) {
+/* Return the next key of "a='x',b='y'", and move *rest on to the key after it; *plain becomes 0 when more than one
+ * value follows the key. */
+static struct slice next_lookup_key(const char **rest, const char *end, int *plain) {
   struct slice key = {*rest, 0};
   while (*rest < end && **rest != '=' && **rest != ',') ++*rest;
   key.length = (size_t)(*rest - key.at);
@@ -130,35 +131,35 @@ static struct slice next_key(const char **rest, const char *end, int *plain) {
   return key;
 }
 
-static int same_keys(struct slice pattern, struct slice actual) {
+static int have_same_lookup_keys(struct slice pattern, struct slice actual) {
   const char *a = pattern.at, *b = actual.at;
   const char *a_end = a + pattern.length, *b_end = b + actual.length;
   int plain = 1;
   while (a < a_end && b < b_end)
-    if (!gate_slice_same(next_key(&a, a_end, &plain), next_key(&b, b_end, &plain))) return 0;
+    if (!gate_slice_equal(next_lookup_key(&a, a_end, &plain), next_lookup_key(&b, b_end, &plain))) return 0;
   return plain && a == a_end && b == b_end;
 }
 
-/* "(uniqueName)" or "(uniqueName='{name}')" against "(uniqueName='x')": the keys
- * between the parentheses have to be the same, in the same order. */
-static int same_call(struct slice pattern, struct slice actual) {
+/* Does "(uniqueName='x')" match the template "(uniqueName)" or "(uniqueName='{name}')"? The keys between the
+ * parentheses have to be the same, in the same order. */
+static int matches_lookup_segment(struct slice pattern, struct slice actual) {
   const char *open = memchr(pattern.at, '(', pattern.length);
   size_t name = (size_t)(open - pattern.at) + 1;
   if (actual.length <= name || memcmp(pattern.at, actual.at, name) != 0) return 0;
   if (actual.at[actual.length - 1] != ')') return 0;
-  return same_keys((struct slice){pattern.at + name, pattern.length - name - 1},
-                   (struct slice){actual.at + name, actual.length - name - 1});
+  return have_same_lookup_keys((struct slice){pattern.at + name, pattern.length - name - 1},
+                               (struct slice){actual.at + name, actual.length - name - 1});
 }
 
-/* "{name+}" and the plain segments after it (tail) against the rest of a path, which begins without a slash: one or
- * more ids, then exactly the tail. */
-static int match_several(const char *tail, const char *path) {
+/* Does the rest of a path, which begins without a slash, match "{name+}" and the literal segments after it (tail)?
+ * One or more ids, then exactly the tail. */
+static int match_repeated_segments(const char *tail, const char *path) {
   size_t length = strlen(path), end = strlen(tail);
   if (length <= end || strcmp(path + length - end, tail) != 0) return 0;
   const char *stop = path + length - end;
   for (;;) {
     struct slice segment = gate_slice_cut(&path, "/");
-    if (segment.at + segment.length > stop || !is_id(segment)) return 0;
+    if (segment.at + segment.length > stop || !is_id_segment(segment)) return 0;
     if (path == stop) return 1;
     path++;
   }
@@ -168,12 +169,13 @@ int gate_template_match(const char *text, const char *path) {
   while (*text == '/' && *path == '/') {
     text++, path++;
     struct slice pattern = gate_slice_cut(&text, "/");
-    enum form form = form_of(pattern);
-    if (form == BELOW) return 1;
-    if (form == SEVERAL) return match_several(text, path);
+    enum segment_form segment_form = form_of_segment(pattern);
+    if (segment_form == BELOW) return 1;
+    if (segment_form == SEVERAL) return match_repeated_segments(text, path);
     struct slice actual = gate_slice_cut(&path, "/");
-    if (form == WRONG || (form == ONE && !is_id(actual)) || (form == LITERAL && !gate_slice_same(pattern, actual)) ||
-        (form == CALL && !same_call(pattern, actual)))
+    if (segment_form == WRONG || (segment_form == ONE && !is_id_segment(actual)) ||
+        (segment_form == LITERAL && !gate_slice_equal(pattern, actual)) ||
+        (segment_form == CALL && !matches_lookup_segment(pattern, actual)))
       return 0;
   }
   return !*text && !*path;
@@ -181,8 +183,8 @@ int gate_template_match(const char *text, const char *path) {
 
 /* ---- suggesting ---- */
 
-/* Does the segment look like what names one object: a GUID, a user, something escaped? */
-static int is_name(struct slice segment) {
+/* Does the segment look like the name of one object: a GUID, a user name, a text with escapes? */
+static int looks_like_object_name(struct slice segment) {
   size_t dashes = 0;
   for (size_t i = 0; i < segment.length; i++) {
     if (strchr("@%", segment.at[i])) return 1;
@@ -196,14 +198,14 @@ void gate_template_suggest(struct buffer *out, const char *path) {
     path++;
     struct slice segment = gate_slice_cut(&path, "/");
     const char *open = memchr(segment.at, '(', segment.length), *equals = memchr(segment.at, '=', segment.length);
-    int keyed = open && equals > open;
+    int has_key = open && equals > open;
     buffer_append_string(out, "/");
-    if (keyed)
+    if (has_key)
       buffer_append(out, segment.at, (size_t)(equals - segment.at));
-    else if (is_name(segment))
+    else if (looks_like_object_name(segment))
       buffer_append_string(out, "{id}");
     else
       buffer_append(out, segment.at, segment.length);
-    if (keyed) buffer_append_string(out, ")");
+    if (has_key) buffer_append_string(out, ")");
   }
 }

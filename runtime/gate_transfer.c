@@ -1,8 +1,8 @@
-/* A request's way through the gate: allowed (gate_rules.c), budget, on record, credential, sent, outcome on
- * record.
+/* The way of a request through the gate: check the rights (gate_rules.c), wait for the budget, record the request,
+ * attach the credential, send, record the outcome.
  *
- * Ownership: a passage (a transfer as Lua has it) keeps its door alive (user value 1) until it is done, then
- * its answer. The door anchors unfinished passages in its table (user value 1: light userdata -> transfer).
+ * Ownership: a transfer keeps its door alive (user value 1) until it is done, then its answer. The door anchors
+ * unfinished transfers in its table (user value 1: light userdata -> transfer).
  */
 #include "gate_internal.h"
 #include "sys.h"
@@ -13,144 +13,145 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STREAMS 100L
+#define MAX_STREAMS 100L
 #define MAX_TIMEOUT 3600.0
 
 enum state { QUEUED, RUNNING, DONE, CLOSED };
 
-/* A transfer as Lua sees it. */
-struct passage {
+/* A transfer as Lua sees it. http is libcurl's part of it. */
+struct gate_transfer {
   struct transfer *http;
-  struct passage *next; /* in the door's queue */
+  struct gate_transfer *next; /* the next transfer in the door's queue */
   enum state state;
-  int changes;      /* it is on record, and its outcome must be recorded */
-  const char *kind; /* of failure; NULL for an answer */
+  int changes;      /* 1: the request is recorded, so the outcome must be recorded too */
+  const char *kind; /* kind of failure; NULL when there is an answer */
   int maybe_sent;
   char id[17];   /* connects the records of request and outcome */
-  char *message; /* of failure; NULL when memory is out for it */
+  char *message; /* why it failed; NULL when memory is out for the text */
 };
 
-/* End the passage without an answer. */
-static void fail(struct passage *passage, const char *kind, const char *format, const char *why) {
-  passage->state = DONE;
-  passage->kind = kind;
-  free(passage->message);
-  if (asprintf(&passage->message, format, why) < 0) passage->message = NULL;
+/* Mark the transfer as done without an answer. */
+static void fail_transfer(struct gate_transfer *transfer, const char *kind, const char *format, const char *why) {
+  transfer->state = DONE;
+  transfer->kind = kind;
+  free(transfer->message);
+  if (asprintf(&transfer->message, format, why) < 0) transfer->message = NULL;
 }
 
 /* ---- the queue and the anchors ---- */
 
-static void enqueue(struct door *door, struct passage *passage) {
-  *door->tail = passage;
-  door->tail = &passage->next;
+static void enqueue_transfer(struct door *door, struct gate_transfer *transfer) {
+  *door->tail = transfer;
+  door->tail = &transfer->next;
 }
 
-static void unqueue(struct door *door, struct passage *passage) {
-  struct passage **at = &door->queue;
-  while (*at && *at != passage) at = &(*at)->next;
+static void dequeue_transfer(struct door *door, struct gate_transfer *transfer) {
+  struct gate_transfer **at = &door->queue;
+  while (*at && *at != transfer) at = &(*at)->next;
   if (!*at) return;
-  *at = passage->next;
-  passage->next = NULL;
+  *at = transfer->next;
+  transfer->next = NULL;
   if (!*at) door->tail = at;
 }
 
-/* Keep the transfer at index alive while it is unfinished. [-0, +0, m] */
-static void anchor(lua_State *L, int index, struct door *door, const struct passage *passage) {
+/* Anchor the transfer at index in its door while it is unfinished. [-0, +0, m] */
+static void anchor_transfer(lua_State *L, int index, struct door *door, const struct gate_transfer *transfer) {
   lua_getiuservalue(L, 1, 1);
   lua_pushvalue(L, index);
-  lua_rawsetp(L, -2, passage);
+  lua_rawsetp(L, -2, transfer);
   lua_pop(L, 1);
   door->count++;
 }
 
-/* Let go of it; the door is at index. [-0, +0, -] */
-static void release(lua_State *L, int index, struct door *door, const struct passage *passage) {
+/* Remove the transfer from the anchors of the door at index. [-0, +0, -] */
+static void release_transfer(lua_State *L, int index, struct door *door, const struct gate_transfer *transfer) {
   lua_getiuservalue(L, index, 1);
   lua_pushnil(L);
-  lua_rawsetp(L, -2, passage);
+  lua_rawsetp(L, -2, transfer);
   lua_pop(L, 1);
   door->count--;
 }
 
 /* ---- submit ---- */
 
-/* Step 6: record the outcome. When that fails, the caller still gets the answer: the journal refuses every
+/* Step 6: record the outcome. When the record fails, the caller still gets the answer, and the journal refuses every
  * further change. */
-static void record_outcome(lua_State *L, struct door *door, const struct passage *passage,
-                           const struct answer *answer) {
-  if (!passage->changes || !door->journal) return;
+static void record_transfer_outcome(lua_State *L, struct door *door, const struct gate_transfer *transfer,
+                                    const struct answer *answer) {
+  if (!transfer->changes || !door->journal) return;
   if (answer)
-    gate_record_answer(L, passage->id, answer);
+    gate_record_answer(L, transfer->id, answer);
   else
-    gate_record_failure(L, passage->id, passage->kind, passage->maybe_sent);
+    gate_record_failure(L, transfer->id, transfer->kind, transfer->maybe_sent);
   gate_door_record(L, door, "outcome");
   sys_change_sent(-1);
 }
 
-/* Step 3: what changes something is on record before it may leave. NULL, or why not. */
-static const char *record_intent(lua_State *L, struct door *door, struct passage *passage,
-                                 const struct request *request, const char *script, const char *note) {
+/* Step 3: a change is recorded before it may leave. Returns NULL, or why the record failed. */
+static const char *record_request(lua_State *L, struct door *door, struct gate_transfer *transfer,
+                                  const struct request *request, const char *script, const char *note) {
   if (!request->changes) return NULL;
   if (!door->journal) return "this door was opened without a journal";
-  gate_door_id(L, passage->id);
-  gate_record_request(L, passage->id, request, script, note);
+  gate_door_new_record_id(L, transfer->id);
+  gate_record_request(L, transfer->id, request, script, note);
   const char *failure = gate_door_record(L, door, "request");
-  passage->changes = !failure;
-  sys_change_sent(passage->changes);
+  transfer->changes = !failure;
+  sys_change_sent(transfer->changes);
   return failure;
 }
 
-static enum http_reach reach_of(const struct door *door, const struct peer *peer) {
+static enum http_reach peer_reach(const struct door *door, const struct peer *peer) {
   if (door->emulator) return HTTP_LOOPBACK;
   return strcmp(peer->name, "identity") == 0 ? HTTP_NEAR : HTTP_OUTSIDE;
 }
 
-/* Step 4: the credential is attached to the copy that leaves. */
-static struct transfer *prepare(struct door *door, struct passage *passage, const struct request *request,
-                                const struct credential *credential, double timeout) {
+/* Step 4: make libcurl's transfer. The credential is attached to the copy that leaves. */
+static struct transfer *prepare_http_transfer(struct door *door, struct gate_transfer *transfer,
+                                              const struct request *request, const struct credential *credential,
+                                              double timeout) {
   const struct peer *peer = gate_peers_find(&door->peers, request->peer);
-  struct http_peer route = {peer->ca, peer->proxy, reach_of(door, peer), peer->lenient};
-  if (!door->http) door->http = http_open(STREAMS);
+  struct http_peer route = {peer->ca, peer->proxy, peer_reach(door, peer), peer->lenient};
+  if (!door->http) door->http = http_open(MAX_STREAMS);
   if (!door->http) return NULL;
-  return http_prepare(door->http, request, credential, &route, (long)ceil(timeout * 1000), passage);
+  return http_prepare(door->http, request, credential, &route, (long)ceil(timeout * 1000), transfer);
 }
 
-/* Step 2: seconds until the write budget lets it leave. */
-static double budget_left(struct door *door, struct request *request) {
+/* Step 2: return the seconds until the write budget lets the request leave. */
+static double seconds_until_budget(struct door *door, struct request *request) {
   int counts = door->budget && request->changes && strcmp(request->peer, "graph") == 0;
   return counts ? gate_budget_wait(door->budget, request) : 0;
 }
 
-static int refuse_early(lua_State *L, const struct request *request, double wait) {
+static int push_budget_refusal(lua_State *L, const struct request *request, double wait) {
   lib_fail_kind(L, "budget", "%s %s has to wait for the write budget", request->method, request->origin);
   lua_pushnumber(L, wait);
   return 4;
 }
 
-/* Put it on record and make it ready to leave: push the passage and return 1, or fail, message and kind.
- * The door is at index 1, note at 6. [-0, +1|+3, e] */
-static int admit(lua_State *L, struct door *door, struct request *request, const struct credential *credential,
-                 const char *script, double timeout) {
-  struct passage *passage = lib_new(L, sizeof *passage, GATE_TRANSFER);
+/* Record the request and queue its transfer: push the transfer and return 1; or push nil, message and kind and return
+ * 3. The door is at index 1, the note at 6. [-0, +1|+3, e] */
+static int queue_transfer(lua_State *L, struct door *door, struct request *request, const struct credential *credential,
+                          const char *script, double timeout) {
+  struct gate_transfer *transfer = lib_new(L, sizeof *transfer, GATE_TRANSFER);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, 7, 1);
-  const char *failure = record_intent(L, door, passage, request, script, lua_tostring(L, 6));
+  const char *failure = record_request(L, door, transfer, request, script, lua_tostring(L, 6));
   if (failure)
-    return lib_fail_kind(L, "journal", "%s %s was not sent, because it could not be put on record: %s", request->method,
+    return lib_fail_kind(L, "journal", "%s %s was not sent, because it could not be recorded: %s", request->method,
                          request->origin, failure);
-  passage->http = prepare(door, passage, request, credential, timeout);
-  if (!passage->http) {
-    fail(passage, "memory", "it was not sent: %s", "not enough memory");
-    record_outcome(L, door, passage, NULL);
+  transfer->http = prepare_http_transfer(door, transfer, request, credential, timeout);
+  if (!transfer->http) {
+    fail_transfer(transfer, "memory", "it was not sent: %s", "not enough memory");
+    record_transfer_outcome(L, door, transfer, NULL);
     return lib_fail_kind(L, "memory", "%s %s was not sent: not enough memory", request->method, request->origin);
   }
-  anchor(L, 7, door, passage);
-  enqueue(door, passage);
+  anchor_transfer(L, 7, door, transfer);
+  enqueue_transfer(door, transfer);
   return 1;
 }
 
 /* door:submit(request, credential, rights, timeout, note) -> transfer | nil, message, kind, wait */
-int gate_door_submit(lua_State *L) {
+int gate_transfer_submit(lua_State *L) {
   char message[1024];
   struct door *door = lib_check(L, 1, GATE_DOOR);
   struct request *request = request_check(L, 2);
@@ -163,164 +164,166 @@ int gate_door_submit(lua_State *L) {
   if (!door->open) return lib_fail_kind(L, "closed", "%s %s: the door is closed", request->method, request->origin);
   luaL_argcheck(L, door->sealed, 1, "door is not sealed yet");
 
-  const char *kind = gate_rights_refuse(rights, &door->peers, request, credential, message, sizeof message);
+  const char *kind = gate_rules_refuse(rights, &door->peers, request, credential, message, sizeof message);
   if (kind) return lib_fail_kind(L, kind, "%s", message);
-  double wait = budget_left(door, request);
-  if (wait > 0) return refuse_early(L, request, wait);
-  return admit(L, door, request, credential, gate_rights_owner_of(rights), timeout);
+  double wait = seconds_until_budget(door, request);
+  if (wait > 0) return push_budget_refusal(L, request, wait);
+  return queue_transfer(L, door, request, credential, gate_rules_owner(rights), timeout);
 }
 
 /* ---- flush and poll ---- */
 
-/* Step 5. 1 when it left; else it stays in the queue, done, for poll to report. */
-static int start(struct passage *passage, const char *failure) {
-  if (passage->state != QUEUED) return 0;
-  if (failure && passage->changes)
-    fail(passage, "journal", "it was not sent, because the journal could not be written: %s", failure);
-  else if (!http_begin(passage->http))
-    fail(passage, "memory", "it was not sent: %s", "not enough memory");
+/* Step 5: send. Returns 1 when the transfer runs; else 0, and it stays in the queue as done, for poll to report. */
+static int start_transfer(struct gate_transfer *transfer, const char *failure) {
+  if (transfer->state != QUEUED) return 0;
+  if (failure && transfer->changes)
+    fail_transfer(transfer, "journal", "it was not sent, because the journal could not be written: %s", failure);
+  else if (!http_start(transfer->http))
+    fail_transfer(transfer, "memory", "it was not sent: %s", "not enough memory");
   else
-    passage->state = RUNNING;
-  return passage->state == RUNNING;
+    transfer->state = RUNNING;
+  return transfer->state == RUNNING;
 }
 
-static lua_Integer start_queued(struct door *door) {
+static lua_Integer start_queued_transfers(struct door *door) {
   lua_Integer started = 0;
   const char *failure = gate_door_commit(door);
-  for (struct passage *passage = door->queue, *next; passage; passage = next) {
-    next = passage->next;
-    if (!start(passage, failure)) continue;
-    unqueue(door, passage);
+  for (struct gate_transfer *transfer = door->queue, *next; transfer; transfer = next) {
+    next = transfer->next;
+    if (!start_transfer(transfer, failure)) continue;
+    dequeue_transfer(door, transfer);
     started++;
   }
   return started;
 }
 
 /* door:flush() -> count */
-int gate_door_flush(lua_State *L) {
-  lua_pushinteger(L, start_queued(gate_door_check(L)));
+int gate_transfer_flush(lua_State *L) {
+  lua_pushinteger(L, start_queued_transfers(gate_door_check(L)));
   return 1;
 }
 
-/* Keep what the transfer brought as the value of the userdata on top. [-0, +0, m] */
-static void take(lua_State *L, struct door *door, struct passage *passage) {
+/* Make the finished transfer done, and keep its answer as the user value of the userdata on top. [-0, +0, m] */
+static void finish_transfer(lua_State *L, struct door *door, struct gate_transfer *transfer) {
   const char *message;
-  const char *kind = http_transfer_failure(passage->http, &message, &passage->maybe_sent);
+  const char *kind = http_transfer_failure(transfer->http, &message, &transfer->maybe_sent);
   struct answer *answer = answer_new(L, 0);
-  if (!kind) http_transfer_take(passage->http, answer);
-  if (kind) fail(passage, kind, "%s", message);
-  passage->state = DONE;
-  record_outcome(L, door, passage, kind ? NULL : answer);
+  if (!kind) http_transfer_take(transfer->http, answer);
+  if (kind) fail_transfer(transfer, kind, "%s", message);
+  transfer->state = DONE;
+  record_transfer_outcome(L, door, transfer, kind ? NULL : answer);
   lua_setiuservalue(L, -2, 1);
 }
 
-/* Append a finished transfer to the list at index 3. [-0, +0, m] */
-static void report(lua_State *L, struct door *door, struct passage *passage) {
+/* Append a finished transfer to the list at index 3, and record its outcome. [-0, +0, m] */
+static void report_transfer(lua_State *L, struct door *door, struct gate_transfer *transfer) {
   lua_getiuservalue(L, 1, 1);
-  lua_rawgetp(L, -1, passage);
-  release(L, 1, door, passage);
-  if (passage->state == RUNNING)
-    take(L, door, passage);
+  lua_rawgetp(L, -1, transfer);
+  release_transfer(L, 1, door, transfer);
+  if (transfer->state == RUNNING)
+    finish_transfer(L, door, transfer);
   else
-    record_outcome(L, door, passage, NULL);
+    record_transfer_outcome(L, door, transfer, NULL);
   lua_rawseti(L, 3, luaL_len(L, 3) + 1);
   lua_pop(L, 1);
 }
 
-/* Those flush could not send. [-0, +0, m] */
-static void report_unsent(lua_State *L, struct door *door) {
-  for (struct passage *passage = door->queue, *next; passage; passage = next) {
-    next = passage->next;
-    if (passage->state != DONE) continue;
-    unqueue(door, passage);
-    report(L, door, passage);
+/* Report the queued transfers that flush could not send. [-0, +0, m] */
+static void report_unsent_transfers(lua_State *L, struct door *door) {
+  for (struct gate_transfer *transfer = door->queue, *next; transfer; transfer = next) {
+    next = transfer->next;
+    if (transfer->state != DONE) continue;
+    dequeue_transfer(door, transfer);
+    report_transfer(L, door, transfer);
   }
 }
 
 /* door:poll(ms) -> list of finished transfers */
-int gate_door_poll(lua_State *L) {
+int gate_transfer_poll(lua_State *L) {
   struct door *door = gate_door_check(L);
   int ms = (int)luaL_checkinteger(L, 2);
   lua_settop(L, 2);
   lua_newtable(L);
-  start_queued(door);
-  report_unsent(L, door);
+  start_queued_transfers(door);
+  report_unsent_transfers(L, door);
   if (luaL_len(L, 3) > 0) ms = 0;
   if (!door->http) {
-    poll(NULL, 0, ms < 0 ? 0 : ms); /* nothing was ever sent: just the wait */
+    poll(NULL, 0, ms < 0 ? 0 : ms); /* nothing was sent yet: only wait */
     return 1;
   }
-  for (struct transfer *done = http_poll(door->http, ms); done; done = http_next(door->http))
-    report(L, door, http_transfer_tag(done));
-  if (!door->count) gate_door_commit(door); /* nothing may follow for long: release the journal's lock */
+  for (struct transfer *done = http_poll(door->http, ms); done; done = http_next_finished(door->http))
+    report_transfer(L, door, http_transfer_tag(done));
+  if (!door->count)
+    gate_door_commit(door); /* commit now, which releases the journal's lock: the next record may come much later */
   return 1;
 }
 
 /* ---- transfers ---- */
 
-static struct passage *check_transfer(lua_State *L) {
-  struct passage *passage = lib_check(L, 1, GATE_TRANSFER);
-  luaL_argcheck(L, passage->state != CLOSED, 1, "transfer is closed");
-  return passage;
+static struct gate_transfer *check_transfer(lua_State *L) {
+  struct gate_transfer *transfer = lib_check(L, 1, GATE_TRANSFER);
+  luaL_argcheck(L, transfer->state != CLOSED, 1, "transfer is closed");
+  return transfer;
 }
 
 /* transfer:answer() -> answer | nil, message, kind, maybe_sent */
 static int transfer_answer(lua_State *L) {
-  const struct passage *passage = check_transfer(L);
-  luaL_argcheck(L, passage->state == DONE, 1, "transfer is not finished");
-  if (!passage->kind) {
+  const struct gate_transfer *transfer = check_transfer(L);
+  luaL_argcheck(L, transfer->state == DONE, 1, "transfer is not finished");
+  if (!transfer->kind) {
     lua_getiuservalue(L, 1, 1);
     return 1;
   }
-  lib_fail_kind(L, passage->kind, "%s", passage->message ? passage->message : "not enough memory");
-  lua_pushboolean(L, passage->maybe_sent);
+  lib_fail_kind(L, transfer->kind, "%s", transfer->message ? transfer->message : "not enough memory");
+  lua_pushboolean(L, transfer->maybe_sent);
   return 4;
 }
 
-/* Stop a transfer that is not done: its outcome will stay unknown. The door is at index. [-0, +0, m] */
-static void abandon(lua_State *L, int index, struct door *door, struct passage *passage) {
-  passage->maybe_sent = passage->state == RUNNING;
-  fail(passage, "closed", "%s", "it was abandoned before its answer came");
-  record_outcome(L, door, passage, NULL);
-  unqueue(door, passage);
-  release(L, index, door, passage);
+/* Stop a transfer that is not done: its outcome stays unknown. The door is at index. [-0, +0, m] */
+static void abandon_transfer(lua_State *L, int index, struct door *door, struct gate_transfer *transfer) {
+  transfer->maybe_sent = transfer->state == RUNNING;
+  fail_transfer(transfer, "closed", "%s", "it was abandoned before its answer came");
+  record_transfer_outcome(L, door, transfer, NULL);
+  dequeue_transfer(door, transfer);
+  release_transfer(L, index, door, transfer);
 }
 
 /* transfer:close(), __close and __gc. Idempotent. */
-static int transfer_end(lua_State *L) {
-  struct passage *passage = lib_check(L, 1, GATE_TRANSFER);
-  if (passage->state == CLOSED) return 0;
+static int transfer_close(lua_State *L) {
+  struct gate_transfer *transfer = lib_check(L, 1, GATE_TRANSFER);
+  if (transfer->state == CLOSED) return 0;
   lua_settop(L, 1);
   lua_getiuservalue(L, 1, 1);
   struct door *door = luaL_testudata(L, 2, GATE_DOOR);
-  if (door && door->open && (passage->state == QUEUED || passage->state == RUNNING)) abandon(L, 2, door, passage);
-  http_transfer_close(passage->http);
-  free(passage->message);
-  passage->http = NULL;
-  passage->message = NULL;
-  passage->state = CLOSED;
+  if (door && door->open && (transfer->state == QUEUED || transfer->state == RUNNING))
+    abandon_transfer(L, 2, door, transfer);
+  http_transfer_close(transfer->http);
+  free(transfer->message);
+  transfer->http = NULL;
+  transfer->message = NULL;
+  transfer->state = CLOSED;
   lua_pushnil(L);
   lua_setiuservalue(L, 1, 1);
   return 0;
 }
 
 /* door:running() -> count */
-int gate_door_running(lua_State *L) {
+int gate_transfer_count(lua_State *L) {
   lua_pushinteger(L, gate_door_check(L)->count);
   return 1;
 }
 
-void gate_door_abandon_all(lua_State *L, struct door *door) {
+void gate_transfer_abandon_all(lua_State *L, struct door *door) {
   lua_pushnil(L);
   while (lua_next(L, 2)) {
-    struct passage *passage = lua_touserdata(L, -1);
-    int unfinished = lua_islightuserdata(L, -2) && passage->state != CLOSED;
+    struct gate_transfer *transfer = lua_touserdata(L, -1);
+    int unfinished = lua_islightuserdata(L, -2) && transfer->state != CLOSED;
     lua_pop(L, 1);
-    if (unfinished) abandon(L, 1, door, passage);
+    if (unfinished) abandon_transfer(L, 1, door, transfer);
   }
 }
 
-void gate_passage_type(lua_State *L) {
-  static const luaL_Reg methods[] = {{"answer", transfer_answer}, {"close", transfer_end}, {NULL, NULL}};
-  lib_type(L, GATE_TRANSFER, methods, transfer_end);
+void gate_transfer_type(lua_State *L) {
+  static const luaL_Reg methods[] = {{"answer", transfer_answer}, {"close", transfer_close}, {NULL, NULL}};
+  lib_type(L, GATE_TRANSFER, methods, transfer_close);
 }

@@ -1,4 +1,4 @@
-/* The two halves of host.graph: graph.c builds requests, graph_judge.c judges answers. */
+/* What graph.c (requests) and graph_judge.c (answers) of host.graph share. */
 #ifndef GRAPH_INTERNAL_H
 #define GRAPH_INTERNAL_H
 

@@ -1,4 +1,4 @@
-/* Lua's memory; see heap.c. */
+/* The memory allocator of the Lua state; see heap.c. */
 #ifndef HEAP_H
 #define HEAP_H
 
@@ -6,13 +6,13 @@
 
 struct heap;
 
-/* NULL when memory is out. */
+/* Make a heap; NULL when memory is out. */
 struct heap *heap_open(void);
 
-/* After the last state that uses it was closed. */
+/* Free the heap, after the last state that uses it was closed. */
 void heap_close(struct heap *heap);
 
-/* A lua_Alloc, with the heap as its first argument. What is freed is wiped. */
+/* A lua_Alloc whose first argument is the heap. Freed memory is wiped. */
 void *heap_allocate(void *heap, void *block, size_t old_size, size_t size);
 
 #endif

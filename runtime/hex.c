@@ -20,12 +20,12 @@ char *hex_text(const void *bytes, size_t count, char *out) {
 
 char *hex_uuid(const unsigned char bytes[16], char out[37]) {
   static const unsigned char groups[] = {4, 2, 2, 2, 6};
-  unsigned char b[16];
-  const unsigned char *from = b;
+  unsigned char bytes_of_uuid[16];
+  const unsigned char *from = bytes_of_uuid;
   char *at = out;
-  memcpy(b, bytes, sizeof b);
-  b[6] = (b[6] & 0x0f) | 0x40; /* version */
-  b[8] = (b[8] & 0x3f) | 0x80; /* variant */
+  memcpy(bytes_of_uuid, bytes, sizeof bytes_of_uuid);
+  bytes_of_uuid[6] = (bytes_of_uuid[6] & 0x0f) | 0x40; /* version */
+  bytes_of_uuid[8] = (bytes_of_uuid[8] & 0x3f) | 0x80; /* variant */
   for (size_t i = 0; i < sizeof groups; i++) {
     hex_encode(from, groups[i], at);
     from += groups[i];

@@ -1,15 +1,12 @@
-/* The HTTP client: two libcurl multi handles for a process's requests. One is for
- * those that share connections by HTTP/2, one for those that have theirs to
- * themselves: libcurl remembers one thing of a host, whether it multiplexes, and
- * with both kinds on one handle requests wait for connections they cannot use.
+/* The HTTP client, on two libcurl multi handles: one for requests that share connections (HTTP/2), one for requests
+ * that have a connection to themselves. libcurl keeps one flag per host, whether it multiplexes; with both kinds on
+ * one handle, requests wait for connections that they cannot use.
  *
- * It knows nothing of Lua, peers or permissions: it sends what the gate gives
- * it and says what became of it. The settings are in http_options.c, the
- * judgement in http_judge.c.
+ * The client knows nothing about Lua, peers or permissions: it sends the requests that the gate gives it, and reports
+ * their outcome. The settings are in http_options.c, the outcomes in http_judge.c.
  *
- * Ownership: a transfer owns copies of all it sends, so nothing it was made
- * from has to outlive it. The client knows its transfers only to let go of
- * them when it closes first.
+ * Ownership: a transfer owns copies of all data that it sends. The client lists its transfers only to detach them
+ * when it is closed first.
  */
 #include "http_internal.h"
 
@@ -18,48 +15,50 @@
 #include <unistd.h>
 
 #define HOST_CONNECTIONS 16L
-#define MOST_CONNECTIONS 64L /* kept: else four for each transfer there is, and each lull closes the others */
+#define MOST_CONNECTIONS                                                                                               \
+  64L /* kept open. libcurl's default is four for each transfer, and closes the others in each lull */
 #define MAX_IDLE 128
 #define MAX_WAITS 64
-#define UNSEEN_MS 10 /* where a wait cannot be seen: a name being looked up */
+#define NAME_LOOKUP_MS 10 /* longest wait while a name is looked up, which has no descriptor to wait for */
 
-enum lane { SHARED, ALONE, LANES };
+enum lane { SHARED, ALONE, LANE_COUNT };
 
 struct http {
-  CURLM *multi[LANES];
-  int running[LANES];     /* transfers on each */
-  struct transfer *first; /* of all transfers not yet closed */
-  const char *roots;      /* the system's */
+  CURLM *multi[LANE_COUNT];
+  int running[LANE_COUNT];       /* running transfers on each */
+  struct transfer *first;        /* of the list of all transfers that are not closed */
+  const char *system_roots_file; /* the system's file of root certificates */
   struct http_sockets sockets;
-  struct transfer *idle[MAX_IDLE]; /* with their handles: a new one costs a third of a small request */
+  struct transfer
+      *idle[MAX_IDLE]; /* easy handles that are kept: a new one costs a third of the time of a small request */
   int idle_count;
 };
 
-/* Where systems keep their roots; the first that can be read is taken. */
-static const char *const system_roots[] = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
-                                           "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem", NULL};
+/* Files where systems keep root certificates; the first that can be read is taken. */
+static const char *const root_files[] = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+                                         "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem", NULL};
 
-static const char *find_roots(void) {
-  for (const char *const *file = system_roots; *file; file++)
+static const char *find_root_file(void) {
+  for (const char *const *file = root_files; *file; file++)
     if (access(*file, R_OK) == 0) return *file;
-  return system_roots[0];
+  return root_files[0];
 }
 
 /* ---- client ---- */
 
-/* The hardening of each connection goes through OpenSSL's own interface. */
-static int has_openssl(void) {
+/* Does libcurl use OpenSSL? The settings of on_tls need it. */
+static int curl_uses_openssl(void) {
   const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
   return info->ssl_version && strstr(info->ssl_version, "OpenSSL") != NULL;
 }
 
-/* libcurl's global state is never given back: transfers may outlive a client. */
+/* libcurl's global state is never freed: transfers may outlive a client. */
 struct http *http_open(long streams) {
-  unsetenv("SSLKEYLOGFILE"); /* else libcurl creates the file, even if nothing is written to it */
-  if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || !has_openssl()) return NULL;
+  unsetenv("SSLKEYLOGFILE"); /* with this variable, libcurl creates the file even when nothing is written to it */
+  if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || !curl_uses_openssl()) return NULL;
   struct http *http = calloc(1, sizeof *http);
-  if (http) http->roots = find_roots();
-  for (int lane = 0; http && lane < LANES; lane++) {
+  if (http) http->system_roots_file = find_root_file();
+  for (int lane = 0; http && lane < LANE_COUNT; lane++) {
     CURLM *multi = http->multi[lane] = curl_multi_init();
     if (!multi) {
       http_close(http);
@@ -72,15 +71,15 @@ struct http *http_open(long streams) {
   return http;
 }
 
-static enum lane lane_of(const struct transfer *transfer) {
+static enum lane transfer_lane(const struct transfer *transfer) {
   return transfer->shared ? SHARED : ALONE;
 }
 
-/* Take the transfer off the multi handle, if it is there. */
-static void halt(struct transfer *transfer) {
+/* Remove the transfer from its multi handle, if it runs. */
+static void stop_transfer(struct transfer *transfer) {
   if (!transfer->running) return;
-  curl_multi_remove_handle(transfer->http->multi[lane_of(transfer)], transfer->easy);
-  transfer->http->running[lane_of(transfer)]--;
+  curl_multi_remove_handle(transfer->http->multi[transfer_lane(transfer)], transfer->easy);
+  transfer->http->running[transfer_lane(transfer)]--;
   transfer->running = 0;
 }
 
@@ -102,8 +101,8 @@ static void free_transfer(struct transfer *transfer) {
   free(transfer);
 }
 
-/* Nothing but an easy handle, which is set for a route or for nothing; NULL when memory is out. */
-static struct transfer *take_transfer(struct http *http) {
+/* Return an empty transfer with an easy handle, which may still be set up for a route; NULL when memory is out. */
+static struct transfer *new_transfer(struct http *http) {
   if (http->idle_count > 0) return http->idle[--http->idle_count];
   struct transfer *transfer = calloc(1, sizeof *transfer);
   if (transfer) transfer->easy = curl_easy_init();
@@ -112,21 +111,21 @@ static struct transfer *take_transfer(struct http *http) {
   return NULL;
 }
 
-static void forget_route(struct transfer *transfer) {
+static void reset_handle(struct transfer *transfer) {
   curl_easy_reset(transfer->easy);
   free_route(&transfer->route);
 }
 
-/* Remove everything of the transfer from its handle. After a plain read without trouble the handle stays set
- * for the next one. libcurl's counts over a handle's life, of retries above all, restart only with a reset. */
+/* Detach the easy handle from the transfer. After a plain read without trouble it stays set up for the next one; else
+ * it is reset, because libcurl counts retries over the life of a handle until it is reset. */
 static void clear_handle(struct transfer *transfer) {
-  if (transfer->plain_read && transfer->whole && transfer->ready == 1 && !transfer->moved)
-    http_options_clear(transfer);
+  if (transfer->plain_read && transfer->complete && transfer->ready_count == 1 && !transfer->moved)
+    http_options_clear_read(transfer);
   else
-    forget_route(transfer);
+    reset_handle(transfer);
 }
 
-static void give_transfer(struct http *http, struct transfer *transfer) {
+static void keep_idle_transfer(struct http *http, struct transfer *transfer) {
   if (!http || http->idle_count == MAX_IDLE) {
     free_transfer(transfer);
     return;
@@ -142,66 +141,70 @@ static void give_transfer(struct http *http, struct transfer *transfer) {
 void http_close(struct http *http) {
   if (!http) return;
   for (struct transfer *transfer = http->first; transfer; transfer = transfer->next) {
-    halt(transfer);
+    stop_transfer(transfer);
     transfer->http = NULL;
   }
   while (http->idle_count > 0) free_transfer(http->idle[--http->idle_count]);
-  for (int lane = 0; lane < LANES; lane++) curl_multi_cleanup(http->multi[lane]);
+  for (int lane = 0; lane < LANE_COUNT; lane++) curl_multi_cleanup(http->multi[lane]);
   free(http);
 }
 
 /* ---- preparing ---- */
 
-static int add_line(struct buffer *lines, const char *line) {
+static int append_header_line(struct buffer *lines, const char *line) {
   return buffer_append(lines, line, strlen(line) + 1);
 }
 
-/* Append the credential's header line; the buffer is wiped. */
-static int add_credential(struct buffer *lines, const struct credential *credential) {
+/* Append the credential's header line; the buffer is wiped when it is freed. */
+static int append_credential_line(struct buffer *lines, const struct credential *credential) {
   return buffer_append_string(lines, credential->header) && buffer_append_string(lines, ": ") &&
          buffer_append(lines, credential->value.data, credential->value.length) && buffer_append(lines, "", 1);
 }
 
-/* The lines as libcurl takes them: nodes in one block. It only reads them. */
-static int list_lines(struct transfer *transfer) {
+/* Make the list of header lines that libcurl reads: nodes in one block. */
+static int list_header_lines(struct transfer *transfer) {
   size_t count = 0, i = 0;
   const struct buffer *lines = &transfer->lines;
-  for (const char *line = buffer_text(lines, NULL); line; line = buffer_text(lines, line)) count++;
+  for (const char *line = buffer_next_text(lines, NULL); line; line = buffer_next_text(lines, line)) count++;
   transfer->headers = calloc(count, sizeof *transfer->headers);
   if (!transfer->headers) return 0;
-  for (const char *line = buffer_text(lines, NULL); line; line = buffer_text(lines, line), i++)
+  for (const char *line = buffer_next_text(lines, NULL); line; line = buffer_next_text(lines, line), i++)
     transfer->headers[i] = (struct curl_slist){(char *)line, i + 1 < count ? &transfer->headers[i + 1] : NULL};
   return 1;
 }
 
-/* The value of the client-request-id among the lines, NULL for none. */
-static const char *find_id(const struct buffer *lines) {
+/* Return the value of client-request-id among the lines; NULL for none. */
+static const char *find_client_request_id(const struct buffer *lines) {
   static const char name[] = "client-request-id: ";
-  for (const char *line = buffer_text(lines, NULL); line; line = buffer_text(lines, line))
+  for (const char *line = buffer_next_text(lines, NULL); line; line = buffer_next_text(lines, line))
     if (strncasecmp(line, name, sizeof name - 1) == 0) return line + sizeof name - 1;
   return NULL;
 }
 
-static int has_type(const struct buffer *lines) {
-  for (const char *line = buffer_text(lines, NULL); line; line = buffer_text(lines, line))
+static int has_content_type(const struct buffer *lines) {
+  for (const char *line = buffer_next_text(lines, NULL); line; line = buffer_next_text(lines, line))
     if (strncasecmp(line, "content-type:", 13) == 0) return 1;
   return 0;
 }
 
-/* Remove libcurl's own headers by an empty value. A plain read has none; its User-Agent and Accept-Encoding
- * libcurl would print twice. */
-static int copy_headers(struct transfer *transfer, const struct request *request, const struct credential *credential) {
+/* Copy the header lines of the request. An empty value removes a header that libcurl would add itself. A plain read
+ * has no such header; User-Agent and Accept-Encoding are written here, because libcurl would encode its own twice. */
+static int copy_header_lines(struct transfer *transfer, const struct request *request,
+                             const struct credential *credential) {
   struct buffer *lines = &transfer->lines;
-  int has_extras = !transfer->plain_read;
-  return (!credential || add_credential(lines, credential)) && /* the longest first: the others find room */
+  int has_curl_headers = !transfer->plain_read;
+  return (!credential ||
+          append_credential_line(
+              lines, credential)) && /* the longest line first: the buffer is then large enough for the others */
          buffer_append(lines, request->headers.data, request->headers.length) &&
-         (!has_extras || add_line(lines, "Expect:")) &&
-         (!has_extras || has_type(lines) || add_line(lines, "Content-Type:")) &&
-         add_line(lines, "User-Agent: " HTTP_AGENT) && add_line(lines, "Accept-Encoding: gzip") && list_lines(transfer);
+         (!has_curl_headers || append_header_line(lines, "Expect:")) &&
+         (!has_curl_headers || has_content_type(lines) || append_header_line(lines, "Content-Type:")) &&
+         append_header_line(lines, "User-Agent: " HTTP_AGENT) && append_header_line(lines, "Accept-Encoding: gzip") &&
+         list_header_lines(transfer);
 }
 
-/* The host, as certificates and people write it, and the port, from the URL that libcurl parsed. */
-static int copy_address(struct route *route, CURLU *parsed) {
+/* Copy the host, without an IPv6 address's brackets, and the port from the URL that libcurl parsed. */
+static int copy_host_and_port(struct route *route, CURLU *parsed) {
   if (curl_url_get(parsed, CURLUPART_HOST, &route->host, 0) != CURLUE_OK ||
       curl_url_get(parsed, CURLUPART_PORT, &route->port, CURLU_DEFAULT_PORT) != CURLUE_OK)
     return 0;
@@ -212,7 +215,7 @@ static int copy_address(struct route *route, CURLU *parsed) {
   return 1;
 }
 
-static int is_same(const char *a, const char *b) {
+static int equal_or_both_null(const char *a, const char *b) {
   return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
@@ -223,24 +226,26 @@ static int copy_route(struct route *route, const struct route *from) {
   return route->origin && route->ca && (route->proxy || !from->proxy);
 }
 
-/* Set the handle; when it was set for a similar request, only what differs. */
-static int set_handle(struct transfer *transfer, const struct request *request, const struct http_peer *peer) {
+/* Set up the easy handle; when it is set up for the same route already, set only the options that differ. */
+static int set_up_handle(struct transfer *transfer, const struct request *request, const struct http_peer *peer) {
   const struct http *http = transfer->http;
-  struct route route = {
-      .origin = request->origin, .ca = (char *)(peer->ca ? peer->ca : http->roots), .proxy = (char *)peer->proxy};
-  int is_set = transfer->plain_read && is_same(transfer->route.origin, route.origin) &&
-               is_same(transfer->route.ca, route.ca) && is_same(transfer->route.proxy, route.proxy);
-  if (is_set) return http_options_of_read(transfer);
-  forget_route(transfer);
-  return copy_route(&transfer->route, &route) && copy_address(&transfer->route, request->target->parsed) &&
-         http_options(transfer, request);
+  struct route route = {.origin = request->origin,
+                        .ca = (char *)(peer->ca ? peer->ca : http->system_roots_file),
+                        .proxy = (char *)peer->proxy};
+  int is_set_up = transfer->plain_read && equal_or_both_null(transfer->route.origin, route.origin) &&
+                  equal_or_both_null(transfer->route.ca, route.ca) &&
+                  equal_or_both_null(transfer->route.proxy, route.proxy);
+  if (is_set_up) return http_options_set_read(transfer);
+  reset_handle(transfer);
+  return copy_route(&transfer->route, &route) && copy_host_and_port(&transfer->route, request->target->parsed) &&
+         http_options_set(transfer, request);
 }
 
-static int is_plain_read(const struct request *request) {
+static int is_plain_read_request(const struct request *request) {
   return strcmp(request->method, "GET") == 0 && !request->has_body && !request->fresh && request->repeatable;
 }
 
-static void enlist(struct http *http, struct transfer *transfer) {
+static void link_transfer(struct http *http, struct transfer *transfer) {
   transfer->http = http;
   transfer->sockets = &http->sockets;
   transfer->next = http->first;
@@ -248,7 +253,7 @@ static void enlist(struct http *http, struct transfer *transfer) {
   http->first = transfer;
 }
 
-static void delist(struct transfer *transfer) {
+static void unlink_transfer(struct transfer *transfer) {
   if (!transfer->http) return;
   if (transfer->previous)
     transfer->previous->next = transfer->next;
@@ -259,30 +264,30 @@ static void delist(struct transfer *transfer) {
 
 struct transfer *http_prepare(struct http *http, const struct request *request, const struct credential *credential,
                               const struct http_peer *peer, long timeout_ms, void *tag) {
-  struct transfer *transfer = take_transfer(http);
+  struct transfer *transfer = new_transfer(http);
   if (!transfer) return NULL;
-  enlist(http, transfer);
+  link_transfer(http, transfer);
   transfer->tag = tag;
   transfer->timeout_ms = timeout_ms;
   transfer->reach = peer->reach;
   transfer->lenient = peer->lenient;
   transfer->repeatable = request->repeatable;
   transfer->shared = request->repeatable && !request->fresh;
-  transfer->plain_read = is_plain_read(request);
+  transfer->plain_read = is_plain_read_request(request);
   transfer->plain = strncmp(request->origin, "http:", 5) == 0;
   transfer->target = request_target_share(request->target);
-  int copied = copy_headers(transfer, request, credential);
-  transfer->id = find_id(&transfer->lines);
+  int copied = copy_header_lines(transfer, request, credential);
+  transfer->id = find_client_request_id(&transfer->lines);
   if (copied && buffer_append(&transfer->body, request->body.data, request->body.length) &&
-      set_handle(transfer, request, peer))
+      set_up_handle(transfer, request, peer))
     return transfer;
   http_transfer_close(transfer);
   return NULL;
 }
 
-int http_begin(struct transfer *transfer) {
+int http_start(struct transfer *transfer) {
   if (!transfer->http) return 0;
-  enum lane lane = lane_of(transfer);
+  enum lane lane = transfer_lane(transfer);
   transfer->running = curl_multi_add_handle(transfer->http->multi[lane], transfer->easy) == CURLM_OK;
   transfer->http->running[lane] += transfer->running;
   return transfer->running;
@@ -290,45 +295,46 @@ int http_begin(struct transfer *transfer) {
 
 /* ---- waiting ---- */
 
-/* Nothing was sent, because bytes were waiting on the kept connection, which is closed now. Send the request on
- * a new connection; 0 when it ended for another reason. */
-static int move_on(struct transfer *transfer, CURLcode code) {
-  if (!transfer->unquiet || code != CURLE_ABORTED_BY_CALLBACK) return 0;
-  transfer->unquiet = 0;
+/* Send the request on a new connection, when nothing was sent because stray bytes waited on the kept one, which is
+ * closed now. 0 when the transfer ended for another reason. */
+static int retry_on_new_connection(struct transfer *transfer, CURLcode code) {
+  if (!transfer->had_stray_bytes || code != CURLE_ABORTED_BY_CALLBACK) return 0;
+  transfer->had_stray_bytes = 0;
   transfer->moved = 1;
   *transfer->error = '\0';
-  return !curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 1L) && http_begin(transfer);
+  return !curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 1L) && http_start(transfer);
 }
 
-static struct transfer *next_on(CURLM *multi) {
+static struct transfer *next_finished_on(CURLM *multi) {
   int left;
   CURLMsg *message;
   while ((message = curl_multi_info_read(multi, &left))) {
     struct transfer *transfer = NULL;
-    CURLcode code = message->data.result; /* message dies with the removal */
+    CURLcode code = message->data.result; /* removing the handle frees the message */
     if (message->msg != CURLMSG_DONE) continue;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
-    halt(transfer);
-    if (move_on(transfer, code)) continue;
+    stop_transfer(transfer);
+    if (retry_on_new_connection(transfer, code)) continue;
     http_judge_outcome(transfer, code);
     return transfer;
   }
   return NULL;
 }
 
-struct transfer *http_next(struct http *http) {
-  struct transfer *transfer = next_on(http->multi[SHARED]);
-  return transfer ? transfer : next_on(http->multi[ALONE]);
+struct transfer *http_next_finished(struct http *http) {
+  struct transfer *transfer = next_finished_on(http->multi[SHARED]);
+  return transfer ? transfer : next_finished_on(http->multi[ALONE]);
 }
 
-static void perform(struct http *http) {
+static void perform_all(struct http *http) {
   int running;
-  for (int lane = 0; lane < LANES; lane++)
+  for (int lane = 0; lane < LANE_COUNT; lane++)
     if (http->running[lane]) curl_multi_perform(http->multi[lane], &running);
 }
 
-/* What the transfers on the second handle wait for, for a poll of the first. */
-static unsigned waits_of(CURLM *multi, struct curl_waitfd list[MAX_WAITS]) {
+/* List the descriptors that the transfers of a multi handle wait for, so that the other handle's poll waits for them
+ * too. */
+static unsigned list_wait_descriptors(CURLM *multi, struct curl_waitfd list[MAX_WAITS]) {
   fd_set reading, writing, failing;
   int highest = -1;
   unsigned count = 0;
@@ -343,31 +349,31 @@ static unsigned waits_of(CURLM *multi, struct curl_waitfd list[MAX_WAITS]) {
   return count;
 }
 
-static void wait_for_both(struct http *http, int ms) {
+static void wait_for_both_lanes(struct http *http, int ms) {
   struct curl_waitfd waits[MAX_WAITS];
   long timeout = -1;
-  unsigned count = waits_of(http->multi[ALONE], waits);
+  unsigned count = list_wait_descriptors(http->multi[ALONE], waits);
   curl_multi_timeout(http->multi[ALONE], &timeout);
   if (timeout >= 0 && timeout < ms) ms = (int)timeout;
-  if (!count && ms > UNSEEN_MS) ms = UNSEEN_MS;
+  if (!count && ms > NAME_LOOKUP_MS) ms = NAME_LOOKUP_MS;
   curl_multi_poll(http->multi[SHARED], waits, count, ms, NULL);
 }
 
-static void wait_for_any(struct http *http, int ms) {
+static void wait_for_transfers(struct http *http, int ms) {
   if (http->running[SHARED] && http->running[ALONE])
-    wait_for_both(http, ms);
+    wait_for_both_lanes(http, ms);
   else
     curl_multi_poll(http->multi[http->running[ALONE] ? ALONE : SHARED], NULL, 0, ms, NULL);
 }
 
-/* libcurl goes through all transfers on each call, so this calls it rarely. */
+/* Call curl_multi_perform twice at most: it goes through all transfers each time. */
 struct transfer *http_poll(struct http *http, int ms) {
-  perform(http);
-  struct transfer *transfer = http_next(http);
+  perform_all(http);
+  struct transfer *transfer = http_next_finished(http);
   if (transfer || ms <= 0) return transfer;
-  wait_for_any(http, ms);
-  perform(http);
-  return http_next(http);
+  wait_for_transfers(http, ms);
+  perform_all(http);
+  return http_next_finished(http);
 }
 
 /* ---- transfers ---- */
@@ -391,8 +397,8 @@ void http_transfer_take(struct transfer *transfer, struct answer *answer) {
 
 void http_transfer_close(struct transfer *transfer) {
   if (!transfer) return;
-  halt(transfer);
-  delist(transfer);
+  stop_transfer(transfer);
+  unlink_transfer(transfer);
   clear_handle(transfer);
   free(transfer->headers);
   buffer_free(&transfer->lines);
@@ -400,5 +406,5 @@ void http_transfer_close(struct transfer *transfer) {
   buffer_free(&transfer->body);
   buffer_free(&transfer->frame.headers);
   buffer_free(&transfer->received);
-  give_transfer(transfer->http, transfer);
+  keep_idle_transfer(transfer->http, transfer);
 }

@@ -1,7 +1,7 @@
-/* The sockets of a client's connections, and whether something waits on one.
+/* The sockets of a client's connections, and whether bytes wait on one.
  *
- * libcurl does not tell the socket of a connection that it is about to use again.
- * It tells the local port, so the port finds the socket.
+ * libcurl does not tell the socket of a connection that it is about to use again. It tells the local port, so the
+ * port identifies the socket.
  */
 #include "http_internal.h"
 
@@ -11,17 +11,17 @@
 #include <unistd.h>
 
 void http_sockets_add(struct http_sockets *sockets, int fd) {
-  http_sockets_drop(sockets, fd);
+  http_sockets_remove(sockets, fd);
   if (sockets->count < HTTP_MAX_SOCKETS) sockets->list[sockets->count++] = (struct http_socket){.fd = fd};
 }
 
-void http_sockets_drop(struct http_sockets *sockets, int fd) {
+void http_sockets_remove(struct http_sockets *sockets, int fd) {
   for (size_t i = 0; i < sockets->count; i++)
     if (sockets->list[i].fd == fd) sockets->list[i--] = sockets->list[--sockets->count];
 }
 
-/* The port a connected socket goes from; 0 when that cannot be told. */
-static int port_of(struct http_socket *socket) {
+/* Return the local port of a connected socket; 0 when the system does not tell. */
+static int local_port(struct http_socket *socket) {
   struct sockaddr_storage address = {0};
   socklen_t size = sizeof address;
   if (socket->port || getsockname(socket->fd, (struct sockaddr *)&address, &size) != 0) return socket->port;
@@ -30,8 +30,8 @@ static int port_of(struct http_socket *socket) {
   return socket->port;
 }
 
-/* Nothing to be read, and neither ended nor broken. */
-static int is_quiet(int fd) {
+/* Is the socket open, with nothing to read? */
+static int socket_is_quiet(int fd) {
   char byte;
   return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
@@ -39,8 +39,8 @@ static int is_quiet(int fd) {
 int http_sockets_are_quiet(struct http_sockets *sockets, int port) {
   int found = 0;
   for (size_t i = 0; i < sockets->count; i++) {
-    if (port_of(&sockets->list[i]) != port) continue;
-    if (!is_quiet(sockets->list[i].fd)) return 0;
+    if (local_port(&sockets->list[i]) != port) continue;
+    if (!socket_is_quiet(sockets->list[i].fd)) return 0;
     found = 1;
   }
   return found;

@@ -1,13 +1,12 @@
-/* host.httpd: a small HTTPS server on loopback, on libevent's evhttp.
+/* host.httpd: a small HTTPS server on loopback, on libevent's evhttp. HTTP/1.1 only; it refuses every address that is
+ * not loopback.
  *
- * No Lua runs inside libevent: its callbacks only append to a list on the C
- * heap, and poll() hands that list out as values. It refuses every address
- * that is not loopback. HTTP/1.1 only.
+ * No Lua code runs inside libevent: the callbacks append to a list on the C heap, and poll() returns the requests of
+ * that list as values.
  *
- * Ownership: a server owns the event base, one evhttp a listener, and the list
- * of requests that wait; those given out are owned by Lua, stand in its second
- * list, and are emptied when the server closes, because evhttp then frees what
- * they point to. A request keeps its server alive (user value 1).
+ * Ownership: a server owns the event base, one evhttp per listener, and the list of waiting requests. Requests that
+ * poll() returned are owned by Lua and are in a second list; they are emptied when the server closes, because evhttp
+ * then frees what they point to. A request keeps its server alive (user value 1).
  */
 #include "httpd_internal.h"
 
@@ -29,7 +28,7 @@
 #define MAX_BODY (8 << 20)
 #define MAX_HEAD (64 << 10)
 #define IDLE_SECONDS 300
-#define SLICE_MS 200 /* longest sleep, so that an interrupt is noticed: libevent swallows EINTR */
+#define MAX_WAIT_MS 200 /* longest wait, so that an interrupt is noticed: libevent ignores EINTR */
 #define FLUSH_MS 200
 
 struct listener {
@@ -42,16 +41,16 @@ struct listener {
 struct httpd {
   struct event_base *base; /* NULL once closed */
   struct event *timer;
-  struct event *watch; /* on a descriptor whose end ends the server's work */
+  struct event *watch; /* on a descriptor; when it ends, the server is to stop */
   SSL_CTX *context;    /* NULL: plain HTTP */
   struct listener listeners[MAX_LISTENERS];
   int listener_count;
-  struct exchanges waiting; /* came in, not yet given out */
-  struct exchanges open;    /* given out, not yet answered */
+  struct exchanges waiting; /* received, not yet returned by poll() */
+  struct exchanges open;    /* returned by poll(), not yet answered */
   struct neighbours neighbours;
-  int woken; /* the timer fired or the watched descriptor ended */
+  int woken; /* 1: the timer fired, or the watched descriptor ended or had data */
   int ended;
-  int lines; /* read from the watched descriptor and not yet told */
+  int lines; /* lines read from the watched descriptor, not yet returned by lines() */
 };
 
 static struct httpd *check_server(lua_State *L) {
@@ -60,8 +59,7 @@ static struct httpd *check_server(lua_State *L) {
   return server;
 }
 
-/* libevent callbacks. A Lua error would jump over libevent's frames, so
- * nothing here touches a Lua state. */
+/* libevent callbacks. A Lua error would jump over libevent's frames, so no callback touches a Lua state. */
 
 static void on_timer(evutil_socket_t fd, short events, void *argument) {
   struct httpd *server = argument;
@@ -83,8 +81,8 @@ static void on_watched(evutil_socket_t fd, short events, void *argument) {
   server->ended = server->woken = 1;
 }
 
-/* The connection died under an open request. */
-static void on_close(struct evhttp_connection *connection, void *argument) {
+/* The client closed the connection of an open request. */
+static void on_connection_closed(struct evhttp_connection *connection, void *argument) {
   (void)connection;
   httpd_exchange_end(argument);
 }
@@ -100,10 +98,10 @@ static void on_request(struct evhttp_request *request, void *argument) {
   exchange->listener = listener->index;
   exchange->list = &listener->server->waiting;
   TAILQ_INSERT_TAIL(exchange->list, exchange, link);
-  evhttp_connection_set_closecb(evhttp_request_get_connection(request), on_close, exchange);
+  evhttp_connection_set_closecb(evhttp_request_get_connection(request), on_connection_closed, exchange);
 }
 
-static struct bufferevent *new_tls(struct event_base *base, SSL_CTX *context) {
+static struct bufferevent *new_tls_stream(struct event_base *base, SSL_CTX *context) {
   SSL *ssl = SSL_new(context);
   if (!ssl) return NULL;
   struct bufferevent *stream =
@@ -115,28 +113,28 @@ static struct bufferevent *new_tls(struct event_base *base, SSL_CTX *context) {
 static struct bufferevent *on_connection(struct event_base *base, void *argument) {
   struct listener *listener = argument;
   struct bufferevent *stream = listener->plain ? bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE)
-                                               : new_tls(base, listener->server->context);
-  if (stream) httpd_neighbours_note(&listener->server->neighbours, stream);
+                                               : new_tls_stream(base, listener->server->context);
+  if (stream) httpd_neighbours_add(&listener->server->neighbours, stream);
   return stream;
 }
 
-/* All descriptors are in use. It is tried again; libevent would write to the terminal. */
+/* All descriptors are in use. libevent tries again; without this callback it would write to the terminal. */
 static void on_accept_error(struct evconnlistener *listener, void *argument) {
   (void)listener;
   (void)argument;
 }
 
-/* The address to bind for this host, or NULL when it is not loopback. */
+/* Return the address to bind for this host, or NULL when it is not loopback. */
 static const char *loopback_address(const char *host) {
-  struct in_addr four;
-  struct in6_addr six;
+  struct in_addr ipv4;
+  struct in6_addr ipv6;
   if (strcmp(host, "localhost") == 0) return "127.0.0.1";
-  if (inet_pton(AF_INET, host, &four) == 1) return ntohl(four.s_addr) >> 24 == 127 ? host : NULL;
-  if (inet_pton(AF_INET6, host, &six) == 1) return IN6_IS_ADDR_LOOPBACK(&six) ? host : NULL;
+  if (inet_pton(AF_INET, host, &ipv4) == 1) return ntohl(ipv4.s_addr) >> 24 == 127 ? host : NULL;
+  if (inet_pton(AF_INET6, host, &ipv6) == 1) return IN6_IS_ADDR_LOOPBACK(&ipv6) ? host : NULL;
   return NULL;
 }
 
-static int bound_port(int fd) {
+static int get_bound_port(int fd) {
   struct sockaddr_storage address = {0};
   socklen_t length = sizeof address;
   if (getsockname(fd, (struct sockaddr *)&address, &length) != 0) return 0;
@@ -144,7 +142,7 @@ static int bound_port(int fd) {
   return ntohs(((struct sockaddr_in *)&address)->sin_port);
 }
 
-static struct evhttp *new_http(struct listener *listener) {
+static struct evhttp *new_evhttp(struct listener *listener) {
   struct evhttp *http = evhttp_new(listener->server->base);
   if (!http) return NULL;
   evhttp_set_max_body_size(http, MAX_BODY);
@@ -166,45 +164,46 @@ static int server_listen(lua_State *L) {
   luaL_argcheck(L, port >= 0 && port <= 65535, 3, "port must be 0 to 65535");
   luaL_argcheck(L, server->listener_count < MAX_LISTENERS, 1, "a server listens on at most 8 ports");
   const char *address = loopback_address(host);
-  if (!address) return lib_fail(L, "listen on '%s': not a loopback address; use 127.0.0.1 or ::1", host);
+  if (!address) return lib_fail(L, "cannot listen on '%s': it is not a loopback address; use 127.0.0.1 or ::1", host);
   struct listener *listener = &server->listeners[server->listener_count];
   *listener = (struct listener){server, NULL, server->listener_count + 1, plain};
-  listener->http = new_http(listener);
+  listener->http = new_evhttp(listener);
   if (!listener->http) return lib_no_memory(L);
   server->listener_count++;
   errno = 0;
   struct evhttp_bound_socket *bound = evhttp_bind_socket_with_handle(listener->http, address, (ev_uint16_t)port);
-  if (!bound) return lib_fail(L, "listen on %s port %d: %s", host, (int)port, strerror(errno));
+  if (!bound) return lib_fail(L, "cannot listen on %s port %d: %s", host, (int)port, strerror(errno));
   evconnlistener_set_error_cb(evhttp_bound_socket_get_listener(bound), on_accept_error);
   int one = 1, fd = evhttp_bound_socket_get_fd(bound);
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* inherited; else 44 ms an answer */
-  lua_pushinteger(L, bound_port(fd));
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
+             sizeof one); /* connections inherit it; without it an answer takes 44 ms longer */
+  lua_pushinteger(L, get_bound_port(fd));
   lua_pushinteger(L, listener->index);
   return 2;
 }
 
-/* Run libevent until a request waits, something woke us, or ms have passed. */
-static void wait_for_work(struct httpd *server, long ms) {
+/* Run libevent until a request waits, the server is woken, or ms have passed. */
+static void wait_for_request(struct httpd *server, long ms) {
   struct timeval limit = {ms / 1000, ms % 1000 * 1000};
   server->woken = 0;
   event_add(server->timer, &limit);
   while (TAILQ_EMPTY(&server->waiting) && !server->woken) {
     if (event_base_loop(server->base, EVLOOP_ONCE) < 0) break;
-    httpd_neighbours_look(&server->neighbours);
+    httpd_neighbours_check_newest(&server->neighbours);
   }
   event_del(server->timer);
 }
 
-/* Append the next waiting request to the table on top as its index'th. */
-static void give_out(lua_State *L, struct httpd *server, int index) {
-  struct incoming *incoming = lib_new(L, sizeof *incoming, HTTPD_REQUEST);
+/* Append the next waiting request to the table on top, at index. */
+static void push_waiting_request(lua_State *L, struct httpd *server, int index) {
+  struct request_handle *request_handle = lib_new(L, sizeof *request_handle, HTTPD_REQUEST);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
   struct exchange *exchange = TAILQ_FIRST(&server->waiting);
   TAILQ_REMOVE(&server->waiting, exchange, link);
   TAILQ_INSERT_TAIL(&server->open, exchange, link);
   exchange->list = &server->open;
-  incoming->exchange = exchange;
+  request_handle->exchange = exchange;
   lua_rawseti(L, -2, index);
 }
 
@@ -214,13 +213,13 @@ static int server_poll(lua_State *L) {
   lua_Integer ms = luaL_checkinteger(L, 2);
   lua_settop(L, 2);
   lua_newtable(L);
-  wait_for_work(server, ms < 0 ? 0 : ms > SLICE_MS ? SLICE_MS : (long)ms);
-  for (int index = 1; !TAILQ_EMPTY(&server->waiting); index++) give_out(L, server, index);
+  wait_for_request(server, ms < 0 ? 0 : ms > MAX_WAIT_MS ? MAX_WAIT_MS : (long)ms);
+  for (int index = 1; !TAILQ_EMPTY(&server->waiting); index++) push_waiting_request(L, server, index);
   return 1;
 }
 
-/* Does reading that descriptor ever wait? If not (a file, /dev/null) it has ended already. */
-static int can_wait(int fd) {
+/* Can reading the descriptor block? A file or /dev/null cannot, and counts as ended. */
+static int can_block(int fd) {
   struct stat status;
   if (fstat(fd, &status) != 0) return 0;
   return S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) || isatty(fd);
@@ -230,7 +229,7 @@ static int can_wait(int fd) {
 static int server_limit(lua_State *L) {
   struct httpd *server = check_server(L);
   lua_Integer user = luaL_checkinteger(L, 2);
-  luaL_argcheck(L, server->listener_count == 0, 1, "before it listens");
+  luaL_argcheck(L, server->listener_count == 0, 1, "the server listens already: limit it before");
   luaL_argcheck(L, user >= 0 && user <= UINT_MAX, 2, "a user's number expected");
   server->neighbours.user = (unsigned)user;
   server->neighbours.limited = 1;
@@ -242,7 +241,7 @@ static int server_watch(lua_State *L) {
   struct httpd *server = check_server(L);
   int fd = (int)luaL_checkinteger(L, 2);
   luaL_argcheck(L, !server->watch, 1, "server watches a descriptor already");
-  if (!can_wait(fd)) {
+  if (!can_block(fd)) {
     server->ended = 1;
     return 0;
   }
@@ -265,8 +264,8 @@ static int server_lines(lua_State *L) {
   return 1;
 }
 
-/* Let answers that were given leave: as long as there is something to do, but not for long. */
-static void flush(struct httpd *server) {
+/* Send the answers that were given, for at most FLUSH_MS. */
+static void flush_answers(struct httpd *server) {
   struct timeval limit = {0, FLUSH_MS * 1000};
   server->woken = 0;
   event_add(server->timer, &limit);
@@ -276,9 +275,8 @@ static void flush(struct httpd *server) {
   }
 }
 
-/* Empty a list before evhttp frees what it points to. Requests that Lua holds
- * are freed by Lua. */
-static void end_all(struct exchanges *list, int owned) {
+/* End all exchanges of a list, before evhttp frees what they point to. owned: free them too; else Lua frees them. */
+static void end_exchanges(struct exchanges *list, int owned) {
   while (!TAILQ_EMPTY(list)) {
     struct exchange *exchange = TAILQ_FIRST(list);
     evhttp_connection_set_closecb(evhttp_request_get_connection(exchange->request), NULL, NULL);
@@ -287,14 +285,14 @@ static void end_all(struct exchanges *list, int owned) {
   }
 }
 
-/* server:close(), __close and __gc. Open requests are over; their clients see
- * the connection end. Idempotent. */
+/* server:close(), __close and __gc. Open requests end; their clients notice that the connection is closed.
+ * Idempotent. */
 static int server_close(lua_State *L) {
   struct httpd *server = luaL_checkudata(L, 1, HTTPD_SERVER);
   if (!server->base) return 0;
-  if (server->timer) flush(server);
-  end_all(&server->waiting, 1);
-  end_all(&server->open, 0);
+  if (server->timer) flush_answers(server);
+  end_exchanges(&server->waiting, 1);
+  end_exchanges(&server->open, 0);
   for (int i = 0; i < server->listener_count; i++) evhttp_free(server->listeners[i].http);
   httpd_neighbours_free(&server->neighbours);
   if (server->watch) event_free(server->watch);
@@ -329,7 +327,7 @@ static const luaL_Reg functions[] = {{"identity", httpd_identity}, {"server", ht
 int luaopen_host_httpd(lua_State *L);
 int luaopen_host_httpd(lua_State *L) {
   httpd_identity_type(L);
-  httpd_incoming_type(L);
+  httpd_request_type(L);
   lib_type(L, HTTPD_SERVER, server_methods, server_close);
   luaL_newlib(L, functions);
   return 1;

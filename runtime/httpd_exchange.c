@@ -1,4 +1,4 @@
-/* host.httpd, one exchange: whether it is still open, and how it ends. */
+/* host.httpd: an exchange, which is a received request until it is answered or dropped. */
 #include "httpd_internal.h"
 
 #include <event2/http.h>
@@ -9,11 +9,11 @@ void httpd_exchange_end(struct exchange *exchange) {
   exchange->request = NULL;
 }
 
-struct exchange *httpd_incoming_check(lua_State *L) {
-  struct incoming *incoming = luaL_checkudata(L, 1, HTTPD_REQUEST);
-  luaL_argcheck(L, incoming->exchange && incoming->exchange->request, 1,
+struct exchange *httpd_exchange_check(lua_State *L) {
+  struct request_handle *request_handle = luaL_checkudata(L, 1, HTTPD_REQUEST);
+  luaL_argcheck(L, request_handle->exchange && request_handle->exchange->request, 1,
                 "the request was answered already, or its server is closed");
-  return incoming->exchange;
+  return request_handle->exchange;
 }
 
 struct evhttp_request *httpd_exchange_take(struct exchange *exchange) {

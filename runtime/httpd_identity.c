@@ -1,9 +1,8 @@
-/* host.httpd, certificates: an authority of this process that can vouch only
- * for loopback, and the one server certificate it ever issues.
+/* host.httpd.identity: a certificate authority of this process, name-constrained to loopback, and the one server
+ * certificate that it issues.
  *
- * Whoever is given the authority's certificate to trust risks nothing by it:
- * it is critically name-constrained, its key is gone before identity()
- * returns, and the server's key never leaves memory.
+ * To trust the authority's certificate is no risk: its name constraint is critical, its key is freed before
+ * identity() returns, and the server's key never leaves memory.
  */
 #include "httpd_internal.h"
 
@@ -18,7 +17,7 @@
   "permitted;IP:::1/ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
 
 struct identity {
-  SSL_CTX *context; /* holds the server's certificate and key; NULL once closed */
+  SSL_CTX *context; /* has the server's certificate and key; NULL once closed */
   X509 *authority;
 };
 
@@ -37,13 +36,13 @@ SSL_CTX *httpd_identity_context(lua_State *L, int index) {
   return check_identity(L, index)->context;
 }
 
-void httpd_pair_free(struct pair *pair) {
+void httpd_identity_free_pair(struct certificate_pair *pair) {
   X509_free(pair->certificate);
   EVP_PKEY_free(pair->key);
-  *pair = (struct pair){0};
+  *pair = (struct certificate_pair){0};
 }
 
-static int set_serial(X509 *certificate) {
+static int set_random_serial(X509 *certificate) {
   BIGNUM *number = BN_new();
   int ok = number && BN_rand(number, 127, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) &&
            BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate));
@@ -51,21 +50,21 @@ static int set_serial(X509 *certificate) {
   return ok;
 }
 
-/* A key and an unsigned certificate of that name for it. A day of slack before
- * now, because clients' clocks differ. */
-static int make_pair(struct pair *pair, const char *common_name) {
+/* Make a key and an unsigned certificate with this common name. The certificate is valid from yesterday, because
+ * clients' clocks differ. */
+static int make_certificate_pair(struct certificate_pair *pair, const char *common_name) {
   pair->key = EVP_EC_gen("P-256");
   pair->certificate = X509_new();
   if (!pair->key || !pair->certificate) return 0;
   X509_NAME *name = X509_get_subject_name(pair->certificate);
-  return X509_set_version(pair->certificate, X509_VERSION_3) && set_serial(pair->certificate) &&
+  return X509_set_version(pair->certificate, X509_VERSION_3) && set_random_serial(pair->certificate) &&
          X509_gmtime_adj(X509_getm_notBefore(pair->certificate), -DAY) &&
          X509_gmtime_adj(X509_getm_notAfter(pair->certificate), LIFETIME) &&
          X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)common_name, -1, -1, 0) &&
          X509_set_pubkey(pair->certificate, pair->key);
 }
 
-static int add_extensions(X509 *certificate, X509 *issuer, const struct extension *extensions) {
+static int add_certificate_extensions(X509 *certificate, X509 *issuer, const struct extension *extensions) {
   X509V3_CTX context;
   X509V3_set_ctx(&context, issuer, certificate, NULL, NULL, 0);
   for (; extensions->value; extensions++) {
@@ -77,7 +76,7 @@ static int add_extensions(X509 *certificate, X509 *issuer, const struct extensio
   return 1;
 }
 
-int httpd_pair_authority(struct pair *authority) {
+int httpd_identity_make_authority(struct certificate_pair *authority) {
   static const struct extension extensions[] = {
       {NID_basic_constraints, "critical,CA:TRUE,pathlen:0"},
       {NID_key_usage, "critical,keyCertSign,cRLSign"},
@@ -85,13 +84,14 @@ int httpd_pair_authority(struct pair *authority) {
       {NID_subject_key_identifier, "hash"},
       {0, NULL},
   };
-  if (!make_pair(authority, "Moonlatch emulator (loopback only)")) return 0;
+  if (!make_certificate_pair(authority, "Moonlatch emulator (loopback only)")) return 0;
   X509 *certificate = authority->certificate;
   return X509_set_issuer_name(certificate, X509_get_subject_name(certificate)) &&
-         add_extensions(certificate, certificate, extensions) && X509_sign(certificate, authority->key, EVP_sha256());
+         add_certificate_extensions(certificate, certificate, extensions) &&
+         X509_sign(certificate, authority->key, EVP_sha256());
 }
 
-int httpd_pair_issue(const struct pair *authority, const char *names, struct pair *leaf) {
+int httpd_identity_issue(const struct certificate_pair *authority, const char *names, struct certificate_pair *leaf) {
   const struct extension extensions[] = {
       {NID_basic_constraints, "critical,CA:FALSE"},
       {NID_key_usage, "critical,digitalSignature"},
@@ -101,15 +101,15 @@ int httpd_pair_issue(const struct pair *authority, const char *names, struct pai
       {NID_authority_key_identifier, "keyid:always"},
       {0, NULL},
   };
-  return make_pair(leaf, "localhost") &&
+  return make_certificate_pair(leaf, "localhost") &&
          X509_set_issuer_name(leaf->certificate, X509_get_subject_name(authority->certificate)) &&
-         add_extensions(leaf->certificate, authority->certificate, extensions) &&
+         add_certificate_extensions(leaf->certificate, authority->certificate, extensions) &&
          X509_sign(leaf->certificate, authority->key, EVP_sha256());
 }
 
-/* The server speaks HTTP/1.1 only: say so, or a client may choose HTTP/2. */
-static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_length, const unsigned char *in,
-                           unsigned int in_length, void *argument) {
+/* ALPN callback: the server speaks only HTTP/1.1; without an answer a client may choose HTTP/2. */
+static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_length, const unsigned char *in,
+                   unsigned int in_length, void *argument) {
   static const unsigned char offered[] = "\x08http/1.1";
   unsigned char *chosen;
   (void)ssl;
@@ -119,11 +119,11 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
   return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }
 
-static int fill_identity(struct identity *identity, struct pair *authority, struct pair *leaf) {
+static int fill_identity(struct identity *identity, struct certificate_pair *authority, struct certificate_pair *leaf) {
   identity->context = SSL_CTX_new(TLS_server_method());
   if (!identity->context) return 0;
-  SSL_CTX_set_alpn_select_cb(identity->context, choose_protocol, NULL);
-  if (!httpd_pair_authority(authority) || !httpd_pair_issue(authority, NAMES, leaf)) return 0;
+  SSL_CTX_set_alpn_select_cb(identity->context, on_alpn, NULL);
+  if (!httpd_identity_make_authority(authority) || !httpd_identity_issue(authority, NAMES, leaf)) return 0;
   identity->authority = authority->certificate;
   X509_up_ref(identity->authority);
   return SSL_CTX_set_min_proto_version(identity->context, TLS1_2_VERSION) &&
@@ -133,12 +133,12 @@ static int fill_identity(struct identity *identity, struct pair *authority, stru
 
 /* httpd.identity() -> identity */
 int httpd_identity(lua_State *L) {
-  struct pair authority = {0}, leaf = {0};
+  struct certificate_pair authority = {0}, leaf = {0};
   struct identity *identity = lib_new(L, sizeof *identity, HTTPD_IDENTITY);
   int ok = fill_identity(identity, &authority, &leaf);
-  httpd_pair_free(&authority);
-  httpd_pair_free(&leaf);
-  if (!ok) return luaL_error(L, "make a server certificate: OpenSSL refused");
+  httpd_identity_free_pair(&authority);
+  httpd_identity_free_pair(&leaf);
+  if (!ok) return luaL_error(L, "cannot make a server certificate: OpenSSL failed");
   return 1;
 }
 
@@ -150,7 +150,7 @@ static int identity_ca(lua_State *L) {
   if (!memory) return lib_no_memory(L);
   PEM_write_bio_X509(memory, identity->authority);
   int length = BIO_read(memory, text, sizeof text);
-  BIO_free(memory); /* before anything of Lua's can raise */
+  BIO_free(memory); /* before a Lua function can raise an error */
   lua_pushlstring(L, text, length > 0 ? (size_t)length : 0);
   return 1;
 }

@@ -1,7 +1,7 @@
-/* host.httpd, the answering side: a whole answer, a part of one, or none.
+/* host.httpd: answer a request with a whole answer, with a part of one, or not at all.
  *
- * Everything that may raise happens before the exchange ends; from then on
- * the request belongs to libevent again.
+ * Everything that may raise an error happens before the exchange ends; from then on the request belongs to libevent
+ * again.
  */
 #include "httpd_internal.h"
 
@@ -14,14 +14,14 @@
 #include <event2/keyvalq_struct.h>
 #include <stdio.h>
 
-/* An answer whose parts lie on the Lua stack. */
+/* An answer to send. Its parts are on the Lua stack. */
 struct reply {
   int status;
   struct buffer *body;
   int is_json;
 };
 
-/* Read (status, headers, body) from index 2 on; the body's bytes are pushed. [-0, +1, e] */
+/* Read the arguments (status, headers, body) from index 2 on, and push a buffer with the body. [-0, +1, e] */
 static struct reply check_reply(lua_State *L) {
   struct reply reply = {0};
   size_t length;
@@ -38,9 +38,8 @@ static struct reply check_reply(lua_State *L) {
   return reply;
 }
 
-/* Put the table at index 3 into headers; raises for a name or value that would
- * break the head of the answer. */
-static void add_headers(lua_State *L, struct evkeyvalq *headers, int is_json) {
+/* Copy the table at index 3 to the headers of the answer; raise an error for a name or value with a line break. */
+static void set_reply_headers(lua_State *L, struct evkeyvalq *headers, int is_json) {
   evhttp_clear_headers(headers);
   lua_pushnil(L);
   while (lua_next(L, 3)) {
@@ -54,10 +53,10 @@ static void add_headers(lua_State *L, struct evkeyvalq *headers, int is_json) {
     evhttp_add_header(headers, "Content-Type", "application/json; charset=utf-8");
 }
 
-int httpd_incoming_reply(lua_State *L) {
-  struct exchange *exchange = httpd_incoming_check(L);
+int httpd_reply_send(lua_State *L) {
+  struct exchange *exchange = httpd_exchange_check(L);
   struct reply reply = check_reply(L);
-  add_headers(L, evhttp_request_get_output_headers(exchange->request), reply.is_json);
+  set_reply_headers(L, evhttp_request_get_output_headers(exchange->request), reply.is_json);
   struct evbuffer *out = evhttp_request_get_output_buffer(exchange->request);
   if (evbuffer_add(out, reply.body->data, reply.body->length) != 0) return lib_no_memory(L);
   evhttp_send_reply(httpd_exchange_take(exchange), reply.status, NULL, NULL);
@@ -65,25 +64,25 @@ int httpd_incoming_reply(lua_State *L) {
   return 0;
 }
 
-int httpd_incoming_drop(lua_State *L) {
-  httpd_exchange_drop(httpd_incoming_check(L));
+int httpd_reply_drop(lua_State *L) {
+  httpd_exchange_drop(httpd_exchange_check(L));
   return 0;
 }
 
-/* libevent callbacks: what was to be sent is sent, or will never be. */
-static void cut_written(struct bufferevent *stream, void *connection) {
+/* libevent callbacks: all bytes were sent, or the connection failed. */
+static void on_cut_written(struct bufferevent *stream, void *connection) {
   (void)stream;
   evhttp_connection_free(connection);
 }
 
-static void cut_failed(struct bufferevent *stream, short events, void *connection) {
+static void on_cut_failed(struct bufferevent *stream, short events, void *connection) {
   (void)stream;
   (void)events;
   evhttp_connection_free(connection);
 }
 
-/* Write the head as it would be for the whole body. */
-static int write_head(struct bufferevent *stream, int status, const struct evkeyvalq *headers, size_t length) {
+/* Write status line and headers with the Content-Length of the whole body. */
+static int write_reply_head(struct bufferevent *stream, int status, const struct evkeyvalq *headers, size_t length) {
   struct evbuffer *out = bufferevent_get_output(stream);
   int ok = evbuffer_add_printf(out, "HTTP/1.1 %d \r\n", status) > 0;
   const struct evkeyval *header;
@@ -92,21 +91,21 @@ static int write_head(struct bufferevent *stream, int status, const struct evkey
   return ok && evbuffer_add_printf(out, "Content-Length: %zu\r\n\r\n", length) > 0;
 }
 
-int httpd_incoming_cut(lua_State *L) {
-  struct exchange *exchange = httpd_incoming_check(L);
+int httpd_reply_cut(lua_State *L) {
+  struct exchange *exchange = httpd_exchange_check(L);
   lua_Integer wanted = luaL_optinteger(L, 5, -1);
   struct reply reply = check_reply(L);
   size_t length = reply.body->length, bytes = wanted < 0 ? length / 2 : (size_t)wanted;
-  if (length == 0) return httpd_incoming_drop(L);
+  if (length == 0) return httpd_reply_drop(L);
   if (bytes >= length) bytes = length - 1;
   struct evkeyvalq *headers = evhttp_request_get_output_headers(exchange->request);
-  add_headers(L, headers, reply.is_json);
+  set_reply_headers(L, headers, reply.is_json);
   struct evhttp_connection *connection = evhttp_request_get_connection(exchange->request);
   struct bufferevent *stream = evhttp_connection_get_bufferevent(connection);
   httpd_exchange_take(exchange);
-  bufferevent_setcb(stream, NULL, cut_written, cut_failed, connection);
-  if (!write_head(stream, reply.status, headers, length) || bufferevent_write(stream, reply.body->data, bytes) != 0 ||
-      bufferevent_enable(stream, EV_WRITE) != 0)
+  bufferevent_setcb(stream, NULL, on_cut_written, on_cut_failed, connection);
+  if (!write_reply_head(stream, reply.status, headers, length) ||
+      bufferevent_write(stream, reply.body->data, bytes) != 0 || bufferevent_enable(stream, EV_WRITE) != 0)
     evhttp_connection_free(connection);
   buffer_free(reply.body);
   return 0;

@@ -1,7 +1,6 @@
-/* host.httpd, the reading side: what came in, as Lua asks for it.
+/* host.httpd.request: a request that was received, as Lua reads it.
  *
- * Bodies that carry secrets are not read as text but through json() and
- * form(), which lift them.
+ * Bodies that carry secrets are read by json() and form(), which turn the secret members into secrets.
  */
 #include "hex.h"
 #include "httpd_internal.h"
@@ -18,18 +17,18 @@
 
 #define MAX_BASIC 4096
 
-/* Bytes that libevent owns, or the caller. */
+/* Bytes that are owned by libevent or by the caller. */
 struct span {
   const char *data;
   size_t length;
 };
 
-static const struct evhttp_uri *check_uri(lua_State *L) {
-  return evhttp_request_get_evhttp_uri(httpd_incoming_check(L)->request);
+static const struct evhttp_uri *check_request_uri(lua_State *L) {
+  return evhttp_request_get_evhttp_uri(httpd_exchange_check(L)->request);
 }
 
 static int incoming_listener(lua_State *L) {
-  lua_pushinteger(L, httpd_incoming_check(L)->listener);
+  lua_pushinteger(L, httpd_exchange_check(L)->listener);
   return 1;
 }
 
@@ -42,7 +41,7 @@ static int incoming_method(lua_State *L) {
       {EVHTTP_REQ_PATCH, "PATCH"}, {EVHTTP_REQ_DELETE, "DELETE"}, {EVHTTP_REQ_OPTIONS, "OPTIONS"},
       {EVHTTP_REQ_HEAD, "HEAD"},
   };
-  enum evhttp_cmd_type type = evhttp_request_get_command(httpd_incoming_check(L)->request);
+  enum evhttp_cmd_type type = evhttp_request_get_command(httpd_exchange_check(L)->request);
   const char *name = "UNKNOWN";
   for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
     if (methods[i].type == type) name = methods[i].name;
@@ -51,28 +50,28 @@ static int incoming_method(lua_State *L) {
 }
 
 static int incoming_path(lua_State *L) {
-  const char *path = evhttp_uri_get_path(check_uri(L));
+  const char *path = evhttp_uri_get_path(check_request_uri(L));
   lua_pushstring(L, path && *path ? path : "/");
   return 1;
 }
 
 static int incoming_query(lua_State *L) {
-  const char *query = evhttp_uri_get_query(check_uri(L));
+  const char *query = evhttp_uri_get_query(check_request_uri(L));
   lua_pushstring(L, query ? query : "");
   return 1;
 }
 
-static const char *find_header(struct exchange *exchange, const char *name) {
+static const char *find_request_header(struct exchange *exchange, const char *name) {
   return evhttp_find_header(evhttp_request_get_input_headers(exchange->request), name);
 }
 
 static int incoming_header(lua_State *L) {
-  struct exchange *exchange = httpd_incoming_check(L);
-  lua_pushstring(L, find_header(exchange, luaL_checkstring(L, 2)));
+  struct exchange *exchange = httpd_exchange_check(L);
+  lua_pushstring(L, find_request_header(exchange, luaL_checkstring(L, 2)));
   return 1;
 }
 
-static struct span body_text(struct exchange *exchange) {
+static struct span request_body_span(struct exchange *exchange) {
   struct evbuffer *body = evhttp_request_get_input_buffer(exchange->request);
   struct span text = {(const char *)evbuffer_pullup(body, -1), evbuffer_get_length(body)};
   if (!text.data) text = (struct span){"", 0};
@@ -80,28 +79,28 @@ static struct span body_text(struct exchange *exchange) {
 }
 
 static int incoming_body(lua_State *L) {
-  struct span text = body_text(httpd_incoming_check(L));
+  struct span text = request_body_span(httpd_exchange_check(L));
   lua_pushlstring(L, text.data, text.length);
   return 1;
 }
 
 static int incoming_size(lua_State *L) {
-  struct evbuffer *body = evhttp_request_get_input_buffer(httpd_incoming_check(L)->request);
+  struct evbuffer *body = evhttp_request_get_input_buffer(httpd_exchange_check(L)->request);
   lua_pushinteger(L, (lua_Integer)evbuffer_get_length(body));
   return 1;
 }
 
 /* request:json() -> value | nil, message */
 static int incoming_json(lua_State *L) {
-  struct span text = body_text(httpd_incoming_check(L));
+  struct span text = request_body_span(httpd_exchange_check(L));
   if (json_decode(L, text.data, text.length, NULL)) return 1;
   luaL_pushfail(L);
   lua_insert(L, -2);
   return 2;
 }
 
-/* Decode a form-encoded text into out; what is no valid %XX stays as it is. */
-static void form_decode(lua_State *L, struct buffer *out, struct span text) {
+/* Decode a form-encoded text into out; an invalid %XX stays as it is. */
+static void decode_form_text(lua_State *L, struct buffer *out, struct span text) {
   out->length = 0;
   for (size_t i = 0; i < text.length; i++) {
     char byte = text.data[i] == '+' ? ' ' : text.data[i];
@@ -114,8 +113,8 @@ static void form_decode(lua_State *L, struct buffer *out, struct span text) {
   }
 }
 
-/* Take the text up to the stop letter off the front of rest. */
-static struct span split(struct span *rest, char stop) {
+/* Cut the text before the first stop character off the front of rest, and the stop character too. */
+static struct span cut_span(struct span *rest, char stop) {
   const char *end = rest->length ? memchr(rest->data, stop, rest->length) : NULL;
   struct span head = {rest->data, end ? (size_t)(end - rest->data) : rest->length};
   size_t taken = head.length + (end ? 1 : 0);
@@ -124,55 +123,54 @@ static struct span split(struct span *rest, char stop) {
   return head;
 }
 
-/* Set one field in the table below the scratch buffer on top. */
-static void set_field(lua_State *L, struct buffer *scratch, struct span field) {
-  struct span name = split(&field, '=');
-  form_decode(L, scratch, name);
-  lua_pushlstring(L, scratch->data ? scratch->data : "", scratch->length);
+/* Set one field in the table below the buffer on top, as a secret where its name is in the table of secret names. */
+static void set_form_field(lua_State *L, struct buffer *decoded, struct span field) {
+  struct span name = cut_span(&field, '=');
+  decode_form_text(L, decoded, name);
+  lua_pushlstring(L, decoded->data ? decoded->data : "", decoded->length);
   const struct secret_name *secret = secret_name_find(lua_tostring(L, -1), lua_rawlen(L, -1), NAMED_IN_FORM);
-  form_decode(L, scratch, field);
+  decode_form_text(L, decoded, field);
   if (secret)
-    secret_new(L, secret->kind, scratch->data ? scratch->data : "", scratch->length);
+    secret_new(L, secret->kind, decoded->data ? decoded->data : "", decoded->length);
   else
-    lua_pushlstring(L, scratch->data ? scratch->data : "", scratch->length);
+    lua_pushlstring(L, decoded->data ? decoded->data : "", decoded->length);
   lua_rawset(L, -4);
 }
 
-/* Push the fields of a form-encoded text as a table. Of fields of one name the
- * last counts. [-0, +1, e] */
-static void push_fields(lua_State *L, struct span text) {
+/* Push the fields of a form-encoded text as a table; the last of several fields of one name counts. [-0, +1, e] */
+static void push_form_fields(lua_State *L, struct span text) {
   lua_newtable(L);
-  struct buffer *scratch = buffer_new(L);
+  struct buffer *decoded = buffer_new(L);
   while (text.length) {
-    struct span field = split(&text, '&');
-    if (field.length) set_field(L, scratch, field);
+    struct span field = cut_span(&text, '&');
+    if (field.length) set_form_field(L, decoded, field);
   }
-  buffer_free(scratch);
+  buffer_free(decoded);
   lua_pop(L, 1);
 }
 
 static int incoming_form(lua_State *L) {
-  push_fields(L, body_text(httpd_incoming_check(L)));
+  push_form_fields(L, request_body_span(httpd_exchange_check(L)));
   return 1;
 }
 
 static int incoming_arguments(lua_State *L) {
-  const char *query = evhttp_uri_get_query(check_uri(L));
+  const char *query = evhttp_uri_get_query(check_request_uri(L));
   struct span text = {query ? query : "", query ? strlen(query) : 0};
-  push_fields(L, text);
+  push_form_fields(L, text);
   return 1;
 }
 
-/* Decode the base64 after "Basic " into plain (wiped with it); 0 when it is none. */
-static int decode_basic(struct buffer *plain, const char *header) {
+/* Decode the base64 after "Basic " into plain; 0 when the header is not of this form. */
+static int decode_basic_header(struct buffer *plain, const char *header) {
   unsigned char decoded[MAX_BASIC];
   if (!header || strncasecmp(header, "Basic ", 6) != 0) return 0;
-  const char *coded = header + 6 + strspn(header + 6, " ");
-  size_t length = strlen(coded);
+  const char *encoded = header + 6 + strspn(header + 6, " ");
+  size_t length = strlen(encoded);
   if (length == 0 || length / 4 * 3 > sizeof decoded) return 0;
-  int count = EVP_DecodeBlock(decoded, (const unsigned char *)coded, (int)length);
+  int count = EVP_DecodeBlock(decoded, (const unsigned char *)encoded, (int)length);
   if (count < 0) return 0;
-  size_t padding = (coded[length - 1] == '=') + (size_t)(length > 1 && coded[length - 2] == '=');
+  size_t padding = (encoded[length - 1] == '=') + (size_t)(length > 1 && encoded[length - 2] == '=');
   int ok = buffer_append(plain, decoded, (size_t)count - padding);
   explicit_bzero(decoded, sizeof decoded);
   return ok;
@@ -181,42 +179,41 @@ static int decode_basic(struct buffer *plain, const char *header) {
 /* request:basic() -> user, secret | nil. Both parts are form-encoded before
  * base64 (RFC 6749, 2.3.1). */
 static int incoming_basic(lua_State *L) {
-  struct exchange *exchange = httpd_incoming_check(L);
+  struct exchange *exchange = httpd_exchange_check(L);
   struct buffer *plain = buffer_new(L), *part = buffer_new(L);
-  if (!decode_basic(plain, find_header(exchange, "Authorization"))) {
+  if (!decode_basic_header(plain, find_request_header(exchange, "Authorization"))) {
     luaL_pushfail(L);
     return 1;
   }
   struct span rest = {plain->data, plain->length};
-  form_decode(L, part, split(&rest, ':'));
+  decode_form_text(L, part, cut_span(&rest, ':'));
   lua_pushlstring(L, part->data ? part->data : "", part->length);
-  form_decode(L, part, rest);
+  decode_form_text(L, part, rest);
   buffer_free(plain);
   secret_take(L, SECRET_CREDENTIAL, part);
   return 2;
 }
 
-/* __gc and __close: a request nobody will answer is dropped, so that its
- * client does not wait for ever. */
+/* __gc and __close. An unanswered request is dropped, so that its client does not wait. */
 static int incoming_close(lua_State *L) {
-  struct incoming *incoming = luaL_checkudata(L, 1, HTTPD_REQUEST);
-  if (!incoming->exchange) return 0;
-  if (incoming->exchange->request) httpd_exchange_drop(incoming->exchange);
-  free(incoming->exchange);
-  incoming->exchange = NULL;
+  struct request_handle *request_handle = luaL_checkudata(L, 1, HTTPD_REQUEST);
+  if (!request_handle->exchange) return 0;
+  if (request_handle->exchange->request) httpd_exchange_drop(request_handle->exchange);
+  free(request_handle->exchange);
+  request_handle->exchange = NULL;
   return 0;
 }
 
-void httpd_incoming_type(lua_State *L) {
+void httpd_request_type(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"listener", incoming_listener}, {"method", incoming_method},
       {"path", incoming_path},         {"query", incoming_query},
       {"header", incoming_header},     {"body", incoming_body},
       {"json", incoming_json},         {"form", incoming_form},
       {"basic", incoming_basic},       {"arguments", incoming_arguments},
-      {"reply", httpd_incoming_reply}, {"drop", httpd_incoming_drop},
-      {"cut", httpd_incoming_cut},     {"size", incoming_size},
-      {"user", httpd_incoming_user},   {NULL, NULL},
+      {"reply", httpd_reply_send},     {"drop", httpd_reply_drop},
+      {"cut", httpd_reply_cut},        {"size", incoming_size},
+      {"user", httpd_neighbours_user}, {NULL, NULL},
   };
   lib_type(L, HTTPD_REQUEST, methods, incoming_close);
 }

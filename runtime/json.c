@@ -1,16 +1,16 @@
 /* host.json: strict decoding and deterministic encoding.
  *
- * Decoding: json_scan.c checks the text and finds the spots that lua-cjson
- * would spoil. They are replaced by placeholders, cjson builds the tables, and
- * one walk over these puts in what the placeholders stand for, marks arrays
- * and turns whole floats into integers.
- *
  * lua-cjson is the decoder that was asked for. Version 2.1.0 takes what is not
- * JSON, makes {} of [], has floats only and leaves copies of secrets in Lua
- * strings, and has no option against any of these: so it needs the scanner in
- * front and the walk behind. A placeholder is a string that begins with the byte
- * FF. No peer can write one: the scanner takes UTF-8 only, which has no such byte,
- * and no escape makes one.
+ * JSON, keeps the last of two members of one name, makes {} of [], has floats
+ * only and leaves copies of secrets in Lua strings, and has no option against any
+ * of these. So three steps are the least:
+ *
+ *  1. json_scan.c checks the text, and notes each spot that cjson would spoil, with
+ *     the way to it;
+ *  2. cjson builds the tables. Instead of a secret it sees "", and so leaves no copy;
+ *  3. the spots are corrected in the tables, in the order of the text: arrays get
+ *     their mark, integers and secrets take their places. What has no spot in it,
+ *     as most objects, is not looked at again.
  *
  * Encoding is json_encode.c's, from the value straight into a buffer that is
  * wiped: cjson sorts nothing and keeps copies.
@@ -27,8 +27,7 @@
 #include <string.h>
 
 enum { MAX_BYTES = 4 << 20 };
-#define MARK '\xff'              /* the first byte of a placeholder's string */
-enum { PLACEHOLDER = 32 };       /* bytes that one takes at most: quotes, MARK, a letter and a number of 64 bits */
+enum { INTEGER_SIZE = 20 };      /* bytes of the longest integer of 64 bits */
 #define EXACT 9007199254740992.0 /* 2^53: beyond it a float may stand for another number */
 
 static const char decoder_key;
@@ -38,7 +37,7 @@ struct decoding {
   lua_State *L;
   struct json_scan scan;
   const struct json_spot *spots;
-  size_t spot_count, members;
+  size_t spot_count;
   int secrets; /* index of the table of lifted secrets */
   int mark;    /* index of the metatable of arrays */
   int sent;    /* index of the list of secrets to look for; 0 for none */
@@ -67,38 +66,30 @@ static void lift(struct decoding *decoding, size_t i) {
   if (spot->kind != SPOT_SECRET) return;
   const char *text = (const char *)decoding->scan.text + spot->start + 1;
   size_t length = spot->end - spot->start - 2;
-  struct secret *secret = secret_reserve(L, spot->secret, length);
+  struct secret *secret = secret_reserve(L, (enum secret_kind)spot->secret, length);
   secret->length = json_unescape(text, length, secret->bytes);
   secret_register(L);
   lua_rawseti(L, decoding->secrets, (lua_Integer)i + 1);
 }
 
-/* Write the placeholder of spot number i; returns its size. */
-static size_t write_placeholder(const struct decoding *decoding, char out[PLACEHOLDER], size_t i) {
-  const struct json_spot *spot = &decoding->spots[i];
-  size_t size = spot->kind == SPOT_INTEGER ? spot->end - spot->start : 0;
-  const char begin[] = {'"', MARK, "aist"[spot->kind]};
-  memcpy(out, begin, sizeof begin);
-  memcpy(out + sizeof begin, decoding->scan.text + spot->start, size);
-  if (spot->kind == SPOT_SECRET || spot->kind == SPOT_TEXT)
-    size = (size_t)snprintf(out + sizeof begin, PLACEHOLDER - sizeof begin, "%zu", i);
-  out[sizeof begin + size] = '"';
-  return sizeof begin + size + 1;
+static int is_string(const struct json_spot *spot) {
+  return spot->kind == SPOT_SECRET || spot->kind == SPOT_TEXT;
 }
 
-/* Push the text with placeholders at its spots. [-0, +1, e] */
+/* Push the text with "" for each string that is a spot. [-0, +1, e] */
 static void push_replaced(struct decoding *decoding) {
   lua_State *L = decoding->L;
   const char *text = (const char *)decoding->scan.text;
   size_t copied = 0, filled = 0;
   luaL_Buffer room;
-  for (size_t i = 0; i < decoding->spot_count; i++) lift(decoding, i);
-  char *out = luaL_buffinitsize(L, &room, decoding->scan.length + decoding->spot_count * PLACEHOLDER);
+  char *out = luaL_buffinitsize(L, &room, decoding->scan.length);
   for (size_t i = 0; i < decoding->spot_count; i++) {
-    size_t plain = decoding->spots[i].start - copied;
+    const struct json_spot *spot = &decoding->spots[i];
+    if (!is_string(spot)) continue;
+    size_t plain = spot->start + 1 - copied;
     memcpy(out + filled, text + copied, plain);
-    filled += plain + write_placeholder(decoding, out + filled + plain, i);
-    copied = decoding->spots[i].end;
+    filled += plain;
+    copied = spot->end - 1;
   }
   memcpy(out + filled, text + copied, decoding->scan.length - copied);
   luaL_pushresultsize(&room, filled + decoding->scan.length - copied);
@@ -126,108 +117,83 @@ static struct buffer *push_plain(lua_State *L, const struct json_scan *scan, siz
   return plain;
 }
 
-/* Push the string at spot number i: a secret when it was sent, else its text with secrets redacted. [-0, +1, e] */
-static void push_text(struct decoding *decoding, lua_Integer i) {
+/* Push the string at the spot: a secret when it was sent, else its text with secrets redacted. [-0, +1, e] */
+static void push_text(struct decoding *decoding, const struct json_spot *spot) {
   lua_State *L = decoding->L;
-  const struct json_spot *spot = &decoding->spots[i];
   struct buffer *plain = push_plain(L, &decoding->scan, spot->start + 1, spot->end - 1);
   if (!push_sent(decoding, plain)) secret_redact(L, plain->data, plain->length);
   buffer_free(plain);
   lua_remove(L, -2);
 }
 
-static void mark_array(const struct decoding *decoding) {
-  lua_pushvalue(decoding->L, decoding->mark);
-  lua_setmetatable(decoding->L, -2);
-}
-
-/* Push what the placeholder stands for. [-0, +1, m] */
-static void push_spot(struct decoding *decoding, const char *placeholder) {
-  lua_State *L = decoding->L;
-  const char *content = placeholder + 2;
-  switch (placeholder[1]) {
-  case 'a':
-    lua_newtable(L);
-    mark_array(decoding);
-    break;
-  case 'i':
-    lua_pushinteger(L, strtoll(content, NULL, 10));
-    break;
-  case 't':
-    push_text(decoding, strtoll(content, NULL, 10));
-    break;
-  default:
-    lua_rawgeti(L, decoding->secrets, strtoll(content, NULL, 10) + 1);
-  }
-}
-
-static int restore_number(lua_State *L) {
+/* Turn the number at the top into an integer when it is whole. */
+static void make_whole(lua_State *L) {
   lua_Number number = lua_tonumber(L, -1);
-  if (!(fabs(number) <= EXACT)) return 0;
-  lua_Integer whole = (lua_Integer)number;
-  if ((lua_Number)whole != number) return 0;
+  if (!(fabs(number) <= EXACT) || (lua_Number)(lua_Integer)number != number) return;
   lua_pop(L, 1);
-  lua_pushinteger(L, whole);
-  return 1;
+  lua_pushinteger(L, (lua_Integer)number);
 }
 
-static int restore_string(struct decoding *decoding) {
-  const char *text = lua_tostring(decoding->L, -1);
-  if (text[0] != MARK) return 0;
-  push_spot(decoding, text);
-  lua_remove(decoding->L, -2);
-  return 1;
+static void push_integer(struct decoding *decoding, const struct json_spot *spot) {
+  char digits[INTEGER_SIZE + 1] = {0};
+  memcpy(digits, decoding->scan.text + spot->start, spot->end - spot->start);
+  lua_pushinteger(decoding->L, strtoll(digits, NULL, 10));
 }
 
-static void restore_table(struct decoding *decoding);
+/* Push the key of a spot. [-0, +1, e] */
+static void push_key(struct decoding *decoding, const struct json_spot *spot) {
+  lua_State *L = decoding->L;
+  const char *name = (const char *)decoding->scan.text + spot->key.start;
+  size_t length = spot->key.end - spot->key.start;
+  luaL_Buffer plain;
+  if (!spot->key.end)
+    lua_pushinteger(L, spot->key.start);
+  else if (!spot->escaped)
+    lua_pushlstring(L, name, length);
+  else
+    luaL_pushresultsize(&plain, json_unescape(name, length, luaL_buffinitsize(L, &plain, length)));
+}
 
-/* Put the value at the top right; 1 when it is another one now. [-1, +1, m] */
-static int restore(struct decoding *decoding) {
-  switch (lua_type(decoding->L, -1)) {
-  case LUA_TNUMBER:
-    return restore_number(decoding->L);
-  case LUA_TSTRING:
-    return restore_string(decoding);
-  case LUA_TTABLE:
-    restore_table(decoding);
-    return 0;
+/* Push the right value for spot number i, whose key is at the top and its table below. [-0, +1, e] */
+static void push_value(struct decoding *decoding, size_t i) {
+  lua_State *L = decoding->L;
+  switch (decoding->spots[i].kind) {
+  case SPOT_INTEGER:
+    push_integer(decoding, &decoding->spots[i]);
+    break;
+  case SPOT_NUMBER:
+    lua_pushvalue(L, -1);
+    lua_rawget(L, -3);
+    make_whole(L);
+    break;
+  case SPOT_TEXT:
+    push_text(decoding, &decoding->spots[i]);
+    break;
   default:
-    return 0;
+    lua_rawgeti(L, decoding->secrets, (lua_Integer)i + 1);
   }
 }
 
-static void restore_array(struct decoding *decoding, size_t length) {
+/* Correct all spots, in the table at the top whose one element is the whole value. The tables on the way to a spot are
+ * on the stack: the one at depth n is n places above that table. [-0, +0, e] */
+static void correct(struct decoding *decoding) {
   lua_State *L = decoding->L;
-  mark_array(decoding);
-  for (size_t i = 1; i <= length; i++) {
-    lua_rawgeti(L, -1, (lua_Integer)i);
-    if (restore(decoding))
-      lua_rawseti(L, -2, (lua_Integer)i);
-    else
-      lua_pop(L, 1);
-  }
-}
-
-static void restore_object(struct decoding *decoding) {
-  lua_State *L = decoding->L;
-  for (lua_pushnil(L); lua_next(L, -2); decoding->members++) {
-    if (!restore(decoding)) {
-      lua_pop(L, 1);
+  int around = lua_gettop(L);
+  for (size_t i = 0; i < decoding->spot_count; i++) {
+    const struct json_spot *spot = &decoding->spots[i];
+    lua_settop(L, around + (int)spot->depth);
+    push_key(decoding, spot);
+    if (spot->kind > SPOT_ARRAY) {
+      push_value(decoding, i);
+      lua_rawset(L, -3);
       continue;
     }
-    lua_pushvalue(L, -2);
-    lua_insert(L, -2);
-    lua_rawset(L, -4); /* an existing key: the traversal may go on */
+    if (lua_rawget(L, -2) != LUA_TTABLE) luaL_error(L, "lua-cjson made no table of an array or object");
+    if (spot->kind != SPOT_ARRAY) continue;
+    lua_pushvalue(L, decoding->mark);
+    lua_setmetatable(L, -2);
   }
-}
-
-/* The table at the top. It is no deeper than the scanner allows. [-0, +0, m] */
-static void restore_table(struct decoding *decoding) {
-  size_t length = lua_rawlen(decoding->L, -1);
-  if (length > 0)
-    restore_array(decoding, length);
-  else
-    restore_object(decoding);
+  lua_settop(L, around);
 }
 
 /* Push a message about where the scanner stopped. [-0, +1, m] */
@@ -250,15 +216,15 @@ static void push_name(lua_State *L, const struct json_scan *scan, const struct j
   luaL_pushresultsize(&out, sizeof name->object + length);
 }
 
-/* Some object names a member twice, for the tables hold fewer than the text.
- * Only now it is worth finding out where. Pushes the message. [-0, +1, m] */
-static int push_repeated(lua_State *L, struct json_scan scan) {
-  struct json_scan again = {.text = scan.text, .length = scan.length, .spots = buffer_new(L), .names = buffer_new(L)};
-  if (!json_scan(&again)) return push_problem(L, &again);
+/* Does some object name a member twice? Then push a message that says where. [-0, +1|+0, m] */
+static int push_repeated(lua_State *L, const struct json_scan *scan) {
+  struct json_scan again = {.text = scan->text, .length = scan->length, .spots = buffer_new(L), .names = buffer_new(L)};
+  int top = lua_gettop(L), seen = 0;
+  if (!json_scan(&again)) return push_problem(L, &again) == 0;
   const struct json_name *names = (const void *)again.names->data;
   size_t i = 0;
   lua_newtable(L);
-  for (int seen = 0; !seen && i < again.members; i++) {
+  for (; !seen && i < again.members; i++) {
     push_name(L, &again, &names[i]);
     lua_pushvalue(L, -1);
     seen = lua_rawget(L, -3) != LUA_TNIL;
@@ -266,9 +232,13 @@ static int push_repeated(lua_State *L, struct json_scan scan) {
     lua_pushboolean(L, 1);
     lua_rawset(L, -3);
   }
-  again.at = names[i - 1].start - 1;
+  if (seen) again.at = names[i - 1].start - 1;
   again.expected = "each member of an object only once";
-  return push_problem(L, &again);
+  buffer_free(again.spots);
+  buffer_free(again.names);
+  lua_settop(L, top - 2);
+  if (seen) push_problem(L, &again);
+  return seen;
 }
 
 /* Is a secret in one of the names? Then the far side hides what it was sent. [-0, +0, e] */
@@ -284,6 +254,33 @@ static int has_secret_name(lua_State *L, const struct json_scan *scan) {
   return found;
 }
 
+/* Push the value: cjson's, corrected. [-0, +1, e] */
+static void build(struct decoding *decoding) {
+  lua_State *L = decoding->L;
+  luaL_checkstack(L, (int)decoding->scan.deepest + LUA_MINSTACK, "JSON");
+  decoding->spots = (const void *)decoding->scan.spots->data;
+  decoding->spot_count = decoding->scan.spots->length / sizeof(struct json_spot);
+  json_push_mark(L);
+  decoding->mark = lua_gettop(L);
+  lua_newtable(L);
+  decoding->secrets = lua_gettop(L);
+  int strings = 0;
+  for (size_t i = 0; i < decoding->spot_count; i++) {
+    lift(decoding, i);
+    strings |= is_string(&decoding->spots[i]);
+  }
+  lua_createtable(L, 1, 0);
+  push_decoder(L);
+  if (strings)
+    push_replaced(decoding);
+  else
+    lua_pushlstring(L, (const char *)decoding->scan.text, decoding->scan.length);
+  lua_call(L, 1, 1);
+  lua_rawseti(L, -2, 1);
+  correct(decoding);
+  lua_rawgeti(L, -1, 1);
+}
+
 static int decode(struct decoding *decoding) {
   lua_State *L = decoding->L;
   if (!json_scan(&decoding->scan)) return push_problem(L, &decoding->scan);
@@ -291,21 +288,9 @@ static int decode(struct decoding *decoding) {
     lua_pushliteral(L, "JSON has a secret in a member's name");
     return 0;
   }
-  luaL_checkstack(L, 4 * (int)decoding->scan.deepest + LUA_MINSTACK, "JSON");
-  decoding->spots = (const void *)decoding->scan.spots->data;
-  decoding->spot_count = decoding->scan.spots->length / sizeof(struct json_spot);
-  json_push_mark(L);
-  decoding->mark = lua_gettop(L);
-  if (decoding->spot_count) lua_newtable(L);
-  decoding->secrets = lua_gettop(L);
-  push_decoder(L);
-  if (decoding->spot_count)
-    push_replaced(decoding);
-  else
-    lua_pushlstring(L, (const char *)decoding->scan.text, decoding->scan.length);
-  lua_call(L, 1, 1);
-  restore(decoding);
-  return decoding->members == decoding->scan.members ? 1 : push_repeated(L, decoding->scan);
+  if (decoding->scan.repeats && push_repeated(L, &decoding->scan)) return 0;
+  build(decoding);
+  return 1;
 }
 
 int json_decode(lua_State *L, const char *text, size_t length, const struct json_rules *rules) {

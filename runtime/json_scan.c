@@ -3,6 +3,7 @@
 #include "json_internal.h"
 #include "utf8.h"
 
+#include <endian.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,30 +27,55 @@ static int is_digit(unsigned char c) {
   return c >= '0' && c <= '9';
 }
 
-static void skip_space(struct json_scan *scan) {
-  for (unsigned char c = peek(scan); c == ' ' || c == '\n' || c == '\r' || c == '\t'; c = peek(scan)) scan->at++;
+static int is_space(unsigned char c) {
+  return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
+/* Nearly always there is none. */
+static inline void skip_space(struct json_scan *scan) {
+  while (peek(scan) <= ' ' && is_space(peek(scan))) scan->at++;
+}
+
+static int append_spot(struct json_scan *scan, const struct json_spot *spot) {
+  return buffer_append(scan->spots, spot, sizeof *spot) ? 1 : fail(scan, NULL);
+}
+
+/* A spot at the value that is being read at that depth. */
+static struct json_spot spot_at(const struct json_scan *scan, enum json_spot_kind kind, unsigned depth) {
+  const struct json_level *level = &scan->levels[depth];
+  return (struct json_spot){
+      .kind = (uint8_t)kind, .depth = (uint8_t)depth, .key = level->key, .escaped = level->escaped};
+}
+
+/* Add a spot for the value that begins at start, and for each object around it that is none yet. */
 static int add_spot(struct json_scan *scan, enum json_spot_kind kind, size_t start) {
-  enum secret_kind secret = scan->lift ? (enum secret_kind)(scan->lift - 1) : SECRET_CREDENTIAL;
-  struct json_spot spot = {kind, secret, start, scan->at};
-  return buffer_append(scan->spots, &spot, sizeof spot) ? 1 : fail(scan, NULL);
+  for (; scan->entered < scan->depth; scan->entered++) {
+    struct json_spot around = spot_at(scan, SPOT_OBJECT, scan->entered);
+    if (!append_spot(scan, &around)) return 0;
+  }
+  struct json_spot spot = spot_at(scan, kind, scan->depth);
+  if (scan->lift) spot.secret = (uint8_t)(scan->lift - 1);
+  spot.start = (uint32_t)start;
+  spot.end = (uint32_t)scan->at;
+  return append_spot(scan, &spot);
 }
 
-/* Does one of these eight bytes end a run of plain ASCII in a string? */
-static int is_special(uint64_t bytes) {
+/* The bytes that end a run of plain ASCII in a string have their highest bit set. The lowest of these is exact;
+ * above it a borrow may have set the bit of others. */
+static uint64_t find_special(uint64_t bytes) {
   uint64_t quote = bytes ^ EACH_BYTE('"'), escape = bytes ^ EACH_BYTE('\\');
   uint64_t found = (quote - EACH_BYTE(1)) | (escape - EACH_BYTE(1)) | (bytes - EACH_BYTE(0x20)) | bytes;
-  return (found & EACH_BYTE(0x80)) != 0;
+  return found & EACH_BYTE(0x80);
 }
 
 static void skip_plain(struct json_scan *scan) {
-  uint64_t bytes;
-  while (scan->at + sizeof bytes <= scan->length) {
+  uint64_t bytes, found = 0;
+  while (!found && scan->at + sizeof bytes <= scan->length) {
     memcpy(&bytes, scan->text + scan->at, sizeof bytes);
-    if (is_special(bytes)) break;
-    scan->at += sizeof bytes;
+    found = find_special(le64toh(bytes));
+    scan->at += found ? (unsigned)__builtin_ctzll(found) / 8 : sizeof bytes;
   }
+  if (found) return;
   for (unsigned char c = peek(scan); c >= 0x20 && c < 0x80 && c != '"' && c != '\\'; c = peek(scan)) scan->at++;
 }
 
@@ -105,8 +131,8 @@ static int scan_digits(struct json_scan *scan) {
   return 1;
 }
 
-/* An integer of many digits, which is kept exact or refused. */
-static int long_integer(struct json_scan *scan, size_t start) {
+/* An integer of many digits is refused when Lua cannot hold it. */
+static int check_integer(struct json_scan *scan, size_t start) {
   int negative = scan->text[start] == '-';
   uint64_t value = 0, most = (uint64_t)INT64_MAX + (negative ? 1 : 0);
   for (size_t i = start + (negative ? 1 : 0); i < scan->at; i++) {
@@ -117,11 +143,11 @@ static int long_integer(struct json_scan *scan, size_t start) {
     }
     value = value * 10 + digit;
   }
-  return add_spot(scan, SPOT_INTEGER, start);
+  return 1;
 }
 
 /* A fraction or a power: anything but what no double can hold. */
-static int long_number(struct json_scan *scan, size_t start) {
+static int check_number(struct json_scan *scan, size_t start) {
   char copy[LONGEST_NUMBER + 1] = {0};
   size_t length = scan->at - start;
   if (length <= LONGEST_NUMBER) memcpy(copy, scan->text + start, length);
@@ -148,8 +174,8 @@ static int scan_number(struct json_scan *scan) {
     if (peek(scan) == '+' || peek(scan) == '-') scan->at++;
     if (!scan_digits(scan)) return 0;
   }
-  if (scan->at == whole) return whole - digits > 15 ? long_integer(scan, start) : 1;
-  return long_number(scan, start);
+  if (scan->at > whole) return check_number(scan, start) && add_spot(scan, SPOT_NUMBER, start);
+  return (whole - digits <= 15 || check_integer(scan, start)) && add_spot(scan, SPOT_INTEGER, start);
 }
 
 static int scan_literal(struct json_scan *scan, const char *literal, size_t size) {
@@ -158,14 +184,27 @@ static int scan_literal(struct json_scan *scan, const char *literal, size_t size
   return 1;
 }
 
+/* A hash of a name, made of eight bytes at a time. Who makes two names of one hash only makes us compare them. */
+static uint32_t hash_of(const char *name, size_t length) {
+  const uint64_t odd = 0x9e3779b97f4a7c15; /* 2^64 divided by the golden ratio */
+  uint64_t hash = length, word;
+  for (; length >= sizeof word; name += sizeof word, length -= sizeof word) {
+    memcpy(&word, name, sizeof word);
+    hash = (hash ^ word) * odd;
+  }
+  word = 0;
+  for (size_t i = 0; i < length; i++) word = word << 8 | (unsigned char)name[i];
+  return (uint32_t)((hash ^ word) * odd >> 32);
+}
+
 /* The bit of a name in the filter that rules nearly all names out at once. */
-static uint64_t name_bit(const char *name, size_t length) {
-  return (uint64_t)1 << ((length * 5 + (unsigned char)name[0] * 11 + (unsigned char)name[length - 1]) & 63);
+static uint64_t filter_bit(uint32_t hash) {
+  return (uint64_t)1 << (hash >> 26);
 }
 
 /* What the name says of its value: 1 + the kind of secret, or 0. */
-static int kind_of(const struct json_scan *scan, const char *name, size_t length) {
-  if (!length || !(scan->filter & name_bit(name, length))) return 0;
+static int kind_of(const struct json_scan *scan, const char *name, size_t length, uint32_t hash) {
+  if (!(scan->filter & filter_bit(hash))) return 0;
   const struct secret_name *known = secret_name_find(name, length, scan->uses);
   if (known) return 1 + (int)known->kind;
   for (const char *const *more = scan->more; more && *more; more++)
@@ -177,25 +216,44 @@ static int kind_of(const struct json_scan *scan, const char *name, size_t length
  * no secret's name has more than 128. */
 static int kind_of_escaped(const struct json_scan *scan, const char *name, size_t length) {
   char plain[6 * 128];
-  return length <= sizeof plain ? kind_of(scan, plain, json_unescape(name, length, plain)) : 0;
+  if (length > sizeof plain) return 0;
+  length = json_unescape(name, length, plain);
+  return kind_of(scan, plain, length, hash_of(plain, length));
 }
 
-/* The same for the name that was read last. */
-static int kind_of_last(const struct json_scan *scan) {
-  const char *name = (const char *)scan->text + scan->start;
+/* Compare the name with those before it in its object. Equal hashes, escapes and a great many names leave open
+ * whether a name is there twice. */
+static void note_hash(struct json_scan *scan, const struct json_level *level, uint32_t hash) {
+  if (scan->escaped || scan->hash_count == JSON_HASHES) {
+    scan->repeats = 1;
+    return;
+  }
+  for (unsigned i = level->hash_from; i < scan->hash_count; i++)
+    if (scan->hashes[i] == hash) scan->repeats = 1;
+  scan->hashes[scan->hash_count++] = hash;
+}
+
+/* What there is to know of the name that was read last. */
+static int note_name(struct json_scan *scan) {
+  struct json_level *level = &scan->levels[scan->depth];
+  struct json_name name = {scan->start, scan->end, level->number};
+  if (scan->names && !buffer_append(scan->names, &name, sizeof name)) return fail(scan, NULL);
+  level->key = (struct json_key){(uint32_t)scan->start, (uint32_t)scan->end};
+  level->escaped = (uint8_t)scan->escaped;
+  scan->members++;
+  const char *text = (const char *)scan->text + scan->start;
   size_t length = scan->end - scan->start;
-  return scan->escaped ? kind_of_escaped(scan, name, length) : kind_of(scan, name, length);
+  uint32_t hash = hash_of(text, length);
+  note_hash(scan, level, hash);
+  scan->lift = scan->escaped ? kind_of_escaped(scan, text, length) : kind_of(scan, text, length, hash);
+  return 1;
 }
 
 /* A member's name and its colon. */
 static int scan_name(struct json_scan *scan) {
   skip_space(scan);
   if (peek(scan) != '"') return fail(scan, "a member's name in quotes");
-  if (!scan_string(scan)) return 0;
-  struct json_name name = {scan->start, scan->end, scan->open[scan->depth - 1]};
-  if (scan->names && !buffer_append(scan->names, &name, sizeof name)) return fail(scan, NULL);
-  scan->members++;
-  scan->lift = kind_of_last(scan);
+  if (!scan_string(scan) || !note_name(scan)) return 0;
   skip_space(scan);
   if (peek(scan) != ':') return fail(scan, "':' after a member's name");
   scan->at++;
@@ -204,9 +262,11 @@ static int scan_name(struct json_scan *scan) {
 
 static int open_level(struct json_scan *scan, int is_object) {
   if (scan->depth == JSON_DEPTH) return fail(scan, "at most 64 levels of nesting");
-  uint64_t bit = (uint64_t)1 << scan->depth;
-  scan->objects = is_object ? scan->objects | bit : scan->objects & ~bit;
-  scan->open[scan->depth++] = ++scan->opened;
+  if (!is_object && !add_spot(scan, SPOT_ARRAY, scan->at)) return 0;
+  if (!is_object) scan->entered++;
+  struct json_level level = {
+      .is_object = (uint8_t)is_object, .number = ++scan->opened, .hash_from = (uint16_t)scan->hash_count};
+  scan->levels[++scan->depth] = level;
   if (scan->depth > scan->deepest) scan->deepest = scan->depth;
   scan->at++;
   scan->lift = 0;
@@ -214,23 +274,24 @@ static int open_level(struct json_scan *scan, int is_object) {
   return 1;
 }
 
+static int close_level(struct json_scan *scan) {
+  scan->hash_count = scan->levels[scan->depth--].hash_from;
+  if (scan->entered > scan->depth) scan->entered = scan->depth;
+  scan->at++;
+  return 1;
+}
+
 /* Each of these reads the beginning of a value. 0: wrong; 1: the value is
  * complete; 2: another value has to follow. */
 static int begin_object(struct json_scan *scan) {
   if (!open_level(scan, 1)) return 0;
-  if (peek(scan) != '}') return scan_name(scan) ? 2 : 0;
-  scan->at++;
-  scan->depth--;
-  return 1;
+  if (peek(scan) == '}') return close_level(scan);
+  return scan_name(scan) ? 2 : 0;
 }
 
 static int begin_array(struct json_scan *scan) {
-  size_t start = scan->at;
   if (!open_level(scan, 0)) return 0;
-  if (peek(scan) != ']') return 2;
-  scan->at++;
-  scan->depth--;
-  return add_spot(scan, SPOT_EMPTY_ARRAY, start);
+  return peek(scan) == ']' ? close_level(scan) : 2;
 }
 
 static int string_value(struct json_scan *scan) {
@@ -246,6 +307,8 @@ static int string_value(struct json_scan *scan) {
 static int begin_value(struct json_scan *scan) {
   skip_space(scan);
   if (++scan->values > MOST_VALUES) return fail(scan, "at most 400000 values");
+  struct json_level *level = &scan->levels[scan->depth];
+  if (!level->is_object) level->key.start++;
   unsigned char c = peek(scan);
   switch (c) {
   case '"':
@@ -267,7 +330,7 @@ static int begin_value(struct json_scan *scan) {
 
 /* What stands after a complete value; the same answers. */
 static int end_value(struct json_scan *scan) {
-  int is_object = scan->objects >> (scan->depth - 1) & 1;
+  int is_object = scan->levels[scan->depth].is_object;
   skip_space(scan);
   unsigned char c = peek(scan);
   if (c == ',') {
@@ -276,16 +339,14 @@ static int end_value(struct json_scan *scan) {
     return is_object && !scan_name(scan) ? 0 : 2;
   }
   if (c != (is_object ? '}' : ']')) return fail(scan, is_object ? "',' or '}'" : "',' or ']'");
-  scan->at++;
-  scan->depth--;
-  return 1;
+  return close_level(scan);
 }
 
 static void fill_filter(struct json_scan *scan) {
   for (const struct secret_name *one = secret_names; one->name; one++)
-    if (one->uses & scan->uses) scan->filter |= name_bit(one->name, strlen(one->name));
+    if (one->uses & scan->uses) scan->filter |= filter_bit(hash_of(one->name, strlen(one->name)));
   for (const char *const *more = scan->more; more && *more; more++)
-    if (**more) scan->filter |= name_bit(*more, strlen(*more));
+    scan->filter |= filter_bit(hash_of(*more, strlen(*more)));
 }
 
 int json_scan(struct json_scan *scan) {

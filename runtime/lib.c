@@ -1,11 +1,12 @@
-/* What every native module shares; see lib.h. */
+/* Helpers that every native module uses; see lib.h. */
 #include "lib.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MARK 1 /* where a metatable says whose it is, to be compared without looking its name up */
+#define TYPE_KEY                                                                                                       \
+  1 /* key in a metatable: the type's name as a pointer, which lib_check compares without a lookup of the name */
 
 void lib_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction close) {
   if (luaL_newmetatable(L, name)) {
@@ -19,7 +20,7 @@ void lib_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunc
     lua_pushboolean(L, 0); /* getmetatable(x) -> false: scripts cannot reach __gc */
     lua_setfield(L, -2, "__metatable");
     lua_pushlightuserdata(L, (void *)name);
-    lua_rawseti(L, -2, MARK);
+    lua_rawseti(L, -2, TYPE_KEY);
   }
   lua_pop(L, 1);
 }
@@ -27,7 +28,7 @@ void lib_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunc
 void *lib_check(lua_State *L, int index, const char *name) {
   void *object = lua_touserdata(L, index);
   if (!object || !lua_getmetatable(L, index)) return luaL_checkudata(L, index, name);
-  lua_rawgeti(L, -1, MARK);
+  lua_rawgeti(L, -1, TYPE_KEY);
   int same = lua_touserdata(L, -1) == name;
   lua_pop(L, 2);
   return same ? object : luaL_checkudata(L, index, name);
@@ -76,7 +77,7 @@ char *lib_copy(lua_State *L, const char *text) {
 const char *lib_checktext(lua_State *L, int index) {
   size_t length;
   const char *text = luaL_checklstring(L, index, &length);
-  luaL_argcheck(L, strlen(text) == length, index, "a NUL has no place in it");
+  luaL_argcheck(L, strlen(text) == length, index, "a string without NUL characters is expected");
   return text;
 }
 

@@ -130,7 +130,7 @@ static struct call *inner_call(struct request *request, const char **way) {
 /* Give each call the places of its own secrets; the first call has those that are nobody's. */
 static int share_places(struct request *request, const struct buffer *places) {
   int ok = 1;
-  for (const char *place = buffer_text(places, NULL); place && ok; place = buffer_text(places, place)) {
+  for (const char *place = buffer_next_text(places, NULL); place && ok; place = buffer_next_text(places, place)) {
     const char *way = place + 1;
     struct call *call = request->is_batch ? inner_call(request, &way) : request->calls;
     ok = buffer_append(&call->secrets, place, 1) && buffer_append(&call->secrets, way, strlen(way) + 1);

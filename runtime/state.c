@@ -75,11 +75,11 @@ static int search_library(lua_State *L) {
     status = luaL_loadfilex(L, file, "t");
   } else {
     const struct embedded *file = embed_find(path);
-    if (!file) {
+    if (!file || !file->chunk) {
       lua_pushfstring(L, "\n\tno file '%s' in the binary", path);
       return 1;
     }
-    status = luaL_loadbufferx(L, file->text, file->length, chunk, "t");
+    status = luaL_loadbufferx(L, file->chunk, file->chunk_length, chunk, "b");
   }
   if (status != LUA_OK) return lua_error(L);
   lua_pushstring(L, chunk + 1);

@@ -23,7 +23,8 @@ static const char *objection(const struct stat *info, mode_t refused) {
   if (!S_ISREG(info->st_mode)) return "it is not a regular file";
   if (info->st_uid != geteuid() && info->st_uid != 0) return "it belongs to another user";
   if (!(info->st_mode & refused)) return NULL;
-  return refused & 044 ? "others may read it; run: chmod 600 on it" : "others may write to it; run: chmod go-w on it";
+  return refused & 044 ? "others may read it; run: chmod 600 on it"
+                       : "other users may write to it; run chmod go-w on it";
 }
 
 int sys_open_private(lua_State *L, const char *path, int flags, mode_t refused) {
@@ -279,11 +280,11 @@ static const char *type_name(mode_t mode) {
   return S_ISLNK(mode) ? "link" : "other";
 }
 
-/* sys.stat(path) -> table | nil. Of the link itself, where it is one. */
+/* sys.stat(path, follow) -> table | nil. Of a link itself, unless links are to be followed. */
 static int stat_file(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   struct stat info;
-  if (lstat(path, &info) != 0) return 0;
+  if ((lua_toboolean(L, 2) ? stat(path, &info) : lstat(path, &info)) != 0) return 0;
   lua_createtable(L, 0, 5);
   lua_pushstring(L, type_name(info.st_mode));
   lua_setfield(L, -2, "type");

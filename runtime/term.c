@@ -122,14 +122,27 @@ static int write_to(lua_State *L, int fd, const char *text, size_t length) {
   return count;
 }
 
+/* Write to the terminal that the program runs in, though standard output and error lead elsewhere; 0 where it runs in
+ * none. */
+static int write_to_terminal(const char *text, size_t length) {
+  int fd = open("/dev/tty", O_WRONLY | O_NOCTTY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  int code = sys_write_all(fd, text, length);
+  close(fd);
+  return !code;
+}
+
 /* term.write(stream, text) -> true | nil, message */
 static int term_write(lua_State *L) {
-  static const char *const streams[] = {"out", "err", NULL};
+  enum { OUT, ERR, TERMINAL };
+  static const char *const streams[] = {"out", "err", "terminal", NULL};
   size_t length;
-  int fd = check_stream(L, 1, streams) == 0 ? STDOUT_FILENO : STDERR_FILENO;
+  int stream = check_stream(L, 1, streams), fd = stream == OUT ? STDOUT_FILENO : STDERR_FILENO;
   const char *text = luaL_checklstring(L, 2, &length);
   const char *shown = term_push_shown(L, text, length, &length);
-  return write_to(L, fd, shown, length);
+  if (stream != TERMINAL || isatty(fd) || !write_to_terminal(shown, length)) return write_to(L, fd, shown, length);
+  lua_pushboolean(L, 1);
+  return 1;
 }
 
 /* term.write_data(text) -> true | nil, message. For whom reads it with a program: what a terminal must not get is

@@ -79,7 +79,7 @@ void wire_query(lua_State *L, int index, struct buffer *out) {
     lua_rawgeti(L, -1, i);
     const char *name = lua_tolstring(L, -1, &name_length);
     lua_getfield(L, index, name);
-    if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "query member '%s' is no string", name);
+    if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "query member '%s' is not a string", name);
     const char *value = lua_tolstring(L, -1, &length);
     buffer_add(L, out, i == 1 ? "?" : "&", 1);
     wire_escape(L, out, name, name_length, "$@");

@@ -83,7 +83,7 @@ function M.examine(workflow, args)
   sort(findings)
   return {
     verdict = overall(findings), findings = findings, seconds = sys.monotonic() - began,
-    requests = http.requests(), chain = http.chain(),
+    requests = http.request_count(), chain = http.longest_chain(),
   }
 end
 
@@ -126,7 +126,7 @@ function M.show(found)
     report.json(found)
   else
     for _, finding in ipairs(found.findings) do say(finding) end
-    log.note(output.fitted(("%s: %s (%d requests, the longest chain %d, %.1f s)")
+    log.note(output.wrap_to_terminal(("%s: %s (%d requests, the longest chain %d, %.1f s)")
       :format(found.verdict, counts(found.findings), found.requests, found.chain, found.seconds)))
     say_where_to_begin(found)
   end

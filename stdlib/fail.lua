@@ -58,8 +58,8 @@ for name in ([[kind what why fix status code message said call target request_id
   FIELDS[name] = true
 end
 
--- A misspelt fix would be lost, and with it what the person has to do.
-local function check_fields(fields)
+-- Raise "usage" for an unknown field. A misspelt `fix` would otherwise be ignored, and the person would not read it.
+local function refuse_unknown_failure_fields(fields)
   for name in next, fields do
     if not FIELDS[name] then
       local known = {}
@@ -78,7 +78,7 @@ end
 ---@param fields fail.fields
 ---@return Failure
 function M.new(fields)
-  check_fields(fields)
+  refuse_unknown_failure_fields(fields)
   if not kinds.kinds[fields.kind] then error(("unknown kind of failure %q"):format(tostring(fields.kind)), 2) end
   for _, member in ipairs { "what", "why" } do
     if type(fields[member]) ~= "string" then error(("a failure needs %s"):format(member), 2) end
@@ -92,7 +92,7 @@ function M.raise(fields)
   error(M.new(fields), 0)
 end
 
---- Is the value a failure, and of this kind when one is given?
+--- Is the value a failure? With `kind`: is it a failure of this kind?
 ---@param value any
 ---@param kind fail.kind?
 ---@return boolean
@@ -104,8 +104,9 @@ local TEXTS = { "what", "why", "fix", "message", "said", "target", "request_id" 
 local PLAIN = { string = true, number = true, boolean = true }
 local DEEPEST = 10
 
--- A failure, whatever a script has made of its members.
-local function settled(fields)
+-- Turn the copied fields into a failure. A script may have put values of any type into a failure's fields, so a text
+-- field that is no string is dropped, and an unknown kind becomes "refused".
+local function make_failure_valid(fields)
   for _, name in ipairs(TEXTS) do
     if type(fields[name]) ~= "string" then fields[name] = nil end
   end
@@ -114,25 +115,25 @@ local function settled(fields)
   return setmetatable(fields, Failure)
 end
 
--- Texts, numbers, booleans, failures and tables of these; nil for anything else.
-local function plain(value, level)
+-- Copy texts, numbers, booleans, failures and tables of these; return nil for a value of another type.
+local function copy_plain_value(value, level)
   if PLAIN[type(value)] then return value end
   if type(value) ~= "table" or level > DEEPEST then return nil end
-  local twin = {}
+  local copy = {}
   for name, member in next, value do
-    if PLAIN[type(name)] then twin[name] = plain(member, level + 1) end
+    if PLAIN[type(name)] then copy[name] = copy_plain_value(member, level + 1) end
   end
-  return metatable_of(value) == Failure and settled(twin) or twin
+  return metatable_of(value) == Failure and make_failure_valid(copy) or copy
 end
 
---- A copy, so that who holds one cannot change what another reads. What is neither text, number, boolean, failure nor
---- a table of these is left out.
+--- Copy a failure, so that the holder of one copy cannot change the other. The copy holds texts, numbers, booleans,
+--- failures and tables of these; members of other types are left out.
 ---@param failure Failure
 ---@return Failure
-function M.copy(failure) return plain(failure, 0) end
+function M.copy(failure) return copy_plain_value(failure, 0) end
 
---- Call `fn(...)`; its results, or nil and the failure when it failed with this
---- kind. Any other error goes on.
+--- Call `fn(...)`. Return its results; or nil and the failure when `fn` raised a failure of this kind. Any other error
+--- is raised again.
 ---@param kind fail.kind
 ---@param fn function
 ---@return any

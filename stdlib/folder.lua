@@ -8,37 +8,37 @@ local secret = require "host.secret"
 
 local M = {}
 
-local function check(folder, name)
+local function check_file_arguments(folder, name)
   if type(folder) ~= "string" then error("the name that the profile gives the folder is needed", 3) end
   if type(name) ~= "string" then error("the name of a file is needed", 3) end
 end
 
---- Write a file whole, readable by its owner only; a file of that name is replaced. Raises a failure of kind "refused"
---- when it may not be written or cannot be.
----@param folder string
+--- Write a whole file that only its owner can read. An existing file of that name is replaced. Raises a failure of kind
+--- "refused" when the script may not write the file, or the file cannot be written.
+---@param folder string the name that the profile gives the folder
 ---@param name string without a slash, not beginning with a dot
 ---@param text string
 function M.write(folder, name, text)
-  check(folder, name)
+  check_file_arguments(folder, name)
   if secret.is(text) then error("a secret goes to the sinks of its policy only, not to a file", 2) end
   if type(text) ~= "string" then error("the text of the file is needed", 2) end
   files.write(folder, name, text)
 end
 
---- What a file holds, at most 16 MiB; nil when there is none of that name. Raises a failure of kind "refused".
----@param folder string
+--- Read a whole file, at most 16 MiB; nil when the folder has no file of that name. Raises a failure of kind "refused".
+---@param folder string the name that the profile gives the folder
 ---@param name string
 ---@return string?
 function M.read(folder, name)
-  check(folder, name)
+  check_file_arguments(folder, name)
   return files.read(folder, name)
 end
 
---- Names of the plain files in a folder, sorted. Raises a failure of kind "refused".
----@param folder string
+--- The names of the plain files in a folder, sorted. Raises a failure of kind "refused".
+---@param folder string the name that the profile gives the folder
 ---@return string[]
 function M.list(folder)
-  check(folder, "")
+  check_file_arguments(folder, "")
   return files.list(folder)
 end
 

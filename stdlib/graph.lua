@@ -22,7 +22,7 @@ local M = {}
 ---@field advanced boolean? the filter or order needs the advanced query mode
 ---@field consistency "eventual"? set automatically for search, count and advanced
 ---@field prefer string? the Prefer header: "create-if-missing"
----@field missing "nil"? return nil for an object that does not exist, instead of failing
+---@field missing "nil"? return nil for an object that does not exist, instead of raising "missing"
 ---@field fresh_write boolean? the call depends on an object that we wrote a moment ago: retry for up to 120 s while
 --- Entra replicates it
 ---@field repeatable boolean? may the call be sent again when its answer is lost? (default: by method)
@@ -34,7 +34,7 @@ local RULES = {
   prefer = "string", missing = "string", fresh_write = "boolean", repeatable = "boolean", timeout = "number",
 }
 
-local read = {} -- function -> the reader of its options
+local read = {} -- name of a function -> the reader of its options
 for _, name in ipairs { "get", "post", "patch", "put", "delete", "list", "all", "first", "count" } do
   read[name] = options_of("graph." .. name, RULES)
 end
@@ -80,7 +80,8 @@ function M.put(path, body, options)
   return call.perform(call.new("PUT", path, body, read.put(options)))
 end
 
---- Delete an object. When an answer was lost and the object is gone then, that is no failure. Waits.
+--- Delete an object. When the answer of the first try was lost, and the next try finds no object, the deletion counts
+--- as done. Waits.
 ---@param path string
 ---@param options graph.options?
 ---@return table|nil value, number? date
@@ -94,8 +95,8 @@ end
 ---------------------------------------------------------------------------
 -- Lists
 
---- Go through the items of all pages: `for user in graph.list("/users", …) do`. The next page is fetched while this one
---- is used; at most two pages are in memory. Leaving the loop early stops fetching. Waits.
+--- Go through the items of all pages: `for user in graph.list("/users", …) do`. The next page is fetched while the
+--- present page is used; at most two pages are in memory. Leaving the loop early stops fetching. Waits.
 ---@param path string
 ---@param options graph.options?
 ---@return fun(): table|nil
@@ -113,7 +114,7 @@ function M.all(path, options)
   return list
 end
 
---- The first item, or nil. Fetches only the pages that are needed for it. Waits.
+--- The first item; nil when there is none. Fetches pages until one has an item. Waits.
 ---@param path string
 ---@param options graph.options?
 ---@return table|nil
@@ -122,7 +123,7 @@ function M.first(path, options)
   return next_item()
 end
 
---- The number of objects: "/users", with a filter or a search where wanted. Waits.
+--- The number of objects of a path ("/users"), optionally with a filter or a search. Waits.
 ---@param path string
 ---@param options graph.options?
 ---@return integer
@@ -148,7 +149,8 @@ local read_part = options_of("graph.batch", PART)
 local read_by_ids = options_of("graph.by_ids", { types = "table", select = "string|table", what = "string" })
 
 --- Make many calls in few requests: batches of twenty. Each part is retried by its own status. Returns the outcomes in
---- the order of the parts. A part that failed has its failure as result, and raises nothing. Waits.
+--- the order of the parts. The outcome of a failed part has the failure as its result; `batch` does not raise it.
+--- Waits.
 ---@param parts graph.part[] { path = "/users/1", select = { "id" } }, { method = "PATCH", path = …, body = … }
 ---@return task.outcome[] outcomes with item, ok, result
 ---@return integer failures
@@ -161,7 +163,7 @@ function M.batch(parts)
 end
 
 --- Read directory objects by their ids, a thousand in a request. Returns them in the order of the ids; objects that do
---- not exist or may not be seen are left out. Waits.
+--- not exist, and objects that we may not read, are left out. Waits.
 ---@param ids string[]
 ---@param options { types: string[]?, select: string[]?, what: string? }? types: "user", "group", …
 ---@return table[] objects
@@ -172,7 +174,7 @@ function M.by_ids(ids, options) return batch.by_ids(ids, read_by_ids(options)) e
 -- Texts
 
 --- Make a filter with quoted values: %s takes a text, a number or a boolean, %t a moment, %% is a percent sign. The
---- option `filter` takes the same as data: { "displayName eq %s", name } or { displayName = name }.
+--- option `filter` takes the same filter as data: { "displayName eq %s", name } or { displayName = name }.
 ---@param template string|table "displayName eq %s and createdDateTime ge %t"
 ---@return string
 function M.filter(template, ...)
@@ -187,11 +189,11 @@ function M.path(template, ...)
   return (text.path(template, ...))
 end
 
---- How far Graph's clock is ahead of this machine's, in seconds (negative: behind), by its last answer; nil before the
---- first answer.
+--- The seconds by which Graph's clock is ahead of this machine's clock (negative: behind), by Graph's answers; nil
+--- before the first answer.
 ---@return number?
 function M.now()
-  return graph_clock.ahead()
+  return graph_clock.seconds_ahead()
 end
 
 return M

@@ -25,7 +25,7 @@ function M.person() return term.is_terminal("out") and not output.settings().jso
 
 local STYLES = { bold = "1", dim = "2", red = "31", green = "32", yellow = "33", cyan = "36" }
 
---- The text in this style, where colours are on.
+--- The text in this style when colours are on, else the plain text.
 ---@param style "bold"|"dim"|"red"|"green"|"yellow"|"cyan"
 ---@param text string
 ---@return string
@@ -38,53 +38,61 @@ end
 ---@param name string
 function M.step(name)
   if output.settings().quiet then return end
-  output.line("out", M.style("bold", name))
+  output.write_line("out", M.style("bold", name))
 end
 
 --- Print a line of progress. --quiet leaves it out.
 ---@param text string
 function M.note(text)
   if output.settings().quiet then return end
-  output.line("out", output.fitted(text))
+  output.write_line("out", output.wrap_to_terminal(text))
 end
 
---- Print a line that the person has to see, as it is. `prose` wraps sentences.
+--- Print a line that the person has to see, without wrapping. `prose` wraps sentences.
 ---@param text string
 function M.say(text)
-  output.line("out", text)
+  output.write_line("out", text)
 end
 
 --- Print sentences, wrapped to the terminal.
 ---@param text string
-function M.prose(text) M.say(output.fitted(text)) end
+function M.prose(text) M.say(output.wrap_to_terminal(text)) end
+
+--- Print sentences that the person has to follow for the program to go on, such as where to sign in: to standard output
+--- where that is a terminal, else to the terminal that the program runs in, else to standard error.
+---@param text string
+function M.instruct(text)
+  local stream = M.person() and "out" or "terminal"
+  output.write_line(stream, output.wrap_to_terminal(text, stream))
+end
 
 --- Print a remark to standard error. --quiet leaves it out.
 ---@param text string
 function M.aside(text)
   if output.settings().quiet then return end
-  output.line("err", M.style("dim", text))
+  output.write_line("err", M.style("dim", text))
 end
 
 --- Print a detail, with --verbose only.
 ---@param text string
 function M.detail(text)
   if not output.settings().verbose then return end
-  output.line("err", M.style("dim", text))
+  output.write_line("err", M.style("dim", text))
 end
 
 --- Print a warning.
 ---@param text string
 function M.warn(text)
-  output.line("err", output.fitted(M.style("yellow", "warning: ") .. text, "err"))
+  output.write_line("err", output.wrap_to_terminal(M.style("yellow", "warning: ") .. text, "err"))
 end
 
 --- Print an error that is no failure. (Failures are raised.)
 ---@param text string
 function M.error(text)
-  output.line("err", text)
+  output.write_line("err", text)
 end
 
---- Show how far a long piece of work is: one changing line on a terminal; elsewhere a plain line now and then.
+--- Show how far a long piece of work is: one changing line on a terminal; elsewhere a plain line every ten seconds.
 ---@param text string
 M.progress = output.progress
 

@@ -1,4 +1,4 @@
---- Running programs that the profile names.
+--- Run programs that the profile names.
 --
 -- A profile gives a program a name: programs = { tell = { "/usr/local/bin/tell", "--quiet" } }. A script that says
 -- needs = { run = { "tell" } } may run it; typed code needs --write.
@@ -10,13 +10,13 @@ local secret = require "host.secret"
 local M = {}
 
 ---@class program.options
----@field input string? what it reads from its standard input, at most 64 KiB
----@field timeout number? seconds until it must have ended (60), at most 3600
+---@field input string? the standard input of the program, at most 64 KiB
+---@field timeout number? seconds after which the program is ended (60), at most 3600
 
-local read = options_of("program.run", { input = "string", timeout = "number" })
+local read_options = options_of("program.run", { input = "string", timeout = "number" })
 
--- The options, when all may be handed to a program.
-local function check(name, arguments, options)
+-- Check the arguments of M.run, and return a copy of the options. A secret may be neither an argument nor the input.
+local function read_run_options(name, arguments, options)
   if type(name) ~= "string" then error("program.run needs the name that the profile gives the program", 3) end
   if type(arguments) ~= "table" then error("program.run needs a list of arguments", 3) end
   for _, value in ipairs(arguments) do
@@ -26,19 +26,20 @@ local function check(name, arguments, options)
   if type(options) == "table" and secret.is(rawget(options, "input")) then
     error("a secret goes to the sinks of its policy only, not to a program", 3)
   end
-  return read(options)
+  return read_options(options)
 end
 
---- Run a program and wait for its end: `program.run("tell", { "it is done" })`. There is no shell. It is on record
---- before it starts. Raises a failure of kind "refused" when it may not be run, cannot be started, does not end in
---- time, or writes more than a MiB; a status other than 0 is a result.
----@param name string
----@param arguments string[]? after those that the profile gives it
+--- Run a program and wait for its end: `program.run("tell", { "it is done" })`. No shell is used. The program is on
+--- record before it starts. Raises a failure of kind "refused" when the script may not run the program, or the program
+--- cannot be started, does not end in time, or writes more than a MiB. A status other than 0 is a result, not a
+--- failure.
+---@param name string the name that the profile gives the program
+---@param arguments string[]? added after the arguments in the profile
 ---@param options program.options?
 ---@return { status: integer, output: string }
 function M.run(name, arguments, options)
   arguments = arguments or {}
-  local status, output = program_run.run(name, arguments, check(name, arguments, options))
+  local status, output = program_run.run(name, arguments, read_run_options(name, arguments, options))
   return { status = status, output = output }
 end
 

@@ -9,9 +9,9 @@ local term = require "host.term"
 
 local M = {}
 
-local GAP = "  "
-local LEAST = 24 -- columns that the last column needs beside the others; with fewer it is printed below them
-local BELOW = "    "
+local COLUMN_GAP = "  "
+local LEAST_COLUMN_WIDTH = 24 -- a last column that has less space beside the others is printed below them
+local BELOW_INDENT = "    "
 
 ---@class report.column
 ---@field key string member of a row
@@ -20,105 +20,108 @@ local BELOW = "    "
 
 local read_column = options_of("report.table, with a column,", { key = "any", title = "string", align = "string" })
 
--- The columns as given, or all members of the rows by name.
-local function settle(rows, columns)
-  local settled, seen = {}, {}
+-- The columns as tables; without given columns, one column for each member of the rows, sorted by name.
+local function settle_columns(rows, columns)
+  local described, seen = {}, {}
   for i, column in ipairs(columns or {}) do
-    settled[i] = type(column) == "string" and { key = column } or read_column(column)
+    described[i] = type(column) == "string" and { key = column } or read_column(column)
   end
-  if columns then return settled end
+  if columns then return described end
   for _, row in ipairs(rows) do
     for key in pairs(row) do
-      if not seen[key] then settled[#settled + 1] = { key = key } end
+      if not seen[key] then described[#described + 1] = { key = key } end
       seen[key] = true
     end
   end
-  table.sort(settled, function(a, b) return tostring(a.key) < tostring(b.key) end)
-  return settled
+  table.sort(described, function(a, b) return tostring(a.key) < tostring(b.key) end)
+  return described
 end
 
-local function text_of(value)
+local function cell_text(value)
   if value == nil then return "" end
   if type(value) == "table" then return json.encode(value) end
   return (tostring(value):gsub("%c", " "))
 end
 
-local function title_of(column) return (column.title or column.key):upper() end
+local function column_title(column) return (column.title or column.key):upper() end
 
-local function measure(rows, column)
-  local width, numbers = layout.width(title_of(column)), #rows > 0
+-- The width of a column, and whether its cells are aligned to the right.
+local function measure_column(rows, column)
+  local width, numbers = layout.width(column_title(column)), #rows > 0
   for _, row in ipairs(rows) do
-    width = math.max(width, layout.width(text_of(row[column.key])))
+    width = math.max(width, layout.width(cell_text(row[column.key])))
     numbers = numbers and type(row[column.key]) == "number"
   end
   local align = column.align or (numbers and "right" or "left")
   return width, align == "right"
 end
 
--- All columns of all rows except the last column, the titles first; and their width.
-local function left_of(rows, columns)
+-- The lines of a table without its last column, the line of the titles at index 0; and the width of these columns.
+local function left_columns(rows, columns)
   local lines, total = {}, 0
   for place = 1, #columns - 1 do
     local column = columns[place]
-    local width, right = measure(rows, column)
+    local width, right = measure_column(rows, column)
     for i = 0, #rows do
-      local text = i == 0 and title_of(column) or text_of(rows[i][column.key])
-      lines[i] = (lines[i] or "") .. layout.pad(text, width, right) .. GAP
+      local text = i == 0 and column_title(column) or cell_text(rows[i][column.key])
+      lines[i] = (lines[i] or "") .. layout.pad(text, width, right) .. COLUMN_GAP
     end
-    total = total + width + #GAP
+    total = total + width + #COLUMN_GAP
   end
   return lines, total
 end
 
-local function add(lines, line) lines[#lines + 1] = line:gsub("%s+$", "") end
+local function add_table_line(lines, line) lines[#lines + 1] = line:gsub("%s+$", "") end
 
 -- Add a row whose last cell takes several lines.
-local function add_beside(lines, left, text, room)
+local function add_cell_beside(lines, left, text, room)
   for i, part in ipairs(layout.wrap(text, room)) do
-    add(lines, (i == 1 and left or (" "):rep(layout.width(left))) .. part)
+    add_table_line(lines, (i == 1 and left or (" "):rep(layout.width(left))) .. part)
   end
 end
 
-local function add_below(lines, left, text, room)
-  add(lines, left)
-  for _, part in ipairs(text ~= "" and layout.wrap(text, room) or {}) do add(lines, BELOW .. part) end
+-- Add a row, and its last cell on lines of its own below it.
+local function add_cell_below(lines, left, text, room)
+  add_table_line(lines, left)
+  for _, part in ipairs(text ~= "" and layout.wrap(text, room) or {}) do add_table_line(lines, BELOW_INDENT .. part) end
 end
 
--- On a narrow terminal, the last column takes several lines, beside the others or below them.
-local function lines_of(rows, columns, width)
-  local last, left, used = columns[#columns], left_of(rows, columns)
-  local widest, right = measure(rows, last)
+-- The lines of a table. On a narrow terminal, a cell of the last column takes several lines, beside the other cells or
+-- below them.
+local function table_lines(rows, columns, width)
+  local last, left, used = columns[#columns], left_columns(rows, columns)
+  local widest, right = measure_column(rows, last)
   local lines, room = {}, width - used
   for i = 0, #rows do
-    local text = i == 0 and title_of(last) or text_of(rows[i][last.key])
-    if widest <= room or #columns == 1 then add(lines, (left[i] or "") .. layout.pad(text, widest, right))
-    elseif room >= LEAST then add_beside(lines, left[i], text, room)
-    else add_below(lines, left[i], text, width - #BELOW) end
+    local text = i == 0 and column_title(last) or cell_text(rows[i][last.key])
+    if widest <= room or #columns == 1 then add_table_line(lines, (left[i] or "") .. layout.pad(text, widest, right))
+    elseif room >= LEAST_COLUMN_WIDTH then add_cell_beside(lines, left[i], text, room)
+    else add_cell_below(lines, left[i], text, width - #BELOW_INDENT) end
   end
   return lines
 end
 
-local function pick(rows, columns)
-  local picked = json.array {}
+local function pick_members(rows, columns)
+  local records = json.array {}
   for i, row in ipairs(rows) do
-    picked[i] = {}
-    for _, column in ipairs(columns) do picked[i][column.key] = row[column.key] end
+    records[i] = {}
+    for _, column in ipairs(columns) do records[i][column.key] = row[column.key] end
   end
-  return picked
+  return records
 end
 
---- Print rows as a table. By default the columns are all members, by name.
+--- Print rows as a table. Without `columns`, every member of the rows is a column, sorted by name.
 ---@param rows table[]
 ---@param columns (string|report.column)[]?
 function M.table(rows, columns)
-  local settled = settle(rows, columns)
-  if log.json() then return M.json(pick(rows, settled)) end
+  local described = settle_columns(rows, columns)
+  if log.json() then return M.json(pick_members(rows, described)) end
   if #rows == 0 then return log.say("(nothing)") end
   local width = term.is_terminal("out") and term.width() or math.huge
-  log.say(table.concat(lines_of(rows, settled, width), "\n"))
+  log.say(table.concat(table_lines(rows, described, width), "\n"))
 end
 
---- Print a value as JSON. With --json it becomes part of the document.
+--- Print a value as JSON. With --json the value becomes part of the one document.
 ---@param value any
 M.json = document.add
 

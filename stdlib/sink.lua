@@ -1,5 +1,5 @@
---- Bring a proven secret to where it is used: to an entry that can be read back, to a person, or to both. Then remove
---- the one before.
+--- Deliver a proven secret: to an entry that can be read back, to a person, or to both. Then remove the secret that it
+--- replaced.
 
 local named_path = require "machine.named_path"
 local options_of = require("base.options").of
@@ -26,41 +26,41 @@ function M.entry(run, fields)
   fields = read_entry(fields)
   local devolutions = run.profile.devolutions
   if not devolutions or not devolutions.server then return nil end
-  local vault, path = vault_folder.chosen(fields, devolutions)
-  local to = sink_entry {
+  local vault, path = vault_folder.vault_and_folder(fields, devolutions)
+  local entry = sink_entry {
     name = fields.name, vault = vault, path = path, workflow = run.id, linked = devolutions.linked,
   }
-  to:open(run)
-  return to
+  entry:open(run)
+  return entry
 end
 
-local function store(run, secret, to, fields)
-  to:hold {
+local function store_in_entry(run, secret, entry, fields)
+  entry:hold {
     tenant = fields.tenant, client_id = fields.client_id, value = secret.value, application = fields.name,
     marker = secret.row and secret.row.body.marker, credential = secret,
   }
-  run:ensure(to)
-  secret:placed("stored", to:where())
-  if to:confirms() then secret:confirm("read back from " .. to:where()) end
+  run:ensure(entry)
+  secret:placed("stored", entry:where())
+  if entry:confirms() then secret:confirm("read back from " .. entry:where()) end
 end
 
---- Store the secret, hand it over where no entry confirms it, and remove what it replaced. Waits. A person must have
---- named `secret_file`.
+--- Store the secret in the entry; hand it over to a person where no entry confirms it; then remove the secret that it
+--- replaced. `secret_file` must be a path that a person named on the command line. Waits.
 ---@param run workflow.Run
 ---@param secret rotation.Secret
 ---@param fields sink.fields
 function M.deliver(run, secret, fields)
   fields = read_fields(fields)
   if fields.secret_file then named_path.check(fields.secret_file, "write the client secret") end
-  local to = fields.entry
+  local entry = fields.entry
   if run.mode == "destroy" then
-    sink_handover.leave(run, fields.name)
-    return to and run:ensure(to)
+    sink_handover.tell_what_stays(run, fields.name)
+    return entry and run:ensure(entry)
   end
   repeat
-    if to and secret:is_held() then store(run, secret, to, fields) end
-  until sink_handover.offer(run, secret, fields) ~= "again"
-  if to then to:clear(run) end
+    if entry and secret:is_held() then store_in_entry(run, secret, entry, fields) end
+  until sink_handover.hand_over(run, secret, fields) ~= "again"
+  if entry then entry:clear(run) end
   secret:tidy()
 end
 

@@ -12,8 +12,8 @@ local M = {}
 ---------------------------------------------------------------------------
 -- One task
 
---- Start `fn(...)` as a task; it first runs when the caller next waits. It
---- inherits the caller's deadline and rights. Not in a finaliser: the task at work is not the finaliser's.
+--- Start `fn(...)` as a task; it first runs when the caller next waits. The task inherits the caller's deadline and
+--- rights. A finaliser cannot start a task, because it runs inside whichever task is running.
 ---@param fn function
 ---@param ... any
 ---@return Task
@@ -27,14 +27,14 @@ M.sleep = scheduler.sleep
 ---@return number
 M.left = scheduler.left
 
---- Call `fn(...)` with a time limit in seconds. The caller's own deadline stays, when it is earlier.
+--- Call `fn(...)` with a time limit in seconds. An earlier deadline of the caller stays in force.
 ---@param seconds number
 ---@param fn function
 ---@param ... any
 ---@return any ...
 M.within = scheduler.within
 
---- Was the program asked to stop? Then begin nothing new.
+--- Was the program asked to stop? A caller begins nothing new then.
 ---@return boolean
 M.stopping = scheduler.stopping
 
@@ -49,7 +49,7 @@ M.check = scheduler.check
 ---@param items any[]
 ---@param limit integer
 ---@param fn fun(item: any, place: integer): any
----@return any[] results nil where fn returned nothing
+---@return any[] results nil for an item for which fn returned nothing
 M.map = crew.map
 
 --- Run functions side by side. Returns their first results, in order. For reads: the first error cancels the others and

@@ -8,7 +8,7 @@ local http = require "http.client"
 local json = require "host.json"
 local scheduler = require "task.scheduler"
 local time = require "time"
-local time_source = require "time.clock"
+local time_clock = require "time.clock"
 
 local M = {}
 
@@ -191,7 +191,7 @@ function Door:poll(ms)
   self:flush()
   local due, next_due = take_due(self)
   if #due > 0 or ms <= 0 then return due end
-  time_source.advance(math.min(ms / 1000, next_due - time.monotonic()))
+  time_clock.advance(math.min(ms / 1000, next_due - time.monotonic()))
   return (take_due(self))
 end
 
@@ -220,7 +220,7 @@ end
 --- Rights at a door that checks none.
 ---@return task.rights.session
 function M.acting()
-  return { script = {}, own = {}, look = {} }
+  return { script = {}, own = {}, diagnosis = {} }
 end
 
 --- Run `fn(...)` as a task behind this door, at this clock's time.
@@ -229,9 +229,9 @@ end
 ---@param fn function
 ---@return any ...
 function M.run(door, clock, fn, ...)
-  local old_clock, old_door, old_acting = time_source.use(clock), http.use(door, M.acting())
+  local old_clock, old_door, old_acting = time_clock.use(clock), http.use(door, M.acting())
   local _ <close> = setmetatable({}, { __close = function()
-    time_source.use(old_clock)
+    time_clock.use(old_clock)
     http.use(old_door, old_acting)
   end })
   return scheduler.run(http.poll, fn, ...)

@@ -4,10 +4,13 @@
 #include "client.h"
 #include "state.h"
 
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <lualib.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 static const char prologue[] = "local source, arch, specs = ...\n"
                                "package.path = source .. '/stdlib/?.lua;' .. source .. '/tests/?.lua;'\n"
@@ -39,10 +42,19 @@ static int run(lua_State *L) {
   return 0;
 }
 
+/* Leave the terminal that the tests were started in: the program under test would show its prompts there. */
+static void leave_terminal(void) {
+  int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (fd < 0) return;
+  ioctl(fd, TIOCNOTTY);
+  close(fd);
+}
+
 int main(int argc, char **argv) {
   lua_State *L = luaL_newstate();
   if (!L) return 1;
   signal(SIGPIPE, SIG_IGN);
+  leave_terminal();
   lua_pushcfunction(L, run);
   lua_pushinteger(L, argc);
   lua_pushlightuserdata(L, argv);

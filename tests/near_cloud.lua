@@ -21,7 +21,7 @@ local secret = require "host.secret"
 local sys = require "host.sys"
 local tenant = require "emulator.tenant"
 local time = require "time"
-local time_source = require "time.clock"
+local time_clock = require "time.clock"
 
 local M = {}
 
@@ -282,7 +282,7 @@ function Door:poll(ms)
     carry(self, transfer)
     risk(self)
   end
-  if #queued == 0 and ms > 0 then time_source.advance(ms / 1000) end
+  if #queued == 0 and ms > 0 then time_clock.advance(ms / 1000) end
   return queued
 end
 

@@ -8,7 +8,7 @@ local nginx = require "nginx"
 local scheduler = require "task.scheduler"
 local task = require "task"
 local test_door = require "test_door"
-local time_source = require "time.clock"
+local time_clock = require "time.clock"
 
 local M = {}
 
@@ -143,11 +143,11 @@ function M.run(server, tasks, seed)
   local door <close> = test_door.new("emulator")
   assert(door:peer("graph", server.base, server.ca))
   door:mode("read")
-  local clock = time_source.use(nil)
+  local clock = time_clock.use(nil)
   local before, acting = http.use(door.gate, door:acting())
   local _ <close> = setmetatable({}, { __close = function()
     http.use(before, acting)
-    time_source.use(clock)
+    time_clock.use(clock)
   end })
   scheduler.run(http.poll, main, server, tasks, count)
   assert(door:running() == 0, "requests are left in flight")

@@ -1,5 +1,5 @@
---- Classes whose inside nobody can reach by way of an object: the metatable is protected, the table of methods is no
---- member of an object, and an object's class is asked of here.
+--- Classes whose methods and metatable cannot be reached through an object: the metatable is protected, and the table
+--- of methods is not a member of an object. The functions of this module tell the class of an object.
 --
 --   local Counter = class("counter", { open = { "add" } })
 --   function Counter:add(n) self.sum = self.sum + n end
@@ -11,8 +11,8 @@ local M = {}
 local metatable_of = debug.getmetatable -- a protected metatable gives its name only
 
 ---@class class.options
----@field open string[]|"all"|nil members that a script may read of an object, and methods that it may call
----@field parent table? a class: what this one lacks is looked for there
+---@field open string[]|"all"|nil the members of an object that a script may read, and the methods that it may call
+---@field parent table? a class, whose methods the new class inherits
 
 ---@class class.description
 ---@field name string
@@ -23,8 +23,9 @@ local metatable_of = debug.getmetatable -- a protected metatable gives its name 
 local description_of = setmetatable({}, { __mode = "k" }) ---@type table<table, class.description> by metatable
 local metatable_for = setmetatable({}, { __mode = "k" }) ---@type table<table, table> by class
 
--- Metamethods belong to the objects' metatable, all else to the class.
-local function define(meta)
+-- Return the function that stores a new member of a class: a metamethod in the metatable of the class's objects, any
+-- other member in the table of methods.
+local function new_member_setter(meta)
   return function(methods, name, value)
     if type(name) == "string" and name:sub(1, 2) == "__" then meta[name] = value else rawset(methods, name, value) end
   end
@@ -36,12 +37,12 @@ local function new_class(_, name, options)
   for event, value in pairs(parent and metatable_for[parent] or {}) do meta[event] = value end
   meta.__name, meta.__metatable, meta.__index = name, name, methods
   for member in pairs(parent and description_of[metatable_for[parent]].open or {}) do open[member] = true end
-  local more = options and options.open or {}
-  for _, member in ipairs(more == "all" and {} or more) do open[member] = true end
+  local added = options and options.open or {}
+  for _, member in ipairs(added == "all" and {} or added) do open[member] = true end
   metatable_for[methods] = meta
-  description_of[meta] = { name = name, open = open, opens_all = more == "all", meta = meta, parent = parent }
+  description_of[meta] = { name = name, open = open, opens_all = added == "all", meta = meta, parent = parent }
   return setmetatable(methods, {
-    __name = "class", __metatable = "class", __index = parent, __newindex = define(meta),
+    __name = "class", __metatable = "class", __index = parent, __newindex = new_member_setter(meta),
     __call = function(_, fields) return setmetatable(fields, meta) end,
   })
 end
@@ -66,7 +67,7 @@ function M.name(value)
   return found and found.name
 end
 
---- Is the value an object of this class, or of one whose parent it is?
+--- Is the value an object of this class, or of a class that inherits from it?
 ---@param value any
 ---@param class table
 ---@return boolean
@@ -79,6 +80,6 @@ function M.is(value, class)
   return false
 end
 
---- Make a class: `class "name"`. Methods and metamethods are added to what this returns; calling it with a table of
---- fields makes an object of that table.
+--- Make a class: `class "name"`. Methods and metamethods are added to the class that this returns. Calling the class
+--- with a table of fields turns the table into an object.
 return setmetatable(M, { __call = new_class })

@@ -1,11 +1,11 @@
---- Which Devolutions an address is of.
+--- Tell the addresses of Devolutions Cloud from those of a Devolutions Server.
 
 local M = {}
 
--- An organisation's, and those of the vendor's own tests.
+-- Addresses of organisations, and of the vendor's own test systems.
 local CLOUD = { "^https://[%w-]+%.devolutions%.app$", "^https://[%w-]+%.devolutions%.xyz$" }
 
---- Is it an address of Devolutions Cloud? Any other one is a server's.
+--- Is this an address of Devolutions Cloud? Every other address belongs to a Devolutions Server.
 ---@param url string
 ---@return boolean
 function M.is_cloud(url)

@@ -1,4 +1,5 @@
---- Tables of facts in the binary: lines of fields separated by tabs; "#" begins a remark, "-" is an empty field.
+--- Tables of facts that are embedded in the binary. A line is a row, tabs separate its fields, "#" begins a remark, and
+--- "-" is an empty field.
 
 local sys = require "host.sys"
 

@@ -38,7 +38,7 @@ end
 --- The name of a directory role; its id when it is not one of those above.
 ---@param id string template id
 ---@return string
-function M.role(id)
+function M.role_name(id)
   for name, other in pairs(M.roles) do
     if other == id then return name end
   end

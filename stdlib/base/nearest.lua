@@ -1,7 +1,7 @@
 --- Find the known word that a misspelt word probably means.
 
 -- The number of edits (insert, delete, replace, swap neighbours) from one word to another.
-local function distance(a, b)
+local function edit_distance(a, b)
   local above, row = {}, {}
   for j = 0, #b do row[j] = j end
   for i = 1, #a do
@@ -28,8 +28,8 @@ local function nearest(word, known)
   table.sort(words)
   local best, least = nil, math.max(1, #word // 3) + 1
   for _, candidate in ipairs(words) do
-    local edits = distance(word:lower(), candidate:lower())
-    if #word > 2 and candidate:sub(1, #word) == word then edits = math.min(edits, 1) end -- cut short
+    local edits = edit_distance(word:lower(), candidate:lower())
+    if #word > 2 and candidate:sub(1, #word) == word then edits = math.min(edits, 1) end -- an abbreviation
     if edits < least then best, least = candidate, edits end
   end
   return best

@@ -5,7 +5,6 @@ local class = require "base.class"
 local fail = require "fail"
 local nearest = require "base.nearest"
 local sets = require "base.sets"
-local sys = require "host.sys"
 local time = require "time"
 
 local M = {}
@@ -19,37 +18,37 @@ local M = {}
 ---@field each base.schema.rule? of a table: what every value must be
 ---@field check nil|fun(value: any): string? returns nil when the value is right, else what is wrong
 
-local function raise(file, where, why, fix)
+local function raise_wrong(file, where, why, fix)
   fail.raise { kind = "config", what = where == "" and file or file .. ": " .. where, why = why, fix = fix }
 end
 
-local function type_of(value)
+local function type_name_of(value)
   return math.type(value) == "integer" and "integer" or type(value)
 end
 
---- "an integer", "a string or table": for messages.
+--- Name types with an article, for messages: "an integer", "a string or table".
 ---@param types string|string[]
 ---@return string
-function M.a(types)
+function M.with_article(types)
   local text = type(types) == "table" and table.concat(types, " or ") or types
   return (text:match("^[aeiou]") and "an " or "a ") .. text
 end
 
-local function fits(value, types)
+local function is_of_types(value, types)
   if type(types) == "string" then types = { types } end
   for _, wanted in ipairs(types) do
-    if wanted == type(value) or wanted == type_of(value) then return true end
+    if wanted == type(value) or wanted == type_name_of(value) then return true end
   end
   return false
 end
 
-local function quoted(words)
+local function quote_words(words)
   local list = {}
   for i, word in ipairs(words) do list[i] = ('"%s"'):format(word) end
   return table.concat(list, ", ")
 end
 
-local function inside(where, member)
+local function member_path(where, member)
   local name = type(member) == "string" and member or ("[%s]"):format(tostring(member))
   return where == "" and name or type(member) == "string" and where .. "." .. name or where .. name
 end
@@ -59,22 +58,20 @@ local function check_choice(file, where, value, choices)
     if value == choice then return end
   end
   local meant = nearest(tostring(value), choices)
-  raise(file, where, ('"%s" is none of %s'):format(tostring(value), quoted(choices)),
+  raise_wrong(file, where, ('"%s" is none of %s'):format(tostring(value), quote_words(choices)),
     meant and ('Did you mean "%s"?'):format(meant))
 end
 
-local function copy(value)
+local function copy_default(value)
   if type(value) ~= "table" then return value end
   return table.move(value, 1, #value, 1, {})
 end
 
-local check_value
-
-local function refuse_unknown(file, where, value, members)
+local function refuse_unknown_members(file, where, value, members)
   for _, key in ipairs(sets.sorted(value)) do
     if not members[key] then
       local meant = type(key) == "string" and nearest(key, members)
-      raise(file, inside(where, key), "there is no such member",
+      raise_wrong(file, member_path(where, key), "there is no such member",
         meant and ('Did you mean "%s"?'):format(meant)
           or ("There are %s."):format(table.concat(sets.sorted(members), ", ")))
     end
@@ -82,32 +79,16 @@ local function refuse_unknown(file, where, value, members)
 end
 
 local function check_members(file, where, value, members)
-  refuse_unknown(file, where, value, members)
+  refuse_unknown_members(file, where, value, members)
   for _, key in ipairs(sets.sorted(members)) do
     local rule = members[key]
-    if value[key] == nil then value[key] = copy(rule.default) end
+    if value[key] == nil then value[key] = copy_default(rule.default) end
     if value[key] ~= nil then
-      check_value(file, inside(where, key), value[key], rule)
+      M.check(file, member_path(where, key), value[key], rule)
     elseif rule.required then
-      raise(file, inside(where, key), ("it is missing; %s is needed"):format(M.a(rule.type)))
+      raise_wrong(file, member_path(where, key), ("it is missing; %s is needed"):format(M.with_article(rule.type)))
     end
   end
-end
-
-function check_value(file, where, value, rule)
-  if not fits(value, rule.type) then
-    local is = value == nil and "nil" or M.a(type(value))
-    raise(file, where, ("%s is needed, but it is %s"):format(M.a(rule.type), is))
-  end
-  if rule.choices then check_choice(file, where, value, rule.choices) end
-  if type(value) == "table" then
-    if rule.members then check_members(file, where, value, rule.members) end
-    for _, key in ipairs(rule.each and sets.sorted(value) or {}) do
-      check_value(file, inside(where, key), value[key], rule.each)
-    end
-  end
-  local wrong = rule.check and rule.check(value)
-  if wrong then raise(file, where, wrong) end
 end
 
 --- Check a value, and fill in defaults. Raises "config".
@@ -116,33 +97,45 @@ end
 ---@param value any
 ---@param rule base.schema.rule
 function M.check(file, where, value, rule)
-  check_value(file, where, value, rule)
+  if not is_of_types(value, rule.type) then
+    local given = value == nil and "nil" or M.with_article(type(value))
+    raise_wrong(file, where, ("%s is needed, but it is %s"):format(M.with_article(rule.type), given))
+  end
+  if rule.choices then check_choice(file, where, value, rule.choices) end
+  if type(value) == "table" then
+    if rule.members then check_members(file, where, value, rule.members) end
+    for _, key in ipairs(rule.each and sets.sorted(value) or {}) do
+      M.check(file, member_path(where, key), value[key], rule.each)
+    end
+  end
+  local wrong = rule.check and rule.check(value)
+  if wrong then raise_wrong(file, where, wrong) end
 end
 
 ---------------------------------------------------------------------------
--- Files that read as data
+-- Declarations: files that read as data
 
---- Make the two functions of a kind of file, such as `policy { … }`: one marks a table as of this kind, the other
---- recognises it.
+--- Make the two functions of a kind of declaration, such as `policy { … }`: the first marks a table as a declaration of
+--- this kind, the second recognises a marked table.
 ---@param name string of the kind
 ---@return fun(fields: table): table mark
 ---@return fun(value: any): boolean is
-function M.form(name)
-  local Kind = class(name)
+function M.declaration_kind(name)
+  local Declaration = class(name)
   local function mark(fields)
     if type(fields) ~= "table" then error(name .. " { … } needs a table", 3) end
-    return Kind(fields)
+    return Declaration(fields)
   end
-  return mark, function(value) return class.is(value, Kind) end
+  return mark, function(value) return class.is(value, Declaration) end
 end
 
---- Return a plain, writable copy of a table made by form().
+--- Return a plain, writable copy of a declaration's fields.
 ---@param fields table
 ---@return table
-function M.plain(fields)
-  local twin = {}
-  for name, value in next, fields do twin[name] = value end
-  return twin
+function M.copy_fields(fields)
+  local copy = {}
+  for name, value in next, fields do copy[name] = value end
+  return copy
 end
 
 local function check_duration(value)
@@ -150,41 +143,13 @@ local function check_duration(value)
   if not ok then return failure.why end
 end
 
---- The rule of a duration in text: "30d".
----@param more base.schema.rule? what else holds
+--- The rule for a duration as text: "30d".
+---@param more base.schema.rule? further members of the rule
 ---@return base.schema.rule
 function M.duration(more)
-  local rule = M.plain(more or {})
+  local rule = M.copy_fields(more or {})
   rule.type, rule.check = "string", check_duration
   return rule
-end
-
-local INSTRUCTIONS = 10000000
-local BYTES = 128 << 20
-
---- Call the chunk of a file that only describes something, as xpcall does, within the bounds that are
---- set for loading: ten million instructions, 128 MiB of memory.
----@param handler fun(err: any): any
----@param chunk function
----@return boolean ok, any value or the error
-function M.load(handler, chunk, ...)
-  return sys.bounded(INSTRUCTIONS, BYTES, handler, chunk, ...)
-end
-
-local function as_it_is(err) return err end
-
---- Evaluate a Lua file that only describes something: source text only, the given names and no others, within the
---- bounds of `load`. Returns its value.
----@param text string
----@param file string for messages
----@param names table<string, any>
----@return any
-function M.evaluate(text, file, names_given)
-  local chunk, message = load(text, "@" .. file, "t", names_given)
-  if not chunk then raise(file, "read it", message, "Correct the line that is named.") end
-  local ok, value = M.load(as_it_is, chunk)
-  if not ok then raise(file, "run it", tostring(value), "It may only describe; nothing of the library is there.") end
-  return value
 end
 
 return M

@@ -64,8 +64,8 @@ local function answer(name, argument, default)
   local is_choice = argument.type == "boolean"
   local hint = is_choice and (default and " [Y/n] " or " [y/N] ") or " (Enter for none): "
   while true do
-    output.done()
-    local text = (M.read_line(output.question(argument.ask .. hint)) or ""):match("^%s*(.-)%s*$")
+    output.end_progress()
+    local text = (M.read_line(output.wrap_question(argument.ask .. hint)) or ""):match("^%s*(.-)%s*$")
     if text == "" then return default end
     if is_choice then text = text:lower():gsub("^y$", "yes"):gsub("^n$", "no") end
     local ok, value = pcall(arguments.value, name, argument, text)

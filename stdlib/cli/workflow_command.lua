@@ -92,7 +92,7 @@ end
 ---@param question string
 ---@return boolean
 function M.ask(question)
-  output.done()
+  output.end_progress()
   local answer = term.read_line(question .. " [y/N] ")
   return answer ~= nil and (answer:lower() == "y" or answer:lower() == "yes")
 end
@@ -121,7 +121,7 @@ end
 -- What it took: the requests so far, and how many of them each needed the answer before.
 local function json_of(result)
   local document = require("workflow.print").json(result)
-  document.requests, document.chain = http.requests(), http.chain()
+  document.requests, document.chain = http.request_count(), http.longest_chain()
   return document
 end
 
@@ -129,7 +129,7 @@ end
 ---@param result workflow.result
 ---@param last boolean?
 function M.show(result, last)
-  output.done()
+  output.end_progress()
   if log.json() then
     if last ~= false then report.json(json_of(result)) end
   else

@@ -171,7 +171,7 @@ end
 -- Its examples stay lines that can be copied.
 local function show_help(text)
   local before, examples = text:match("^(.-\n)(Examples:\n.*)$")
-  log.say(before and output.fitted(before) .. examples or output.fitted(text))
+  log.say(before and output.wrap_to_terminal(before) .. examples or output.wrap_to_terminal(text))
 end
 
 local function general_help()

@@ -155,7 +155,7 @@ local function look(journal, rows)
     complete = complete and list[i].complete
   end
   if log.json() then
-    report.json { handovers = document.with_moments(list), complete = complete }
+    report.json { handovers = document.write_moments_as_text(list), complete = complete }
     return complete and 0 or 3
   end
   if #list == 0 then log.say "Nothing is handed over yet: moonlatch apply setup/entra-pam-provider comes first." end

@@ -57,7 +57,7 @@ end
 local function key_of(options)
   if options.key then return check_key(options.key) end
   if not workflow_command.is_interactive() then return "file" end
-  local absent = keyring.absent()
+  local absent = keyring.why_absent()
   log.say("\nWhere does the key come from that seals what is kept here?")
   for i, key in ipairs(KEYS) do
     local not_here = key.name == "keyring" and absent and (" (not here: %s)"):format(absent) or ""

@@ -91,13 +91,13 @@ end
 local function show(journal, id, options)
   if options.reveal then return reveal(journal, id, options.value) end
   for _, row in ipairs(rows_named(journal, id)) do
-    report.json(document.with_moments(row))
+    report.json(document.write_moments_as_text(row))
   end
 end
 
 local function history(journal, count)
   local rows = journal:history(math.tointeger(count or 50) or 50)
-  for _, row in ipairs(rows) do document.with_moments(row) end
+  for _, row in ipairs(rows) do document.write_moments_as_text(row) end
   report.table(rows, { "seq", "time", "kind", "body" })
 end
 

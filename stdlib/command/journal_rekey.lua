@@ -72,7 +72,7 @@ local function read_old(profile, text)
   local kind, value = text:match("^(%l+):(.+)$")
   local found = SOURCES[kind] and SOURCES[kind](value)
   if not found then usage(("'%s' names no place of a key"):format(text)) end
-  return source.read(found, "the old key")
+  return source.read(found, "the old key", "bytes")
 end
 
 -- Does the journal open with that key? True when there is no journal.

@@ -115,7 +115,7 @@ local function superseded(journal)
   local rows = {}
   for _, kind in ipairs { rotations.client_secrets, rotations.certificates } do
     for _, list in pairs(by_application(kind:all(journal))) do
-      local has = in_use.of(list).has
+      local has = in_use.sort(list).has
       for place, row in ipairs(list) do
         local is_over = row.state == "closed" and place < #list and row ~= has
         if is_over and not journal:unseal(kind:sealed_name(row)) then rows[#rows + 1] = { row.kind, row.id } end

@@ -28,9 +28,9 @@ function M.main(arguments)
   strict.guard(_G)
   sys.catch_interrupts(function() require("task.scheduler").interrupt() end)
   local ok, status = xpcall(dispatch, keep_trace, arguments)
-  if not ok then return require("report.failure").failed(status) end
+  if not ok then return require("report.failure").print(status) end
   local lost = require("host.term").lost()
-  return lost and require("report.failure").lost(lost) or status
+  return lost and require("report.failure").print_unwritten_result(lost) or status
 end
 
 return M

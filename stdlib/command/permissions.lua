@@ -32,7 +32,7 @@ local function roles_of(least, held)
 end
 
 local function hold(least)
-  local held = require("permissions.granted").token()
+  local held = require("permissions.granted").holder_of_token()
   local difference = permissions.compare(least, held.kind, sets.sorted(held.token))
   return { who = held.principal.name, kind = held.kind, difference = difference, roles = roles_of(least, held) }
 end

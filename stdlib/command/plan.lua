@@ -10,7 +10,7 @@ local workflow_command = require "cli.workflow_command"
 
 -- What of the programs that a script may run a reader of its `needs` should know.
 local function say_remarks(needs)
-  for _, remark in ipairs(require("program.run").remarks(profiles.current(), needs.run)) do log.warn(remark) end
+  for _, remark in ipairs(require("program.run").shell_warnings(profiles.current(), needs.run)) do log.warn(remark) end
 end
 
 -- Who is due by a policy, and why.
@@ -22,7 +22,7 @@ local function plan_policy(options)
   })
   local surroundings = { journal = open.journal, profile = open.profile, rights = open.rights }
   local all, status = command_task.run(rotate_policies.plan, loaded.policies, surroundings)
-  output.done()
+  output.end_progress()
   if log.json() then report.json(rotate_policies.json(all, status)) else log.say(rotate_policies.plan_text(all)) end
   for _, script in ipairs(loaded.scripts) do say_remarks(script.needs) end
   return status

@@ -85,7 +85,7 @@ return {
     local played <close> = stage.open { scripts = options.scripts }
     local outcome = play.play(terms, played)
     local took = sys.monotonic() - began
-    output.done()
+    output.end_progress()
     if log.json() then report.json(rehearse_print.table(outcome, took))
     else log.say(rehearse_print.text(outcome, took)) end
     return outcome.holds and 0 or 1

@@ -11,7 +11,7 @@ local task = require "task"
 local workflow_command = require "cli.workflow_command"
 
 local function confirm(all)
-  output.done()
+  output.end_progress()
   log.say(rotate_policies.plan_text(all))
   return workflow_command.ask "Do this?"
 end
@@ -24,7 +24,7 @@ local function run(options, loaded, open)
   if not options.yes then surroundings.confirm = confirm end
   if options.watch then return rotate_policies.watch(loaded.policies, surroundings) end
   local all, status = rotate_policies.once(loaded.policies, surroundings)
-  output.done()
+  output.end_progress()
   if log.json() then report.json(rotate_policies.json(all, status)) else log.say(rotate_policies.text(all)) end
   task.check()
   return status

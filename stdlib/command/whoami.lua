@@ -55,7 +55,7 @@ end
 -- The roles that are active now: an eligible role that was not activated is missing.
 local function role_names(principal)
   local found = {}
-  for i, id in ipairs(principal.wids) do found[i] = microsoft_ids.role(id) end
+  for i, id in ipairs(principal.wids) do found[i] = microsoft_ids.role_name(id) end
   return #found > 0 and table.concat(found, ", ") or "none"
 end
 
@@ -95,7 +95,7 @@ end
 local function consents_of(profile, principal)
   if principal.kind ~= "user" then return {} end
   local client = oauth.claims().app_displayname or principal.appid or "the sign-in client"
-  return require("entra.sign_in_client").left_behind(principal, client, profile.sign_in.scopes or {})
+  return require("entra.sign_in_client").read_left_consents(principal, client, profile.sign_in.scopes or {})
 end
 
 local function look(profile)

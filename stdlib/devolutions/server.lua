@@ -51,7 +51,7 @@ local function raise(what, failure)
   fail.raise {
     kind = failure.kind, what = what, why = explain.why(reason, failure, said(failure), "Devolutions Server"),
     fix = reason.fix, resumes = reason.resumes, status = failure.status, cause = failure,
-    unreachable = outage.is(failure) or nil,
+    unreachable = outage.is_unreached(failure) or nil,
   }
 end
 
@@ -70,7 +70,7 @@ local function exchange(what, request, credential, judge, options)
   local answer <close>, message, kind, maybe_sent = http.send(request, credential, {
     timeout = M.TIMEOUT, note = what, own = options.own, sending = options.sending,
   })
-  if not answer then return nil, retry.transport(message, kind, maybe_sent) end
+  if not answer then return nil, retry.transport_failure(message, kind, maybe_sent) end
   return judge(answer)
 end
 

@@ -127,7 +127,7 @@ end))
 
 fact("role_names", "roles", "the names of the roles", function(exam)
   exam:need "session"
-  return role_holders.role_names()
+  return role_holders.read_role_names()
 end)
 
 fact("policy", "policy", "the policy for client secrets", function(exam)
@@ -145,7 +145,7 @@ fact("left_behind", "privilege", "what was consented to the sign-in client", fun
   local principal = exam:need "session"
   if principal.kind ~= "user" then return {} end
   local client = oauth.claims().app_displayname or principal.appid or "the sign-in client"
-  return sign_in_client.left_behind(principal, client, exam.profile.sign_in.scopes or {})
+  return sign_in_client.read_left_consents(principal, client, exam.profile.sign_in.scopes or {})
 end)
 
 ---------------------------------------------------------------------------
@@ -156,7 +156,7 @@ fact("journal", "journal", "what is on record", function(exam) return open_journ
 fact("entry", "entry", "the entry", function(exam)
   if not exam:need "devolutions" then return false end
   local devolutions = exam.profile.devolutions
-  local vault, path = vault_folder.chosen(exam.args, devolutions)
+  local vault, path = vault_folder.vault_and_folder(exam.args, devolutions)
   local to = sink_entry {
     name = exam.args.name, vault = vault, path = path, workflow = exam.workflow, linked = devolutions.linked,
   }
@@ -222,8 +222,8 @@ end
 -- Which secret the consumer has, and which one waits.
 fact("use", "journal", "which client secret is in use", of_application(function(found, exam)
   local list = exam:need "journal" and rows:all(exam.journal, found.appId) or {}
-  local use, to = in_use.of(list), entry_or_nil(exam)
-  use.who = in_use.consumer(exam.profile.devolutions)
+  local use, to = in_use.sort(list), entry_or_nil(exam)
+  use.who = in_use.consumer_name(exam.profile.devolutions)
   use.linked = to ~= nil and to:confirms()
   if use.linked then use.has, use.waiting = row_in_entry(exam, found, list, to), nil end
   return use

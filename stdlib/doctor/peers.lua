@@ -47,7 +47,7 @@ local function ask(who, base, request)
   local sent, now = time.monotonic(), time.now()
   local answer <close>, message, kind = http.send(request, nil,
     { timeout = WAIT, note = "reach " .. who, own = request:peer() ~= "graph" })
-  if not answer then raise(who, base, retry.transport(message, kind)) end
+  if not answer then raise(who, base, retry.transport_failure(message, kind)) end
   local took = time.monotonic() - sent
   local date = M.date(answer:header "date")
   return {

@@ -47,25 +47,25 @@ M.abilities = {
 ---@field reasons table<string, string> ability -> why not
 local Admin = class("entra.admin", { open = { "principal", "may", "why_not", "what" } })
 
-local function any(list, set, id_of)
-  for _, value in ipairs(list) do
-    if set[id_of and id_of[value] or value] then return value end
+local function first_granted(names, granted, id_of)
+  for _, value in ipairs(names) do
+    if granted[id_of and id_of[value] or value] then return value end
   end
 end
 
-local function judge_app(principal, ability)
-  if any(ability.permissions, sets.of(principal.roles)) then return nil end
+local function why_app_may_not(principal, ability)
+  if first_granted(ability.permissions, sets.of(principal.roles)) then return nil end
   return ("the application '%s' that is signed in does not have %s")
     :format(principal.name, layout.list(ability.permissions, "or"))
 end
 
-local function judge_person(admin, ability)
+local function why_person_may_not(admin, ability)
   local principal = admin.principal
-  if not any(ability.scopes, sets.of(principal.scopes)) then
+  if not first_granted(ability.scopes, sets.of(principal.scopes)) then
     return ("the sign-in was not consented to %s"):format(layout.list(ability.scopes, "or"))
   end
-  if any(ability.roles, sets.of(principal.wids), microsoft_ids.roles) then return nil end
-  local dormant = any(ability.roles, admin.eligible or {}, microsoft_ids.roles)
+  if first_granted(ability.roles, sets.of(principal.wids), microsoft_ids.roles) then return nil end
+  local dormant = first_granted(ability.roles, admin.eligible or {}, microsoft_ids.roles)
   if dormant then
     return ("%s is eligible for the role '%s' but has not activated it; that is done under "
       .. "Privileged Identity Management > My roles, and then it takes a new sign-in"):format(principal.name, dormant)
@@ -73,19 +73,19 @@ local function judge_person(admin, ability)
   return ("%s does not hold the role %s"):format(principal.name, layout.list(ability.roles, "or"))
 end
 
-local function judge(admin)
+local function find_missing_abilities(admin)
   for name, ability in pairs(M.abilities) do
-    admin.reasons[name] = admin.principal.kind == "app" and judge_app(admin.principal, ability) or
-      admin.principal.kind == "user" and judge_person(admin, ability) or nil
+    admin.reasons[name] = admin.principal.kind == "app" and why_app_may_not(admin.principal, ability) or
+      admin.principal.kind == "user" and why_person_may_not(admin, ability) or nil
   end
 end
 
---- Can this principal do that? ("applications", "consent", "roles")
----@param ability string
+--- Has the principal this ability?
+---@param ability "applications"|"consent"|"roles"
 ---@return boolean
 function Admin:may(ability) return self.reasons[ability] == nil end
 
---- Why the principal cannot do that; nil when it can.
+--- Why the principal lacks the ability; nil when the principal has it.
 ---@param ability string
 ---@return string?
 function Admin:why_not(ability) return self.reasons[ability] end
@@ -97,10 +97,10 @@ function Admin.what(ability) return M.abilities[ability].what end
 
 local BY_LICENCE = { AadPremiumLicenseRequired = true }
 
--- The roles that the person could activate. None in a tenant without the licence; nil when Entra refuses to tell.
-local function eligible_roles(oid)
+-- The roles that the person could activate; none in a tenant without the licence, or when Entra refuses to tell.
+local function read_eligible_roles(user_id)
   local ok, list = pcall(graph.all, "/roleManagement/directory/roleEligibilityScheduleInstances", {
-    filter = graph.filter("principalId eq %s", oid), what = "read which roles could be activated",
+    filter = graph.filter("principalId eq %s", user_id), what = "read which roles could be activated",
   })
   if ok then
     local ids = {}
@@ -111,16 +111,16 @@ local function eligible_roles(oid)
   error(list, 0)
 end
 
---- For each ability that lacks a role, ask whether the role could be activated. Waits; the pre-flight calls this.
-function Admin:look_closer()
+--- Read which roles the person could activate, and say so in the reasons for missing abilities. Waits.
+function Admin:check_eligible_roles()
   if self.principal.kind ~= "user" or next(self.reasons) == nil then return end
-  self.eligible = eligible_roles(self.principal.oid)
-  judge(self)
+  self.eligible = read_eligible_roles(self.principal.oid)
+  find_missing_abilities(self)
 end
 
---- Raise a failure when whoever is signed in cannot do this.
+--- Raise a failure when the principal that is signed in lacks the ability.
 ---@param ability string
-function Admin:must(ability)
+function Admin:require_ability(ability)
   local why = self.reasons[ability]
   if not why then return end
   fail.raise {
@@ -130,10 +130,10 @@ function Admin:must(ability)
   }
 end
 
-local signed = setmetatable({}, { __mode = "k" }) -- profiles signed in with by this process
+local signed_in_profiles = setmetatable({}, { __mode = "k" }) -- profiles with which this process signed in
 
--- Will signing in now ask a person for something?
-local function asks_person(profile)
+-- Will signing in now ask a person to do something?
+local function sign_in_asks_person(profile)
   return profile.sign_in ~= nil and token_cache.is_personal(profile) and not token_cache.about(profile)
 end
 
@@ -142,11 +142,11 @@ end
 ---@return entra.admin
 function M.sign_in(run)
   local profile = run.profile
-  if not signed[profile] and asks_person(profile) then oauth.announce(profile) end
-  local principal = signed[profile] and oauth.principal() or oauth.sign_in(profile)
-  signed[profile] = true
+  if not signed_in_profiles[profile] and sign_in_asks_person(profile) then oauth.announce(profile) end
+  local principal = signed_in_profiles[profile] and oauth.principal() or oauth.sign_in(profile)
+  signed_in_profiles[profile] = true
   local admin = Admin { principal = principal, reasons = {} }
-  judge(admin)
+  find_missing_abilities(admin)
   return admin
 end
 

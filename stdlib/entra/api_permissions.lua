@@ -13,7 +13,7 @@ local resource = require "resource.new"
 ---@class entra.api_permissions: resource.Resource
 ---@field host table the application
 ---@field permissions { value: string, id: string }[]
-local Permissions = resource.kind "API permissions"
+local ApiPermissions = resource.kind "API permissions"
 
 local M = {}
 
@@ -32,16 +32,16 @@ end
 -- Permission -> a permission that includes it.
 local STRONGER = { ["RoleManagement.Read.Directory"] = M.ELEVATION }
 
---- Does `held` contain this permission, or one that includes it?
----@param held table<string, any> by value
+--- Does `granted` contain this permission, or a permission that includes it?
+---@param granted table<string, any> by value
 ---@param value string
 ---@return boolean
-function M.is_held(held, value) return held[value] ~= nil or held[STRONGER[value] or ""] ~= nil end
+function M.is_held(granted, value) return granted[value] ~= nil or granted[STRONGER[value] or ""] ~= nil end
 
 local DECISION = "%s is for just-in-time elevation only, and can make its holder Global Administrator; with "
   .. "--no-jit-elevation it is RoleManagement.Read.Directory, which only reads"
 
---- Tell in the run what granting elevation means, where elevation is wanted.
+--- Note in the run's output what granting just-in-time elevation means. Without `elevation` nothing is noted.
 ---@param run workflow.Run
 ---@param elevation boolean
 function M.tell_elevation(run, elevation)
@@ -95,19 +95,19 @@ function M.of(fields)
   fields = read_fields(fields)
   local values = {}
   for i, permission in ipairs(fields.permissions) do values[i] = permission.value end
-  return Permissions {
+  return ApiPermissions {
     name = fields.name, host = fields.application, from = { fields.application }, permissions = fields.permissions,
     made = table.concat(values, ", "), is = table.concat(values, ", "),
-    part = true, -- goes when the application goes
+    part = true, -- deleting the application deletes its declared permissions, too
   }
 end
 
-function Permissions:key() return "API permissions/" .. self.host.appId end
+function ApiPermissions:key() return "API permissions/" .. self.host.appId end
 
 -- The application was read a moment ago, with its declared permissions.
-function Permissions:read() return self.host end
+function ApiPermissions:read() return self.host end
 
-function Permissions:differs(application)
+function ApiPermissions:differs(application)
   local there, changes = M.declared(application), {}
   for _, permission in ipairs(self.permissions) do
     if not there[permission.id] then
@@ -117,14 +117,15 @@ function Permissions:differs(application)
   return changes
 end
 
-function Permissions.entries(_, changes)
+function ApiPermissions.entries(_, changes)
   local ids = {}
   for i, change in ipairs(changes) do ids[i] = change.to end
   return ids
 end
 
--- The whole list of declared permissions. In Graph's part, `keep` chooses the ids that stay and `more` adds ids.
-local function rewritten(application, keep, more)
+-- Return requiredResourceAccess, changed: of the permissions of Microsoft Graph, `keep` chooses those that stay, and
+-- `more` lists ids to add. The permissions of other APIs stay as they are.
+local function change_declared_permissions(application, keep, more)
   local list, own = json.array {}, nil
   for _, access in ipairs(application.requiredResourceAccess or {}) do
     local copy = { resourceAppId = access.resourceAppId, resourceAccess = json.array {} }
@@ -143,47 +144,47 @@ local function rewritten(application, keep, more)
   return list
 end
 
-local function write(self, list, what)
+local function write_declared_permissions(self, list, what)
   graph.patch(graph.path("/applications/{id}", self.host.id), { requiredResourceAccess = list }, {
     repeatable = true, fresh_write = true, what = what .. " of " .. tostring(self.host.displayName),
   })
 end
 
--- The application as it is now. An update replaces the whole list, so the list must include what others added
--- meanwhile.
-local function as_it_is(self, application)
+-- Read the application's declared permissions again. An update replaces the whole list, so the list must include the
+-- permissions that others declared meanwhile.
+local function read_declared_permissions(self, application)
   if application.made_now then return application end
   local what = "read the API permissions of " .. tostring(application.displayName)
-  return check_answer.with(graph.get(graph.path("/applications/{id}", self.host.id), {
+  return check_answer.require_members(graph.get(graph.path("/applications/{id}", self.host.id), {
     select = { "id", "requiredResourceAccess" }, fresh_write = true, what = what,
   }), what, "id")
 end
 
-function Permissions:update(application)
-  local now = as_it_is(self, application)
-  local list = rewritten(now, function() return true end, self:entries(self:differs(now)))
-  write(self, list, "declare the API permissions")
+function ApiPermissions:update(application)
+  local now = read_declared_permissions(self, application)
+  local list = change_declared_permissions(now, function() return true end, self:entries(self:differs(now)))
+  write_declared_permissions(self, list, "declare the API permissions")
   application.requiredResourceAccess = list
   return application
 end
 
-function Permissions:seen()
+function ApiPermissions:seen()
   local application = graph.get(graph.path("/applications/{id}", self.host.id), {
     select = { "requiredResourceAccess" }, missing = "nil", what = "read the API permissions",
   })
   return application ~= nil and #self:differs(application) == 0
 end
 
-function Permissions:ours(_, run) return ownership.through(run, self) end
+function ApiPermissions:ours(_, run) return ownership.is_ours_on_host(run, self) end
 
 -- Called only for an adopted application: remove the ids that the journal says this workflow added.
-function Permissions:delete(application, run)
+function ApiPermissions:delete(application, run)
   local added = {}
-  for _, id in ipairs((ownership.added(run, self) or {}).entries or {}) do added[id] = true end
-  write(self, rewritten(application, function(entry) return not added[entry.id] end, {}),
-    "take back the API permissions")
+  for _, id in ipairs((ownership.added_record(run, self) or {}).entries or {}) do added[id] = true end
+  local list = change_declared_permissions(application, function(entry) return not added[entry.id] end, {})
+  write_declared_permissions(self, list, "take back the API permissions")
 end
 
-Permissions.gone = false -- the list itself stays, without our ids
+ApiPermissions.gone = false -- the list itself stays, without our ids
 
 return M

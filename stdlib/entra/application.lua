@@ -13,7 +13,7 @@ local time = require "time"
 
 ---@class entra.application: resource.Resource
 ---@field workflow string id of the workflow it is marked with
----@field client_id string? of an existing one, to be adopted
+---@field client_id string? of an existing application, to be adopted
 ---@field prefix string of the uniqueName of every application that this workflow makes
 ---@field unique_name string
 ---@field mark string the line in the notes that marks the application as ours
@@ -42,12 +42,12 @@ local function application(fields)
   return self
 end
 
-local function path_of(self)
+local function application_path(self)
   if self.client_id then return graph.path("/applications(appId={appId})", self.client_id) end
   return graph.path("/applications(uniqueName={uniqueName})", self.unique_name)
 end
 
-local function raise_foreign(self, actual)
+local function raise_not_our_application(self, actual)
   fail.raise {
     kind = "not_ours", what = ("look for %s"):format(tostring(self)),
     why = ("the uniqueName '%s' belongs to an application (client id %s) whose notes do not carry the line '%s'")
@@ -56,7 +56,7 @@ local function raise_foreign(self, actual)
   }
 end
 
-local function raise_not_there(self)
+local function raise_application_missing(self)
   fail.raise {
     kind = "missing", what = ("adopt the application with the client id %s"):format(self.client_id),
     why = "there is no such application registration in this tenant",
@@ -74,53 +74,59 @@ function Application:is_marked(actual)
   return not self.client_id or tostring(actual.uniqueName):sub(1, #self.prefix) == self.prefix
 end
 
--- Note in `actual` whether it is ours by its marks, or adopted.
-local function judged(self, actual)
-  check_answer.with(actual, "read " .. tostring(self), "id", "appId")
+-- Set `actual.ours` when the application carries our marks, else `actual.adopted`. Raises when the application was
+-- found by its uniqueName and does not carry our marks.
+local function check_application_marks(self, actual)
+  check_answer.require_members(actual, "read " .. tostring(self), "id", "appId")
   local marked = self:is_marked(actual)
-  if not marked and not self.client_id then raise_foreign(self, actual) end
+  if not marked and not self.client_id then raise_not_our_application(self, actual) end
   actual.ours, actual.adopted = marked, not marked
   return actual
 end
 
 function Application:read()
-  local actual = graph.get(path_of(self), { select = MEMBERS, missing = "nil", what = "look for " .. tostring(self) })
-  if actual then return judged(self, actual) end
-  if self.client_id and not self.deleted then raise_not_there(self) end
+  local actual = graph.get(application_path(self), {
+    select = MEMBERS, missing = "nil", what = "look for " .. tostring(self),
+  })
+  if actual then return check_application_marks(self, actual) end
+  if self.client_id and not self.deleted then raise_application_missing(self) end
 end
 
---- A deleted application of ours holds the uniqueName: restore that one instead of making a new one.
+--- Make `create` restore this deleted application, which is ours and holds the uniqueName, instead of creating a new
+--- application.
 ---@param item entra.deleted_application
-function Application:restores(item)
-  self.returning = judged(self, item)
+function Application:restore_instead(item)
+  self.returning = check_application_marks(self, item)
   item.restored, item.in_bin = true, true
-  self.made = ("restored from the deleted ones (deleted on %s)"):format(deleted.day(item))
+  self.made = ("restored from the deleted ones (deleted on %s)"):format(deleted.deletion_day(item))
 end
 
-local function read_anew(self, path)
+local function reread_application(self, path)
   return graph.get(path, { select = MEMBERS, fresh_write = true, what = "read " .. tostring(self) })
 end
 
-local function restore(self)
+local function restore_application(self)
   deleted.restore(self.returning, "restore " .. tostring(self))
-  local actual = judged(self, read_anew(self, graph.path("/applications/{id}", self.returning.id)))
+  local actual = reread_application(self, graph.path("/applications/{id}", self.returning.id))
+  check_application_marks(self, actual)
   actual.restored = true
   return actual
 end
 
--- The call creates the application or finds it there; both end with one application of this uniqueName.
+-- Graph creates the application, or answers that an application with this uniqueName exists. Either way there is just
+-- one afterwards.
 function Application:create()
-  if self.returning then return restore(self) end
-  local actual = graph.patch(path_of(self), {
+  if self.returning then return restore_application(self) end
+  local actual = graph.patch(application_path(self), {
     displayName = self.name, signInAudience = "AzureADMyOrg",
     notes = self.mark .. " This line is how it is recognised.",
   }, { prefer = "create-if-missing", repeatable = true, what = "create " .. tostring(self) })
   if actual.appId then
     actual.fresh, actual.made_now = true, true -- nothing depends on it yet
   else -- it existed already, and our earlier read was stale
-    actual = read_anew(self, path_of(self))
+    actual = reread_application(self, application_path(self))
   end
-  return judged(self, actual)
+  return check_application_marks(self, actual)
 end
 
 function Application:update(actual, changes)
@@ -135,7 +141,7 @@ function Application.ours(_, actual)
 end
 
 function Application:delete(actual, run)
-  deleted.deleting(run, actual)
+  deleted.record_deletion(run, actual)
   self.deleted = true
   graph.delete(graph.path("/applications/{id}", actual.id), { missing = "nil", what = "delete " .. tostring(self) })
 end

@@ -10,7 +10,7 @@ local M = {}
 ---@param what string what was being done
 ---@param ... string names
 ---@return table value
-function M.with(value, what, ...)
+function M.require_members(value, what, ...)
   for _, name in ipairs { ... } do
     if value[name] == nil then
       fail.raise {

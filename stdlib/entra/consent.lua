@@ -18,13 +18,13 @@ Grant.once = "its principal, resource and permission"
 
 local M = {}
 
-local function granted_to(principal)
+local function read_granted_permissions(principal)
   return graph.all(graph.path("/servicePrincipals/{id}/appRoleAssignments", principal.id), {
     top = 999, fresh_write = true, what = "read which permissions are granted to " .. tostring(principal.displayName),
   })
 end
 
-local function find(self, list)
+local function find_grant(self, list)
   for _, assignment in ipairs(list) do
     if assignment.appRoleId == self.permission.id and assignment.resourceId == self.graph.id then return assignment end
   end
@@ -32,7 +32,7 @@ end
 
 function Grant:key() return ("consent/%s/%s"):format(self.principal.id, self.permission.id) end
 
-function Grant:read() return find(self, granted_to(self.principal)) end
+function Grant:read() return find_grant(self, read_granted_permissions(self.principal)) end
 
 -- Graph says "already exists" when our earlier read was stale.
 function Grant:create()
@@ -42,7 +42,7 @@ function Grant:create()
   return value or self:read() or {}
 end
 
-function Grant:ours(_, run) return ownership.through(run, self) end
+function Grant:ours(_, run) return ownership.is_ours_on_host(run, self) end
 
 function Grant:delete(actual)
   graph.delete(graph.path("/servicePrincipals/{id}/appRoleAssignedTo/{assignment}", self.graph.id, actual.id), {
@@ -50,7 +50,7 @@ function Grant:delete(actual)
   })
 end
 
-local function portal(fields, missing, why)
+local function consent_in_portal(fields, missing, why)
   local application = fields.application
   return {
     what = ("grant admin consent to '%s' for %s"):format(fields.name, table.concat(missing, ", ")),
@@ -64,23 +64,23 @@ local function portal(fields, missing, why)
   }
 end
 
--- The grants, each with what Graph has for it now; and the list of everything that is granted.
-local function grants(fields)
+-- The grants to ensure, each with the assignment that Graph has now; and the list of all assignments of the principal.
+local function wanted_grants(fields)
   local principal = fields.principal
-  local list = resource.known(principal) and not principal.fresh and granted_to(principal) or {}
-  local things = {}
+  local list = resource.known(principal) and not principal.fresh and read_granted_permissions(principal) or {}
+  local grants = {}
   for i, permission in ipairs(fields.permissions) do
-    things[i] = Grant {
+    grants[i] = Grant {
       name = permission.value, permission = permission, host = fields.application,
       principal = fields.principal, graph = fields.graph, from = { fields.principal },
     }
-    things[i].fetched = { value = find(things[i], list) }
+    grants[i].fetched = { value = find_grant(grants[i], list) }
   end
-  return things, list
+  return grants, list
 end
 
--- Tell which other permissions the service principal holds. They are not ours to remove.
-local function tell_others(run, fields, list)
+-- Note which other permissions of Microsoft Graph the service principal holds. They are not removed.
+local function note_other_permissions(run, fields, list)
   local wanted, names = {}, {}
   for _, permission in ipairs(fields.permissions) do wanted[permission.id] = true end
   for _, role in ipairs(fields.graph.appRoles) do
@@ -91,9 +91,9 @@ local function tell_others(run, fields, list)
   if #names > 0 then run:note("granted besides, and not needed by this: %s", table.concat(names, ", ")) end
 end
 
-local function missing_of(things)
+local function missing_grants(grants)
   local names = {}
-  for _, thing in ipairs(things) do
+  for _, thing in ipairs(grants) do
     if not thing.fetched.value then names[#names + 1] = thing.name end
   end
   return names
@@ -111,21 +111,22 @@ local read_fields = options_of("entra.consent.ensure", {
   name = "string", application = "table", principal = "table", graph = "table", permissions = "table", admin = "table",
 })
 
---- Grant these permissions; where whoever is signed in may not, say who has to do what.
+--- Grant these permissions. Where the principal that is signed in may not grant them, `run:await` tells a person what
+--- to do.
 ---@param run workflow.Run
 ---@param fields entra.consent.fields
 function M.ensure(run, fields)
   fields = read_fields(fields)
   fields.login, fields.tenant = run.profile.login, fields.admin.principal.tenant
-  local things, list = grants(fields)
-  tell_others(run, fields, list)
-  local missing = missing_of(things)
+  local grants, list = wanted_grants(fields)
+  note_other_permissions(run, fields, list)
+  local missing = missing_grants(grants)
   if run.mode ~= "destroy" and #missing > 0 and not fields.admin:may "consent" then
-    return run:await(portal(fields, missing, fields.admin:why_not "consent"))
+    return run:await(consent_in_portal(fields, missing, fields.admin:why_not "consent"))
   end
-  if not run:acting() then return run:all(things) end
-  local _, denied = fail.catch("denied", run.all, run, things)
-  if denied then run:await(portal(fields, missing, denied.why)) end
+  if not run:acting() then return run:all(grants) end
+  local _, denied = fail.catch("denied", run.all, run, grants)
+  if denied then run:await(consent_in_portal(fields, missing, denied.why)) end
 end
 
 return M

@@ -10,9 +10,10 @@ local time = require "time"
 ---@field longest number? seconds a secret may live; nil for no limit
 ---@field longest_key number? seconds a certificate may live; nil for no limit
 ---@field authority boolean must a certificate be of an authority the tenant trusts?
----@field says string which policy it is
+---@field says string which policy limits client secrets, in words
+---@field says_of_keys string? which policy limits certificates, in words
 ---@field checked boolean could it be read?
-local Policy = class "entra.credential_policy"
+local CredentialPolicy = class "entra.credential_policy"
 
 local M = {}
 
@@ -33,30 +34,33 @@ function M.seconds(text)
 end
 
 -- Does the restriction apply? It may apply only to applications created after a date.
-local function counts(restriction, created)
+local function restriction_applies(restriction, created)
   if restriction.state == "disabled" then return false end
   local from = restriction.restrictForAppsCreatedAfterDateTime
   return type(from) ~= "string" or created >= time.parse(from)
 end
 
-local function shorter(restriction, longest)
+local function shorter_lifetime(restriction, longest)
   local seconds = M.seconds(restriction.maxLifetime)
   return seconds and seconds < (longest or math.huge) and seconds or nil
 end
 
-local APPLY = {}
+-- Restriction type -> a function that returns the fields of the policy that the restriction changes.
+local EFFECTS = {}
 
-function APPLY.passwordAddition() return { forbidden = true } end
-function APPLY.passwordLifetime(policy, restriction) return { longest = shorter(restriction, policy.longest) } end
-function APPLY.asymmetricKeyLifetime(policy, restriction)
-  return { longest_key = shorter(restriction, policy.longest_key) }
+function EFFECTS.passwordAddition() return { forbidden = true } end
+function EFFECTS.passwordLifetime(policy, restriction)
+  return { longest = shorter_lifetime(restriction, policy.longest) }
 end
-function APPLY.trustedCertificateAuthority() return { authority = true } end
+function EFFECTS.asymmetricKeyLifetime(policy, restriction)
+  return { longest_key = shorter_lifetime(restriction, policy.longest_key) }
+end
+function EFFECTS.trustedCertificateAuthority() return { authority = true } end
 
-local function apply(policy, restrictions, created, says)
+local function apply_restrictions(policy, restrictions, created, says)
   for _, kind in ipairs { "passwordCredentials", "keyCredentials" } do
     for _, restriction in ipairs(restrictions[kind] or {}) do
-      local rule = counts(restriction, created) and APPLY[restriction.restrictionType]
+      local rule = restriction_applies(restriction, created) and EFFECTS[restriction.restrictionType]
       for name, value in pairs(rule and rule(policy, restriction) or {}) do
         policy[name] = value
         if kind == "passwordCredentials" then policy.says = says else policy.says_of_keys = says end
@@ -65,17 +69,17 @@ local function apply(policy, restrictions, created, says)
   end
 end
 
-local function new(default)
-  return Policy {
+local function new_credential_policy(default)
+  return CredentialPolicy {
     forbidden = false, checked = default ~= nil, default = default, says = "no policy limits client secrets",
   }
 end
 
-local function apply_default(policy, created)
+local function apply_default_policy(policy, created)
   local default = policy.default
   local restrictions = default and default.isEnabled and default.applicationRestrictions
   if not restrictions then return policy end
-  apply(policy, restrictions, created, "the tenant's default application management policy")
+  apply_restrictions(policy, restrictions, created, "the tenant's default application management policy")
   return policy
 end
 
@@ -86,27 +90,27 @@ function M.read()
   local default = fail.catch("denied", function()
     return graph.get("/policies/defaultAppManagementPolicy", { what = "read the tenant's policy for client secrets" })
   end)
-  return apply_default(new(default), time.now())
+  return apply_default_policy(new_credential_policy(default), time.now())
 end
 
---- The policy for one application: its own policy, where it has one, replaces the tenant's. Waits.
+--- The policy for one application: a policy assigned to the application replaces the tenant's. Waits.
 ---@param application table
 ---@return entra.credential_policy
-function Policy:of(application)
+function CredentialPolicy:of(application)
   local own = fail.catch("denied", function()
     return graph.first(graph.path("/applications/{id}/appManagementPolicies", application.id), {
       what = "read the policies of " .. tostring(application.displayName),
     })
   end)
   local created = application.createdDateTime and time.parse(application.createdDateTime) or time.now()
-  if not own or own.isEnabled == false or not own.restrictions then return apply_default(new(self.default), created) end
-  local policy = new(self.default)
-  apply(policy, own.restrictions, created,
+  local policy = new_credential_policy(self.default)
+  if not own or own.isEnabled == false or not own.restrictions then return apply_default_policy(policy, created) end
+  apply_restrictions(policy, own.restrictions, created,
     ("the policy '%s' of this application"):format(tostring(own.displayName)))
   return policy
 end
 
-local function raise(why, fix, what)
+local function raise_policy_refusal(why, fix, what)
   fail.raise { kind = "refused", what = what or "plan the client secret", why = why, fix = fix }
 end
 
@@ -114,15 +118,15 @@ end
 ---@param wanted number? seconds
 ---@param default number? seconds (180 days)
 ---@return number seconds
-function Policy:lifetime(wanted, default)
+function CredentialPolicy:lifetime(wanted, default)
   if self.forbidden then
-    raise(self.says .. " forbids client secrets",
+    raise_policy_refusal(self.says .. " forbids client secrets",
       "Have this application exempted (Entra admin center > Enterprise applications > Application policies), "
         .. "then run the same command again.")
   end
   if not wanted then return math.min(default or 180 * 86400, self.longest or math.huge) end
   if self.longest and wanted > self.longest then
-    raise(("a lifetime of %s was asked for; %s allows %s")
+    raise_policy_refusal(("a lifetime of %s was asked for; %s allows %s")
       :format(time.span(wanted), self.says, time.span(self.longest)),
       ("Use --lifetime %dd or less."):format(self.longest // 86400))
   end
@@ -133,15 +137,16 @@ end
 --- maximum.
 ---@param wanted number? seconds
 ---@return number seconds
-function Policy:key_lifetime(wanted)
+function CredentialPolicy:key_lifetime(wanted)
   local what = "plan the certificate"
   if self.authority then
-    raise(self.says_of_keys .. " demands certificates of an authority the tenant trusts, and this one signs itself",
+    raise_policy_refusal(self.says_of_keys .. " demands certificates of an authority the tenant trusts, and this "
+      .. "certificate is self-signed",
       "Have this application exempted, or make a certificate by hand and name it in the profile's sign_in.", what)
   end
   if not wanted then return math.min(365 * 86400, self.longest_key or math.huge) end
   if self.longest_key and wanted > self.longest_key then
-    raise(("a lifetime of %s was asked for; %s allows %s")
+    raise_policy_refusal(("a lifetime of %s was asked for; %s allows %s")
       :format(time.span(wanted), self.says_of_keys, time.span(self.longest_key)),
       ("Use --lifetime %dd or less."):format(self.longest_key // 86400), what)
   end

@@ -1,6 +1,6 @@
---- Deleted applications. For 30 days they keep their uniqueName and can be restored with everything they hold
---- (Microsoft Learn: directory-deleteditems-list, -restore, -delete). Their service principals are deleted items of
---- their own.
+--- Deleted applications. For 30 days a deleted application keeps its uniqueName and can be restored with its
+--- credentials and permissions (Microsoft Learn: directory-deleteditems-list, -restore, -delete). Its service principal
+--- is a deleted item of its own.
 
 local fail = require "fail"
 local graph = require "graph"
@@ -23,7 +23,7 @@ local MEMBERS = { "id", "appId", "displayName", "uniqueName", "notes", "signInAu
 ---@field notes string?
 ---@field deletedDateTime string
 
-local function find(type_name, members, fits)
+local function find_deleted_item(type_name, members, fits)
   for item in graph.list("/directory/deletedItems/microsoft.graph." .. type_name, {
     select = members, top = 999, what = "look among the deleted applications",
   }) do
@@ -34,35 +34,35 @@ end
 --- Find the deleted application that holds a uniqueName. Waits.
 ---@param unique_name string
 ---@return entra.deleted_application?
-function M.find(unique_name)
-  return find("application", MEMBERS, function(item) return item.uniqueName == unique_name end)
+function M.find_by_unique_name(unique_name)
+  return find_deleted_item("application", MEMBERS, function(item) return item.uniqueName == unique_name end)
 end
 
 --- The day of the deletion: "2026-01-31"
 ---@param item entra.deleted_application
 ---@return string
-function M.day(item) return tostring(item.deletedDateTime):sub(1, 10) end
+function M.deletion_day(item) return tostring(item.deletedDateTime):sub(1, 10) end
 
 ---------------------------------------------------------------------------
--- Whose it is
+-- Is the deleted application ours?
 
 --- Put on record, before the request leaves, that this application of ours is being deleted.
 ---@param run workflow.Run
 ---@param application table
-function M.deleting(run, application)
+function M.record_deletion(run, application)
   if not run.journal then return end
   run.journal:put(KIND, application.appId, "deleted", {
     workflow = run.id, id = application.id, name = application.displayName,
   }, time.now())
 end
 
-local function stores() return { rotations.client_secrets, rotations.certificates } end
+local function credential_rotations() return { rotations.client_secrets, rotations.certificates } end
 
--- Does the journal know the application: from its deletion, or from a credential that was made for it?
-local function is_known(journal, app_id)
+-- Does the journal have a record of the application: its deletion, or a credential that was made for it?
+local function journal_knows_application(journal, app_id)
   if not journal then return false end
   if journal:get(KIND, app_id) then return true end
-  for _, rows in ipairs(stores()) do
+  for _, rows in ipairs(credential_rotations()) do
     if rows:all(journal, app_id)[1] then return true end
   end
   return false
@@ -71,18 +71,18 @@ end
 local BY_HAND = "In the Entra admin center under App registrations > Deleted applications: either restore it, "
   .. "and it is used again, or delete it permanently. (Or choose another --name.)"
 
---- Raise "conflict" when a deleted application holds the uniqueName and is not proven ours. The proof is its notes and
---- this journal: restoring it brings its credentials back.
+--- Raise "conflict" when the deleted application that holds the uniqueName is not proven ours. Its notes and this
+--- journal together are the proof, because restoring the application brings its credentials back.
 ---@param wanted entra.application
 ---@param item entra.deleted_application
 ---@param journal host.journal.journal?
-function M.must_be_ours(wanted, item, journal)
+function M.require_ours(wanted, item, journal)
   local marked = wanted:is_marked(item)
-  if marked and is_known(journal, item.appId) then return end
+  if marked and journal_knows_application(journal, item.appId) then return end
   fail.raise {
     kind = "conflict", what = "create " .. tostring(wanted),
     why = ("the uniqueName '%s' is still held by the application deleted on %s (client id %s), and %s")
-      :format(wanted.unique_name, M.day(item), item.appId, marked
+      :format(wanted.unique_name, M.deletion_day(item), item.appId, marked
         and "this journal does not know it: restored, it would bring back credentials that nobody here knows"
         or ("its notes do not carry the line '%s'"):format(wanted.mark)),
     fix = (marked and ("`moonlatch destroy %s --purge` deletes it for good; then apply makes a new one. Or: ")
@@ -93,39 +93,41 @@ end
 ---------------------------------------------------------------------------
 -- Restoring
 
-local function restore(id, what)
+local function restore_deleted_item(id, what)
   return graph.post(graph.path("/directory/deletedItems/{id}/restore", id), {}, {
     repeatable = true, missing = "nil", what = what,
   })
 end
 
---- Restore a deleted application. One that is restored already is no failure. Waits.
+--- Restore a deleted application. No failure when it was restored already. Waits.
 ---@param item { id: string }
 ---@param what string what is being done
-function M.restore(item, what) restore(item.id, what) end
+function M.restore(item, what) restore_deleted_item(item.id, what) end
 
 --- Restore the service principal of an application. Graph does not restore it with the application. Waits.
 ---@param app_id string client id
 ---@return boolean restored false when there is no deleted one
 function M.restore_principal(app_id)
-  local item = find("servicePrincipal", { "id", "appId" }, function(one) return one.appId == app_id end)
-  return item ~= nil and restore(item.id, "restore the service principal of the application " .. app_id) ~= nil
+  local item = find_deleted_item("servicePrincipal", { "id", "appId" }, function(one) return one.appId == app_id end)
+  local what = "restore the service principal of the application " .. app_id
+  return item ~= nil and restore_deleted_item(item.id, what) ~= nil
 end
 
 ---------------------------------------------------------------------------
 -- Deleting for good
 
--- Close its rows in the journal: a purged application cannot come back, so none of its credentials can be used again.
-local function forget(run, item)
+-- Close the application's rotations in the journal: a purged application cannot be restored, so none of its
+-- credentials can be used again.
+local function close_rotations_of_purged(run, item)
   if not run.journal then return end
-  for _, rows in ipairs(stores()) do
+  for _, rows in ipairs(credential_rotations()) do
     for _, row in ipairs(rows:all(run.journal, item.appId)) do
-      if rows:is_in_bin(row) then rows:close(run.journal, row, "its application was deleted for good") end
+      if rows:is_application_deleted(row) then rows:close(run.journal, row, "its application was deleted for good") end
     end
   end
 end
 
-local function erase(item, what)
+local function purge_deleted_item(item, what)
   for waited = 0, PATIENCE, PAUSE do
     local path = graph.path("/directory/deletedItems/{id}", item.id)
     if graph.delete(path, { missing = "nil", what = what }) then return end
@@ -137,21 +139,24 @@ local function erase(item, what)
   }
 end
 
---- Make `destroy` delete for good what it deletes, or what is deleted already, but only what is marked as ours. Call
---- this in a step before the one that ensures the application: `destroy` goes through the steps backwards.
+--- Make `destroy` delete the application for good, also when it is deleted already. An application that is not marked
+--- as ours is left alone. Call this in a step before the step that ensures the application, because `destroy` goes
+--- through the steps backwards.
 ---@param wanted entra.application
 ---@param item table? the application, or the deleted one
-function M.purging(run, wanted, item)
+function M.purge_on_destroy(run, wanted, item)
   if not item or not wanted:is_marked(item) then return end
   local name = item.displayName
   run:undoing({
     kind = "deleted application", name = name,
     ours = function() return true, "deleted for good: neither it nor its credentials can be restored" end,
     delete = function()
-      erase(item, ("delete the application '%s' for good"):format(name))
-      forget(run, item)
+      purge_deleted_item(item, ("delete the application '%s' for good"):format(name))
+      close_rotations_of_purged(run, item)
     end,
-    gone = function() return find("application", { "id" }, function(one) return one.id == item.id end) == nil end,
+    gone = function()
+      return find_deleted_item("application", { "id" }, function(one) return one.id == item.id end) == nil
+    end,
   }, item)
 end
 

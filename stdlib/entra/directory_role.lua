@@ -22,7 +22,7 @@ local upsert = require "entra.upsert"
 ---@field role string template id
 ---@field justification string
 ---@field demanded entra.pim? what the tenant's policy demands of an assignment
----@field with_ends boolean can an assignment expire in this tenant? Then read when
+---@field with_ends boolean can an assignment expire in this tenant? Then the dates are read, too
 ---@field by_request boolean make the assignment by a request, also when it is permanent?
 ---@field refused Failure? why the request was refused and the role was assigned directly
 local Role = resource.kind "directory role"
@@ -37,103 +37,105 @@ local SOON = 14 * DAY -- an assignment is extended this long before it expires, 
 ---------------------------------------------------------------------------
 -- Reading
 
--- The roles a principal holds actively.
-local function held_by(principal)
+-- The active role assignments of a principal.
+local function read_active_assignments(principal)
   return graph.all("/roleManagement/directory/roleAssignments", {
     filter = graph.filter("principalId eq %s", principal.id), fresh_write = true,
     what = "read the directory roles of " .. tostring(principal.displayName or principal.id),
   })
 end
 
-local function of_role(list, role)
+local function assignment_of_role(list, role)
   for _, one in ipairs(list) do
     if one.roleDefinitionId == role and one.directoryScopeId == "/" then return one end
   end
 end
 
--- The roles that a principal holds, each with its end where it has one.
-local function held_until(principal, with_ends)
+-- The active role assignments of a principal. `starts` and `ends` are set on an assignment that expires.
+local function read_assignments_with_expiry(principal, with_ends)
   local held, assigned = task.all {
-    function() return held_by(principal) end,
-    function() return with_ends and pim.assigned(principal) or {} end,
+    function() return read_active_assignments(principal) end,
+    function() return with_ends and pim.read_assignments(principal) or {} end,
   }
   for _, one in ipairs(held) do
-    local instance = of_role(assigned, one.roleDefinitionId)
+    local instance = assignment_of_role(assigned, one.roleDefinitionId)
     if instance then one.starts, one.ends = instance.starts, instance.ends end
   end
   return held
 end
 
-local function text_of(ends)
+local function expiry_text(ends)
   local left = ends - time.now()
   return "until " .. (left < DAY and time.iso(ends) or time.day(ends))
 end
 
 function Role:key() return ("directory role/%s/%s"):format(self.principal.id, self.role) end
 
-function Role:read() return of_role(held_until(self.principal, self.with_ends), self.role) end
+function Role:read()
+  return assignment_of_role(read_assignments_with_expiry(self.principal, self.with_ends), self.role)
+end
 
 ---------------------------------------------------------------------------
 -- Comparing
 
-local function length_of(self, actual)
+local function assignment_length(self, actual)
   return self.demanded and self.demanded.longest or actual.ends - (actual.starts or time.now())
 end
 
-local function ends_soon(self, actual)
+local function assignment_expires_soon(self, actual)
   if not actual.ends then return false end
-  return actual.ends - time.now() <= math.min(SOON, length_of(self, actual) / 3)
+  return actual.ends - time.now() <= math.min(SOON, assignment_length(self, actual) / 3)
 end
 
 function Role:differs(actual)
-  if not ends_soon(self, actual) then return {} end
-  local to = time.now() + length_of(self, actual)
+  if not assignment_expires_soon(self, actual) then return {} end
+  local to = time.now() + assignment_length(self, actual)
   return { { member = "ends", from = actual.ends, to = to, text = ("ends %s; extended %s"):format(
-    text_of(actual.ends):gsub("^until ", ""), text_of(to)) } }
+    expiry_text(actual.ends):gsub("^until ", ""), expiry_text(to)) } }
 end
 
 ---------------------------------------------------------------------------
 -- Changing
 
-local function on_record(self, how, ends)
+local function audit_assignment(self, how, ends)
   self.run.journal:audit("assignment", {
     workflow = self.run.id, role = self.name, principal = self.principal.id, justification = self.justification,
     how = how, ends = ends,
   }, time.now())
 end
 
-local function ask(self, action, duration, ends)
-  on_record(self, action, ends)
-  local said = pim.ask {
+local function request_assignment(self, action, duration, ends)
+  audit_assignment(self, action, ends)
+  local said = pim.send_request {
     action = action, principal = self.principal.id, role = self.role, name = self.name,
     justification = self.justification, duration = duration,
   }
-  self.waits = said ~= nil and pim.is_waiting(said.status)
+  self.waits = said ~= nil and pim.waits_for_approval(said.status)
   return said or {}
 end
 
--- Put on record how the assignment was made: this decides how it is removed.
-local function note_way(self, way)
+-- Put on record how the assignment was made ("requested" or "assigned"), which decides how it is removed.
+local function record_assignment_way(self, way)
   self.run.journal:put(KIND, self:key(), way, { role = self.name, principal = self.principal.id }, time.now())
 end
 
--- Request a permanent assignment. Nil where the tenant's rules or our rights do not allow the request.
-local function request(self)
-  note_way(self, "requested")
-  local ok, said = pcall(ask, self, "adminAssign")
+-- Request a permanent assignment. Returns nil when the tenant's rules or our rights do not allow the request.
+local function request_permanent_assignment(self)
+  record_assignment_way(self, "requested")
+  local ok, said = pcall(request_assignment, self, "adminAssign")
   if ok then return said end
-  if not pim.is_against(said) then error(said, 0) end
+  if not pim.is_refused(said) then error(said, 0) end
   self.refused = said
 end
 
 function Role:create()
   if self.demanded then
-    return ask(self, "adminAssign", self.demanded.duration, time.now() + self.demanded.longest)
+    return request_assignment(self, "adminAssign", self.demanded.duration, time.now() + self.demanded.longest)
   end
-  local requested = self.by_request and request(self)
+  local requested = self.by_request and request_permanent_assignment(self)
   if requested then return requested end
-  note_way(self, "assigned")
-  on_record(self)
+  record_assignment_way(self, "assigned")
+  audit_assignment(self)
   local value = upsert.post("/roleManagement/directory/roleAssignments", {
     ["@odata.type"] = "#microsoft.graph.unifiedRoleAssignment",
     principalId = self.principal.id, roleDefinitionId = self.role, directoryScopeId = "/",
@@ -142,8 +144,8 @@ function Role:create()
 end
 
 function Role:update(actual)
-  local length = length_of(self, actual)
-  return ask(self, "adminExtend", self.demanded and self.demanded.duration or pim.duration(length),
+  local length = assignment_length(self, actual)
+  return request_assignment(self, "adminExtend", self.demanded and self.demanded.duration or pim.iso_duration(length),
     time.now() + length)
 end
 
@@ -154,34 +156,35 @@ function Role:seen()
   return actual ~= nil and #self:differs(actual) == 0
 end
 
-function Role:ours(_, run) return ownership.through(run, self) end
+function Role:ours(_, run) return ownership.is_ours_on_host(run, self) end
 
-local function take_back(self)
-  pim.ask {
+local function request_removal(self)
+  pim.send_request {
     action = "adminRemove", principal = self.principal.id, role = self.role, name = self.name,
     justification = "taken back by Moonlatch, workflow " .. self.run.id,
   }
 end
 
-local function was_requested(self)
+local function assignment_was_requested(self)
   local row = self.run.journal and self.run.journal:get(KIND, self:key())
   return row ~= nil and row.state == "requested"
 end
 
--- Can the assignment be removed directly? A permanent one can, where PIM refuses the request or the assignment is
--- younger than five minutes.
-local function may_take_back(self)
-  if not was_requested(self) then return false end
-  local ok, failure = pcall(take_back, self)
+-- Request the removal of a permanent assignment that was requested. Returns false when the assignment was not
+-- requested, when PIM refuses the request, or when the assignment is younger than five minutes: then it can be removed
+-- directly.
+local function remove_by_request(self)
+  if not assignment_was_requested(self) then return false end
+  local ok, failure = pcall(request_removal, self)
   if ok then return true end
-  if pim.is_against(failure) or fail.is(failure) and failure.code == "ActiveDurationTooShort" then return false end
+  if pim.is_refused(failure) or fail.is(failure) and failure.code == "ActiveDurationTooShort" then return false end
   error(failure, 0)
 end
 
--- An assignment with an end, or one that was requested, belongs to a PIM schedule: remove it by a request.
+-- An assignment that expires, and an assignment that was requested, belong to a PIM schedule: a request removes them.
 function Role:delete(actual)
-  if actual.ends then return take_back(self) end
-  if may_take_back(self) then return end
+  if actual.ends then return request_removal(self) end
+  if remove_by_request(self) then return end
   graph.delete(graph.path("/roleManagement/directory/roleAssignments/{id}", actual.id), {
     repeatable = true, missing = "nil", what = ("take back the role '%s'"):format(self.name),
   })
@@ -194,12 +197,12 @@ end
 --- policy may not be read. Waits.
 ---@param role string name
 ---@return entra.pim?
-function M.pim_demanded(role) return pim.demanded(role, microsoft_ids.roles[role]) end
+function M.pim_demanded(role) return pim.read_demands(role, microsoft_ids.roles[role]) end
 
 ---------------------------------------------------------------------------
 -- Ensuring
 
-local function portal(fields, open, why)
+local function assignment_in_portal(fields, open, why)
   return {
     what = ("assign %s to the application '%s'"):format(table.concat(open, " and "), fields.name),
     why = why .. ". Only a Privileged Role Administrator or a Global Administrator can do it.",
@@ -214,27 +217,27 @@ local function portal(fields, open, why)
   }
 end
 
-local function made_text(demanded, by_request)
+local function new_assignment_text(demanded, by_request)
   if not demanded then
     return by_request and "in the whole tenant, by a request to Privileged Identity Management"
       or "in the whole tenant"
   end
   return ("in the whole tenant, %s, the longest this tenant allows (through Privileged Identity Management)")
-    :format(text_of(time.now() + demanded.longest))
+    :format(expiry_text(time.now() + demanded.longest))
 end
 
-local function new(run, fields, name, with_ends)
+local function new_directory_role(run, fields, name, with_ends)
   local demanded = fields.pim and fields.pim[name] or nil
   if demanded and not demanded.longest then demanded = nil end -- then a person has to assign the role
   return Role {
     name = name, role = microsoft_ids.roles[name], host = fields.application, principal = fields.principal,
     from = { fields.principal }, justification = fields.justification, run = run, demanded = demanded,
-    with_ends = with_ends, by_request = fields.premium == true, made = made_text(demanded, fields.premium),
+    with_ends = with_ends, by_request = fields.premium == true, made = new_assignment_text(demanded, fields.premium),
   }
 end
 
--- Can an assignment expire here? Only with PIM.
-local function may_end(fields)
+-- Can an assignment expire in this tenant? Only where the tenant has PIM.
+local function assignments_can_expire(fields)
   if fields.premium then return true end
   for _, demanded in pairs(fields.pim or {}) do
     if demanded then return true end
@@ -242,32 +245,32 @@ local function may_end(fields)
   return false
 end
 
-local function roles(run, fields)
-  local principal, with_ends = fields.principal, may_end(fields)
+local function wanted_roles(run, fields)
+  local principal, with_ends = fields.principal, assignments_can_expire(fields)
   local is_there = #fields.roles > 0 and resource.known(principal) and not principal.fresh
-  local list = is_there and held_until(principal, with_ends) or {}
+  local list = is_there and read_assignments_with_expiry(principal, with_ends) or {}
   local things = {}
   for i, name in ipairs(fields.roles) do
-    local thing = new(run, fields, name, with_ends)
-    local actual = of_role(list, thing.role)
-    thing.fetched, thing.is = { value = actual }, actual and actual.ends and text_of(actual.ends) or nil
+    local thing = new_directory_role(run, fields, name, with_ends)
+    local actual = assignment_of_role(list, thing.role)
+    thing.fetched, thing.is = { value = actual }, actual and actual.ends and expiry_text(actual.ends) or nil
     things[i] = thing
   end
   return things
 end
 
--- The assignments that are missing, or about to expire.
-local function open_of(things)
+-- The names of the roles whose assignment is missing or about to expire; and whether one is missing.
+local function open_assignments(things)
   local open, missing = {}, false
   for _, thing in ipairs(things) do
     local actual = thing.fetched.value
     missing = missing or not actual
-    if not actual or ends_soon(thing, actual) then open[#open + 1] = thing.name end
+    if not actual or assignment_expires_soon(thing, actual) then open[#open + 1] = thing.name end
   end
   return open, missing
 end
 
-local function obstacle(fields, open)
+local function assignment_obstacle(fields, open)
   if not fields.admin:may "roles" then return fields.admin:why_not "roles" end
   for _, name in ipairs(open) do
     local demanded = fields.pim and fields.pim[name]
@@ -279,7 +282,7 @@ local function obstacle(fields, open)
   end
 end
 
-local function await_approval(run, name)
+local function await_role_approval(run, name)
   run:await {
     what = ("approve the assignment of the role '%s'"):format(name),
     why = "This tenant wants an approver to agree; the request has been made.",
@@ -291,21 +294,22 @@ local function await_approval(run, name)
 end
 
 -- Leave out the assignments for which a request waits for approval already.
-local function without_waiting(run, fields, things)
-  local missing = select(2, open_of(things))
-  if not missing or not may_end(fields) or not resource.known(fields.principal) or fields.principal.fresh then
+local function leave_out_requested_roles(run, fields, things)
+  local missing = select(2, open_assignments(things))
+  local principal = fields.principal
+  if not missing or not assignments_can_expire(fields) or not resource.known(principal) or principal.fresh then
     return things
   end
-  local waiting, left = pim.waiting(fields.principal), {}
+  local waiting, left = pim.read_waiting_requests(principal), {}
   for _, thing in ipairs(things) do
-    if thing.fetched.value or not of_role(waiting, thing.role) then left[#left + 1] = thing
-    else await_approval(run, thing.name) end
+    if thing.fetched.value or not assignment_of_role(waiting, thing.role) then left[#left + 1] = thing
+    else await_role_approval(run, thing.name) end
   end
   return left
 end
 
 -- Tell the reader of a plan when assignments expire.
-local function tell_ends(run, things)
+local function warn_of_expiry(run, things)
   for _, thing in ipairs(things) do
     local actual = thing.fetched.value
     if thing.demanded or actual and actual.ends then
@@ -319,16 +323,16 @@ end
 local IN_OURS_ONLY = "the justification stands in this journal's record only, not in Entra's audit"
 
 -- Tell where the justification is recorded when the request was refused.
-local function tell_refused(run, thing)
+local function warn_of_refused_request(run, thing)
   run:warn("the role '%s' was assigned directly: a request to Privileged Identity Management was refused (%s); %s",
     thing.name, thing.refused.why, IN_OURS_ONLY)
 end
 
-local function all(run, things)
+local function ensure_roles(run, things)
   run:all(things)
   for _, thing in ipairs(things) do
-    if thing.waits then await_approval(run, thing.name) end
-    if thing.refused then tell_refused(run, thing) end
+    if thing.waits then await_role_approval(run, thing.name) end
+    if thing.refused then warn_of_refused_request(run, thing) end
   end
 end
 
@@ -347,26 +351,27 @@ local read_fields = options_of("entra.directory_role.ensure", {
   justification = "string", pim = "table", premium = "boolean",
 })
 
---- Assign these roles. Where whoever is signed in may not, or the tenant demands another way, say who has to do what.
+--- Assign these roles. Where the principal that is signed in may not assign them, or the tenant demands more than a
+--- program can give, `run:await` tells a person what to do.
 ---@param run workflow.Run
 ---@param fields entra.directory_role.fields
 ---@return string[]? held the roles that the directory shows as held now
 function M.ensure(run, fields)
   fields = read_fields(fields)
-  local things = roles(run, fields)
-  if run.mode == "destroy" then return all(run, things) end
-  local open, missing = open_of(things)
-  local why = #open > 0 and obstacle(fields, open)
-  if why then return run:await(portal(fields, open, why)) end
-  tell_ends(run, things)
-  if missing and not may_end(fields) then run:note("no Entra ID P2 was seen: %s", IN_OURS_ONLY) end
+  local things = wanted_roles(run, fields)
+  if run.mode == "destroy" then return ensure_roles(run, things) end
+  local open, missing = open_assignments(things)
+  local why = #open > 0 and assignment_obstacle(fields, open)
+  if why then return run:await(assignment_in_portal(fields, open, why)) end
+  warn_of_expiry(run, things)
+  if missing and not assignments_can_expire(fields) then run:note("no Entra ID P2 was seen: %s", IN_OURS_ONLY) end
   local before = #run.waiting
-  local ok, err = pcall(all, run, without_waiting(run, fields, things))
+  local ok, err = pcall(ensure_roles, run, leave_out_requested_roles(run, fields, things))
   if ok then
     return #run.waiting == before and (run:acting() or not missing) and fields.roles or nil
   end
-  if not pim.is_against(err) then error(err, 0) end
-  run:await(portal(fields, open, err.why))
+  if not pim.is_refused(err) then error(err, 0) end
+  run:await(assignment_in_portal(fields, open, err.why))
 end
 
 return M

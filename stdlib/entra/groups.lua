@@ -8,7 +8,7 @@ local M = {}
 ---@param name string
 ---@return { id: string, displayName: string }|nil group when there is just one
 ---@return integer count how many groups have this name
-function M.named(name)
+function M.find_by_name(name)
   local found = graph.all("/groups", {
     filter = graph.filter("displayName eq %s", name), select = { "id", "displayName" },
     what = ("find the group '%s'"):format(name),
@@ -22,7 +22,7 @@ end
 ---@param columns string[] properties to read of each user
 ---@param name string? of the group, for messages
 ---@return fun(): table?
-function M.users(id, columns, name)
+function M.list_users(id, columns, name)
   return graph.list(graph.path("/groups/{id}/transitiveMembers/microsoft.graph.user", id), {
     select = columns, top = 999, count = true, consistency = "eventual",
     what = "read the members of the group" .. (name and (" '%s'"):format(name) or ""),

@@ -20,8 +20,8 @@ local PROOF = 600 -- seconds for which a proof is valid, at most
 -- The audience of a proof: Azure AD Graph (Microsoft Learn: application-rollkey-prooftoken).
 local DIRECTORY = "00000002-0000-0000-c000-000000000000"
 
--- The members of an entry that are written back. `key` comes because it is selected; where Entra shows null, null goes
--- back beside the keyId (terraform's azuread provider does the same).
+-- The members of an entry that are written back. Graph returns `key` because it is selected; where Graph returns null,
+-- null is written back beside the keyId (terraform's azuread provider does the same).
 local MEMBERS = {
   "customKeyIdentifier", "displayName", "endDateTime", "key", "keyId", "startDateTime", "type", "usage",
 }
@@ -39,15 +39,15 @@ function M.read(application)
   local actual = graph.get(graph.path("/applications/{id}", application.id), {
     select = { "id", "keyCredentials" }, fresh_write = true, what = what,
   })
-  application.keyCredentials = check_answer.with(actual, what, "keyCredentials").keyCredentials
+  application.keyCredentials = check_answer.require_members(actual, what, "keyCredentials").keyCredentials
   return application.keyCredentials
 end
 
---- Is the entry this certificate? Compares the bytes; where Entra hides them, the key id.
+--- Is the entry this certificate? Compares the bytes of the certificate, or the key ids where Graph returns no bytes.
 ---@param entry table of Graph
 ---@param own { key_id: string?, sha256: string }
 ---@return boolean
-function M.is(entry, own)
+function M.is_certificate(entry, own)
   local der = type(entry.key) == "string" and crypto.unbase64(entry.key)
   if der then return crypto.hex(crypto.digest("sha256", der)) == own.sha256 end
   return own.key_id ~= nil and entry.keyId == own.key_id
@@ -59,37 +59,38 @@ end
 ---@return table?
 function M.find(list, own)
   for _, entry in ipairs(list) do
-    if M.is(entry, own) then return entry end
+    if M.is_certificate(entry, own) then return entry end
   end
 end
 
 ---------------------------------------------------------------------------
 -- The whole list
 
-local function copy(entry)
+local function copy_key_credential(entry)
   local twin = {}
   for _, name in ipairs(MEMBERS) do twin[name] = entry[name] end
   return twin
 end
 
--- The entries of a list without one, as they are written back.
-local function others_of(list, but)
+-- The entries of a list, without `left_out`, in the form in which they are written back.
+local function other_key_credentials(list, left_out)
   local others = json.array {}
   for _, entry in ipairs(list) do
-    if entry ~= but then others[#others + 1] = copy(entry) end
+    if entry ~= left_out then others[#others + 1] = copy_key_credential(entry) end
   end
   return others
 end
 
--- Write the list once. It is not repeated automatically: between two tries somebody else may write the list.
-local function write(application, list, what)
+-- Write the list. The request is not repeated automatically, because somebody else may write the list between two
+-- tries.
+local function write_key_credentials(application, list, what)
   graph.patch(graph.path("/applications/{id}", application.id), { keyCredentials = list }, {
     repeatable = false, fresh_write = true, what = what,
   })
 end
 
--- Read the list until the change shows; nil when it does not show in time.
-local function await(application, shows)
+-- Read the list until the change shows. Returns nil when the change does not show in PATIENCE seconds.
+local function await_key_credentials(application, shows)
   for waited = 0, PATIENCE, PAUSE do
     local list = M.read(application)
     if shows(list) then return list end
@@ -97,7 +98,7 @@ local function await(application, shows)
   end
 end
 
-local function missing_of(list, others)
+local function missing_key_credentials(list, others)
   local missing = {}
   for _, other in ipairs(others) do
     local there = false
@@ -107,52 +108,54 @@ local function missing_of(list, others)
   return missing
 end
 
-local function names_of(entries)
+local function key_credential_names(entries)
   local names = {}
   for i, entry in ipairs(entries) do names[i] = ("'%s' (%s)"):format(tostring(entry.displayName), entry.keyId) end
   return table.concat(names, ", ")
 end
 
-local function raise_lost(application, missing)
+local function raise_certificates_lost(application, missing)
   fail.raise {
     kind = "conflict", what = ("change the certificates of '%s'"):format(application.displayName),
-    why = ("certificates of others are not listed any more after it, also when they were written back: %s")
-      :format(names_of(missing)),
+    why = ("certificates of others are not listed any more after the change, although they were written back: %s")
+      :format(key_credential_names(missing)),
     fix = "Whoever signs in with one of them cannot: look at the application's certificates in the portal, and at the "
       .. "audit log for who changed them.",
   }
 end
 
--- Write the list, then check that the entries of others are still there. A missing one is put back, and then reported.
-local function change(application, others, more, what, shows)
+-- Write the list, then check that the entries of others are still there. A missing entry is written back once; raises
+-- when it is missing after that, too.
+local function change_key_credentials(application, others, more, what, shows)
   local whole = json.array { table.unpack(others) }
   whole[#whole + 1] = more
-  write(application, whole, what)
-  local list = await(application, shows)
+  write_key_credentials(application, whole, what)
+  local list = await_key_credentials(application, shows)
   if not list then return end -- the caller reports it: the list shows neither our change nor a loss
-  local missing = missing_of(list, others)
+  local missing = missing_key_credentials(list, others)
   if #missing == 0 then return end
-  log.warn(("%s: put back, since they were not listed any more: %s"):format(what, names_of(missing)))
-  local again = others_of(list)
+  log.warn(("%s: put back, since they were not listed any more: %s"):format(what, key_credential_names(missing)))
+  local again = other_key_credentials(list)
   for _, entry in ipairs(missing) do again[#again + 1] = entry end
-  write(application, again, what)
-  list = await(application, function(now) return #missing_of(now, missing) == 0 end)
-  if not list then raise_lost(application, missing) end
+  write_key_credentials(application, again, what)
+  list = await_key_credentials(application, function(now) return #missing_key_credentials(now, missing) == 0 end)
+  if not list then raise_certificates_lost(application, missing) end
 end
 
 ---------------------------------------------------------------------------
 -- Adding
 
--- The proof, signed with the key of a certificate that is valid now (Microsoft Learn: application-rollkey-prooftoken).
-local function proof_of(application, key)
+-- The proof for addKey, signed with the key of a certificate that is valid now (Microsoft Learn:
+-- application-rollkey-prooftoken).
+local function sign_add_key_proof(application, key)
   local about, now = key:describe(), math.floor(time.now())
   return key:assertion("RS256", json.encode {
     typ = "JWT", kid = crypto.hex(about.sha1):upper(), x5t = crypto.base64url(about.sha1),
   }, json.encode { aud = DIRECTORY, iss = application.id, nbf = now, exp = now + PROOF })
 end
 
-local function add_by_proof(application, own, der, vouching)
-  local proof <close> = proof_of(application, vouching)
+local function add_by_proof(application, own, der, signing_key)
+  local proof <close> = sign_add_key_proof(application, signing_key)
   graph.post(graph.path("/applications/{id}/addKey", application.id), {
     keyCredential = {
       type = "AsymmetricX509Cert", usage = "Verify", key = crypto.base64(der), displayName = own.name,
@@ -165,32 +168,32 @@ end
 
 local REFUSED = { denied = true, refused = true }
 
--- Add the certificate with a proof. False when Entra does not accept the proof.
-local function vouched(application, own, der, vouching)
-  if not vouching then return false end
-  local ok, failure = pcall(add_by_proof, application, own, der, vouching)
+-- Add the certificate by addKey. Returns false without a signing key, or when Entra refuses the proof.
+local function try_add_by_proof(application, own, der, signing_key)
+  if not signing_key then return false end
+  local ok, failure = pcall(add_by_proof, application, own, der, signing_key)
   if ok then return true end
   if not fail.is(failure) or not REFUSED[failure.kind] then error(failure, 0) end
   log.detail(("addKey was refused (%s), so the list is written as a whole"):format(failure.why))
   return false
 end
 
---- Add a certificate, unless it is there already: so this may be repeated after a lost answer. One process at a time
---- may call this. Waits.
+--- Add a certificate, unless the application has it already; so a caller may call this again after a lost answer. One
+--- process at a time may call this. Waits.
 ---@param application { id: string, displayName: string }
 ---@param own entra.key_credential.own
 ---@param der string
 ---@param vouching host.crypto.key? the key of a certificate of the application that is valid now
 ---@return string key_id
-function M.add(application, own, der, vouching)
+function M.add(application, own, der, signing_key)
   local there = M.read(application)
   local found = M.find(there, own)
   if found then return found.keyId end
   local function shows(list) return M.find(list, own) ~= nil end
-  if vouched(application, own, der, vouching) then
-    await(application, shows) -- Entra chooses the keyId
+  if try_add_by_proof(application, own, der, signing_key) then
+    await_key_credentials(application, shows) -- Entra chooses the keyId
   else
-    change(application, others_of(there), {
+    change_key_credentials(application, other_key_credentials(there), {
       type = "AsymmetricX509Cert", usage = "Verify", key = crypto.base64(der), keyId = own.key_id,
       displayName = own.name,
     }, ("add a certificate to '%s'"):format(application.displayName), shows)
@@ -202,25 +205,26 @@ end
 ---------------------------------------------------------------------------
 -- Removing
 
-local function raise_unseen(application, own)
+local function raise_certificate_in_use_unseen(application, own)
   fail.raise {
     kind = "transient", resumes = true,
     what = ("remove the certificate %s of '%s'"):format(own.name, application.displayName),
-    why = "Entra does not list the one in use just now, and would be given a list without it",
-    fix = "Entra has not replicated it yet. Run the same command again in a few minutes; nothing was removed.",
+    why = "Entra does not list the certificate that is in use just now; writing the list would remove that one too",
+    fix = "Entra has not replicated the certificate yet. Run the same command again in a few minutes; nothing was "
+      .. "removed.",
   }
 end
 
---- Remove a certificate. One that is gone already is no failure. One process at a time may call this. Waits.
+--- Remove a certificate. No failure when it is gone already. One process at a time may call this. Waits.
 ---@param application { id: string, displayName: string }
 ---@param own entra.key_credential.own
----@param kept { key_id: string?, sha256: string }? must be in the list, else nothing is written
-function M.remove(application, own, kept)
+---@param in_use { key_id: string?, sha256: string }? must be in the list, else nothing is written
+function M.remove(application, own, in_use)
   local there = M.read(application)
   local gone = M.find(there, own)
   if not gone then return end
-  if kept and not M.find(there, kept) then raise_unseen(application, own) end
-  change(application, others_of(there, gone), nil,
+  if in_use and not M.find(there, in_use) then raise_certificate_in_use_unseen(application, own) end
+  change_key_credentials(application, other_key_credentials(there, gone), nil,
     ("remove the certificate %s of '%s'"):format(own.name, application.displayName),
     function(list) return M.find(list, own) == nil end)
 end

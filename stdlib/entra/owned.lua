@@ -1,5 +1,5 @@
---- The applications whose client secrets a policy rotates: one by its client id, the one that the setup made, or all
---- that whoever is signed in owns.
+--- The applications whose client secrets a policy rotates: the application with a client id, the application that the
+--- setup made, or all applications that the principal that is signed in owns.
 
 local application = require "entra.application"
 local fail = require "fail"
@@ -24,7 +24,7 @@ M.SETUP = "setup/entra-pam-provider"
 ---@field ours boolean?
 
 -- The workflow in the line that entra.application writes into the notes.
-local function workflow_of(actual)
+local function workflow_in_notes(actual)
   return type(actual.notes) == "string" and actual.notes:match("Made by Moonlatch, workflow (%S+)%.") or "rotate"
 end
 
@@ -33,21 +33,21 @@ end
 ---@return entra.owned_application
 function M.by_client_id(client_id)
   local actual = application { name = client_id, workflow = "rotate", client_id = client_id }:read()
-  actual.workflow = workflow_of(actual)
+  actual.workflow = workflow_in_notes(actual)
   return actual
 end
 
 --- The application that setup made for the provider of this name.
 ---@param name string
 ---@return entra.owned_application
-function M.provider(name)
+function M.of_provider(name)
   local wanted = application { name = name, workflow = M.SETUP }
   local actual = wanted:read()
   if not actual then
     fail.raise {
       kind = "missing", what = ("find the application of the provider '%s'"):format(name),
       why = ("there is none with the uniqueName '%s'"):format(wanted.unique_name),
-      fix = ("`moonlatch apply %s --name '%s'` makes it; one made by hand is named by its client_id.")
+      fix = ("`moonlatch apply %s --name '%s'` makes it; name an application made by hand by its client_id.")
         :format(M.SETUP, name),
     }
   end
@@ -55,8 +55,8 @@ function M.provider(name)
   return actual
 end
 
---- All applications that whoever is signed in owns and that have a client secret, or a certificate. An application
---- without a client secret is left out: it must not get one by a rotation. Waits.
+--- All applications that the principal that is signed in owns and that have a client secret (or a certificate). An
+--- application without one is left out, because a rotation must not add the first. Waits.
 ---@param credential "secret"|"certificate"|nil
 ---@return entra.owned_application[]
 function M.all(credential)

@@ -48,7 +48,7 @@ function Owner:create()
   return { id = self.principal.id }
 end
 
-function Owner:ours(_, run) return ownership.through(run, self) end
+function Owner:ours(_, run) return ownership.is_ours_on_host(run, self) end
 
 function Owner:delete()
   graph.delete(graph.path("/applications/{id}/owners/{owner}/$ref", self.owned.id, self.principal.id), {

@@ -19,8 +19,9 @@ local REQUESTS = "/roleManagement/directory/roleAssignmentScheduleRequests"
 ---@field longest number? the same in seconds; nil when it cannot be read
 ---@field ticket boolean must a ticket be named?
 
--- Call `read`; nil without the licence or the right to read. An unreadable policy is unknown, not a refusal.
-local function if_readable(read)
+-- Call `read`. Returns nil when the tenant lacks the licence or we lack the right to read: the policy is unknown then,
+-- and the caller goes on.
+local function read_unless_denied(read)
   local ok, value = pcall(read)
   if ok then return value end
   if not fail.is(value) then error(value, 0) end
@@ -29,14 +30,14 @@ local function if_readable(read)
 end
 
 ---------------------------------------------------------------------------
--- What is demanded
+-- What a policy demands
 
-local function demands(policy)
+local function assignment_demands(policy)
   local found, ticket = nil, false
   for _, rule in ipairs(policy and policy.rules or {}) do
     if rule.id == "Expiration_Admin_Assignment" and rule.isExpirationRequired then
       found = {
-        why = "active assignments that never end are not allowed", duration = rule.maximumDuration,
+        why = "active assignments that never expire are not allowed", duration = rule.maximumDuration,
         longest = credential_policy.seconds(rule.maximumDuration),
       }
     elseif rule.id == "Enablement_Admin_Assignment" then
@@ -52,18 +53,18 @@ end
 ---@param name string of the role
 ---@param id string template id
 ---@return entra.pim?
-function M.demanded(name, id)
-  local list = if_readable(function()
+function M.read_demands(name, id)
+  local list = read_unless_denied(function()
     return graph.all("/policies/roleManagementPolicyAssignments", {
       filter = graph.filter("scopeId eq '/' and scopeType eq 'DirectoryRole' and roleDefinitionId eq %s", id),
       expand = "policy($expand=rules)", what = ("read what the tenant demands for the role '%s'"):format(name),
     })
   end)
-  return list and list[1] and demands(list[1].policy) or nil
+  return list and list[1] and assignment_demands(list[1].policy) or nil
 end
 
 ---------------------------------------------------------------------------
--- What there is
+-- Assignments and requests
 
 ---@class entra.pim.assigned
 ---@field roleDefinitionId string
@@ -71,20 +72,20 @@ end
 ---@field starts number?
 ---@field ends number? nil: permanent
 
-local function moment(text) return type(text) == "string" and time.parse(text) or nil end
+local function parse_moment(text) return type(text) == "string" and time.parse(text) or nil end
 
---- The active assignments of a principal, with their ends; none where they may not be read. Waits.
+--- The active assignments of a principal, with the dates when they expire; none where they may not be read. Waits.
 ---@param principal { id: string }
 ---@return entra.pim.assigned[]
-function M.assigned(principal)
-  local list = if_readable(function()
+function M.read_assignments(principal)
+  local list = read_unless_denied(function()
     return graph.all("/roleManagement/directory/roleAssignmentScheduleInstances", {
       filter = graph.filter("principalId eq %s", principal.id), fresh_write = true,
-      what = "read when the directory roles of the application end",
+      what = "read when the directory roles of the application expire",
     })
   end) or {}
   for _, instance in ipairs(list) do
-    instance.starts, instance.ends = moment(instance.startDateTime), moment(instance.endDateTime)
+    instance.starts, instance.ends = parse_moment(instance.startDateTime), parse_moment(instance.endDateTime)
   end
   return list
 end
@@ -94,26 +95,26 @@ local WAITING = { PendingApproval = true, PendingAdminDecision = true }
 --- Does a request with this status wait for an approver?
 ---@param status string?
 ---@return boolean
-function M.is_waiting(status) return WAITING[status] == true end
+function M.waits_for_approval(status) return WAITING[status] == true end
 
 --- The requests of a principal that wait for an approver. Waits.
 ---@param principal { id: string }
 ---@return table[]
-function M.waiting(principal)
-  local list = if_readable(function()
+function M.read_waiting_requests(principal)
+  local list = read_unless_denied(function()
     return graph.all(REQUESTS, {
       filter = graph.filter("principalId eq %s", principal.id), what = "read which role requests wait for approval",
     })
   end) or {}
   local waiting = {}
   for _, request in ipairs(list) do
-    if M.is_waiting(request.status) then waiting[#waiting + 1] = request end
+    if M.waits_for_approval(request.status) then waiting[#waiting + 1] = request end
   end
   return waiting
 end
 
 ---------------------------------------------------------------------------
--- Asking
+-- Sending requests
 
 ---@class entra.pim.request
 ---@field action "adminAssign"|"adminExtend"|"adminRemove"
@@ -129,7 +130,7 @@ local WORDS = {
   adminRemove = "take back the role '%s' through Privileged Identity Management",
 }
 
-local function raise_unusable(what, status)
+local function raise_request_not_granted(what, status)
   fail.raise {
     kind = "refused", what = what, why = ("the request ended as '%s'"):format(status),
     fix = "Look at it in the Entra admin center under Privileged Identity Management, then run apply again.",
@@ -138,7 +139,7 @@ end
 
 local OVER = { Denied = true, Failed = true, Canceled = true, AdminDenied = true, TimedOut = true, Invalid = true }
 
-local function raise_too_early(failure)
+local function raise_removal_too_early(failure)
   fail.raise {
     kind = "transient", resumes = true, what = failure.what,
     why = "an assignment cannot be removed in its first five minutes",
@@ -147,7 +148,7 @@ local function raise_too_early(failure)
 end
 
 -- The schedule: from now on, for the duration of the request.
-local function schedule_of(request)
+local function request_schedule(request)
   if request.action == "adminRemove" then return nil end
   return { startDateTime = time.iso(time.now()), expiration = request.duration
     and { type = "afterDuration", duration = request.duration } or { type = "noExpiration" } }
@@ -157,35 +158,36 @@ end
 local AGAINST = { RoleAssignmentRequestPolicyValidationFailed = true, RoleAssignmentRequestAcrsValidationFailed = true,
   AadPremiumLicenseRequired = true }
 
---- Was a request refused by the tenant's rules, or for lack of rights? Then another way may work.
+--- Was a request refused by the tenant's rules, or for lack of rights? Then a direct assignment may work.
 ---@param failure any
 ---@return boolean
-function M.is_against(failure)
+function M.is_refused(failure)
   return fail.is(failure) and (failure.kind == "denied" or AGAINST[failure.code] == true)
 end
 
---- Send the request. Returns what the service says of it; nil when it was carried out before. Waits.
+--- Send the request. Returns the request as Graph answers it; nil when the assignment was made or removed before.
+--- Waits.
 ---@param request entra.pim.request
 ---@return table?
-function M.ask(request)
+function M.send_request(request)
   local what = WORDS[request.action]:format(request.name)
-  local ok, said = pcall(upsert.post, REQUESTS, {
+  local ok, answer = pcall(upsert.post, REQUESTS, {
     action = request.action, justification = request.justification, principalId = request.principal,
     roleDefinitionId = request.role, directoryScopeId = "/",
-    scheduleInfo = schedule_of(request),
+    scheduleInfo = request_schedule(request),
   }, { fresh_write = true, what = what })
-  if ok and said and OVER[said.status] then raise_unusable(what, said.status) end
-  if ok then return said end
-  local is_failure = fail.is(said)
-  if is_failure and request.action == "adminRemove" and said.code == "RoleAssignmentDoesNotExist" then return nil end
-  if is_failure and said.code == "ActiveDurationTooShort" then raise_too_early(said) end
-  error(said, 0)
+  if ok and answer and OVER[answer.status] then raise_request_not_granted(what, answer.status) end
+  if ok then return answer end
+  local is_failure = fail.is(answer)
+  if is_failure and request.action == "adminRemove" and answer.code == "RoleAssignmentDoesNotExist" then return nil end
+  if is_failure and answer.code == "ActiveDurationTooShort" then raise_removal_too_early(answer) end
+  error(answer, 0)
 end
 
 --- Seconds as an ISO 8601 duration: "P15D", "PT8H", "P1DT1H".
 ---@param seconds number
 ---@return string
-function M.duration(seconds)
+function M.iso_duration(seconds)
   local days, rest = seconds // 86400, seconds % 86400
   local hours, minutes = rest // 3600, rest % 3600 // 60
   local clock = (hours > 0 and ("%dH"):format(hours) or "") .. (minutes > 0 and ("%dM"):format(minutes) or "")

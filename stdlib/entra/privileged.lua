@@ -1,7 +1,6 @@
 --- The privileged accounts of a tenant: those that hold a directory role actively, by eligibility or through groups
---- (nested ones too), and the owners of role-assignable groups.
----
---- Only accounts that hold something are read.
+--- (nested groups too), and the owners of role-assignable groups. Of the tenant's accounts, only those with a privilege
+--- are read.
 
 local fail = require "fail"
 local graph = require "graph"
@@ -23,38 +22,39 @@ M.SELECT = {
 ---@field role string name of the role, or "owner of …"
 ---@field how string "active", "eligible", "active, through the group 'X'", "owner of the group 'X'"
 
--- The eligible assignments. None without the licence; nil without the permission.
-local function eligible()
-  local ok, list = pcall(role_holders.eligible)
+-- The eligible assignments; none, with a warning, when they cannot be read.
+local function read_eligible_assignments()
+  local ok, list = pcall(role_holders.read_eligible)
   if ok then return list end
   if not fail.is(list) or fail.is(list, "interrupted") then error(list, 0) end
   log.warn("who is eligible for a role is left out: " .. list.why)
   return {}
 end
 
-local function add(held, id, role, how)
+local function add_privilege(held, id, role, how)
   held[id] = held[id] or {}
   table.insert(held[id], { role = role, how = how })
 end
 
-local function spread(held, list, named, by_id, how)
+local function add_privileges_of_assignments(held, list, named, by_id, how)
   for _, assignment in ipairs(list) do
     local role = named[assignment.roleDefinitionId] or "a custom role"
     local scope = assignment.directoryScopeId ~= "/" and (" on %s"):format(assignment.directoryScopeId) or ""
     local group = by_id[assignment.principalId]
-    if not group then add(held, assignment.principalId, role, how .. scope) end
+    if not group then add_privilege(held, assignment.principalId, role, how .. scope) end
     for _, member in ipairs(group and group.members or {}) do
-      add(held, member.id, role, ("%s%s, through the group '%s'"):format(how, scope, group.name))
+      add_privilege(held, member.id, role, ("%s%s, through the group '%s'"):format(how, scope, group.name))
     end
     if group then group.roles = (group.roles and group.roles .. ", " or "") .. role end
   end
 end
 
 -- Add the owners of role-assignable groups: an owner can add any account to the group.
-local function spread_owners(held, list)
+local function add_privileges_of_owners(held, list)
   for _, group in ipairs(list) do
     for _, owner in ipairs(group.owners) do
-      add(held, owner.id, group.roles or "none yet", ("owner of the role-assignable group '%s'"):format(group.name))
+      local how = ("owner of the role-assignable group '%s'"):format(group.name)
+      add_privilege(held, owner.id, group.roles or "none yet", how)
     end
   end
 end
@@ -63,13 +63,13 @@ end
 ---@return table<string, entra.privilege[]>
 function M.holders()
   local active, could, named, list = task.all {
-    role_holders.active, eligible, role_holders.role_names, role_holders.groups,
+    role_holders.read_active, read_eligible_assignments, role_holders.read_role_names, role_holders.read_role_groups,
   }
   local held, by_id = {}, {}
   for _, group in ipairs(list) do by_id[group.id] = group end
-  spread(held, active, named, by_id, "active")
-  spread(held, could, named, by_id, "eligible")
-  spread_owners(held, list)
+  add_privileges_of_assignments(held, active, named, by_id, "active")
+  add_privileges_of_assignments(held, could, named, by_id, "eligible")
+  add_privileges_of_owners(held, list)
   return held
 end
 
@@ -84,7 +84,7 @@ function M.users(held)
   return users
 end
 
-local function raise_not_one(count, name, kind)
+local function raise_name_not_unique(count, name, kind)
   fail.raise {
     kind = count == 0 and "missing" or "conflict", what = ("find the %s '%s'"):format(kind, name),
     why = count == 0 and "there is none of that name" or ("there are %d of that name"):format(count),
@@ -96,9 +96,9 @@ end
 ---@param name string
 ---@return fun(): table?
 function M.in_group(name)
-  local group, count = groups.named(name)
-  if not group then raise_not_one(count, name, "group") end
-  return groups.users(group.id, M.SELECT, name)
+  local group, count = groups.find_by_name(name)
+  if not group then raise_name_not_unique(count, name, "group") end
+  return groups.list_users(group.id, M.SELECT, name)
 end
 
 --- All users of the tenant: an iterator that holds at most two pages.
@@ -115,7 +115,7 @@ function M.in_unit(name)
     filter = graph.filter("displayName eq %s", name), select = { "id", "displayName" },
     what = ("find the administrative unit '%s'"):format(name),
   })
-  if #units ~= 1 then raise_not_one(#units, name, "administrative unit") end
+  if #units ~= 1 then raise_name_not_unique(#units, name, "administrative unit") end
   local ids = {}
   for member in graph.list(graph.path("/directory/administrativeUnits/{id}/members", units[1].id), {
     top = 999, what = ("read the members of the unit '%s'"):format(name),

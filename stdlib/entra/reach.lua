@@ -20,7 +20,7 @@ local USER = { "id", "userPrincipalName", "displayName", "accountEnabled", "user
 ---@field id string
 ---@field upn string
 ---@field roles { id: string, name: string, how: string }[] admin roles, active, eligible or through groups
----@field group string? a role-assignable group it is a member or an owner of
+---@field group string? a role-assignable group that the account is a member or an owner of
 ---@field enabled boolean may it sign in?
 ---@field restricted boolean is it in a restricted management administrative unit?
 ---@field synced boolean is its password kept on-premises?
@@ -29,7 +29,7 @@ local USER = { "id", "userPrincipalName", "displayName", "accountEnabled", "user
 ---------------------------------------------------------------------------
 -- Microsoft's table
 
-local function load_matrix()
+local function load_reset_matrix()
   local rows = {}
   for _, row in ipairs(fact_tables.rows "stdlib/data/reset-matrix.tsv") do
     local target, id, settled, by = table.unpack(row)
@@ -42,39 +42,39 @@ end
 
 local matrix ---@type table? read when first asked for
 
-local function row_of(id)
-  matrix = matrix or load_matrix()
+local function reset_matrix_row(id)
+  matrix = matrix or load_reset_matrix()
   return matrix[id] or matrix["@other"]
 end
 
-local function may(row, held)
-  for id in pairs(held) do
+local function reset_allowed_to(row, role_ids)
+  for id in pairs(role_ids) do
     if row.may[id] then return true end
   end
   return false
 end
 
-local function ids_of(roles)
+local function role_template_ids(roles)
   local ids = {}
   for _, name in ipairs(roles) do ids[microsoft_ids.roles[name]] = true end
   return ids
 end
 
 -- The rows of the table that apply to an account, each with the reason.
-local function rows_for(account)
+local function reset_matrix_rows(account)
   local rows = {}
   for i, role in ipairs(account.roles) do
-    rows[i] = { row_of(role.id), ("%s (%s)"):format(role.name, role.how) }
+    rows[i] = { reset_matrix_row(role.id), ("%s (%s)"):format(role.name, role.how) }
   end
   if account.group then
     local why = ("member or owner of the role-assignable group '%s'"):format(account.group)
-    rows[#rows + 1] = { row_of "@role-assignable-group", why }
+    rows[#rows + 1] = { reset_matrix_row "@role-assignable-group", why }
   end
-  if #rows == 0 then rows[1] = { row_of "@none", "no admin role" } end
+  if #rows == 0 then rows[1] = { reset_matrix_row "@none", "no admin role" } end
   return rows
 end
 
-local function elsewhere(account)
+local function why_out_of_reach(account)
   if account.synced then return "its password is kept on-premises (synced account)" end
   if account.guest then return "it is a guest: its password is kept elsewhere" end
   if account.restricted then
@@ -82,29 +82,30 @@ local function elsewhere(account)
   end
 end
 
---- Can the holder of these roles reset the account's password? By the table.
+--- Can the holder of these roles reset the account's password, by Microsoft's table?
 ---@param account entra.account
 ---@param held table<string, boolean> template ids of roles
 ---@return "yes"|"no"|"unknown" verdict, string why
 function M.verdict(account, held)
-  local why = elsewhere(account)
+  local why = why_out_of_reach(account)
   if why then return "no", why end
   local unsettled
-  for _, entry in ipairs(rows_for(account)) do
+  for _, entry in ipairs(reset_matrix_rows(account)) do
     local row, because = entry[1], entry[2]
-    if not may(row, held) then return "no", because end
+    if not reset_allowed_to(row, held) then return "no", because end
     if not row.settled then unsettled = because end
   end
   if unsettled then return "unknown", unsettled .. ": Microsoft's pages contradict each other on this role" end
-  return "yes", rows_for(account)[1][2]
+  return "yes", reset_matrix_rows(account)[1][2]
 end
 
---- The same, for roles by their names.
+--- Can the holder of these roles reset the account's password, by Microsoft's table? Like `verdict`, with the names of
+--- the roles.
 ---@param account entra.account
 ---@param roles string[]
 ---@return "yes"|"no"|"unknown" verdict, string why
 function M.judge(account, roles)
-  return M.verdict(account, ids_of(roles))
+  return M.verdict(account, role_template_ids(roles))
 end
 
 --- Is the account privileged: does it hold an admin role, is it eligible for one, or can it give itself one?
@@ -114,31 +115,35 @@ function M.is_admin(account)
   return #account.roles > 0 or account.group ~= nil
 end
 
---- The weakest of the how-to's roles that reach these accounts, and the accounts that need the stronger role.
+--- The weakest roles of Devolutions' how-to that reset these accounts' passwords, and the accounts that need the
+--- stronger of the two.
 ---@param accounts entra.account[]
 ---@return string[] roles, entra.account[] privileged
 function M.roles_for(accounts)
   local helpdesk, privileged = { "Helpdesk Administrator" }, {}
   for _, account in ipairs(accounts) do
-    if not elsewhere(account) and M.judge(account, helpdesk) == "no" then privileged[#privileged + 1] = account end
+    if not why_out_of_reach(account) and M.judge(account, helpdesk) == "no" then
+      privileged[#privileged + 1] = account
+    end
   end
   if #privileged == 0 then return helpdesk, privileged end
   return { "Helpdesk Administrator", "Privileged Authentication Administrator" }, privileged
 end
 
--- From the weakest role to the strongest, by how many rows of the table each is in and by its other rights.
+-- From the weakest role to the strongest, by how many rows of Microsoft's table name the role, and by its other rights.
 local LADDER = { "Password Administrator", "Helpdesk Administrator", "Authentication Administrator",
   "User Administrator", "Privileged Authentication Administrator" }
 
---- The weakest single role that reaches as many of these accounts as any single role does, by the table.
+--- The weakest single role that resets as many of these accounts' passwords as any single role does, by Microsoft's
+--- table.
 ---@param accounts entra.account[]
----@return string role, entra.account[] beyond the accounts that it is not sure to reach
+---@return string role, entra.account[] beyond the accounts that the role is not sure to reset
 function M.weakest_for(accounts)
   local best, beyond
   for _, role in ipairs(LADDER) do
     local missed = {}
     for _, account in ipairs(accounts) do
-      if not elsewhere(account) and M.judge(account, { role }) ~= "yes" then missed[#missed + 1] = account end
+      if not why_out_of_reach(account) and M.judge(account, { role }) ~= "yes" then missed[#missed + 1] = account end
     end
     if not best or #missed < #beyond then best, beyond = role, missed end
   end
@@ -148,39 +153,40 @@ end
 ---------------------------------------------------------------------------
 -- The accounts
 
-local function raise_nobody(name, why, fix)
+local function raise_accounts_not_found(name, why, fix)
   fail.raise { kind = "missing", what = ("find the managed accounts '%s'"):format(name), why = why, fix = fix }
 end
 
-local function group_named(name)
-  local group, count = groups.named(name)
+local function find_managed_group(name)
+  local group, count = groups.find_by_name(name)
   if group then return group end
-  if count == 0 then raise_nobody(name, "there is no group of that name",
+  if count == 0 then raise_accounts_not_found(name, "there is no group of that name",
     "Give a group's name or id, or user names with an @.") end
-  raise_nobody(name, ("there are %d groups of that name"):format(count), "Give the id of the one that is meant.")
+  raise_accounts_not_found(name, ("there are %d groups of that name"):format(count),
+    "Give the id of the group that is meant.")
 end
 
-local function users_in(group_id)
+local function read_group_users(group_id)
   local users = {}
-  for user in groups.users(group_id, USER) do users[#users + 1] = user end
+  for user in groups.list_users(group_id, USER) do users[#users + 1] = user end
   return users
 end
 
-local function user_of(name)
+local function read_managed_user(name)
   local user = graph.get(graph.path("/users/{id}", name),
     { select = USER, missing = "nil", what = ("find the user '%s'"):format(name) })
-  return { user or raise_nobody(name, "there is no such user", "Check the user principal name.") }
+  return { user or raise_accounts_not_found(name, "there is no such user", "Check the user principal name.") }
 end
 
-local function users_of(name)
-  if name:find("@", 1, true) then return user_of(name) end
-  if not microsoft_ids.is_id(name) then return users_in(group_named(name).id) end
+local function read_managed_users(name)
+  if name:find("@", 1, true) then return read_managed_user(name) end
+  if not microsoft_ids.is_id(name) then return read_group_users(find_managed_group(name).id) end
   local group = graph.get(graph.path("/groups/{id}", name),
     { select = { "id" }, missing = "nil", what = "find the group" })
-  return group and users_in(name) or user_of(name)
+  return group and read_group_users(name) or read_managed_user(name)
 end
 
-local function account_of(user)
+local function account_of_user(user)
   return {
     id = user.id, upn = user.userPrincipalName, roles = {}, restricted = user.isManagementRestricted == true,
     synced = user.onPremisesSyncEnabled == true, guest = user.userType == "Guest",
@@ -188,13 +194,13 @@ local function account_of(user)
   }
 end
 
-local function accounts_of(managed)
-  local lists = task.map(managed, AT_ONCE, users_of)
+local function read_managed_accounts(managed)
+  local lists = task.map(managed, AT_ONCE, read_managed_users)
   local accounts, by_id = {}, {}
-  for _, list in ipairs(lists) do
-    for _, user in ipairs(list) do
+  for _, note_accounts in ipairs(lists) do
+    for _, user in ipairs(note_accounts) do
       if not by_id[user.id] then
-        by_id[user.id] = account_of(user)
+        by_id[user.id] = account_of_user(user)
         accounts[#accounts + 1] = by_id[user.id]
       end
     end
@@ -207,27 +213,25 @@ end
 ---@return entra.account[]
 function M.find(managed)
   if not managed or #managed == 0 then return {} end
-  local found, held = task.all { function() return table.pack(accounts_of(managed)) end, role_holders.read }
-  role_holders.note(held, found[2])
+  local found, held = task.all { function() return table.pack(read_managed_accounts(managed)) end, role_holders.read }
+  role_holders.add_roles_to_accounts(held, found[2])
   return found[1]
 end
 
 ---------------------------------------------------------------------------
--- Saying it
+-- Printing
 
 local MOST_LINES = 10
 
-
-
-local function list(run, accounts, text_of)
+local function note_accounts(run, accounts, text_of)
   for i, account in ipairs(accounts) do
     if i > MOST_LINES then return run:note("… and %d more", #accounts - MOST_LINES) end
     run:note("%s: %s", account.upn, text_of(account))
   end
 end
 
--- As one text, because a warning is printed apart from the notes.
-local function in_words(accounts, text_of)
+-- The accounts as one text, because a warning is printed apart from the notes.
+local function accounts_text(accounts, text_of)
   local words = {}
   for i, account in ipairs(accounts) do
     words[#words + 1] = i > MOST_LINES and ("and %d more"):format(#accounts - MOST_LINES)
@@ -237,7 +241,7 @@ local function in_words(accounts, text_of)
   return table.concat(words, ", ")
 end
 
---- Say why which roles are needed for these accounts, and return them.
+--- Note which roles reset the passwords of these accounts, and why; return the roles.
 ---@param run workflow.Run
 ---@param accounts entra.account[]
 ---@param managed string[]?
@@ -249,7 +253,9 @@ function M.explain(run, accounts, managed)
   elseif #privileged > 0 then
     run:note("%s of %d can only be reset by a Privileged Authentication Administrator:",
       layout.count(#privileged, "account"), #accounts)
-    list(run, privileged, function(account) return select(2, M.judge(account, { "Helpdesk Administrator" })) end)
+    note_accounts(run, privileged, function(account)
+      return select(2, M.judge(account, { "Helpdesk Administrator" }))
+    end)
   else
     run:note("%s to manage, none beyond the reach of Helpdesk Administrator", layout.count(#accounts, "account"))
   end
@@ -274,10 +280,10 @@ function M.report(run, accounts, roles)
   local function why(account) return select(2, M.judge(account, roles)) end
   if #by.unknown > 0 then
     run:note("%s unknown until a first reset:", layout.count(#by.unknown, "account"))
-    list(run, by.unknown, why)
+    note_accounts(run, by.unknown, why)
   end
   if #by.no > 0 then
-    run:warn("%s cannot be reset: %s", layout.count(#by.no, "account"), in_words(by.no, why))
+    run:warn("%s cannot be reset: %s", layout.count(#by.no, "account"), accounts_text(by.no, why))
   end
 end
 

@@ -34,10 +34,10 @@ function M.graph()
   local principal = graph.get(graph.path("/servicePrincipals(appId={appId})", microsoft_ids.GRAPH), {
     select = { "id", "appId", "appRoles" }, what = what,
   })
-  return check_answer.with(principal, what, "id", "appRoles")
+  return check_answer.require_members(principal, what, "id", "appRoles")
 end
 
-local function path_of(self)
+local function service_principal_path(self)
   return graph.path("/servicePrincipals(appId={appId})", self.host.appId)
 end
 
@@ -49,30 +49,33 @@ function ServicePrincipal:read()
     return nil
   end
   local what = "look for " .. tostring(self)
-  local actual = graph.get(path_of(self), { select = MEMBERS, missing = "nil", what = what })
-  return actual and check_answer.with(actual, what, "id")
+  local actual = graph.get(service_principal_path(self), { select = MEMBERS, missing = "nil", what = what })
+  return actual and check_answer.require_members(actual, what, "id")
 end
 
-local function read_anew(self)
+local function reread_service_principal(self)
   local what = "read " .. tostring(self)
-  return check_answer.with(graph.get(path_of(self), { select = MEMBERS, fresh_write = true, what = what }), what, "id")
+  local actual = graph.get(service_principal_path(self), { select = MEMBERS, fresh_write = true, what = what })
+  return check_answer.require_members(actual, what, "id")
 end
 
 -- A deleted service principal keeps its grants, so it is restored. The tag makes the portal list it among the
 -- enterprise applications.
 function ServicePrincipal:create()
-  if not self.host.made_now and deleted.restore_principal(self.host.appId) then return read_anew(self) end
-  local actual = graph.patch(path_of(self), { tags = { "WindowsAzureActiveDirectoryIntegratedApp" } }, {
+  if not self.host.made_now and deleted.restore_principal(self.host.appId) then
+    return reread_service_principal(self)
+  end
+  local actual = graph.patch(service_principal_path(self), { tags = { "WindowsAzureActiveDirectoryIntegratedApp" } }, {
     prefer = "create-if-missing", fresh_write = true, repeatable = true, what = "create " .. tostring(self),
   })
   if actual.id then
     actual.fresh = true -- it holds no grants yet
     return actual
   end
-  return read_anew(self)
+  return reread_service_principal(self)
 end
 
-function ServicePrincipal:ours(_, run) return ownership.through(run, self) end
+function ServicePrincipal:ours(_, run) return ownership.is_ours_on_host(run, self) end
 
 function ServicePrincipal:delete(actual)
   graph.delete(graph.path("/servicePrincipals/{id}", actual.id), {

@@ -1,4 +1,4 @@
---- Create an object, and treat "already exists" as success: our read before may have been stale.
+--- Create an object, and treat "already exists" as success, because our earlier read may have been stale.
 
 local fail = require "fail"
 local graph = require "graph"

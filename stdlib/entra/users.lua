@@ -29,9 +29,9 @@ function M.is_federated(upn, federated)
   return federated[(upn:match("@(.*)$") or ""):lower()] == true
 end
 
--- The members that are kept of a user. A member that is false is left out, because ten thousand users have to fit into
--- memory.
-local function account_of(user, federated)
+-- The properties of a user that a rotation needs. A property that is false is left out, because ten thousand users have
+-- to fit into memory.
+local function rotation_account(user, federated)
   local changed = user.lastPasswordChangeDateTime
   local account = {
     id = user.id, upn = user.userPrincipalName, roles = {},
@@ -58,17 +58,17 @@ function M.federated_domains()
   return domains
 end
 
-local function raise_missing(what, why, fix)
+local function raise_user_missing(what, why, fix)
   fail.raise { kind = "missing", what = what, why = why, fix = fix }
 end
 
-local function group_id(name)
+local function find_group_id(name)
   if microsoft_ids.is_id(name) then return name end
-  local group, count = groups.named(name)
+  local group, count = groups.find_by_name(name)
   if group then return group.id end
   local what = ("find the group '%s'"):format(name)
-  if count == 0 then raise_missing(what, "there is no group of that name", "Give a group's name or its id.") end
-  raise_missing(what, ("there are %d groups of that name"):format(count), "Give the id of the one that is meant.")
+  if count == 0 then raise_user_missing(what, "there is no group of that name", "Give a group's name or its id.") end
+  raise_user_missing(what, ("there are %d groups of that name"):format(count), "Give the id of the one that is meant.")
 end
 
 ---@class entra.users.reader what a selection needs in order to read users
@@ -81,11 +81,13 @@ end
 ---@return entra.user[]
 function M.in_group(reader, name)
   local list = {}
-  for user in groups.users(group_id(name), COLUMNS) do list[#list + 1] = account_of(user, reader.federated) end
+  for user in groups.list_users(find_group_id(name), COLUMNS) do
+    list[#list + 1] = rotation_account(user, reader.federated)
+  end
   return list
 end
 
-local function read(key, columns, what)
+local function read_user(key, columns, what)
   return graph.get(graph.path("/users/{id}", key), { select = columns, missing = "nil", what = what })
 end
 
@@ -93,23 +95,23 @@ end
 ---@param reader entra.users.reader
 ---@param name string
 ---@return entra.user[] one
-function M.named(reader, name)
+function M.by_name(reader, name)
   local what = ("find the user '%s'"):format(name)
-  local user = read(name, COLUMNS, what)
-    or raise_missing(what, "there is no such user", "Check the user principal name: it has an @.")
-  return { account_of(user, reader.federated) }
+  local user = read_user(name, COLUMNS, what)
+    or raise_user_missing(what, "there is no such user", "Check the user principal name: it has an @.")
+  return { rotation_account(user, reader.federated) }
 end
 
-local function role_id(holders, name)
+local function find_role_id(holders, name)
   if microsoft_ids.is_id(name) then return name end
   for id, other in pairs(holders.named) do
     if other:lower() == name:lower() then return id end
   end
-  raise_missing(("find the directory role '%s'"):format(name), "there is no role of that name",
+  raise_user_missing(("find the directory role '%s'"):format(name), "there is no role of that name",
     "Give it as the Entra admin center does: User Administrator.")
 end
 
-local function principals_of(holders, id)
+local function principals_with_role(holders, id)
   local wanted, seen = {}, {}
   for _, list in ipairs { holders.active, holders.eligible } do
     for _, assignment in ipairs(list) do
@@ -130,50 +132,53 @@ function M.with_role(reader, name)
   local holders = reader.holders()
   local by_group, list, plain = {}, {}, {}
   for _, group in ipairs(holders.groups) do by_group[group.id] = true end
-  for _, id in ipairs(principals_of(holders, role_id(holders, name))) do
+  for _, id in ipairs(principals_with_role(holders, find_role_id(holders, name))) do
     if not by_group[id] then
       plain[#plain + 1] = id
     else
-      for user in groups.users(id, COLUMNS) do list[#list + 1] = account_of(user, reader.federated) end
+      for user in groups.list_users(id, COLUMNS) do list[#list + 1] = rotation_account(user, reader.federated) end
     end
   end
-  for _, user in ipairs(task.map(plain, AT_ONCE, function(id) return read(id, COLUMNS, "read a holder of the role") or
-    false end)) do
-    if user then list[#list + 1] = account_of(user, reader.federated) end -- else the holder is an application
+  local holding = task.map(plain, AT_ONCE, function(id)
+    return read_user(id, COLUMNS, "read a holder of the role") or false
+  end)
+  for _, user in ipairs(holding) do
+    if user then list[#list + 1] = rotation_account(user, reader.federated) end -- else the holder is an application
   end
   return list
 end
 
---- Read the user as it is now, with the names that its password must not contain. Waits.
+--- Read the user again, with the names that the user's password must not contain. Waits.
 ---@param reader { federated: table<string, boolean> }
 ---@param id string
 ---@return entra.user? account, string[] names
-function M.fresh(reader, id)
+function M.read_with_names(reader, id)
   local columns = table.move(NAMES, 1, #NAMES, #COLUMNS + 1, table.move(COLUMNS, 1, #COLUMNS, 1, {}))
-  local user = read(id, columns, "read the account")
+  local user = read_user(id, columns, "read the account")
   if not user then return nil, {} end
   local called = {}
   for _, name in ipairs(NAMES) do
     if type(user[name]) == "string" then called[#called + 1] = user[name] end
   end
-  return account_of(user, reader.federated), called
+  return rotation_account(user, reader.federated), called
 end
 
---- Must the user change the password at the next sign-in? A person who resets a password by hand usually asks for that.
---- Nil when Entra does not say. Waits.
+--- Must the user change the password at the next sign-in? A person who resets a password in the portal usually sets
+--- that. Nil when Entra does not say. Waits.
 ---@param id string
 ---@return boolean?
-function M.must_change(id)
-  local user = read(id, { "id", "passwordProfile" }, "ask whether the password has to be changed at the next sign-in")
+function M.must_change_password(id)
+  local what = "read whether the password has to be changed at the next sign-in"
+  local user = read_user(id, { "id", "passwordProfile" }, what)
   local profile = user and user.passwordProfile
   return type(profile) == "table" and profile.forceChangePasswordNextSignIn or nil
 end
 
---- When the password of the user last changed, by Entra; nil when the user is gone or Entra does not say. Waits.
+--- When the user's password last changed, as Entra says; nil when the user is gone or Entra does not say. Waits.
 ---@param id string
 ---@return number? moment
-function M.changed(id)
-  local user = read(id, { "id", "lastPasswordChangeDateTime" }, "ask when the password was changed")
+function M.password_changed_at(id)
+  local user = read_user(id, { "id", "lastPasswordChangeDateTime" }, "read when the password was changed")
   local text = user and user.lastPasswordChangeDateTime
   return type(text) == "string" and time.parse(text) or nil
 end

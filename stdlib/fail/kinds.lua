@@ -1,14 +1,15 @@
---- The kinds of failure: what follows from each, in one table. Whoever has to decide by a kind asks here.
+--- The kinds of failure, and what follows from each kind: may the call be tried again, may a change have been made, and
+--- the fix where the failure names no fix. Code that decides by the kind of a failure looks here.
 
 local M = {}
 
 ---@class fail.kinds.kind
----@field passes boolean? may the same call succeed later, though nobody does anything?
----@field open boolean? may a change have been carried out nonetheless?
----@field plain boolean? does the answer say of this very call that it was not carried out?
----@field settles boolean? does the same command, run again, look at what is there and go on from that?
----@field cause string? why, where the far side does not say it
----@field fix string? what to do, where a failure does not say it itself
+---@field passes_by_itself boolean? may the same call succeed later, though nobody does anything?
+---@field may_have_changed boolean? may the service have carried out the change although the call failed?
+---@field not_carried_out boolean? does the answer say that the service did not carry out this call?
+---@field same_command_resumes boolean? does the same command, run again, read the present state and go on from there?
+---@field cause string? why the call failed, where the service gives no reason
+---@field fix string? what to do, where the failure names no fix
 
 ---@type table<fail.kind, fail.kinds.kind>
 M.kinds = {
@@ -16,26 +17,27 @@ M.kinds = {
   config = { fix = "Correct that, then run the command again." },
   auth = { fix = "Sign in again: moonlatch login." },
   denied = {
-    plain = true, fix = "See who we are with `moonlatch whoami`, and what is needed with `moonlatch permissions`.",
+    not_carried_out = true,
+    fix = "See who we are with `moonlatch whoami`, and what is needed with `moonlatch permissions`.",
   },
   missing = {
-    plain = true, fix = "Check the name or id. What was made a moment ago may take some minutes to be seen.",
+    not_carried_out = true, fix = "Check the name or id. What was made a moment ago may take some minutes to be seen.",
   },
-  conflict = { plain = true, fix = "Run this again: the present state is read first." },
-  refused = { plain = true },
+  conflict = { not_carried_out = true, fix = "Run this again: the present state is read first." },
+  refused = { not_carried_out = true },
   throttled = {
-    passes = true, settles = true, cause = "there were too many requests",
+    passes_by_itself = true, same_command_resumes = true, cause = "there were too many requests",
     fix = "Wait some minutes, and do less at once.",
   },
   transient = {
-    passes = true, settles = true, open = true, cause = "the service is in trouble",
+    passes_by_itself = true, same_command_resumes = true, may_have_changed = true, cause = "the service is in trouble",
     fix = "Try again in some minutes.",
   },
-  network = { passes = true, settles = true, fix = "Check the network, then run it again." },
-  bad_answer = { open = true, fix = "Run it again; if it stays so, report it with what --verbose says." },
-  timeout = { settles = true, fix = "Run it again: it goes on where it was." },
+  network = { passes_by_itself = true, same_command_resumes = true, fix = "Check the network, then run it again." },
+  bad_answer = { may_have_changed = true, fix = "Run it again; if it stays so, report it with what --verbose says." },
+  timeout = { same_command_resumes = true, fix = "Run it again: it goes on where it was." },
   unknown_outcome = {
-    open = true, settles = true,
+    may_have_changed = true, same_command_resumes = true,
     cause = "it is unknown whether the change was made: the answer is missing or unusable",
     fix = "Look before you run it again: the change may have been made.",
   },
@@ -46,20 +48,20 @@ M.kinds = {
 
 ---@class fail.kinds.transport why a request got no answer, by the gate's kind
 ---@field kind fail.kind
----@field passes boolean? may the next try succeed?
----@field unreached boolean? was the far side not even reached?
----@field silent boolean? does it say nothing about whether the far side can be reached?
+---@field passes_by_itself boolean? may the next try succeed?
+---@field unreached boolean? did the request never reach the service?
+---@field not_about_peer boolean? is the reason on our side, so that it is unknown whether the service can be reached?
 ---@field cause string
 ---@field fix string
 
 ---@type table<string, fail.kinds.transport>
 M.transports = {
   dns = {
-    kind = "network", passes = true, unreached = true, cause = "the host name cannot be resolved",
+    kind = "network", passes_by_itself = true, unreached = true, cause = "the host name cannot be resolved",
     fix = "Check the network, and the host names in the profile.",
   },
   connect = {
-    kind = "network", passes = true, unreached = true, cause = "no connection can be made",
+    kind = "network", passes_by_itself = true, unreached = true, cause = "no connection can be made",
     fix = "Check the network, the proxy and the address in the profile.",
   },
   tls = {
@@ -73,11 +75,11 @@ M.transports = {
       .. " a good certificate. Otherwise do not go on: it may be somebody else's.",
   },
   timeout = {
-    kind = "network", passes = true, cause = "no answer came in time",
+    kind = "network", passes_by_itself = true, cause = "no answer came in time",
     fix = "Try again; check the network if it stays so.",
   },
   cut = {
-    kind = "network", passes = true, cause = "the connection broke before the answer was complete",
+    kind = "network", passes_by_itself = true, cause = "the connection broke before the answer was complete",
     fix = "Try again; check the network if it stays so.",
   },
   too_large = {
@@ -89,39 +91,39 @@ M.transports = {
     fix = "Check that the address in the profile is the real service, and that no proxy changes answers.",
   },
   memory = {
-    kind = "transient", passes = true, silent = true, cause = "there is not enough memory",
+    kind = "transient", passes_by_itself = true, not_about_peer = true, cause = "there is not enough memory",
     fix = "Close other programs and try again.",
   },
   journal = {
-    kind = "journal", silent = true, cause = "the change could not be put on record, so it was not made",
+    kind = "journal", not_about_peer = true, cause = "the change could not be put on record, so it was not made",
     fix = "Free disk space, or see why with `moonlatch journal verify`; then run the same command again.",
   },
   undeclared = {
-    kind = "config", silent = true, cause = "the script does not say that it needs this call",
+    kind = "config", not_about_peer = true, cause = "the script does not say that it needs this call",
     fix = "Add the call to the script's `needs`, or use --write where a person types.",
   },
   peer = {
-    kind = "config", silent = true, cause = "the profile does not name this address",
+    kind = "config", not_about_peer = true, cause = "the profile does not name this address",
     fix = "Check the addresses in the profile.",
   },
   credential = {
-    kind = "config", silent = true, cause = "the credential is for another address",
+    kind = "config", not_about_peer = true, cause = "the credential is for another address",
     fix = "Check the addresses in the profile.",
   },
   closed = {
-    kind = "interrupted", silent = true, cause = "the connection to the network is closed already",
+    kind = "interrupted", not_about_peer = true, cause = "the connection to the network is closed already",
     fix = "Run the command again.",
   },
 }
 
 local NONE = {}
 
---- What follows from a kind; of an unknown one nothing.
+--- What follows from a kind of failure; an empty table for an unknown kind.
 ---@param kind string
 ---@return fail.kinds.kind
 function M.of(kind) return M.kinds[kind] or NONE end
 
---- Why there was no answer, by the gate's kind; nil where there was one.
+--- Why the request got no answer, by the gate's kind; nil when an answer came.
 ---@param failure { transport: string? }
 ---@return fail.kinds.transport?
 function M.transport(failure) return failure.transport and (M.transports[failure.transport] or NONE) or nil end

@@ -1,7 +1,7 @@
 --- Make many calls of Graph in few requests: $batch with twenty calls, getByIds with thousands of ids.
 ---
---- Each part is judged and retried by its own status; a part that was answered is not sent again. The gate checks every
---- part like a call of its own.
+--- Each part is retried by its own status; a part that was answered is not sent again. The gate checks every part as it
+--- checks a single call.
 
 local call = require "graph.call"
 local fail = require "fail"
@@ -14,20 +14,21 @@ local time = require "time"
 
 local M = {}
 
-local MOST = 20 -- parts of a batch (learn.microsoft.com: json-batching)
+local MOST_PARTS = 20 -- parts of a batch (learn.microsoft.com: json-batching)
 local MOST_IDS = 1000 -- of getByIds (learn.microsoft.com: directoryobject-getbyids)
-local GATHER = 1 -- seconds
-local AT_ONCE = 4 -- batches in flight: four times twenty calls
+local GATHER_SECONDS = 1 -- seconds
+local BATCHES_AT_ONCE = 4 -- batches in flight: four times twenty calls
 
----@class graph.pending a part without an answer yet
+---@class graph.pending a part that has no answer yet
 ---@field call graph.call
----@field part table as the batch carries it
----@field state table retry's
----@field due number monotonic
+---@field part table the part in the body of the batch
+---@field state table what http.retry noted about the part's tries
+---@field due number the moment of the next try, by time.monotonic
 ---@field outcome task.outcome
 
--- A part in the form of a batch. A part without a body must have none, and one with a body must name its type.
-local function part_of(item, place)
+-- A call in the form that a batch carries. The member `body` is left out for a call without a body, and a call with a
+-- body has a Content-Type header (learn.microsoft.com: json-batching).
+local function new_part(item, place)
   local query, headers = call.query(item)
   if item.body then headers["Content-Type"] = "application/json" end
   return {
@@ -36,12 +37,12 @@ local function part_of(item, place)
   }
 end
 
-local function pend(item, place)
-  local one = call.new(item.method or "GET", item.path, item.body, item)
-  return { call = one, part = part_of(item, place), state = {}, due = 0, outcome = { item = item } }
+local function new_pending_part(item, place)
+  local request_call = call.new(item.method or "GET", item.path, item.body, item)
+  return { call = request_call, part = new_part(item, place), state = {}, due = 0, outcome = { item = item } }
 end
 
-local function settle(pending, value, failure)
+local function settle_part(pending, value, failure)
   local outcome, options = pending.outcome, pending.call.options
   outcome.ok = value ~= nil or (failure.kind == "missing" and options.missing == "nil")
   outcome.result = value
@@ -49,52 +50,54 @@ local function settle(pending, value, failure)
   pending.done = true
 end
 
--- Settle a part by its answer, or set when it is tried again.
+-- Settle a part by its answer; or set the moment of its next try.
 ---@param pending graph.pending
-local function take(pending, value, failure)
-  if value ~= nil then return settle(pending, value) end
-  local wait, more = retry.after(pending.call, failure, pending.state)
-  if not wait then return settle(pending, nil, more) end
+local function settle_or_retry_part(pending, value, failure)
+  if value ~= nil then return settle_part(pending, value) end
+  local wait, more = retry.after_failure(pending.call, failure, pending.state)
+  if not wait then return settle_part(pending, nil, more) end
   pending.due = time.monotonic() + wait
 end
 
 local LOST = { kind = "bad_answer", message = "the answer to the batch has nothing for this part" }
 
-local function copy(failure)
-  local twin = {}
-  for name, value in pairs(failure) do twin[name] = value end
-  return twin
+local function copy_failure(failure)
+  local copied = {}
+  for name, value in pairs(failure) do copied[name] = value end
+  return copied
 end
 
--- Turn the failure of a batch into that of a part: a read is never unknown.
-local function own_failure(pending, failure)
-  local own = copy(failure)
+-- The failure of a part, when the whole batch failed. The outcome of a part that only reads is never unknown.
+local function failure_of_part(pending, failure)
+  local own = copy_failure(failure)
   if pending.call.changes then return own end
   own.maybe_sent = nil
   if own.kind == "unknown_outcome" then own.kind = own.transport and "network" or "transient" end
   return own
 end
 
--- The batch got no answer. Where only some of its parts may not be sent again, the others still may.
-local function take_failure(pendings, failure, repeatable)
+-- Fail the parts of a batch that got no answer. When the batch was not sent again because some of its parts must not be
+-- repeated, the other parts are tried again on their own.
+local function fail_parts(pendings, failure, repeatable)
   local again = not repeatable and failure.kind == "unknown_outcome"
   for _, pending in ipairs(pendings) do
-    local own = own_failure(pending, failure)
-    if again then take(pending, nil, own) else settle(pending, nil, own) end
+    local own = failure_of_part(pending, failure)
+    if again then settle_or_retry_part(pending, nil, own) else settle_part(pending, nil, own) end
   end
 end
 
--- The program stops, or the time limit passed: parts without an answer fail with that.
-local function give_up(pendings, err)
+-- The program is asked to stop, or a time limit has passed: fail the parts without an answer with that failure.
+local function stop_parts(pendings, err)
   if not fail.is(err) then error(err, 0) end
   for _, pending in ipairs(pendings) do
     if not pending.done then
-      settle(pending, nil, retry.cut_short(pending.state, { kind = err.kind, message = err.why, cause = err }))
+      local own = { kind = err.kind, message = err.why, cause = err }
+      settle_part(pending, nil, retry.stopped_failure(pending.state, own))
     end
   end
 end
 
-local function batch_call(pendings)
+local function new_batch_call(pendings)
   local parts, repeatable = {}, true
   for i, pending in ipairs(pendings) do
     parts[i] = pending.part
@@ -102,30 +105,30 @@ local function batch_call(pendings)
   end
   local options = pendings[1].call.options
   local what = ("%s and %d more"):format(pendings[1].call.what, #pendings - 1)
-  local one = call.new("POST", "/$batch", { requests = json.array(parts) }, {
+  local request_call = call.new("POST", "/$batch", { requests = json.array(parts) }, {
     what = #pendings > 1 and what or pendings[1].call.what, repeatable = repeatable, timeout = options.timeout,
   })
-  return one, repeatable
+  return request_call, repeatable
 end
 
-local function send(pendings)
-  local one, repeatable = batch_call(pendings)
-  local ok, outcomes, more = xpcall(call.try, scheduler.keep_trace, one, native_graph.judge_batch)
-  if not ok then return give_up(pendings, outcomes) end
-  if outcomes == nil then return take_failure(pendings, more, repeatable) end
+local function send_batch(pendings)
+  local request_call, repeatable = new_batch_call(pendings)
+  local ok, outcomes, more = xpcall(call.try_repeatedly, scheduler.keep_trace, request_call, native_graph.judge_batch)
+  if not ok then return stop_parts(pendings, outcomes) end
+  if outcomes == nil then return fail_parts(pendings, more, repeatable) end
   for _, pending in ipairs(pendings) do
     local found = outcomes[pending.part.id]
-    take(pending, found and found.value, found and found.failure or copy(LOST))
+    settle_or_retry_part(pending, found and found.value, found and found.failure or copy_failure(LOST))
   end
 end
 
 -- The parts that are due now, in groups of twenty.
-local function due_now(pendings)
+local function parts_due_now(pendings)
   local chunks, now = {}, time.monotonic()
   for _, pending in ipairs(pendings) do
     if not pending.done and pending.due <= now then
       local chunk = chunks[#chunks]
-      if not chunk or #chunk == MOST then
+      if not chunk or #chunk == MOST_PARTS then
         chunk = {}
         chunks[#chunks + 1] = chunk
       end
@@ -135,55 +138,56 @@ local function due_now(pendings)
   return chunks
 end
 
--- When the next parts are due: all within a second share a batch.
-local function next_due(pendings)
+-- The moment to send the next batch; nil when no part is pending. Parts that become due within a second share a batch.
+local function next_due_moment(pendings)
   local soonest, latest = math.huge, nil
   for _, pending in ipairs(pendings) do
     if not pending.done then soonest = math.min(soonest, pending.due) end
   end
   for _, pending in ipairs(pendings) do
-    if not pending.done and pending.due <= soonest + GATHER then latest = math.max(latest or 0, pending.due) end
+    if not pending.done and pending.due <= soonest + GATHER_SECONDS then latest = math.max(latest or 0, pending.due) end
   end
   return latest
 end
 
--- Send the parts that are due, or wait until some are. When that is cut short, no part is left.
-local function advance(pendings)
-  local chunks = due_now(pendings)
+-- Send the parts that are due, or wait until some parts are due. Returns false when no part is pending any more. When
+-- the wait is interrupted, all pending parts fail.
+local function send_due_parts(pendings)
+  local chunks = parts_due_now(pendings)
   if #chunks == 0 then
-    local due = next_due(pendings)
+    local due = next_due_moment(pendings)
     if not due then return false end
     local ok, err = xpcall(task.sleep, scheduler.keep_trace, due - time.monotonic())
-    if not ok then give_up(pendings, err) end
+    if not ok then stop_parts(pendings, err) end
     return ok
   end
-  local outcomes = task.each(chunks, AT_ONCE, send)
+  local outcomes = task.each(chunks, BATCHES_AT_ONCE, send_batch)
   for _, outcome in ipairs(outcomes) do
     if not outcome.ok then error(outcome.result, 0) end
   end
   local ok, err = pcall(task.check)
-  if not ok then give_up(pendings, err) end
+  if not ok then stop_parts(pendings, err) end
   return ok
 end
 
---- Send the parts; `graph.batch` says how.
+--- Send the parts. See `graph.batch`.
 ---@param parts graph.part[]
 ---@return task.outcome[] outcomes with item, ok, result
 ---@return integer failures
 function M.send(parts)
   local pendings, outcomes, failures = {}, {}, 0
   for i, item in ipairs(parts) do
-    pendings[i] = pend(item, i)
+    pendings[i] = new_pending_part(item, i)
     outcomes[i] = pendings[i].outcome
   end
-  repeat until not advance(pendings)
+  repeat until not send_due_parts(pendings)
   for _, outcome in ipairs(outcomes) do
     if not outcome.ok then failures = failures + 1 end
   end
   return outcomes, failures
 end
 
-local function chunks_of(ids)
+local function id_chunks(ids)
   local chunks = {}
   for from = 1, #ids, MOST_IDS do
     chunks[#chunks + 1] = table.move(ids, from, math.min(#ids, from + MOST_IDS - 1), 1, {})
@@ -191,14 +195,14 @@ local function chunks_of(ids)
   return chunks
 end
 
---- Read directory objects by their ids; `graph.by_ids` says how.
+--- Read directory objects by their ids. See `graph.by_ids`.
 ---@param ids string[]
 ---@param options { types: string[]?, select: string[]?, what: string? }
 ---@return table[] objects
 ---@return table<string, table> by_id
 function M.by_ids(ids, options)
   local by_id, found = {}, {}
-  local answers = task.map(chunks_of(ids), AT_ONCE, function(chunk)
+  local answers = task.map(id_chunks(ids), BATCHES_AT_ONCE, function(chunk)
     local body = { ids = json.array(chunk), types = options.types and json.array(options.types) }
     return call.perform(call.new("POST", "/directoryObjects/getByIds", body, {
       what = options.what or ("read %d objects by their ids"):format(#chunk), select = options.select,

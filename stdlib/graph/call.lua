@@ -16,13 +16,14 @@ local time = require "time"
 
 local M = {}
 
----@class graph.call.options: graph.options what only the library may say of a call; scripts use `graph`
----@field note string? for the record; `what` by default
----@field credential host.credential? another credential than ours, such as that of an application that is proven
+---@class graph.call.options: graph.options the options of graph, and those that only the library uses
+---@field note string? the purpose of the call, for the record; `what` by default
+---@field credential host.credential? the credential to use instead of ours, such as a new credential that is to be
+--- proven
 ---@field once boolean? an answer ends the call; only a request that was not sent is tried again
 ---@field ready nil|fun() called before each try, and again when the try had to wait for the write budget; it may wait,
---- and raise to give the call up
----@field sending nil|fun() called before each try: what it stages in the journal is durable when the try leaves
+--- and may raise an error to give the call up
+---@field sending nil|fun() called before each try: what it stages in the journal is durable before the try leaves
 
 ---@class graph.call: http.retry.call
 ---@field method string
@@ -32,10 +33,10 @@ local M = {}
 ---@field base string
 ---@field query table<string, string>?
 ---@field headers table<string, string>?
----@field link string? the link to the page, instead of path and query
----@field first host.request? built, and not sent yet
+---@field link string? the link to a page of a list, instead of path and query
+---@field first host.request? the request of the first try, not sent yet
 ---@field judge fun(request: host.request, answer: host.answer): any, any
----@field overruled boolean the caller knows better than the request whether it may be repeated
+---@field overruled boolean did the caller decide whether the request may be repeated?
 ---@field credential host.credential? the credential of the last try
 local Call = class "graph.call"
 Call.peer = "graph"
@@ -51,7 +52,7 @@ local NONE = {} ---@type graph.call.options
 ---@return table<string, string> query, table<string, string> headers
 function M.query(options)
   local query = {
-    ["$select"] = text.list(options.select), ["$filter"] = text.filter(options.filter),
+    ["$select"] = text.comma_list(options.select), ["$filter"] = text.filter(options.filter),
     ["$expand"] = text.expand(options.expand), ["$orderby"] = options.order,
     ["$top"] = options.top and ("%d"):format(options.top), ["$search"] = text.search(options.search),
     ["$count"] = (options.count or options.advanced) and "true" or nil,
@@ -60,10 +61,10 @@ function M.query(options)
   return query, { ConsistencyLevel = options.consistency or eventual, Prefer = options.prefer }
 end
 
--- The resource that the service throttles as a whole, as far as we can tell.
+-- The resource that the service throttles as a whole: the first segment of the path, "/users".
 function Call:resource() return self.path:match("^/[^/?(]*") end
 
--- Build the request of the next try: each one has an id of its own.
+-- Build the request of the next try. The request of each try has an id of its own.
 ---@return host.request|nil, string?
 function Call:build()
   if self.link then return native_graph.next(self.base, self.link, self.headers) end
@@ -73,9 +74,9 @@ function Call:build()
   return request
 end
 
-function Call:attempt() return M.once(self, self.judge) end
+function Call:attempt() return M.try_once(self, self.judge) end
 
--- A credential that the caller brought is not ours to renew.
+-- Renew the credential; a credential that the caller passed is left as it is.
 function Call:renew()
   if not self.options.credential then oauth.renew(self.credential) end
 end
@@ -90,12 +91,12 @@ function M.new(method, path, body, options)
   local base, query, headers = profiles.current().graph, nil, nil
   if options then query, headers = M.query(options) end
   options = options or NONE
-  -- built now, so that a wrong call raises here
+  -- the request is built now, so that a wrong call raises its error here
   local first = native_graph.request(base, method, path, query, body, headers)
   local changes, repeatable = first:traits()
-  local said = options.repeatable
-  local overruled = said ~= nil and said ~= repeatable
-  if overruled then repeatable = said end
+  local wanted = options.repeatable
+  local overruled = wanted ~= nil and wanted ~= repeatable
+  if overruled then repeatable = wanted end
   return Call {
     what = options.what or (method .. " " .. path), method = method, path = path, body = body, options = options,
     base = base, query = query, headers = headers, first = first, changes = changes, repeatable = repeatable,
@@ -105,7 +106,7 @@ end
 
 --- The call for the page that a link leads to.
 ---@param link string
----@param first graph.call that of the first page
+---@param first graph.call the call for the first page
 ---@return graph.call
 function M.page(link, first)
   local _, headers = M.query(first.options)
@@ -118,17 +119,18 @@ end
 ---------------------------------------------------------------------------
 -- Failing
 
-local IDENTIFIED = "%s (request-id %s)"
+local WITH_REQUEST_ID = "%s (request-id %s)"
 
-local function said(failure)
+-- Status, code, message and request id of an answer in one text.
+local function quote_answer(failure)
   if not failure.status then return failure.message end
   local words = tostring(failure.status)
   if failure.code and failure.code ~= "" then words = words .. " " .. failure.code end
   if failure.message and failure.message ~= "" then words = words .. ": " .. failure.message end
-  return failure.request_id and IDENTIFIED:format(words, failure.request_id) or words
+  return failure.request_id and WITH_REQUEST_ID:format(words, failure.request_id) or words
 end
 
-local function members_of(body)
+local function member_names(body)
   local names = {}
   for name in pairs(body or {}) do names[#names + 1] = tostring(name) end
   table.sort(names)
@@ -136,53 +138,53 @@ local function members_of(body)
 end
 
 local MOST_DENIED = 1000
-local denied, denied_count = {}, 0 ---@type table<string, graph.call.made> by what it sets and where
+local denied_calls, denied_count = {}, 0 ---@type table<string, graph.call.made> by key: method, path and members
 
 ---@class graph.call.made
 ---@field method string
 ---@field path string
 ---@field members string[] of the body
 
-local function key_of(made)
+local function denied_call_key(made)
   local words = { made.method, made.path }
   for _, name in ipairs(made.members) do words[#words + 1] = tostring(name) end
   return table.concat(words, "\n")
 end
 
-local function note_denied(made)
-  local key = key_of(made)
-  if denied[key] or denied_count >= MOST_DENIED then return end
-  denied[key], denied_count = made, denied_count + 1
+local function remember_denied(made)
+  local key = denied_call_key(made)
+  if denied_calls[key] or denied_count >= MOST_DENIED then return end
+  denied_calls[key], denied_count = made, denied_count + 1
 end
 
---- The call that a failure is about, as it was made; nil when Graph denied no such call. For a script can make a
---- failure, too, and name in it whatever call it likes.
+--- The denied call that a failure is about; nil when Graph denied no such call. A script can make a failure that names
+--- any call, so only calls that Graph did deny are returned.
 ---@param failure Failure
 ---@return graph.call.made?
-function M.denied(failure)
+function M.denied_call(failure)
   local named = failure.call
   if type(named) ~= "table" or type(named.members) ~= "table" then return nil end
-  return type(named.method) == "string" and type(named.path) == "string" and denied[key_of(named)] or nil
+  return type(named.method) == "string" and type(named.path) == "string" and denied_calls[denied_call_key(named)] or nil
 end
 
---- Make the failure of a call. No other code makes one.
+--- Make the failure of a call. No other function makes failures of Graph.
 ---@param call graph.call
 ---@param failure http.retry.failure
 ---@return Failure
 function M.failure(call, failure)
-  local reason, words = explain.graph(failure, call), said(failure)
-  local made = { method = call.method, path = call.path, members = members_of(call.body) }
-  if failure.status == 403 then note_denied(made) end
+  local reason, words = explain.graph(failure, call), quote_answer(failure)
+  local made = { method = call.method, path = call.path, members = member_names(call.body) }
+  if failure.status == 403 then remember_denied(made) end
   return fail.new {
     kind = failure.kind, what = call.what, why = explain.why(reason, failure, words, "Graph"), said = words,
     call = { method = made.method, path = made.path, members = made.members },
     fix = reason.fix, resumes = reason.resumes, status = failure.status, code = failure.code, message = failure.message,
     target = failure.target, request_id = failure.request_id, cause = failure,
-    unreachable = outage.is(failure) or nil,
+    unreachable = outage.is_unreached(failure) or nil,
   }
 end
 
---- Raise it.
+--- Raise the failure of a call.
 ---@param call graph.call
 ---@param failure http.retry.failure
 function M.raise(call, failure)
@@ -192,55 +194,55 @@ end
 ---------------------------------------------------------------------------
 -- Sending
 
--- One connection may lead to one machine in trouble, so the next try uses another connection (Microsoft Learn: best
--- practices for working with Microsoft Graph).
-local function note_trouble(call, failure)
+-- After a 503 or 504, let the next try use a new connection: the present connection may lead to a machine in trouble
+-- (Microsoft Learn, "Best practices for working with Microsoft Graph").
+local function use_fresh_connection_after(call, failure)
   call.fresh = failure.status == 503 or failure.status == 504
 end
 
--- The record of a change says what it was for; where the caller gives no note, the method and path.
-local function http_options(call)
+-- The options for http.client. The record of a change needs a note: without a note of the caller, what the call does.
+local function http_options_of(call)
   local options = call.options
   if options.note or not (call.changes or options.what) then return options end
   return { timeout = options.timeout, note = call.what, ready = options.ready, sending = options.sending }
 end
 
---- Send the call once and judge its answer with `judge(request, answer)`.
+--- Send the call once, and judge its answer with `judge(request, answer)`.
 ---@param call graph.call
 ---@param judge fun(request: host.request, answer: host.answer): any, any
 ---@return any value, any date_or_failure
-function M.once(call, judge)
+function M.try_once(call, judge)
   local request <close>, refused = call:build()
   if not request then return nil, { kind = "bad_answer", message = refused } end
   if call.overruled then request:set_repeatable(call.repeatable) end
   if call.fresh then request:set_fresh() end
   call.credential = call.options.credential or oauth.credential()
   local sent = time.monotonic()
-  local answer <close>, message, kind, maybe_sent = http.send(request, call.credential, http_options(call))
-  if not answer then return nil, retry.transport(message, kind, maybe_sent) end
+  local answer <close>, message, kind, maybe_sent = http.send(request, call.credential, http_options_of(call))
+  if not answer then return nil, retry.transport_failure(message, kind, maybe_sent) end
   local value, more = judge(request, answer)
   local date = more
   if value == nil then date = more.date end
   graph_clock.note(date, sent)
   if value ~= nil then return value, more end
-  note_trouble(call, more)
+  use_fresh_connection_after(call, more)
   return nil, more
 end
 
---- Send the call until it is answered; retry by kind of failure. Waits.
+--- Send the call until it succeeds or must not be tried again (http.retry). Waits.
 ---@param call graph.call
 ---@param judge nil|fun(request: host.request, answer: host.answer): any, any
 ---@return any value, any date_or_failure
-function M.try(call, judge)
+function M.try_repeatedly(call, judge)
   call.judge = judge
   return retry.run(call)
 end
 
---- Send the call until it is answered. Raises what stays a failure. Waits.
+--- Send the call until it succeeds or must not be tried again. Raises its failure. Waits.
 ---@param call graph.call
 ---@return any value, number? date
 function M.perform(call)
-  local value, more = M.try(call)
+  local value, more = M.try_repeatedly(call)
   if value ~= nil then return value, more end
   if more.kind == "missing" and call.options.missing == "nil" then return nil end
   M.raise(call, more)

@@ -1,7 +1,7 @@
---- Graph's clock, as far as its answers show it: an interval, carried forward on this machine's boot clock. Setting
---- this machine's clock does not move it.
+--- Estimate Graph's clock from its answers. The estimate is an interval, carried forward by this machine's boot clock,
+--- so that setting this machine's clock does not move the estimate.
 ---
---- An answer contains the second in which it was made (the header Date, RFC 9110, 6.6.1). That moment is between
+--- An answer contains the second in which it was made (the header Date, RFC 9110, 6.6.1). That moment lies between
 --- sending the request and receiving the answer.
 
 local profiles = require "profile.current"
@@ -15,20 +15,20 @@ local DRIFT = 1e-4 -- seconds in a second by which the two clocks may drift apar
 ---@field profile profile
 ---@field low number
 ---@field high number
----@field at number when it was read, by the boot clock
+---@field at number the moment of the reading, by the boot clock
 
 local reading ---@type graph.clock.reading?
 
-local function current()
+local function reading_of_profile()
   return reading and reading.profile == profiles.current() and reading or nil
 end
 
 --- Note the date of an answer.
 ---@param date number? whole seconds since 1970, as the answer says
----@param sent number when the request was sent, by time.monotonic, or earlier
+---@param sent number the moment when the request was sent, by time.monotonic; an earlier moment is right, too
 function M.note(date, sent)
   if not date then return end
-  local now, before = time.monotonic(), current()
+  local now, before = time.monotonic(), reading_of_profile()
   local low, high = date - now, date + 1 - sent
   if before then
     local drift = (now - before.at) * DRIFT
@@ -39,11 +39,11 @@ function M.note(date, sent)
   reading = { profile = profiles.current(), low = low, high = high, at = now }
 end
 
---- Graph's time now, as an interval. Nil before its first answer.
+--- Graph's time now, as an interval; nil before Graph's first answer.
 ---@return number? earliest seconds since 1970
 ---@return number? latest
 function M.range()
-  local known = current()
+  local known = reading_of_profile()
   if not known then return nil end
   local now = time.monotonic()
   local drift = (now - known.at) * DRIFT
@@ -58,10 +58,11 @@ function M.now()
   return math.floor(now * 1000 + 0.5) / 1000
 end
 
---- Seconds Graph's clock is ahead of this machine's; negative when behind. Nil before Graph's first answer.
+--- The seconds by which Graph's clock is ahead of this machine's clock; negative when it is behind; nil before Graph's
+--- first answer.
 ---@return number?
-function M.ahead()
-  return current() and M.now() - time.now() or nil
+function M.seconds_ahead()
+  return reading_of_profile() and M.now() - time.now() or nil
 end
 
 return M

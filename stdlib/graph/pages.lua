@@ -1,7 +1,7 @@
---- Lists that come in pages, as iterators over their items.
+--- Go through the items of a list that Graph returns in pages.
 ---
---- While one page is used, the next one is fetched; at most two are in memory. Each page's link is in the page before,
---- so fetching further ahead could not be faster, and a million items take the memory of two thousand.
+--- While one page is used, the next page is fetched; at most two pages are in memory. The link to a page is in the page
+--- before it, so several pages cannot be fetched at once.
 
 local call = require "graph.call"
 local class = require "base.class"
@@ -13,18 +13,18 @@ local M = {}
 
 ---@class graph.pages
 ---@field call graph.call
----@field page table?
----@field coming Task?
----@field link string? to the next page
----@field marked string? an earlier link, to notice circles
+---@field page table? the present page
+---@field coming Task? the task that fetches the next page
+---@field link string? the link to the next page
+---@field marked string? an earlier link, to notice links that lead in a circle
 ---@field count integer pages so far
 ---@field empty integer pages without an item, in a row
 ---@field waited number seconds spent waiting for pages
----@field eager boolean
+---@field eager boolean is the next page fetched while the present page is used?
 local Pages = class "graph.pages"
 
-local MOST_EMPTY = 100 -- pages in a row
-local LONGEST = 3600 -- seconds of waiting for all pages of a list
+local MOST_EMPTY_PAGES = 100 -- pages in a row
+local LONGEST_WAIT = 3600 -- seconds of waiting for all pages of a list
 
 function Pages:close()
   if self.coming then self.coming:cancel() end
@@ -38,8 +38,8 @@ local function check_page(first, page)
   call.raise(first, { kind = "bad_answer", message = "the answer is no page: it has no list called value" })
 end
 
--- Raise a failure when links lead in a circle. A circle comes back to a marked link. Marking at powers of two finds any
--- circle (Brent), and needs one link instead of all.
+-- Raise a failure when the links lead in a circle. The link of every page whose number is a power of two is remembered;
+-- a circle comes back to that link (Brent's algorithm). So one link is kept instead of all links.
 local function check_circle(self, link)
   if link == self.marked then
     call.raise(self.call, { kind = "bad_answer", message = "a next page's link leads back to a page already read" })
@@ -47,8 +47,8 @@ local function check_circle(self, link)
   if self.count & (self.count - 1) == 0 then self.marked = link end
 end
 
--- The link to the next page. A malformed link must not pass for the end of the list.
-local function link_of(self)
+-- The link to the next page; nil at the end of the list. A malformed link raises a failure, because it is not the end.
+local function next_page_link(self)
   local link = self.page["@odata.nextLink"]
   if link == nil or link == json.null then return nil end
   if type(link) ~= "string" then
@@ -59,13 +59,13 @@ local function link_of(self)
   return link
 end
 
-local function fetch(first, link)
+local function fetch_page(first, link)
   return check_page(first, (call.perform(call.page(link, first))))
 end
 
 function Pages:prefetch()
-  self.link = link_of(self)
-  self.coming = self.link and self.eager and task.spawn(fetch, self.call, self.link) or nil
+  self.link = next_page_link(self)
+  self.coming = self.link and self.eager and task.spawn(fetch_page, self.call, self.link) or nil
 end
 
 function Pages:first()
@@ -73,14 +73,14 @@ function Pages:first()
   return page and check_page(self.call, page) or { value = {} }
 end
 
--- A service that sends page after page without an end, or without items, is not waited for: the list is not known.
-local function check_limits(self)
+-- Raise a failure when too many pages in a row are empty, or all pages together take too long.
+local function check_page_limits(self)
   self.empty = #self.page.value == 0 and self.empty + 1 or 0
-  if self.empty >= MOST_EMPTY then
+  if self.empty >= MOST_EMPTY_PAGES then
     call.raise(self.call, { kind = "bad_answer",
-      message = ("%d pages in a row were empty, and there is a link to more"):format(MOST_EMPTY) })
+      message = ("%d pages in a row were empty, and there is a link to more"):format(MOST_EMPTY_PAGES) })
   end
-  if self.waited > LONGEST then
+  if self.waited > LONGEST_WAIT then
     call.raise(self.call, { kind = "bad_answer",
       message = ("its pages took %d seconds, and there are more"):format(math.floor(self.waited)) })
   end
@@ -90,12 +90,12 @@ end
 function Pages:next()
   local before, began = self.page, time.monotonic()
   self.page = nil -- not in memory while the next page comes
-  if self.coming and not self.coming.cancelled then -- it is cancelled when the loop it ran in has ended
+  if self.coming and not self.coming.cancelled then -- a task is cancelled when the loop of its session ends
     local coming = self.coming
     self.page = coming:wait()
     self.coming = nil
   elseif self.link then
-    self.page = fetch(self.call, self.link)
+    self.page = fetch_page(self.call, self.link)
   elseif not before and self.count == 0 then
     self.page = self:first()
   else
@@ -103,14 +103,14 @@ function Pages:next()
   end
   self.waited = self.waited + time.monotonic() - began
   self:prefetch()
-  if self.link then check_limits(self) end
+  if self.link then check_page_limits(self) end
   return self.page
 end
 
 --- The pages of a list.
 ---@param path string
 ---@param options graph.options?
----@param eager boolean fetch ahead?
+---@param eager boolean fetch the next page while the present page is used?
 ---@return graph.pages
 function M.of(path, options, eager)
   return Pages {
@@ -118,7 +118,7 @@ function M.of(path, options, eager)
   }
 end
 
---- An iterator over the items of all pages, for a generic for. An item that was returned is not kept.
+--- An iterator over the items of all pages, for a generic `for`. The iterator does not keep an item that it returned.
 ---@param pages graph.pages
 function M.items(pages)
   local list, place, count = {}, 0, 0

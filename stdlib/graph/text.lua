@@ -1,4 +1,4 @@
---- Texts of Graph's queries and paths, made from values that are quoted and escaped.
+--- Build the texts of Graph's query options and paths, with quoted and escaped values.
 
 local native_graph = require "host.graph"
 local options_of = require("base.options").of
@@ -6,17 +6,17 @@ local time = require "time"
 
 local M = {}
 
---- Names joined by commas.
+--- Join names with commas.
 ---@param value string|string[]|nil
 ---@return string?
-function M.list(value)
+function M.comma_list(value)
   return type(value) == "table" and table.concat(value, ",") or value
 end
 
-local function names_of(map)
+local function sorted_option_names(map)
   local names = {}
   for name in pairs(map) do
-    if type(name) ~= "string" then error("an option of a Graph query has names, or places, but not both", 4) end
+    if type(name) ~= "string" then error("an option of a Graph query is a list or has names, but not both", 4) end
     names[#names + 1] = name
   end
   table.sort(names)
@@ -40,73 +40,73 @@ function M.fill(template, ...)
   return text
 end
 
-local function comparison(name, value)
+local function filter_comparison(name, value)
   if type(value) ~= "table" then return ("%s eq %s"):format(name, native_graph.literal(value)) end
   local list = {}
-  for i, one in ipairs(value) do list[i] = native_graph.literal(one) end
+  for i, item in ipairs(value) do list[i] = native_graph.literal(item) end
   return ("%s in (%s)"):format(name, table.concat(list, ", "))
 end
 
---- A filter from data: a text as it is; { template, values… }; or { name = value } for equality, where a list of values
---- means any of them.
+--- Make a filter from data: a text is used as it is; { template, values… } is filled in; { name = value } tests for
+--- equality, and { name = { value, … } } for equality with any of the values.
 ---@param filter string|table|nil
 ---@return string?
 function M.filter(filter)
   if type(filter) ~= "table" then return filter end
   if filter[1] ~= nil then return M.fill(table.unpack(filter, 1, filter.n or #filter)) end
   local parts = {}
-  for i, name in ipairs(names_of(filter)) do parts[i] = comparison(name, filter[name]) end
+  for i, name in ipairs(sorted_option_names(filter)) do parts[i] = filter_comparison(name, filter[name]) end
   return table.concat(parts, " and ")
 end
 
---- A search from data: { displayName = "adm" }; all of several have to match.
+--- Make a search from data: { displayName = "adm" }. An object has to match every member.
 ---@param search string|table|nil
 ---@return string?
 function M.search(search)
   if type(search) ~= "table" then return search end
   local parts = {}
-  for i, name in ipairs(names_of(search)) do
+  for i, name in ipairs(sorted_option_names(search)) do
     parts[i] = ('"%s:%s"'):format(name, (tostring(search[name]):gsub('[\\"]', "\\%0")))
   end
   return table.concat(parts, " AND ")
 end
 
--- Options of what is expanded (learn.microsoft.com, "Use query parameters": $expand).
+-- The options of an expanded member (learn.microsoft.com, "Use query parameters": $expand).
 local read_expansion = options_of("graph, with the option expand,", {
   select = "string|table", filter = "string|table", expand = "string|table", order = "string", top = "integer",
   skip = "integer", count = "boolean", search = "string|table", levels = "integer|string",
 })
 
-local function expansion(name, given)
+local function expansion_text(name, given)
   local options, parts = read_expansion(given), {}
   options.filter, options.expand = M.filter(options.filter), M.expand(options.expand)
   options.search, options.orderby, options.order = M.search(options.search), options.order, nil
-  for _, option in ipairs(names_of(options)) do
-    parts[#parts + 1] = ("$%s=%s"):format(option, M.list(options[option]))
+  for _, option in ipairs(sorted_option_names(options)) do
+    parts[#parts + 1] = ("$%s=%s"):format(option, M.comma_list(options[option]))
   end
   return #parts > 0 and ("%s(%s)"):format(name, table.concat(parts, ";")) or name
 end
 
---- An expansion from data: { "memberOf" } or { memberOf = { select = { "id" } } }.
+--- Make an expansion from data: { "memberOf" } or { memberOf = { select = { "id" } } }.
 ---@param expand string|table|nil
 ---@return string?
 function M.expand(expand)
-  if type(expand) ~= "table" or expand[1] ~= nil then return M.list(expand) end
+  if type(expand) ~= "table" or expand[1] ~= nil then return M.comma_list(expand) end
   local parts = {}
-  for i, name in ipairs(names_of(expand)) do parts[i] = expansion(name, expand[name]) end
+  for i, name in ipairs(sorted_option_names(expand)) do parts[i] = expansion_text(name, expand[name]) end
   return table.concat(parts, ",")
 end
 
--- Escape a value in a path. A key that begins with "$" would be taken for an option of the query (Microsoft Learn:
--- user-get).
-local function as_segment(slash, value)
+-- Escape a value in a path. A key that begins with "$" is written in quotes and parentheses, because Graph would read
+-- it as a query option (Microsoft Learn, "Get a user").
+local function path_segment(slash, value)
   if slash == "/" and value:sub(1, 1) == "$" then
     return ("('%s')"):format(native_graph.segment((value:gsub("'", "''"))))
   end
   return slash .. native_graph.segment(value)
 end
 
---- A path with escaped values. A value after "=" is a key: '/applications(uniqueName={name})'.
+--- Make a path with escaped values. A value after "=" is a key: '/applications(uniqueName={name})'.
 ---@param template string "/applications/{id}/addPassword"
 ---@return string
 function M.path(template, ...)
@@ -120,7 +120,7 @@ function M.path(template, ...)
   end
   local text = template:gsub("([=/]?){[^}]*}", function(before)
     if before == "=" then return "='" .. native_graph.segment((take():gsub("'", "''"))) .. "'" end
-    return as_segment(before, take())
+    return path_segment(before, take())
   end)
   if place < values.n then error("graph.path: more values than places", 3) end
   return text

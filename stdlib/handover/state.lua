@@ -197,22 +197,22 @@ end
 ---@param now number
 ---@return handover.secret
 local function secret_of(list, renew_before, now)
-  local found = in_use.of(list)
+  local found = in_use.sort(list)
   local has, waiting = found.has, found.waiting
   local row = waiting or has
   local secret = { state = waiting and M.stage_of(waiting) or has and "in use" or "none" }
   if row then
-    secret.id, secret.marker, secret.short = row.id, row.body.marker, in_use.short(row)
+    secret.id, secret.marker, secret.short = row.id, row.body.marker, in_use.short_key_id(row)
     secret.hint, secret.ends = row.body.hint, row.body.ends
     secret.renew_at = lifetime.due_at(row, { renew_before = renew_before })
   end
   secret.has = has and {
-    id = has.id, short = in_use.short(has), ends = has.body.ends, expired = in_use.expired(has, now),
+    id = has.id, short = in_use.short_key_id(has), ends = has.body.ends, expired = in_use.is_expired(has, now),
     at = has.body.confirmed_at,
     by = has.body.confirmed_who or has.body.confirmed_by,
   } or nil
   secret.waiting = waiting and {
-    short = in_use.short(waiting), ends = waiting.body.ends, since = waiting.body.known_at,
+    short = in_use.short_key_id(waiting), ends = waiting.body.ends, since = waiting.body.known_at,
   } or nil
   return secret
 end

@@ -34,7 +34,7 @@ end
 
 -- The page is offered only where a browser can be opened.
 local function prompt(row, renewable)
-  local on_page = desktop.is_here() and ON_PAGE or ""
+  local on_page = desktop.is_available() and ON_PAGE or ""
   if states.stage_of(row) == "to give" then return FIRST:format(on_page) end
   return AGAIN:format(on_page .. (renewable and ", have a [n]ew one made" or ""))
 end
@@ -58,8 +58,8 @@ function M.run(journal, row, state, options)
   options = options or {}
   if options.shown then show(journal, row, state) end
   while true do
-    output.done()
-    local answer = (M.ask(output.question(prompt(row, options.renewable))) or ""):lower():sub(1, 1)
+    output.end_progress()
+    local answer = (M.ask(output.wrap_question(prompt(row, options.renewable))) or ""):lower():sub(1, 1)
     local given = states.stage_of(row) ~= "to give"
     if answer == "s" then show(journal, row, state)
     elseif answer == "p" then

@@ -1,8 +1,8 @@
---- One request at a time per task, many tasks at a time per connection.
+--- Send one HTTP request and wait for its answer. A task sends one request at a time; many tasks share a connection.
 --
--- All requests of the program go through one door (host.gate's, or a test's of
--- the same shape); which one is said with `use`. The door does what must not be
--- left to Lua: may it go, put it on record, attach the credential, send.
+-- All requests of the program go through one door (host.gate's, or a door with the same methods in a test). `use`
+-- chooses the door. The door does what Lua code must not decide: it checks whether the request may go, puts it on
+-- record, attaches the credential, and sends it.
 
 local log = require "log"
 local rights = require "task.rights"
@@ -12,150 +12,154 @@ local task = require "task"
 
 local M = {}
 
-local LIMIT = 100 -- requests in flight: what servers grant as streams
+local MOST_IN_FLIGHT = 100 -- requests in flight: what servers grant as streams
 
 local door ---@type host.gate.door?
 local in_flight = 0
-local queue, first, last = {}, 1, 0 -- places of tasks waiting for a stream
-local owners = setmetatable({}, { __mode = "k" }) -- running transfer -> its task
-local sent, longest = 0, 0
+local queue, first, last = {}, 1, 0 -- tasks that wait for a stream: queue[first] to queue[last]
+local task_of_transfer = setmetatable({}, { __mode = "k" }) -- running transfer -> its task
+local request_count, longest_chain = 0, 0
 
---- Send through this door from now on (nil: through none), with these rights of its making. Returns those before.
+--- Send through this door from now on (nil: through none), with these rights that the door made. Returns the door and
+--- the rights that were in use before.
 ---@param new host.gate.door?
----@param acting task.rights.session?
----@return host.gate.door? door, task.rights.session? acting
-function M.use(new, acting)
+---@param session_rights task.rights.session?
+---@return host.gate.door? door, task.rights.session? session_rights
+function M.use(new, session_rights)
   local before = door
   if before and in_flight > 0 then error("requests are in flight through the other door", 2) end
-  door, queue, first, last, sent, longest = new, {}, 1, 0, 0, 0
-  return before, rights.use(acting)
+  door, queue, first, last, request_count, longest_chain = new, {}, 1, 0, 0, 0
+  return before, rights.use(session_rights)
 end
 
 --- The door in use.
 ---@return host.gate.door?
 function M.door() return door end
 
-local stream = setmetatable({}, { __close = function() in_flight = in_flight - 1 end })
+local stream_on_close = setmetatable({}, { __close = function() in_flight = in_flight - 1 end })
 
----@class http.waiting in the queue
+---@class http.client.queued a task that waits for a stream
 ---@field task Task
 ---@field peer string
 ---@field refusal { message: string, kind: string }?
 
--- A stream to be closed; or nil and why the peer cannot be reached.
-local function acquire(request)
-  while in_flight >= LIMIT do
-    local place = { task = scheduler.current(), peer = request:peer() }
+-- Wait for a free stream. Returns a value whose closing frees the stream; or nil and why the peer cannot be reached.
+local function acquire_stream(request)
+  while in_flight >= MOST_IN_FLIGHT do
+    local entry = { task = scheduler.current(), peer = request:peer() }
     last = last + 1
-    queue[last] = place
+    queue[last] = entry
     scheduler.suspend()
-    if place.refusal then return nil, place.refusal end
+    if entry.refusal then return nil, entry.refusal end
   end
   in_flight = in_flight + 1
-  return stream
+  return stream_on_close
 end
 
---- Fail the requests to this peer that wait for a stream: it cannot be reached.
+--- Fail the requests to this peer that wait for a stream, because the peer cannot be reached.
 ---@param peer string
 ---@param message string
----@param kind string of host.gate's
-function M.reject(peer, message, kind)
+---@param kind string the gate's kind
+function M.reject_queued(peer, message, kind)
   for i = first, last do
-    local place = queue[i]
-    if place.peer == peer and not place.refusal then
-      place.refusal = { message = message, kind = kind }
-      scheduler.wake(place.task)
+    local entry = queue[i]
+    if entry.peer == peer and not entry.refusal then
+      entry.refusal = { message = message, kind = kind }
+      scheduler.wake(entry.task)
     end
   end
 end
 
--- Wake as many queued tasks as there are free streams. Done here, once per turn
--- of the loop, so a task cancelled while queued cannot take a wake-up with it.
-local function admit()
-  local free = LIMIT - in_flight
+-- Wake as many queued tasks as there are free streams. Returns their number. This is done once in each turn of the
+-- loop, and not when a stream becomes free, so that a task that is cancelled while it is queued takes no other task's
+-- turn.
+local function wake_queued_tasks()
+  local free = MOST_IN_FLIGHT - in_flight
   local woken = 0
   while woken < free and first <= last do
-    local place = queue[first]
+    local entry = queue[first]
     queue[first], first = nil, first + 1
-    if not place.task.done and not place.refusal then
-      scheduler.wake(place.task)
+    if not entry.task.done and not entry.refusal then
+      scheduler.wake(entry.task)
       woken = woken + 1
     end
   end
   return woken
 end
 
--- This request needed every answer its task, or the tasks it joined, had before.
-local function count(me)
-  sent = sent + 1
-  me.depth = me.depth + 1
-  if me.depth > longest then longest = me.depth end
+-- Count a request. The request comes after every answer that its task, and the tasks it has waited for, needed before.
+local function count_request(sender)
+  request_count = request_count + 1
+  sender.depth = sender.depth + 1
+  if sender.depth > longest_chain then longest_chain = sender.depth end
 end
 
 ---@class http.options
----@field timeout number? seconds from when it is sent (30), never more than the task has left
----@field note string? what it is for, for the record
----@field own boolean? with Moonlatch's own rights, not those of the script it works for: to sign in
----@field ready nil|fun() called before each try, before it is given to the door; it may wait, and raise to give up
----@field sending nil|fun() called for each try when it has its turn: what it stages in the journal is durable when
---- the try leaves
+---@field timeout number? seconds from sending to the answer (30), never more than the task has left
+---@field note string? the purpose of the request, for the record
+---@field own boolean? send with Moonlatch's own rights instead of the script's rights: to sign in
+---@field ready nil|fun() called before each try, before the door gets the request; it may wait, and may raise an error
+--- to
+--- give up
+---@field sending nil|fun() called for each try when the try has its turn: what it stages in the journal is durable
+--- before the try leaves
 
--- With whose rights a request leaves; or nil and why with nobody's.
-local function rights_for(me, options)
-  local acting = rights.of(me)
-  if options and options.own then acting = rights.own() end
-  if acting then return acting end
-  return nil, "no script stands behind this call: what loads a script, or cleans up after one, sends nothing"
+-- The rights that a request leaves with; or nil and why there are none.
+local function rights_for(sender, options)
+  local rights_in_use = rights.of(sender)
+  if options and options.own then rights_in_use = rights.own() end
+  if rights_in_use then return rights_in_use end
+  return nil, "this call belongs to no script, so it has no rights: code that loads a script, or cleans up after it, "
+    .. "sends nothing"
 end
 
--- One try to send it: an answer or a failure; or, when the write budget has no room, how
--- many seconds it has to wait, without a stream.
-local function send(me, request, credential, options)
+-- Make one try to send a request. Returns, when the write budget has no room, the seconds to wait (no stream is held
+-- then); else nil, and the results of M.send.
+local function submit_request(sender, request, credential, options)
   if options and options.ready then options.ready() end
-  local _ <close>, refusal = acquire(request)
+  local _ <close>, refusal = acquire_stream(request)
   if refusal then return nil, nil, refusal.message, refusal.kind, false end
   local timeout, left = options and options.timeout or 30, task.left()
   if left < timeout then timeout = left end
-  if timeout <= 0 then scheduler.suspend() end -- raises: the time is over
-  local acting, why = rights_for(me, options)
-  if not acting then return nil, nil, why, "undeclared", false end
-  local transfer <close>, message, kind, wait = door:submit(request, credential, acting, timeout,
+  if timeout <= 0 then scheduler.suspend() end -- raises "timeout"
+  local rights_in_use, why = rights_for(sender, options)
+  if not rights_in_use then return nil, nil, why, "undeclared", false end
+  local transfer <close>, message, kind, wait = door:submit(request, credential, rights_in_use, timeout,
     options and options.note)
   if not transfer then return wait, nil, message, kind, false end
   if options and options.sending then options.sending() end
-  count(me)
-  owners[transfer] = me
-  while owners[transfer] do scheduler.suspend(true) end
+  count_request(sender)
+  task_of_transfer[transfer] = sender
+  while task_of_transfer[transfer] do scheduler.suspend(true) end
   return nil, transfer:answer()
 end
 
--- Read when it is asked for: most never see it.
-local function show(...) log.detail(require("http.trace").line(...)) end
+-- http.trace is loaded with --verbose only.
+local function trace_request(...) log.detail(require("http.trace").line(...)) end
 
---- Send one request and wait for the answer. Fails with the kinds of
---- host.gate's submit and answer; `maybe_sent` says whether the far side may have
---- acted on it. Once submitted it is not abandoned by a deadline: its own timeout is that.
---- What has to wait for the write budget waits here, and is on record nowhere yet.
+--- Send one request and wait for the answer. A request that was submitted is not abandoned at the task's deadline; its
+--- own timeout limits the wait. A request that the write budget has no room for waits here, and is not on record yet.
 ---@param request host.request
 ---@param credential host.credential?
 ---@param options http.options?
----@return host.answer|nil answer, string? message, string? kind, boolean? maybe_sent
+---@return host.answer|nil answer, string? message, string? kind, boolean? maybe_sent without an answer: why, the kind
+--- (as of submit and answer in host.gate), and whether the service may have acted on the request
 function M.send(request, credential, options)
-  if not door then error("no door to the network is open: session.open makes one", 2) end
-  local me, began = scheduler.here(), log.verbose() and sys.monotonic()
-  local wait, answer, message, kind, maybe_sent = send(me, request, credential, options)
+  if not door then error("no door to the network is open: session.open opens it", 2) end
+  local sender, started = scheduler.require_current(), log.verbose() and sys.monotonic()
+  local wait, answer, message, kind, maybe_sent = submit_request(sender, request, credential, options)
   while wait do
     task.sleep(wait)
-    wait, answer, message, kind, maybe_sent = send(me, request, credential, options)
+    wait, answer, message, kind, maybe_sent = submit_request(sender, request, credential, options)
   end
-  if began and not (door and door.traces) then show(request, answer, kind, sys.monotonic() - began) end
+  if started and not (door and door.traces) then trace_request(request, answer, kind, sys.monotonic() - started) end
   return answer, message, kind, maybe_sent
 end
 
---- The write budget: changes a second, and the seconds until a new one would have its
---- turn; nothing without one.
----@return number? rate, number? ahead
-function M.pace()
+--- The write budget; nothing when there is no write budget.
+---@return number? rate changes a second
+---@return number? ahead seconds until a new change would have its turn
+function M.write_budget()
   if door and door.pace then return door:pace() end
 end
 
@@ -167,27 +171,27 @@ function M.poll(ms)
     if ms > 0 then sys.sleep(ms) end
     return 0
   end
-  if admit() > 0 then ms = 0 end
+  if wake_queued_tasks() > 0 then ms = 0 end
   for _, transfer in ipairs(door:poll(ms)) do
-    local owner = owners[transfer]
-    owners[transfer] = nil
+    local owner = task_of_transfer[transfer]
+    task_of_transfer[transfer] = nil
     if owner then scheduler.wake(owner) end
   end
   return door:running()
 end
 
---- Requests queued or in flight.
+--- The number of requests queued or in flight.
 ---@return integer
 function M.running()
   return door and door:running() or 0
 end
 
---- Requests submitted through this door.
+--- The number of requests submitted through this door.
 ---@return integer
-function M.requests() return sent end
+function M.request_count() return request_count end
 
---- The longest chain of requests that each needed the answer before it.
+--- The length of the longest chain of requests in which each request needed the answer before it.
 ---@return integer
-function M.chain() return longest end
+function M.longest_chain() return longest_chain end
 
 return M

@@ -1,8 +1,8 @@
 --- Open the browser of the person's desktop.
 ---
---- It is opened only where a person sits: at a terminal, with a display. The desktop chooses the browser (xdg-open).
---- The variable BROWSER is not passed on, because it can name any program. Whether a browser opened is unknown, so the
---- address is always shown as well.
+--- The browser is opened only when the person uses a terminal on a desktop. The desktop chooses the browser (xdg-open).
+--- The variable BROWSER is not passed on, because BROWSER can name any program. Whether a browser opened is unknown, so
+--- callers also print the address.
 
 local log = require "log"
 local process = require "host.process"
@@ -11,10 +11,10 @@ local term = require "host.term"
 
 local M = {}
 
-local PROGRAM = "/usr/bin/xdg-open"
+local XDG_OPEN = "/usr/bin/xdg-open"
 
 -- The variables by which a desktop's programs find it.
-local PASS = {
+local PASSED_VARIABLES = {
   "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "HOME", "USER",
   "XDG_CURRENT_DESKTOP", "XDG_SESSION_TYPE", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS", "XDG_DATA_HOME", "XDG_DATA_DIRS",
   "DESKTOP_SESSION",
@@ -24,7 +24,7 @@ local function has_display()
   return (sys.getenv "DISPLAY" or "") ~= "" or (sys.getenv "WAYLAND_DISPLAY" or "") ~= ""
 end
 
-local function is_attended()
+local function is_person_at_terminal()
   return term.is_terminal("err") and not log.json()
 end
 
@@ -34,19 +34,20 @@ function M.is_remote()
   return (sys.getenv "SSH_CONNECTION" or "") ~= "" and not has_display()
 end
 
---- Is there a desktop, whose browser can be opened for the person at the terminal?
+--- Can the browser of a desktop be opened for the person at the terminal?
 ---@return boolean
-function M.is_here()
-  return is_attended() and has_display() and sys.stat(PROGRAM) ~= nil
+function M.is_available()
+  return is_person_at_terminal() and has_display() and sys.stat(XDG_OPEN) ~= nil
 end
 
---- Open a page of ours, where that can be tried. Returns whether it was tried.
+--- Open a page that this program serves, when a desktop is available. Returns whether the program that opens a browser
+--- was started.
 ---@param url string on loopback
 ---@return boolean
 function M.open(url)
-  assert(url:match("^http://localhost:%d+/") or url:match("^http://127%.0%.0%.1:%d+/"), "no page of ours")
-  if not M.is_here() then return false end
-  return process.detach({ PROGRAM, url }, PASS) == true
+  assert(url:match("^http://localhost:%d+/") or url:match("^http://127%.0%.0%.1:%d+/"), "the page is not on loopback")
+  if not M.is_available() then return false end
+  return process.detach({ XDG_OPEN, url }, PASSED_VARIABLES) == true
 end
 
 return M

@@ -1,8 +1,8 @@
---- While a service cannot be reached at all, one call tries again for all.
+--- While a service cannot be reached at all, one call tries again for all calls.
 ---
---- A connection that cannot be made fails every call in the same way. So the first call that meets this tries again,
---- and the other calls to that peer wait. They go on when it gets through, and fail with its failure when it gives up,
---- instead of thousands of calls that each try again.
+--- When no connection can be made, every call fails in the same way. So the first failed call (the leader) tries again,
+--- and the other calls to the peer wait: they go on when the leader gets an answer, and fail with the leader's failure
+--- when the leader gives up. Without this, thousands of calls would each try again.
 
 local http = require "http.client"
 local kinds = require "fail.kinds"
@@ -11,41 +11,42 @@ local scheduler = require "task.scheduler"
 local M = {}
 
 ---@class http.outage
----@field leader Task?
----@field waiting Task[]
----@field failure http.retry.failure
----@field over "reached"|"given up"|nil
+---@field leader Task? the task that tries again for all
+---@field waiting Task[] the tasks that wait for the leader
+---@field failure http.retry.failure of the leader's last try
+---@field over "reached"|"given up"|nil how the outage ended
 
 local outages = setmetatable({}, { __mode = "k" }) -- door -> peer -> outage
 
-local function at_door()
+local function outages_of_door()
   local door = http.door() or M
   outages[door] = outages[door] or {}
   return outages[door]
 end
 
-local function of_peer(peer)
-  local here = outages[http.door() or M]
-  return here and here[peer]
+local function outage_of(peer)
+  local of_door = outages[http.door() or M]
+  return of_door and of_door[peer]
 end
 
---- Could the service not be reached at all?
+--- Does the failure mean that the service could not be reached at all?
 ---@param failure http.retry.failure
 ---@return boolean
-function M.is(failure)
+function M.is_unreached(failure)
   local transport = kinds.transport(failure)
   return transport ~= nil and transport.unreached == true
 end
 
-local function finish(peer, outage, how)
-  outage.over = how
-  at_door()[peer] = nil
+local function end_outage(peer, outage, ended_by)
+  outage.over = ended_by
+  outages_of_door()[peer] = nil
   for _, waiter in ipairs(outage.waiting) do scheduler.wake(waiter) end
 end
 
--- The leader may be cancelled, or leave; then one of the waiting calls leads.
-local function wait(outage)
-  local me, leader = scheduler.here(), outage.leader
+-- Wait until the leader knows whether the peer can be reached. When the leader is cancelled or leaves, the running task
+-- becomes the leader.
+local function wait_for_leader(outage)
+  local me, leader = scheduler.require_current(), outage.leader
   if leader and not leader.done then
     table.insert(outage.waiting, me)
     table.insert(leader.waiters, me)
@@ -54,47 +55,47 @@ local function wait(outage)
   if not outage.over and outage.leader == leader then outage.leader = me end
 end
 
---- Wait while another call tries whether the peer can be reached. Returns that call's failure when it gave up.
+--- Wait while the leader of an outage tries to reach the peer. Returns the leader's failure when the leader gave up.
 ---@param peer string
 ---@return http.retry.failure?
-function M.hold(peer)
-  local outage = of_peer(peer)
-  while outage and not outage.over and outage.leader ~= scheduler.current() do wait(outage) end
+function M.wait_for_peer(peer)
+  local outage = outage_of(peer)
+  while outage and not outage.over and outage.leader ~= scheduler.current() do wait_for_leader(outage) end
   return outage and outage.over == "given up" and outage.failure or nil
 end
 
---- Note the outcome of a try: nil for an answer, else a failure.
+--- Note the outcome of a try. The first try that does not reach the peer begins an outage, and its task leads.
 ---@param peer string
----@param failure http.retry.failure?
-function M.learn(peer, failure)
-  local outage = of_peer(peer)
-  if failure and failure.transport and kinds.transport(failure).silent then return end
-  if not failure or not M.is(failure) then
-    if outage then finish(peer, outage, "reached") end
+---@param failure http.retry.failure? nil when an answer came
+function M.note_try(peer, failure)
+  local outage = outage_of(peer)
+  if failure and failure.transport and kinds.transport(failure).not_about_peer then return end
+  if not failure or not M.is_unreached(failure) then
+    if outage then end_outage(peer, outage, "reached") end
   elseif not outage then
-    at_door()[peer] = { leader = scheduler.here(), waiting = {}, failure = failure }
-    http.reject(peer, failure.message, failure.transport)
+    outages_of_door()[peer] = { leader = scheduler.require_current(), waiting = {}, failure = failure }
+    http.reject_queued(peer, failure.message, failure.transport)
   elseif outage.leader == scheduler.current() then
     outage.failure = failure
   end
 end
 
---- Is the running task the one that tries for all?
+--- Is the running task the leader of an outage of this peer?
 ---@param peer string
 ---@return boolean
-function M.leads(peer)
-  local outage = of_peer(peer)
+function M.is_leader(peer)
+  local outage = outage_of(peer)
   return outage ~= nil and outage.leader == scheduler.current()
 end
 
---- The running task stops trying. With `found` it is known that the peer cannot be reached, and all waiting calls fail;
---- without, one of them tries.
+--- Let the running task stop trying to reach the peer, when it is the leader.
 ---@param peer string
----@param found boolean
-function M.leave(peer, found)
-  if not M.leads(peer) then return end
-  local outage = of_peer(peer)
-  if found then return finish(peer, outage, "given up") end
+---@param is_given_up boolean true: the peer cannot be reached, so all waiting calls fail; false: one of the waiting
+--- tasks becomes the leader
+function M.stop_leading(peer, is_given_up)
+  if not M.is_leader(peer) then return end
+  local outage = outage_of(peer)
+  if is_given_up then return end_outage(peer, outage, "given up") end
   outage.leader = nil
   for _, waiter in ipairs(outage.waiting) do scheduler.wake(waiter) end
 end

@@ -1,9 +1,9 @@
---- How often, and how long, a failed call to a service is tried again.
+--- Try a failed call to a service again: decide how often, and after which wait.
 ---
---- The kind of failure decides. What Entra has not replicated yet after our own write is tried again for a while. A
---- throttled call waits as long as the service says; where that is too long, the call fails and says when to try again.
---- A transient failure, or a missing answer, is repeated only when repeating is safe. A refusal is never repeated. A
---- call whose outcome stays unknown says so: it may have happened.
+--- The kind of failure decides. A call that depends on our own write, which Entra has not replicated yet, is tried
+--- again for two minutes. A throttled call waits as long as the service says; where that is too long, the call fails
+--- and says when to try again. A call with a transient failure, or without an answer, is repeated only when repeating
+--- is safe. A refused call is never repeated. A changing call whose outcome stays unknown fails as "unknown_outcome".
 
 local kinds = require "fail.kinds"
 local log = require "log"
@@ -16,13 +16,13 @@ local time = require "time"
 local M = {}
 
 local LAG_BUDGET = 120 -- seconds; Entra's replication takes up to minutes
-local LAG_LONGEST = 16
-local WAIT_BUDGET = 600 -- seconds that one call may take after it is first asked to wait
-local WAIT_LONGEST = 60 -- when no Retry-After is given
-local WAIT_TRIES = 10 -- tries of one call that is asked to wait each time
-local TRIES = 4
+local LAG_LONGEST = 16 -- seconds
+local WAIT_BUDGET = 600 -- seconds that one call may take after the service first asks it to wait
+local WAIT_LONGEST = 60 -- seconds, when the service gives no Retry-After
+local WAIT_TRIES = 10 -- tries of one call that the service asks to wait each time
+local TRIES = 4 -- of a call with a transient failure
 
---- What the failures of all services have in common.
+--- The members that the failures of all services have.
 ---@class http.retry.failure
 ---@field kind string a kind of fail's
 ---@field message string
@@ -30,10 +30,10 @@ local TRIES = 4
 ---@field code string|integer?
 ---@field retry_after number? seconds, as the service says
 ---@field again number? the moment before which the service does not want another request
----@field held boolean? not sent, because of what the service told another call
+---@field held boolean? the call was not sent, because the service had asked another call to wait
 ---@field lag boolean? a known text for something that is not replicated yet
 ---@field exists boolean? the object exists already
----@field transport string? the gate's kind, when no answer came
+---@field transport string? the gate's kind, when the request got no answer
 ---@field maybe_sent boolean? the service may have acted on it (on this try or an earlier one)
 
 ---@class http.retry.call
@@ -41,57 +41,58 @@ local TRIES = 4
 ---@field peer string "graph", "login" or "devolutions"
 ---@field resource nil|fun(self: http.retry.call): string? the part of the peer that is throttled as a whole: "/users"
 ---@field attempt fun(self: http.retry.call): any, any makes one try: value, more; or nil, failure
----@field changes boolean? does it change something?
----@field repeatable boolean? is sending it twice harmless?
----@field fresh_write boolean? did we just write what it depends on?
----@field once boolean? does an answer, or a request that may have been sent, end it?
+---@field changes boolean? does the call change something?
+---@field repeatable boolean? is sending the call twice harmless?
+---@field fresh_write boolean? does the call depend on something that we wrote a moment ago?
+---@field once boolean? does an answer, or a request that may have been sent, end the tries?
 ---@field renew fun(self: http.retry.call)? get a new credential after a 401
 
---- The failure of a request without an answer, from the results of http.send.
+--- Make the failure of a request that got no answer, from the results of http.send.
 ---@param message string
----@param kind string the gate's
+---@param kind string the gate's kind
 ---@param maybe_sent boolean?
 ---@return http.retry.failure
-function M.transport(message, kind, maybe_sent)
+function M.transport_failure(message, kind, maybe_sent)
   local known = kinds.transports[kind]
   return {
     kind = known and known.kind or "network", transport = kind, message = message, maybe_sent = maybe_sent or nil,
   }
 end
 
--- May the service have acted on this very try?
-local function is_open(call, failure)
+-- May the service have carried out the change of this try?
+local function try_may_have_changed(call, failure)
   if not call.changes then return false end
   if failure.transport then return failure.maybe_sent end
-  return kinds.of(failure.kind).open or false
+  return kinds.of(failure.kind).may_have_changed or false
 end
 
-local function grow(first, tries, longest)
+local function exponential_wait(first, tries, longest)
   return math.min(longest, first * 2 ^ tries)
 end
 
--- Change a wait by up to a quarter, so that calls that failed together do not come back together.
-local function jitter(seconds)
+-- Lengthen or shorten a wait by up to a quarter, so that calls that failed together are not tried again together.
+local function with_jitter(seconds)
   return seconds * (0.75 + math.random() / 2)
 end
 
-local function lag_wait(call, failure, state)
+local function replication_lag_wait(call, failure, state)
   local is_lag = failure.lag or ((failure.kind == "missing" or failure.kind == "conflict") and not failure.exists)
   if not call.fresh_write or not is_lag then return nil end
   state.lag_ends = state.lag_ends or time.monotonic() + LAG_BUDGET
   local left = state.lag_ends - time.monotonic()
   if left <= 0 then return nil end
   state.lags = (state.lags or 0) + 1
-  return math.min(left, grow(1, state.lags - 1, LAG_LONGEST)), "Entra has not replicated what was just written"
+  local wait = math.min(left, exponential_wait(1, state.lags - 1, LAG_LONGEST))
+  return wait, "Entra has not replicated what was just written"
 end
 
--- The wait that the service asks for, in seconds, never rounded down; nil when it does not say.
-local function asked_for(failure)
+-- The wait that the service asks for, in seconds, never rounded down; nil when the service does not ask.
+local function retry_after_seconds(failure)
   return failure.retry_after and math.max(1, math.ceil(failure.retry_after))
 end
 
--- Is there time for this wait? The elapsed time counts, not the sum of the waits.
-local function has_time(state, wait)
+-- Does the call have time for this wait? The budget counts the elapsed time, not the sum of the waits.
+local function has_time_to_wait(state, wait)
   local now = time.monotonic()
   state.waits_since = state.waits_since or now
   return now - state.waits_since + wait <= WAIT_BUDGET and wait <= task.left()
@@ -99,133 +100,139 @@ end
 
 local function throttle_wait(failure, state)
   state.throttles = (state.throttles or 0) + 1
-  local wait = asked_for(failure) or math.max(1, jitter(grow(1, state.throttles - 1, WAIT_LONGEST)))
-  if state.throttles < WAIT_TRIES and has_time(state, wait) then return wait, "the service asks to wait" end
+  local own_wait = math.max(1, with_jitter(exponential_wait(1, state.throttles - 1, WAIT_LONGEST)))
+  local wait = retry_after_seconds(failure) or own_wait
+  if state.throttles < WAIT_TRIES and has_time_to_wait(state, wait) then
+    return wait, "the service asks to wait"
+  end
   failure.again = time.now() + wait
 end
 
--- May the call be repeated even though a lost answer may not? A lost update race was refused, and a request that could
--- not connect was not sent.
-local function is_passing(call, failure)
+-- May the call be sent again after this failure? A call that lost a race between two updates was refused, and a request
+-- that could not connect was not sent, so both may be repeated whatever the call does.
+local function is_worth_repeating(call, failure)
   if failure.code == "Directory_ConcurrencyViolation" then return true end
   local transport = kinds.transport(failure)
-  if outage.is(failure) then return transport.passes end
+  if outage.is_unreached(failure) then return transport.passes_by_itself end
   if not call.repeatable then return false end
-  return failure.kind == "transient" or transport ~= nil and transport.passes
+  return failure.kind == "transient" or transport ~= nil and transport.passes_by_itself
 end
 
-local function passing_wait(call, failure, state)
-  if not is_passing(call, failure) then return nil end
+local function transient_wait(call, failure, state)
+  if not is_worth_repeating(call, failure) then return nil end
   state.tries = (state.tries or 1) + 1
-  local wait = asked_for(failure)
-  if wait and not (state.tries <= TRIES and has_time(state, wait)) then failure.again = time.now() + wait end
+  local wait = retry_after_seconds(failure)
+  if wait and not (state.tries <= TRIES and has_time_to_wait(state, wait)) then failure.again = time.now() + wait end
   if failure.again or state.tries > TRIES then return nil end
-  return wait or jitter(grow(1, state.tries - 2, 8)), failure.message
+  return wait or with_jitter(exponential_wait(1, state.tries - 2, 8)), failure.message
 end
 
--- Seconds until the next try, and why; nil for no more tries. Where no connection can be made, one call waits and tries
--- for all.
-local function patience(call, failure, state)
-  if outage.is(failure) and not outage.leads(call.peer) then return not state.hopeless and 0 or nil end
+-- The seconds until the next try, and why; nil for no further try. During an outage, only its leader waits here: the
+-- other calls wait in outage.wait_for_peer.
+local function wait_before_next_try(call, failure, state)
+  if outage.is_unreached(failure) and not outage.is_leader(call.peer) then
+    return not state.is_peer_given_up and 0 or nil
+  end
   if failure.kind == "throttled" then return throttle_wait(failure, state) end
   if failure.kind == "auth" and call.renew and not state.renewed then
     state.renewed = true
     call:renew()
     return 0
   end
-  local wait, why = lag_wait(call, failure, state)
+  local wait, why = replication_lag_wait(call, failure, state)
   if wait then return wait, why end
-  return passing_wait(call, failure, state)
+  return transient_wait(call, failure, state)
 end
 
-local function settle(failure, state)
-  if not state.open then return failure end
+-- The failure that the call ends with. When the change may have been carried out, the failure says so.
+local function final_failure(failure, state)
+  if not state.may_have_changed then return failure end
   failure.maybe_sent = true
-  if not kinds.of(failure.kind).plain then failure.kind = "unknown_outcome" end
+  if not kinds.of(failure.kind).not_carried_out then failure.kind = "unknown_outcome" end
   return failure
 end
 
-local function pause(call, seconds, why)
+local function wait_with_progress(call, seconds, why)
   if seconds <= 0 then return end
   local text = ("%s: %s; trying again in %s"):format(call.what, why, time.span(math.max(1, seconds)))
   if seconds >= 2 then log.progress(text) else log.detail(text) end
   task.sleep(seconds)
 end
 
--- The failure of a call that was not sent, because another call was told to wait longer than this one can.
-local function held_back(seconds)
+-- The failure of a call that was not sent, because the service asked for a wait that is too long for this call.
+local function held_back_failure(seconds)
   return {
-    kind = "throttled", message = "it was not sent, because the service asked to be left alone", held = true,
+    kind = "throttled", message = "it was not sent, because the service asked to send nothing for a while", held = true,
     retry_after = seconds,
   }
 end
 
--- Make one try, unless an outage or a throttle that other calls met holds it back.
-local function attempt(call, state)
-  local failure = outage.hold(call.peer)
+-- Make one try, unless an outage or a throttle that other calls met holds the call back.
+local function attempt_unless_held_back(call, state)
+  local failure = outage.wait_for_peer(call.peer)
   if failure then
-    state.hopeless = true
-    return nil, M.transport(failure.message, failure.transport)
+    state.is_peer_given_up = true
+    return nil, M.transport_failure(failure.message, failure.transport)
   end
-  while throttle.left(call) > 0 do
-    local left = throttle.left(call)
-    if not has_time(state, left) then return nil, held_back(left) end
-    pause(call, left, "the service asked to wait")
+  while throttle.seconds_left(call) > 0 do
+    local left = throttle.seconds_left(call)
+    if not has_time_to_wait(state, left) then return nil, held_back_failure(left) end
+    wait_with_progress(call, left, "the service asked to wait")
   end
   local value, more = call:attempt()
-  outage.learn(call.peer, value == nil and more or nil)
+  outage.note_try(call.peer, value == nil and more or nil)
   return value, more
 end
 
---- Decide what to do after a failure: seconds to wait before the next try, and why; or nil and the failure. `state`
---- belongs to this call, and is {} at first.
+--- Decide whether a call is tried again after a failure.
 ---@param call http.retry.call
 ---@param failure http.retry.failure
----@param state table
----@return number? seconds, string|http.retry.failure why_or_failure
-function M.after(call, failure, state)
-  if is_open(call, failure) then state.open = true end
+---@param state table what was noted about the earlier tries of this call; {} before the first try
+---@return number? seconds until the next try; nil: the call is not tried again
+---@return string|http.retry.failure why_or_failure why the call waits; without a next try, the failure of the call
+function M.after_failure(call, failure, state)
+  if try_may_have_changed(call, failure) then state.may_have_changed = true end
   state.failure = failure
-  local wait, why = patience(call, failure, state)
-  if failure.kind == "throttled" and not failure.held then throttle.note(call, wait or asked_for(failure)) end
+  local wait, why = wait_before_next_try(call, failure, state)
+  if failure.kind == "throttled" and not failure.held then throttle.note(call, wait or retry_after_seconds(failure)) end
   local is_over = call.once and (failure.status or failure.maybe_sent)
   if wait and not is_over then return wait, why end
-  outage.leave(call.peer, outage.is(failure))
-  return nil, settle(failure, state)
+  outage.stop_leading(call.peer, outage.is_unreached(failure))
+  return nil, final_failure(failure, state)
 end
 
---- The failure of a call that was stopped between its tries. That an earlier try may have been carried out is more
---- important than why it stopped.
+--- The failure of a call that was stopped between its tries. When an earlier try may have been carried out, the failure
+--- says that instead of why the call was stopped.
 ---@param state table
----@param failure http.retry.failure when nothing is open
----@param cause any
+---@param failure http.retry.failure the failure when no earlier try may have been carried out
+---@param cause any why the call was stopped
 ---@return http.retry.failure
-function M.cut_short(state, failure, cause)
-  if not state.open then return failure end
+function M.stopped_failure(state, failure, cause)
+  if not state.may_have_changed then return failure end
   state.failure.cause = cause or failure.cause
-  return settle(state.failure, state)
+  return final_failure(state.failure, state)
 end
 
-local function try(call, state)
-  local value, failure = attempt(call, state)
+local function try_once(call, state)
+  local value, failure = attempt_unless_held_back(call, state)
   if value ~= nil then return true, value, failure end
-  local wait, more = M.after(call, failure, state)
+  local wait, more = M.after_failure(call, failure, state)
   if not wait then return true, nil, more end
-  pause(call, wait, more)
+  wait_with_progress(call, wait, more)
   return false
 end
 
---- Try until the call succeeds or must not be tried again. An interruption does not hide that an earlier try may have
---- been carried out. Waits.
+--- Try until the call succeeds or must not be tried again. Also when the call is interrupted, its failure says that an
+--- earlier try may have been carried out. Waits.
 ---@param call http.retry.call
 ---@return any value, any more_or_failure nil and a http.retry.failure when it did not succeed
 function M.run(call)
   local state = {}
   while true do
-    local ok, done, value, more = xpcall(try, scheduler.keep_trace, call, state)
-    if not ok then outage.leave(call.peer, false) end
-    if not ok and not state.open then error(done, 0) end
-    if not ok then return nil, M.cut_short(state, nil, done) end
+    local ok, done, value, more = xpcall(try_once, scheduler.keep_trace, call, state)
+    if not ok then outage.stop_leading(call.peer, false) end
+    if not ok and not state.may_have_changed then error(done, 0) end
+    if not ok then return nil, M.stopped_failure(state, nil, done) end
     if done then return value, more end
   end
 end

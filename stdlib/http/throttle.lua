@@ -1,36 +1,36 @@
---- When a service asks one call to wait, the other calls for the same resource wait too: asking early makes the
---- throttling longer (Microsoft Learn: throttling).
+--- When a service asks one call to wait, let the other calls for the same resource wait, too: a request that comes too
+--- early lengthens the throttling (Microsoft Learn, "Microsoft Graph throttling guidance").
 
 local http = require "http.client"
 local time = require "time"
 
 local M = {}
 
-local ends = setmetatable({}, { __mode = "k" }) -- door -> key -> moment, monotonic
+local throttled_until = setmetatable({}, { __mode = "k" }) -- door -> key -> moment, monotonic
 
-local function key_of(call)
+local function throttle_key(call)
   return call.peer .. (call.resource and call:resource() or "")
 end
 
---- Note that the service wants no request for so many seconds.
+--- Note that the service asked for no request during the next `seconds`.
 ---@param call http.retry.call
 ---@param seconds number?
 function M.note(call, seconds)
   local door = http.door()
   if not door or not seconds then return end
-  ends[door] = ends[door] or {}
-  local key = key_of(call)
-  ends[door][key] = math.max(ends[door][key] or 0, time.monotonic() + seconds)
+  throttled_until[door] = throttled_until[door] or {}
+  local key = throttle_key(call)
+  throttled_until[door][key] = math.max(throttled_until[door][key] or 0, time.monotonic() + seconds)
 end
 
---- Seconds until this call may be tried.
+--- The seconds until this call may be tried.
 ---@param call http.retry.call
 ---@return number
-function M.left(call)
+function M.seconds_left(call)
   local door = http.door()
-  local of_door = door and ends[door]
+  local of_door = door and throttled_until[door]
   if not of_door then return 0 end -- nothing was ever throttled
-  local moment = of_door[key_of(call)]
+  local moment = of_door[throttle_key(call)]
   return moment and math.max(0, moment - time.monotonic()) or 0
 end
 

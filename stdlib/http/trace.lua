@@ -1,15 +1,16 @@
---- A request as one line, for --verbose and `trace`. It contains no secret: headers and body are left out.
+--- Describe a request in one line, for --verbose and `trace`. Headers and body are left out, so that no secret is
+--- printed.
 
 local M = {}
 
 --- Path and query of a request, without its host.
 ---@param request host.request
 ---@return string
-function M.where(request)
+function M.path_and_query(request)
   return request:url():match("^%a+://[^/]+(/.*)$") or request:url()
 end
 
-local function size_of(answer)
+local function body_size_text(answer)
   local bytes = tonumber(answer:header "content-length")
   if not bytes then return "" end
   return bytes < 1024 and ("%d B"):format(bytes) or ("%.1f KB"):format(bytes / 1024)
@@ -19,12 +20,12 @@ end
 ---@param request host.request
 ---@param answer host.answer?
 ---@param kind string? the kind of failure, when no answer came
----@param seconds number it took
+---@param seconds number that the request took
 ---@return string
 function M.line(request, answer, kind, seconds)
-  local came = answer and tostring(answer:status()) or tostring(kind)
-  local text = ("%-6s %s  %s  %.0f ms  %s"):format(request:method(), M.where(request), came, seconds * 1000,
-    answer and size_of(answer) or "")
+  local outcome = answer and tostring(answer:status()) or tostring(kind)
+  local text = ("%-6s %s  %s  %.0f ms  %s"):format(request:method(), M.path_and_query(request), outcome, seconds * 1000,
+    answer and body_size_text(answer) or "")
   return (text:gsub("%s+$", ""))
 end
 

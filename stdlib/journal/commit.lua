@@ -1,4 +1,4 @@
---- Make durable what was put on record.
+--- Commit the journal: write records to disk, in one transaction for all tasks of a turn of the loop.
 
 local fail = require "fail"
 local scheduler = require "task.scheduler"
@@ -6,7 +6,7 @@ local task = require "task"
 
 local M = {}
 
-local coming = setmetatable({}, { __mode = "k" }) ---@type table<host.journal.journal, Task>
+local pending_commits = setmetatable({}, { __mode = "k" }) ---@type table<host.journal.journal, Task>
 
 local REPAIR = "Make room on the disk or repair the state folder, then run the same command again."
 
@@ -23,27 +23,27 @@ function M.failure(message)
   }
 end
 
-local function write(journal)
+local function commit_now(journal)
   local ok, message = journal:commit()
   if not ok then error(M.failure(message), 0) end
 end
 
--- A task of its own commits, so that the commit happens even when a waiting task is cancelled.
-local function share(journal)
-  coming[journal] = task.spawn(function()
-    coming[journal] = nil
-    write(journal)
+-- Spawn a task that commits, so that the commit happens even when the tasks that wait for the commit are cancelled.
+local function spawn_shared_commit(journal)
+  pending_commits[journal] = task.spawn(function()
+    pending_commits[journal] = nil
+    commit_now(journal)
   end)
-  return coming[journal]
+  return pending_commits[journal]
 end
 
---- Write to disk what was put on record: it is durable when the call returns. Raises "journal" when it cannot be
---- written. Tasks that ask in the same turn of the loop share one commit. No deadline cuts the call short.
+--- Write the journal's records to disk: they are durable when the call returns. Raises "journal" when they cannot be
+--- written. Tasks that call this in the same turn of the loop share one commit. No deadline cuts the call short.
 ---@param journal host.journal.journal
 function M.commit(journal)
   local me = scheduler.current()
-  if not me then return write(journal) end
-  local commit = coming[journal] or share(journal)
+  if not me then return commit_now(journal) end
+  local commit = pending_commits[journal] or spawn_shared_commit(journal)
   table.insert(commit.waiters, me)
   while not commit.done do scheduler.suspend(true) end
   if not commit.ok then error(commit.result[1], 0) end

@@ -1,5 +1,5 @@
---- Entries of ours in the sink whose accounts no policy selects any more. They are on record, one row for each policy,
---- so that `doctor` can report them without reading the vault.
+--- Left-over entries: entries of ours in the sink whose accounts no policy selects any more. The journal has one row
+--- for each policy, so that `doctor` can report the entries without reading the vault.
 
 local M = {}
 
@@ -13,7 +13,7 @@ local MOST = 100 -- entries of a policy that are recorded by name
 ---@class journal.left_over_row: host.journal.row its id is the policy's name
 ---@field body { entries: journal.left_over[], count: integer, at: number }
 
-local function is_same(body, list)
+local function is_recorded_already(body, list)
   if #list ~= body.count then return false end
   for i, known in ipairs(body.entries) do
     if known.name ~= list[i].name or known.why ~= list[i].why then return false end
@@ -21,23 +21,23 @@ local function is_same(body, list)
   return true
 end
 
---- Put on record what a run found, when it differs from the record. Durable with the next commit.
+--- Record the left-over entries that a run found, when they differ from the record. Durable with the next commit.
 ---@param journal host.journal.journal
 ---@param policy string
 ---@param list journal.left_over[] by name
 ---@param now number
-function M.keep(journal, policy, list, now)
+function M.record(journal, policy, list, now)
   local row = journal:get(KIND, policy)
-  if is_same(row and row.body or { entries = {}, count = 0 }, list) then return end
+  if is_recorded_already(row and row.body or { entries = {}, count = 0 }, list) then return end
   local entries = {}
   for i = 1, math.min(MOST, #list) do entries[i] = { name = list[i].name, why = list[i].why } end
   journal:put(KIND, policy, #list > 0 and "there" or "gone",
     { name = policy, entries = entries, count = #list, at = now }, now)
 end
 
---- What the last run of each policy found.
+--- The left-over entries that the last run of each policy found.
 ---@param journal host.journal.journal
 ---@return journal.left_over_row[]
-function M.all(journal) return journal:list(KIND, "gone") end
+function M.recorded(journal) return journal:list(KIND, "gone") end
 
 return M

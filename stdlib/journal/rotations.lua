@@ -4,18 +4,18 @@
 --- A row of a user's password belongs to the account: its id is the account's object id, and the next rotation uses it
 --- again, so no account can have two open rotations. A row of a client secret or of a certificate belongs to one
 --- rotation: an application has many.
--- certificate is one rotation: an application has many.
 
 local class = require "base.class"
 local commit = require "journal.commit"
 local crypto = require "host.crypto"
 local fail = require "fail"
 local markers = require "journal.marker"
+local sets = require "base.sets"
 local time = require "time"
 
 local M = {}
 
-local BIN = 30 * 86400 -- seconds for which a deleted application can be restored with its credentials
+local RESTORABLE = 30 * 86400 -- seconds for which a deleted application can be restored with its credentials
 
 ---@class rotation.rows.kind
 ---@field kind string of the journal's rows
@@ -31,7 +31,7 @@ local BIN = 30 * 86400 -- seconds for which a deleted application can be restore
 ---@field own rotation.rows.kind
 local Store = class "rotation.Rows"
 
-local function store_of(own) return Store { kind = own.kind, own = own } end
+local function new_rotation_store(own) return Store { kind = own.kind, own = own } end
 
 ---------------------------------------------------------------------------
 -- Rows
@@ -50,7 +50,7 @@ function Store:new(journal, body, id)
 end
 
 -- The rows of this kind, with the present names of states.
-local function list(self, journal, except)
+local function list_rotation_rows(self, journal, except)
   local rows, former = {}, self.own.former or {}
   for _, row in ipairs(journal:list(self.kind, except)) do
     row.state = former[row.state] or row.state
@@ -75,7 +75,7 @@ end
 ---@return host.journal.row[]
 function Store:all(journal, app_id)
   local rows = {}
-  for _, row in ipairs(journal and list(self, journal) or {}) do
+  for _, row in ipairs(journal and list_rotation_rows(self, journal) or {}) do
     if not app_id or row.body.app_id == app_id then rows[#rows + 1] = row end
   end
   return rows
@@ -84,14 +84,14 @@ end
 --- The rows of rotations that are not closed, oldest first.
 ---@param journal host.journal.journal
 ---@return host.journal.row[]
-function Store:unfinished(journal) return list(self, journal, "closed") end
+function Store:unfinished(journal) return list_rotation_rows(self, journal, "closed") end
 
 --- The row with this id, marker, rotation or key id; the oldest when several fit. Nil when there is none.
 ---@param journal host.journal.journal
 ---@param name string
 ---@return host.journal.row?
 function Store:named(journal, name)
-  for _, row in ipairs(list(self, journal)) do
+  for _, row in ipairs(list_rotation_rows(self, journal)) do
     local body = row.body
     if row.id == name or body.marker == name or body.rotation == name or body.key_id == name then return row end
   end
@@ -119,7 +119,7 @@ function Store:put(journal, row, state, more)
   commit.commit(journal)
 end
 
---- Make durable what was staged and sealed. Tasks that ask in the same turn share one commit.
+--- Write the staged rows and sealed values to disk. Tasks that call this in the same turn share one commit.
 ---@param journal host.journal.journal
 function Store.commit(_, journal) commit.commit(journal) end
 
@@ -177,44 +177,45 @@ function Store:forget(journal, row, number) journal:forget(self:sealed_name(row,
 ---------------------------------------------------------------------------
 -- Rows of applications
 
---- Does the row have a value that is in use, or may become so?
+--- Has the row a value that the consumer uses, or may use later?
 ---@param row host.journal.row
 ---@return boolean
 function Store:usable(row) return self.own.usable[row.state] == true end
 
-local function replaced_by(row) return "replaced by " .. row.body.marker end
+local function replaced_by_text(row) return "replaced by " .. row.body.marker end
 
---- Give the application's other usable rows a retirement date: they are not in use any more. Durable with the next
+--- Give the application's other usable rows a retirement date, because `row` replaced them. Durable with the next
 --- commit.
 ---@param journal host.journal.journal
 ---@param rows host.journal.row[] of the application
----@param row host.journal.row the one in use
+---@param row host.journal.row of the credential in use
 ---@param retire_at number
 function Store:supersede(journal, rows, row, retire_at)
   for _, other in ipairs(rows) do
     if other.id ~= row.id and self:usable(other) then
       self:stage(journal, other, "retiring", {
-        retire_at = retire_at, from = other.state, why = replaced_by(row), successor = row.id,
+        retire_at = retire_at, from = other.state, why = replaced_by_text(row), successor = row.id,
       })
     end
   end
 end
 
--- Did `row` replace `other`? A row that an earlier version replaced says so in `why`.
-local function is_successor(row, other)
+-- Did `row` replace `other`? Earlier versions of Moonlatch recorded the successor in `why` only.
+local function is_successor_row(row, other)
   local successor = other.body.successor
-  return successor == row.id or not successor and other.state == "retiring" and other.body.why == replaced_by(row)
+  return successor == row.id or not successor and other.state == "retiring" and other.body.why == replaced_by_text(row)
 end
 
---- Undo `supersede`: the rows that this row replaced are as they were before. A row that was closed since stays closed,
---- but is not replaced any more: the consumer may still have it. Durable with the next commit.
+--- Undo `supersede`: give the rows that this row replaced their former state. A row that was closed since stays closed,
+--- but does not count as replaced any more, because the consumer may still have its credential. Durable with the next
+--- commit.
 ---@param journal host.journal.journal
 ---@param rows host.journal.row[] of the application
 ---@param row host.journal.row
 function Store:reinstate(journal, rows, row)
   for _, other in ipairs(rows) do
     local before, is_closed = other.body.from, other.state == "closed"
-    if before and (is_closed or other.state == "retiring") and is_successor(row, other) then
+    if before and (is_closed or other.state == "retiring") and is_successor_row(row, other) then
       other.body.retire_at, other.body.from, other.body.successor = nil, nil, nil
       if not is_closed then other.body.why = nil end
       self:stage(journal, other, is_closed and "closed" or before)
@@ -222,26 +223,26 @@ function Store:reinstate(journal, rows, row)
   end
 end
 
---- Was the application deleted, so that the credential comes back when the application is restored?
+--- Was the row's application deleted? Then the credential is valid again when the application is restored.
 ---@param row host.journal.row
 ---@return boolean
-function Store.is_in_bin(_, row) return row.state == "retiring" and row.body.before_bin ~= nil end
+function Store.is_application_deleted(_, row) return row.state == "retiring" and row.body.before_bin ~= nil end
 
---- The application was deleted: keep the value sealed for as long as the application can be restored.
+--- Record that the row's application was deleted. The value stays sealed while the application can be restored.
 ---@param journal host.journal.journal
 ---@param row host.journal.row
 ---@param now number
-function Store:go_with_application(journal, row, now)
-  if self:is_in_bin(row) then return end
+function Store:record_application_deleted(journal, row, now)
+  if self:is_application_deleted(row) then return end
   local before = { state = row.state, retire_at = row.body.retire_at, why = row.body.why }
-  self:put(journal, row, "retiring", { retire_at = now + BIN, why = "its application was deleted",
+  self:put(journal, row, "retiring", { retire_at = now + RESTORABLE, why = "its application was deleted",
     before_bin = before })
 end
 
---- The application is there again: its credential's former state counts again. Durable with the next commit.
+--- Record that the row's application was restored: the row gets its former state back. Durable with the next commit.
 ---@param journal host.journal.journal? nil: change the row only
 ---@param row host.journal.row
-function Store:come_back(journal, row)
+function Store:record_application_restored(journal, row)
   local body, before = row.body, row.body.before_bin
   body.retire_at, body.why, body.before_bin = before.retire_at, before.why, nil
   row.state = before.state
@@ -261,11 +262,6 @@ end
 ---------------------------------------------------------------------------
 -- The three kinds
 
-local function set(...)
-  local members = {}
-  for _, name in ipairs { ... } do members[name] = true end
-  return members
-end
 
 ---@class rotation.account_row: host.journal.row
 ---@field body rotation.account
@@ -314,7 +310,7 @@ end
 --- Users' passwords: one row for each account, so that no account can have two open rotations. States: intent (value
 --- sealed), pending (in the sink, read back), sent, changed, current (read back), closed; left when the rotation ended
 --- with an unknown outcome; orphaned when a person must look.
-M.user_passwords = store_of {
+M.user_passwords = new_rotation_store {
   kind = "password", type = "user password", sealed_as = "password", first = "intent",
 }
 
@@ -352,10 +348,10 @@ M.user_passwords = store_of {
 
 --- Client secrets. States: intent, sent, known (sealed), proven, stored or handed_over, confirmed, retiring
 --- (with a date), closed.
-M.client_secrets = store_of {
+M.client_secrets = new_rotation_store {
   kind = "intent", type = "client secret", sealed_as = "secret", first = "intent",
-  usable = set("known", "proven", "stored", "handed_over", "confirmed"),
-  has_value = set("known", "proven", "stored", "handed_over", "confirmed", "retiring"),
+  usable = sets.of { "known", "proven", "stored", "handed_over", "confirmed" },
+  has_value = sets.of { "known", "proven", "stored", "handed_over", "confirmed", "retiring" },
 }
 
 ---@class certificate.row: host.journal.row
@@ -386,10 +382,10 @@ M.client_secrets = store_of {
 
 --- Certificates. States: intent (key made and sealed), sent, known (Entra has it), proven, stored or handed_over,
 --- confirmed (in use), retiring (with a date), closed.
-M.certificates = store_of {
+M.certificates = new_rotation_store {
   kind = "certificate", type = "certificate", sealed_as = "certificate", first = "intent",
-  usable = set("intent", "sent", "known", "proven", "stored", "handed_over", "confirmed"),
-  has_value = set("intent", "sent", "known", "proven", "stored", "handed_over", "confirmed", "retiring"),
+  usable = sets.of { "intent", "sent", "known", "proven", "stored", "handed_over", "confirmed" },
+  has_value = sets.of { "intent", "sent", "known", "proven", "stored", "handed_over", "confirmed", "retiring" },
   former = { made = "sent", uploaded = "known", in_use = "confirmed" },
 }
 

@@ -1,6 +1,6 @@
---- How the program speaks to the person: lines, and one line that changes; or to a listener instead. Scripts use `log`.
+--- Write lines, and one changing line of progress, for the person; or hand the lines to a listener. Scripts use `log`.
 --
--- Everything leaves by host.term, which takes secrets out by value.
+-- All output passes host.term, which masks the values of secrets.
 
 local hint = require "log.hint"
 local layout = require "terminal.layout"
@@ -9,94 +9,95 @@ local time = require "time"
 
 local M = {}
 
-local ON_TERMINAL = 0.1 -- seconds between two states of the changing line
-local PIPED = 10 -- seconds between two plain lines of progress
+local TERMINAL_PAUSE = 0.1 -- seconds between two states of the changing line
+local PIPE_PAUSE = 10 -- seconds between two plain lines of progress
 
 ---@class log.settings
 ---@field json boolean? standard output belongs to one JSON document
----@field quiet boolean? only what has to be said
+---@field quiet boolean? leave out progress, notes and remarks
 ---@field verbose boolean?
 ---@field color boolean?
 
 local settings = {} ---@type log.settings
-local shown ---@type string? the changing line that is on the terminal now
-local progressed = -math.huge
-local listener ---@type nil|fun(text: string) who hears everything instead of the person
+local changing_line ---@type string? the changing line that is on the terminal now
+local last_progress = -math.huge -- the moment of the last text of progress, by time.monotonic
+local listener ---@type nil|fun(text: string) receives every line instead of the person
 
---- Set how to speak from now on.
+--- Use these settings from now on.
 ---@param new log.settings
 function M.configure(new)
-  settings, shown, progressed = new, nil, -math.huge
+  settings, changing_line, last_progress = new, nil, -math.huge
 end
 
---- How to speak now.
+--- The settings in use.
 ---@return log.settings
 function M.settings() return settings end
 
-local function clear()
-  if not shown then return end
-  shown = nil
+local function clear_changing_line()
+  if not changing_line then return end
+  changing_line = nil
   term.clear()
 end
 
--- What a listener says itself is for the person.
+-- Hand a line to the listener. What the listener itself writes meanwhile goes to the person.
 local function tell_listener(text)
-  local heard = listener
-  local _ <close> = M.divert(nil)
-  heard(text)
+  local hear = listener
+  local _ <close> = M.divert_to(nil)
+  hear(text)
 end
 
---- Write a line: to the stream, or to the listener.
----@param stream "out"|"err"
+--- Write a line: to the stream, or to the listener. "terminal" is standard error, or the terminal that the program runs
+--- in, where standard error leads elsewhere.
+---@param stream "out"|"err"|"terminal"
 ---@param text string
-function M.line(stream, text)
+function M.write_line(stream, text)
   text = hint.complete(text)
   if listener then return tell_listener(text) end
-  clear()
-  term.write(settings.json and "err" or stream, text .. "\n")
+  clear_changing_line()
+  term.write(stream == "out" and settings.json and "err" or stream, text .. "\n")
 end
 
---- The text as a stream shows it best: on a terminal broken between words (layout.fit).
+--- The text wrapped to the width of the terminal (layout.fit); the same text when the stream is no terminal.
 ---@param text string
----@param stream "out"|"err"|nil "out"
+---@param stream "out"|"err"|"terminal"|nil "out"
 ---@return string
-function M.fitted(text, stream)
-  stream = settings.json and "err" or stream or "out"
+function M.wrap_to_terminal(text, stream)
+  stream = (settings.json or stream == "terminal") and "err" or stream or "out"
   text = hint.complete(text)
   return term.is_terminal(stream) and layout.fit(text, term.width()) or text
 end
 
---- A question that fits the terminal, with a space for the answer.
+--- A question wrapped to the width of the terminal, with one space at the end, before the answer.
 ---@param text string
 ---@return string
-function M.question(text) return (M.fitted(text):gsub("%s*$", " ")) end
+function M.wrap_question(text) return (M.wrap_to_terminal(text):gsub("%s*$", " ")) end
 
---- `log.progress` says how.
+--- See `log.progress`.
 ---@param text string
 function M.progress(text)
   if settings.quiet or listener then return end
   local now, live = time.monotonic(), term.is_terminal("err")
-  if now - progressed < (live and ON_TERMINAL or PIPED) then return end
-  progressed = now
+  if now - last_progress < (live and TERMINAL_PAUSE or PIPE_PAUSE) then return end
+  last_progress = now
   if not live then return term.write("err", text .. "\n") end
-  shown = layout.cut(text, term.width() - 1)
+  changing_line = layout.cut(text, term.width() - 1)
   term.clear()
-  term.write("err", shown)
+  term.write("err", changing_line)
 end
 
---- Have somebody else hear what the person would, until what this gives back is closed.
----@param heard nil|fun(text: string) nil: the person again
----@return table
-function M.divert(heard)
+--- Hand every line to a function instead of the person, until the returned value is closed.
+---@param hear nil|fun(text: string) nil: the person again
+---@return table closable
+function M.divert_to(hear)
   local before = listener
-  listener = heard
+  listener = hear
   return setmetatable({}, { __close = function() listener = before end })
 end
 
---- The long piece of work is over: take the changing line away.
-function M.done()
-  clear()
-  progressed = -math.huge
+--- End the progress of a long piece of work: remove the changing line from the terminal.
+function M.end_progress()
+  clear_changing_line()
+  last_progress = -math.huge
 end
 
 return M

@@ -1,29 +1,29 @@
---- Files that a person named on the command line, as an argument of a script whose type is `path`. The library writes a
---- secret there and nowhere else: a script cannot choose a place for it.
+--- Remember the files that a person named on the command line, as an argument of type `path`. The library writes a
+--- secret to these files only, so that a script cannot choose the file.
 
 local fail = require "fail"
 
 local M = {}
 
-local named = {} ---@type table<string, true>
+local named_paths = {} ---@type table<string, true>
 
---- A person named this path.
+--- Remember that a person named this path.
 ---@param path string
 ---@return string path
-function M.note(path)
-  named[path] = true
+function M.remember(path)
+  named_paths[path] = true
   return path
 end
 
 --- Raise "config" unless a person named the path.
 ---@param path string
----@param what string what would be done: "write the client secret"
+---@param what string the action, for the failure: "write the client secret"
 ---@return string path
 function M.check(path, what)
-  if named[path] then return path end
+  if named_paths[path] then return path end
   fail.raise {
     kind = "config", what = ("%s to %s"):format(what, path), why = "nobody named this file on the command line",
-    fix = 'Let the script have an argument of type "path", and hand its value over as it is.',
+    fix = 'Give the script an argument of type "path", and pass the value of that argument unchanged.',
   }
 end
 

@@ -1,6 +1,6 @@
---- A private folder for temporary things: an emulator's certificate authority, clock and profile.
+--- A private folder for temporary files: an emulator's certificate authority, clock and profile.
 ---
---- It writes only into a folder that is new, empty, or marked as its own, so that a wrong path does no harm.
+--- Files are written only into a folder that is new, empty, or has the marker file, so that a wrong path does no harm.
 
 local class = require "base.class"
 local fail = require "fail"
@@ -8,84 +8,85 @@ local sys = require "host.sys"
 
 local M = {}
 
-local MARK = ".moonlatch-place"
+local MARKER_FILE = ".moonlatch-place"
 
----@class place
+---@class machine.private_folder
 ---@field path string
----@field temporary boolean is it removed when it is closed?
-local Place = class "place"
+---@field temporary boolean is the folder removed when it is closed?
+local PrivateFolder = class "machine.private_folder"
 
-local function check(value, message, what)
+-- Return the value; raise "config" when there is none: `message` is the reason, `what` the action.
+local function check_done(value, message, what)
   if not value then fail.raise { kind = "config", what = what, why = message, fix = "Name another folder." } end
   return value
 end
 
-local function is_usable(path)
+local function is_usable_folder(path)
   local found = sys.stat(path)
   if not found then return true end
   if found.type ~= "directory" or not found.ours then return false end
-  return sys.stat(path .. "/" .. MARK) ~= nil or #(sys.list(path) or { "?" }) == 0
+  return sys.stat(path .. "/" .. MARKER_FILE) ~= nil or #(sys.list(path) or { "?" }) == 0
 end
 
-local function folder(path, what)
+local function make_folder(path, what)
   if path then
     local ok, message = sys.mkdir(path)
-    check(ok, message, what)
+    check_done(ok, message, what)
     return path
   end
   local made, message = sys.temporary("moonlatch-emulator-")
-  return check(made, message, what)
+  return check_done(made, message, what)
 end
 
---- Open the folder, or make a temporary one.
+--- Open the folder; without a path, make a temporary folder. Raises "config".
 ---@param path string?
----@return place
+---@return machine.private_folder
 function M.open(path)
   local what = "use the folder " .. (path or "for temporary files")
-  if path and not is_usable(path) then
+  if path and not is_usable_folder(path) then
     fail.raise {
-      kind = "config", what = what, why = "it contains other files, or is not ours",
+      kind = "config", what = what, why = "it contains other files, or belongs to another user",
       fix = "Name a new or empty folder.",
     }
   end
-  local self = Place { path = folder(path, what), temporary = not path }
-  self:write(MARK, "")
+  local self = PrivateFolder { path = make_folder(path, what), temporary = not path }
+  self:write(MARKER_FILE, "")
   return self
 end
 
---- The path of a file in it.
+--- The path of a file in the folder.
 ---@param name string
 ---@return string
-function Place:file(name)
-  if not name:match("^[%w._-]+$") or name:match("^%.%.?$") then error("a file's plain name is wanted", 2) end
+function PrivateFolder:file(name)
+  if not name:match("^[%w._-]+$") or name:match("^%.%.?$") then error("a file's plain name is needed", 2) end
   return self.path .. "/" .. name
 end
 
---- Is there a file of that name?
+--- Does the folder have a file of that name?
 ---@param name string
 ---@return boolean
-function Place:has(name)
+function PrivateFolder:has(name)
   return sys.stat(self:file(name)) ~= nil
 end
 
---- Write a file, 0600. Returns its path.
+--- Write a file with mode 0600. Returns its path.
 ---@param name string
 ---@param content string|host.secret
 ---@return string
-function Place:write(name, content)
+function PrivateFolder:write(name, content)
   local path = self:file(name)
   local ok, message = sys.write(path, content, "replace")
-  check(ok, message, "write " .. path)
+  check_done(ok, message, "write " .. path)
   return path
 end
 
---- Make a folder in it. Returns the path.
+--- Make a folder in the folder. Returns the path.
 ---@param name string
 ---@return string
-function Place:folder(name)
+function PrivateFolder:folder(name)
   local path = self:file(name)
   local ok, message = sys.mkdir(path)
-  check(ok, message, "make the folder " .. path)
+  check_done(ok, message, "make the folder " .. path)
   return path
 end
 
@@ -94,13 +95,13 @@ end
 ---@return host.sys.clock
 function M.clock(path)
   local clock, message = sys.clock(path, true)
-  return check(clock, message, "open the clock " .. path)
+  return check_done(clock, message, "open the clock " .. path)
 end
 
---- Remove the folder when it is temporary.
-function Place:close()
+--- Remove the folder when the folder is temporary.
+function PrivateFolder:close()
   if self.temporary then sys.remove_tree(self.path) end
 end
-Place.__close = Place.close
+PrivateFolder.__close = PrivateFolder.close
 
 return M

@@ -1,24 +1,24 @@
---- A sink for a client secret: a new file that only its owner can read. Reading it back proves no use, so it confirms
---- nothing.
+--- A sink for a client secret: a new file that only its owner can read. That the file can be read back does not prove
+--- that a consumer uses the secret, so this sink confirms nothing.
 
 local fail = require "fail"
 local sys = require "host.sys"
 
 local M = {}
 
-local function raise(path, why, fix)
+local function refuse_secret_file(path, why, fix)
   fail.raise { kind = "usage", what = "write the client secret to " .. path, why = why, fix = fix }
 end
 
---- Raise a failure when the file cannot be written. Called before anything is made.
+--- Raise "usage" when the file exists already, or its folder does not exist. Called before the client secret is made.
 ---@param path string
 function M.check(path)
-  if sys.stat(path) then raise(path, "the file exists already",
+  if sys.stat(path) then refuse_secret_file(path, "the file exists already",
     "Name a new file; an existing one is never overwritten.") end
   local folder = path:match("^(.*)/[^/]*$")
   folder = folder == nil and "." or folder == "" and "/" or folder
-  local there = sys.stat(folder)
-  if not there or there.type ~= "directory" then raise(path, ("there is no folder %s"):format(folder),
+  local parent = sys.stat(folder)
+  if not parent or parent.type ~= "directory" then refuse_secret_file(path, ("there is no folder %s"):format(folder),
     "Make the folder first.") end
 end
 

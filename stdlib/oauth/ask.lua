@@ -57,7 +57,8 @@ function M.raise(what, failure, who)
   fail.raise {
     kind = failure.kind, what = what, why = explain.why(reason, failure, said(failure), who or "It"),
     fix = reason.fix, resumes = reason.resumes, status = failure.status, code = failure.code or failure.error,
-    said = said(failure), request_id = failure.trace_id, cause = failure, unreachable = outage.is(failure) or nil,
+    said = said(failure), request_id = failure.trace_id, cause = failure,
+    unreachable = outage.is_unreached(failure) or nil,
   }
 end
 
@@ -74,7 +75,7 @@ function M.once(what, build, judge, ...)
   local request <close>, credential = build() -- the request and its secrets are wiped after the answer was judged
   local answer <close>, message, kind, maybe_sent = http.send(request, credential,
     { timeout = 30, note = what, own = true })
-  if not answer then return nil, retry.transport(message, kind, maybe_sent) end
+  if not answer then return nil, retry.transport_failure(message, kind, maybe_sent) end
   local value, failure = judge(answer, ...)
   if not value then failure.kind = kind_of(failure) end
   return value, failure

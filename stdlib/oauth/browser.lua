@@ -132,10 +132,10 @@ end
 local function invite(settings, visit)
   local url = visit.redirect:match("^http://[^/]+") .. visit.start
   local opened = settings.sign_in.open ~= false and desktop.open(url)
-  log.prose((opened and "Your browser opens to sign you in. If it does not, open this page on this computer: "
+  log.instruct((opened and "Your browser opens to sign you in. If it does not, open this page on this computer: "
     or "To sign in, open this page in a browser on this computer: ") .. url)
   local port = url:match(":(%d+)/")
-  if not opened and desktop.is_remote() then log.say(BY_SSH:format(port, port)) end
+  if not opened and desktop.is_remote() then log.instruct(BY_SSH:format(port, port)) end
 end
 
 ---@type oauth.way

@@ -30,21 +30,46 @@ local function read_sealed(settings, source)
   return key or refuse(source, why)
 end
 
+local LIMIT = 64 << 10 -- bytes of a certificate with its chain
+local KEEPER = { credentials_directory = "manager", mounted = "platform" }
+
+-- What to do about a file that cannot be read.
+local function fix_unreadable(source, kind)
+  if source.name then
+    return ("In the service's unit: LoadCredential=%s:/path, or LoadCredentialEncrypted=."):format(source.name)
+  end
+  if source.from == "mounted" then return "Check that the volume is mounted there, and that nobody may write to it." end
+  if kind == "mode" then return ("Its key is a secret: chmod 600 '%s'."):format(source.path) end
+  if kind == "link" then return 'Name the file itself; in a volume of Kubernetes, say from = "mounted".' end
+end
+
+local HOW_TO_MAKE = "It must hold the private key and the certificate, in PEM or PKCS#12. Make it with: "
+  .. "openssl req -x509 -newkey rsa:3072 -nodes -days 180 -subj /CN=NAME -keyout NAME.pem -out NAME.crt; "
+  .. "cat NAME.crt >> NAME.pem. The application gets NAME.crt."
+
+-- Files that other tools made: what to convert them with.
+local HOW_TO_CONVERT = "Convert it, then name the new file: "
+  .. "openssl pkcs12 -legacy -in '%s' -nodes -out NEW.pem && chmod 600 NEW.pem"
+
+-- A Secret of the type kubernetes.io/tls is a folder with the two parts in files of their own.
+-- https://kubernetes.io/docs/concepts/configuration/secret/#tls-secrets
+local function parts_of(source)
+  local folder = source.from == "mounted" and sys.stat(source.path, true)
+  if not folder or folder.type ~= "directory" then return source.path end
+  return source.path .. "/tls.key", source.path .. "/tls.crt"
+end
+
 local function read(source)
-  local content <close>, message, kind = sys.read_secret(source.path, source.from and "manager" or "person", true)
-  if not content and source.from then
-    refuse(source, message, ("In the service's unit: LoadCredential=%s:/path, or LoadCredentialEncrypted=.")
-      :format(source.name))
-  end
-  if not content then
-    refuse(source, message, kind == "mode" and ("Its key is a secret: chmod 600 '%s'."):format(source.path) or nil)
-  end
+  local key_path, certificate_path = parts_of(source)
+  local content <close>, message, kind = sys.read_secret(key_path, KEEPER[source.from] or "person", "whole")
+  if not content then refuse(source, message, fix_unreadable(source, kind)) end
+  local chain
+  if certificate_path then chain, message = sys.read(certificate_path, LIMIT) end
+  if certificate_path and not chain then refuse(source, message, fix_unreadable(source)) end
   local passphrase = source.passphrase and profiles.secret(source.passphrase, "the passphrase of the certificate")
-  local key, why = crypto.certificate(content, passphrase)
+  local key, why, fault = crypto.certificate(content, passphrase, chain)
   if key then return key end
-  refuse(source, why, "It must hold the private key and the certificate, in PEM or PKCS#12. Make it with: "
-    .. "openssl req -x509 -newkey rsa:3072 -nodes -days 180 -subj /CN=NAME -keyout NAME.pem -out NAME.crt; "
-    .. "cat NAME.crt >> NAME.pem. The application gets NAME.crt.")
+  refuse(source, why, fault == "legacy" and HOW_TO_CONVERT:format(source.path) or HOW_TO_MAKE)
 end
 
 -- Check the dates. Entra refuses an expired certificate too, with a less helpful text.
@@ -73,7 +98,7 @@ local function refresh(settings, kept)
   if source.from == "sealed" then
     source.path = sealed_file.path(settings, sealed_key.name(settings.sign_in.client_id))
   end
-  local stat = sys.stat(source.path)
+  local stat = sys.stat((parts_of(source)), true)
   local stamp = stat and ("%s %s"):format(stat.modified, stat.size)
   if kept.key and (not stamp or stamp == kept.stamp) then return end
   kept.key, kept.header = open(settings, source)

@@ -19,7 +19,7 @@ local function await_person(settings, code)
     local token, failure = ask.once(what, build, native_oauth.judge_token, settings.graph)
     if token then return token end
     if failure.error == "slow_down" then interval = interval + 5 end
-    if failure.kind ~= "pending" and not kinds.of(failure.kind).passes then ask.raise(what, failure) end
+    if failure.kind ~= "pending" and not kinds.of(failure.kind).passes_by_itself then ask.raise(what, failure) end
     if failure.retry_after and time.now() + failure.retry_after >= ends then
       failure.again = time.now() + failure.retry_after
       ask.raise(what, failure)
@@ -35,7 +35,7 @@ return function(settings, _, scopes)
   local code = ask.ask(("ask '%s' for a device code"):format(settings.tenant), function()
     return native_oauth.device_code(ask.authority(settings), client_id, scope)
   end, native_oauth.judge_device_code)
-  log.prose(("To sign in, open %s and enter this code:\n\n    %s\n"):format(code.verification_uri, code.user_code))
+  log.instruct(("To sign in, open %s and enter this code:\n\n    %s\n"):format(code.verification_uri, code.user_code))
   local token = await_person(settings, code)
   code.device_code:close() -- used once; on failure it stays registered, so that logs mask it
   return token

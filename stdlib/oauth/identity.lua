@@ -71,7 +71,7 @@ end
 -- Seconds until the next try; nil for no more tries. Where nothing listens, there is no identity.
 local function patience(failure, tries)
   if failure.transport and not failure.maybe_sent then return tries == 1 and 1 or nil end
-  local is_passing = kinds.of(failure.kind).passes or failure.status == 404 or failure.status == 410
+  local is_passing = kinds.of(failure.kind).passes_by_itself or failure.status == 404 or failure.status == 410
     or failure.transport == "timeout" or failure.transport == "cut"
   if not is_passing or not WAITS[tries] then return nil end
   local least = failure.status == 410 and tries == #WAITS and UPDATING - WAITS[1] - WAITS[2] - WAITS[3] or 0

@@ -28,7 +28,7 @@ end
 -- The key in the file; nil when there is no file. Anything else at that path is not touched.
 local function content(path)
   if not sys.stat(path) then return nil end
-  local pem, message, kind = sys.read_secret(path, "person", true)
+  local pem, message, kind = sys.read_secret(path, "person", "whole")
   if not pem then
     raise(path, message, kind == "mode" and ("Its key is a secret: chmod 600 '%s'."):format(path)
       or "Name another one: --key-file PATH.")

@@ -166,9 +166,9 @@ function M.announce(settings)
   if #scopes == 0 then return end
   local client_id = settings.sign_in.client_id
   local client = microsoft_ids.clients[client_id]
-  log.prose(("Signing in to '%s' through %s. On first use its consent page asks for:")
+  log.instruct(("Signing in to '%s' through %s. On first use its consent page asks for:")
     :format(settings.tenant, client and ("'%s'"):format(client) or "the application " .. client_id))
-  log.prose("  " .. table.concat(scopes, ", "))
+  log.instruct("  " .. table.concat(scopes, ", "))
 end
 
 --- Sign in as the profile says. Returns the principal. Waits.

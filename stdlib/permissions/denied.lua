@@ -1,7 +1,7 @@
---- Find out why Graph refused a call. "Insufficient privileges" is the same answer for a permission that nobody asked
---- for, one without consent, one that this token lacks, a missing directory role, a target whose roles are stronger
---- than ours, and a target in a restricted unit. The tenant is asked which of these it is; where that is not allowed,
---- the failure says so.
+--- Find out why Graph refused a call. Graph gives one answer ("Insufficient privileges") for a permission that the
+--- application does not ask for, a permission without consent, a permission that this token lacks, a missing directory
+--- role, a target whose roles are stronger than ours, and a target in a restricted unit. This module reads from the
+--- tenant which of these applies. When that may not be read, the failure says so.
 
 local call = require "graph.call"
 local fail = require "fail"
@@ -17,27 +17,28 @@ local task = require "task"
 
 local M = {}
 
-local PATIENCE = 20 -- seconds for all questions together
+local LONGEST_DIAGNOSIS = 20 -- seconds for all requests together
 
 ---@class denied.reason
 ---@field cause string
 ---@field fix string
 
-local function words(list)
+-- "User.Read.All, Group.Read.All"; "none" for no names.
+local function join_names(list)
   return #list > 0 and table.concat(list, ", ") or "none"
 end
 
 ---------------------------------------------------------------------------
 -- The permission
 
--- The permission to name: what is missing of the cheapest alternative.
-local function lacking(held, rows)
+-- The missing permissions of the least alternative, and the row of the call that needs them; nil when none is missing.
+local function missing_permissions(holder, rows)
   for _, row in ipairs(rows) do
-    local least = row[held.kind][1]
-    if least and not permissions.covers(held.token, row[held.kind]) then
+    local least = row[holder.kind][1]
+    if least and not permissions.covers(holder.token, row[holder.kind]) then
       local missing = {}
       for _, name in ipairs(least) do
-        if not held.token[name] then missing[#missing + 1] = name end
+        if not holder.token[name] then missing[#missing + 1] = name end
       end
       return missing, row
     end
@@ -52,21 +53,21 @@ local IMPOSSIBLE = {
     fix = "Run this with a profile of an application." },
 }
 
-local function not_in_token(missing)
+local function not_in_token_reason(missing)
   return {
-    cause = ("%s is granted, but not in this token, which was made before"):format(words(missing)),
-    fix = "Sign in again: a token made some minutes after the grant carries it.",
+    cause = ("%s is granted, but not in this token, which was issued before the grant"):format(join_names(missing)),
+    fix = "Sign in again some minutes after the grant: a new token has the permission.",
   }
 end
 
-local function not_consented(held, missing, requested, why)
-  local name = words(missing)
-  if held.kind == "delegated" then
+local function no_consent_reason(holder, missing, requested, why)
+  local name = join_names(missing)
+  if holder.kind == "delegated" then
     return { cause = name .. " was not consented to the client that you signed in with",
       fix = ("Have an administrator consent to %s, or name it in sign_in.scopes of the profile and sign in again.")
         :format(name) }
   elseif requested and permissions.covers(requested, { missing }) then
-    return { cause = name .. " is asked for by the application, but nobody consented to it",
+    return { cause = "the application asks for " .. name .. ", but nobody has consented to it",
       fix = "Have a Privileged Role Administrator grant admin consent: App registrations > API permissions." }
   elseif requested then
     return { cause = name .. " is not among the permissions that the application asks for",
@@ -76,14 +77,14 @@ local function not_consented(held, missing, requested, why)
       :format(name, why), fix = ("Grant %s to the application."):format(name) }
 end
 
-local function permission_reason(held, rows)
-  local missing, row = lacking(held, rows)
+local function permission_reason(holder, rows)
+  local missing, row = missing_permissions(holder, rows)
   if not missing then return nil end
-  if #missing == 0 and #row[held.kind] == 0 then return IMPOSSIBLE[held.kind] end
-  local consented, why = granted.consented(held)
-  if consented and permissions.covers(consented, { missing }) then return not_in_token(missing) end
-  if consented then return not_consented(held, missing, granted.requested(held)) end
-  local name = words(missing)
+  if #missing == 0 and #row[holder.kind] == 0 then return IMPOSSIBLE[holder.kind] end
+  local consented, why = granted.consented(holder)
+  if consented and permissions.covers(consented, { missing }) then return not_in_token_reason(missing) end
+  if consented then return no_consent_reason(holder, missing, granted.requested(holder)) end
+  local name = join_names(missing)
   return {
     cause = ("%s is not in our token; whether it is granted is not known: %s"):format(name, why),
     fix = ("Grant %s, and consent to it; if it is granted, sign in again."):format(name),
@@ -93,12 +94,12 @@ end
 ---------------------------------------------------------------------------
 -- The target
 
-local function user_in(path)
+local function user_in_path(path)
   local key = path:match("^/users/([^/]+)")
   return key and (key:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
 end
 
-local function restricted(user)
+local function restricted_unit_reason(user)
   return {
     cause = ("%s is in a restricted management administrative unit: only roles scoped to that unit reach it")
       :format(user.userPrincipalName),
@@ -106,36 +107,38 @@ local function restricted(user)
   }
 end
 
-local function outranked(user, why, roles)
+local function outranked_reason(user, why, roles)
   return {
-    cause = ("%s outranks us: %s. Our directory roles: %s"):format(user.userPrincipalName, why, words(roles)),
+    cause = ("%s has stronger roles than we have: %s. Our directory roles: %s")
+      :format(user.userPrincipalName, why, join_names(roles)),
     fix = "Assign us a role that may reset it, by Microsoft's table: Privileged Authentication Administrator reaches "
       .. "all. Or leave this account out.",
   }
 end
 
--- The rules about who may reset whom exist for passwords only.
+-- The reason that lies in the user at whom the call is directed; nil when there is none. The rules about whose password
+-- a role may reset apply to passwords only.
 local function target_reason(asked, roles)
-  local key = user_in(asked.path)
+  local key = user_in_path(asked.path)
   if not key or asked.method == "GET" then return nil end
   local user = graph.get(graph.path("/users/{id}", key), {
     select = { "id", "userPrincipalName", "isManagementRestricted" }, missing = "nil", what = "look at the account",
   })
-  if user and user.isManagementRestricted == true then return restricted(user) end
+  if user and user.isManagementRestricted == true then return restricted_unit_reason(user) end
   if not user or not roles or not sets.of(asked.members).passwordProfile then return nil end
   local account = reach.find({ user.userPrincipalName })[1]
   if #account.roles == 0 and not account.group then return nil end
   local verdict, why = reach.judge(account, roles)
-  return verdict == "no" and outranked(user, why, roles) or nil
+  return verdict == "no" and outranked_reason(user, why, roles) or nil
 end
 
 ---------------------------------------------------------------------------
 -- The role
 
-local function role_reason(held, rows, roles, why)
+local function role_reason(holder, rows, roles, why)
   local wanted
   for _, row in ipairs(rows) do wanted = wanted or row.roles and #row.roles > 0 and row.roles end
-  if held.kind ~= "delegated" or not wanted then return nil end
+  if holder.kind ~= "delegated" or not wanted then return nil end
   local weakest = wanted[1][1]
   local fix = ("Have %s assigned to you, or sign in as somebody who holds it."):format(weakest)
   if not roles then
@@ -144,11 +147,13 @@ local function role_reason(held, rows, roles, why)
   end
   local mine = sets.of(roles)
   if mine["Global Administrator"] or permissions.covers(mine, wanted) then return nil end
-  return { cause = ("a directory role is missing: %s would do. Yours: %s"):format(weakest, words(roles)), fix = fix }
+  return {
+    cause = ("a directory role is missing: %s would do. Yours: %s"):format(weakest, join_names(roles)), fix = fix,
+  }
 end
 
-local function owned_only(held, rows)
-  if not held.token["Application.ReadWrite.OwnedBy"] or held.token["Application.ReadWrite.All"] then return nil end
+local function owned_applications_reason(holder, rows)
+  if not holder.token["Application.ReadWrite.OwnedBy"] or holder.token["Application.ReadWrite.All"] then return nil end
   for _, row in ipairs(rows) do
     if row.application[1] and row.application[1][1] == "Application.ReadWrite.OwnedBy" then
       return { cause = "Application.ReadWrite.OwnedBy reaches only what we own, and this is not among it",
@@ -157,42 +162,45 @@ local function owned_only(held, rows)
   end
 end
 
-local function unknown(held, rows, roles)
+local function unknown_reason(holder, rows, roles)
   local names = {}
   for _, row in ipairs(rows) do
-    for _, together in ipairs(row[held.kind]) do
-      if permissions.covers(held.token, { together }) then names[#names + 1] = table.concat(together, " and ") end
+    for _, together in ipairs(row[holder.kind]) do
+      if permissions.covers(holder.token, { together }) then names[#names + 1] = table.concat(together, " and ") end
     end
   end
   return {
-    cause = ("our token has what this needs (%s)%s, so it is not known why Graph says no")
-      :format(words(names), roles and ("; our directory roles: " .. words(roles)) or ""),
-    fix = "Look at what the target is: administrators, restricted units and protected actions need more.",
+    cause = ("our token has the permissions that this needs (%s)%s, so it is unknown why Graph refused it")
+      :format(join_names(names), roles and ("; our directory roles: " .. join_names(roles)) or ""),
+    fix = "Check the target: administrators, restricted units and protected actions need more.",
   }
 end
 
 local function find_reason(asked)
   local rows = permissions.rows(asked.method, asked.path, asked.members)
   if #rows == 0 then return nil end
-  local held = granted.token()
-  local reason = permission_reason(held, rows)
+  local holder = granted.holder_of_token()
+  local reason = permission_reason(holder, rows)
   if reason then return reason end
-  local roles, why = granted.roles(held)
+  local roles, why = granted.roles(holder)
   local ok, target = pcall(target_reason, asked, roles)
   if ok and target then return target end
-  return role_reason(held, rows, roles, why) or owned_only(held, rows) or unknown(held, rows, roles)
+  return role_reason(holder, rows, roles, why) or owned_applications_reason(holder, rows)
+    or unknown_reason(holder, rows, roles)
 end
 
---- Find out why a call was denied, and put that into the failure. For failures that a person will see. Other errors
---- stay as they are, and so does a failure that a script made: only calls that Graph did deny are asked about. Waits.
+--- Find out why a call was denied, and write the reason and the fix into the failure. For failures that a person will
+--- read. Other errors stay as they are. So does a failure that a script made: only calls that Graph denied are looked
+--- at. Waits.
 ---@param err any
 function M.explain(err)
   if not fail.is(err, "denied") or err.status ~= 403 or err.explained then return end
   err.explained = true
-  local made = call.denied(err)
+  local made = call.denied_call(err)
   if not made then return end
-  local ok, reason = rights.with(scheduler.here(), rights.look(), pcall, task.within, PATIENCE, find_reason, made)
-  if not ok then log.detail("why it was denied could not be found out: " .. tostring(reason)) end
+  local ok, reason = rights.with(scheduler.require_current(), rights.diagnosis(), pcall, task.within, LONGEST_DIAGNOSIS,
+    find_reason, made)
+  if not ok then log.detail("could not find out why the call was denied: " .. tostring(reason)) end
   if not ok or not reason then return end
   err.why = ("%s. Graph said: %s"):format(reason.cause, err.said or err.why)
   err.fix = reason.fix

@@ -1,5 +1,5 @@
---- What we may do at Graph: by the token, by the consents, by what the application asks for, and by our directory
---- roles. What may not be read is nil, with the reason.
+--- Read what we may do at Graph: the permissions in the token, the permissions with consent, the permissions that the
+--- application asks for, and our directory roles. A function returns nil and the reason when we may not read them.
 
 local api_permissions = require "entra.api_permissions"
 local fail = require "fail"
@@ -11,14 +11,14 @@ local sets = require "base.sets"
 
 local M = {}
 
----@class permissions.granted
+---@class permissions.holder the principal of the token in use
 ---@field principal oauth.principal
 ---@field kind permissions.kind
 ---@field token table<string, boolean> permissions in the token
 
 --- The principal of the token in use, and its permissions. Waits.
----@return permissions.granted
-function M.token()
+---@return permissions.holder
+function M.holder_of_token()
   local principal = oauth.principal()
   local is_app = principal.kind == "app"
   return {
@@ -27,8 +27,8 @@ function M.token()
   }
 end
 
--- The value of `read()`; or nil, and why it could not be read.
-local function ask(read)
+-- Return the value of `read()`; or nil, and why it could not be read.
+local function read_unless_denied(read)
   local ok, value = xpcall(read, scheduler.keep_trace)
   if ok then return value end
   if fail.is(value, "denied") then return nil, "we may not read it" end
@@ -36,88 +36,90 @@ local function ask(read)
   error(value, 0)
 end
 
--- Microsoft Graph's own service principal: its permissions by id.
-local function graph_principal()
+-- The object id of Microsoft Graph's service principal, and the names of its application permissions by id.
+local function graph_service_principal()
   local found = graph.get(graph.path("/servicePrincipals(appId={id})", microsoft_ids.GRAPH), {
     select = { "id", "appRoles" }, what = "read Microsoft Graph's permissions",
   })
-  local named = {}
-  for _, role in ipairs(found.appRoles or {}) do named[role.id] = role.value end
-  return found.id, named
+  local names_by_id = {}
+  for _, role in ipairs(found.appRoles or {}) do names_by_id[role.id] = role.value end
+  return found.id, names_by_id
 end
 
-local function assigned(held)
-  local graph_id, named = graph_principal()
+local function app_role_names_granted(holder)
+  local graph_id, names_by_id = graph_service_principal()
   local set = {}
-  for assignment in graph.list(graph.path("/servicePrincipals/{id}/appRoleAssignments", held.principal.oid), {
+  for assignment in graph.list(graph.path("/servicePrincipals/{id}/appRoleAssignments", holder.principal.oid), {
     top = 999, what = "read which permissions are granted to us",
   }) do
-    local name = assignment.resourceId == graph_id and named[assignment.appRoleId]
+    local name = assignment.resourceId == graph_id and names_by_id[assignment.appRoleId]
     if name then set[name] = true end
   end
   return set
 end
 
-local function granted(held)
-  local client = graph.get(graph.path("/servicePrincipals(appId={id})", held.principal.appid), {
+local function delegated_scopes_granted(holder)
+  local client = graph.get(graph.path("/servicePrincipals(appId={id})", holder.principal.appid), {
     select = { "id" }, what = "read the client that we signed in with",
   })
   local set = {}
   for grant in graph.list("/oauth2PermissionGrants", {
     filter = { clientId = client.id }, what = "read what was consented to the client that we signed in with",
   }) do
-    local ours = grant.consentType == "AllPrincipals" or grant.principalId == held.principal.oid
+    local ours = grant.consentType == "AllPrincipals" or grant.principalId == holder.principal.oid
     for scope in (ours and grant.scope or ""):gmatch("%S+") do set[scope] = true end
   end
   return set
 end
 
 --- The permissions with consent. Waits.
----@param held permissions.granted
+---@param holder permissions.holder
 ---@return table<string, boolean>?, string? why
-function M.consented(held)
-  return ask(function() return held.kind == "application" and assigned(held) or granted(held) end)
+function M.consented(holder)
+  return read_unless_denied(function()
+    return holder.kind == "application" and app_role_names_granted(holder) or delegated_scopes_granted(holder)
+  end)
 end
 
-local function declared(held)
-  local _, named = graph_principal()
-  local application = graph.get(graph.path("/applications(appId={id})", held.principal.appid), {
+local function required_permission_names(holder)
+  local _, names_by_id = graph_service_principal()
+  local application = graph.get(graph.path("/applications(appId={id})", holder.principal.appid), {
     select = { "requiredResourceAccess" }, missing = "nil", what = "read what the application asks for",
   })
-  if not application then return nil end -- of another tenant, or Microsoft's own
+  if not application then return nil end -- registered in another tenant, or by Microsoft
   local set = {}
   for id in pairs(api_permissions.declared(application)) do
-    if named[id] then set[named[id]] = true end
+    if names_by_id[id] then set[names_by_id[id]] = true end
   end
   return set
 end
 
---- The permissions that the application asks for. Only for an application of this tenant that signs in as itself.
+--- The permissions that the application asks for. Known only for an application of this tenant that signs in as itself.
 --- Waits.
----@param held permissions.granted
+---@param holder permissions.holder
 ---@return table<string, boolean>?, string? why
-function M.requested(held)
-  if held.kind ~= "application" then return nil, "it is asked for at the sign-in" end
-  local set, why = ask(function() return declared(held) or false end)
+function M.requested(holder)
+  if holder.kind ~= "application" then return nil, "it is asked for at the sign-in" end
+  local set, why = read_unless_denied(function() return required_permission_names(holder) or false end)
   if set == false then return nil, "the application is registered elsewhere" end
   return set, why
 end
 
---- Our directory roles, by name where it is known. Waits.
----@param held permissions.granted
+--- Our directory roles: their names where known, else their ids. Waits.
+---@param holder permissions.holder
 ---@return string[]?, string? why
-function M.roles(held)
-  if held.kind == "delegated" then
+function M.roles(holder)
+  if holder.kind == "delegated" then
     local list = {}
-    for _, id in ipairs(held.principal.wids) do list[#list + 1] = microsoft_ids.role(id) end
+    for _, id in ipairs(holder.principal.wids) do list[#list + 1] = microsoft_ids.role_name(id) end
     return list
   end
-  return ask(function()
+  return read_unless_denied(function()
     local list = {}
     for assignment in graph.list("/roleManagement/directory/roleAssignments", {
-      filter = { principalId = held.principal.oid }, what = "read which directory roles we hold",
+      filter = { principalId = holder.principal.oid }, what = "read which directory roles we hold",
     }) do
-      list[#list + 1] = microsoft_ids.role(assignment.roleDefinitionId)
+      list[#list + 1] = microsoft_ids.role_name(assignment.roleDefinitionId)
     end
     return list
   end)

@@ -12,9 +12,11 @@ local M = {}
 
 ---@class permissions.row
 ---@field call string "PATCH /users/{id}#passwordProfile"
----@field application string[][] alternatives, the least first, each of what counts together; empty: impossible
----@field delegated string[][]
----@field roles string[][]? directory roles that do, the weakest first; empty: a member needs none; nil: not known
+---@field application string[][] alternatives, the least first; each is a list of permissions that are needed together;
+--- empty: an application cannot make the call
+---@field delegated string[][] the same for a person
+---@field roles string[][]? alternatives of directory roles, the weakest first; empty: a member needs no role; nil: not
+--- known
 ---@field source string
 
 ---@class permissions.need
@@ -24,20 +26,20 @@ local M = {}
 ---@class permissions.least
 ---@field application string[] sorted
 ---@field delegated string[]
----@field roles string[] the weakest that do, for a person
+---@field roles string[] the weakest directory roles that a person needs
 ---@field needs permissions.need[]
----@field unknown string[] declared calls of which nothing is known
----@field unavailable table<permissions.kind, string[]> declared calls that cannot be made so at all
+---@field unknown string[] declared calls that the table does not have
+---@field unavailable table<permissions.kind, string[]> declared calls that this kind of principal cannot make at all
 ---@field roles_unknown string[] calls whose role is not known
 ---@field notes string[]
 
-local METHODS = {} -- the key under which a node of the tree holds its rows
-local tree ---@type table? of paths
+local ROWS = {} -- the key under which a node of the tree has its rows
+local path_tree ---@type table? segment -> node, from the root
 
 ---------------------------------------------------------------------------
 -- The table
 
-local function alternatives(text)
+local function parse_alternatives(text)
   local list = {}
   for one in text:gmatch("[^,]+") do
     local together = {}
@@ -47,36 +49,36 @@ local function alternatives(text)
   return list
 end
 
-local function roles_of(text)
+local function parse_roles(text)
   if text == "" then return nil end
-  return text == "member" and {} or alternatives(text)
+  return text == "member" and {} or parse_alternatives(text)
 end
 
-local function add_row(method, path, row)
-  local node = tree
+local function add_call_row(method, path, row)
+  local node = path_tree
   for segment in path:gsub("#.*", ""):gmatch("[^/]+") do
     node[segment] = node[segment] or {}
     node = node[segment]
   end
-  node[METHODS] = node[METHODS] or {}
+  node[ROWS] = node[ROWS] or {}
   local member = path:match("#(.*)$") or ""
-  node[METHODS][method .. "#" .. member:lower()] = row
+  node[ROWS][method .. "#" .. member:lower()] = row
 end
 
-local function load_tree()
-  tree = {}
+local function load_path_tree()
+  path_tree = {}
   for _, fields in ipairs(fact_tables.rows "stdlib/data/calls.tsv") do
     local method, path, application, delegated, roles, source = table.unpack(fields)
     if delegated == "=" then delegated = application end
-    add_row(method, path, {
-      call = method .. " " .. path, application = alternatives(application), delegated = alternatives(delegated),
-      roles = roles_of(roles), source = source,
+    add_call_row(method, path, {
+      call = method .. " " .. path, application = parse_alternatives(application),
+      delegated = parse_alternatives(delegated), roles = parse_roles(roles), source = source,
     })
   end
 end
 
 -- "/applications(uniqueName='x')/owners/microsoft.graph.user/$count" -> { "applications", "{id}", "owners" }
-local function segments_of(path)
+local function path_segments(path)
   local list = {}
   for segment in path:lower():gmatch("[^/]+") do
     local name, inside = segment:match("^([^(]+)%((.*)%)$")
@@ -87,38 +89,38 @@ local function segments_of(path)
   return list
 end
 
-local function walk(segments)
-  local node = tree
+local function rows_of_segments(segments)
+  local node = path_tree
   for _, segment in ipairs(segments) do
     node = node[segment] or segment ~= "*" and node["{id}"]
     if not node then return nil end
   end
-  return node[METHODS]
+  return node[ROWS]
 end
 
-local function rows_at(path)
-  if not tree then load_tree() end
-  local segments = segments_of(path)
-  local found = walk(segments)
+local function rows_of_path(path)
+  if not path_tree then load_path_tree() end
+  local segments = path_segments(path)
+  local found = rows_of_segments(segments)
   if not found and (segments[#segments] or ""):find("^microsoft%.graph%.") then -- a cast
     segments[#segments] = nil
-    found = walk(segments)
+    found = rows_of_segments(segments)
   end
   return found
 end
 
---- What a call needs; several rows when its members need different things. Empty when
---- nothing is known of it.
+--- The rows of the table for a call: several rows when the members of its body need different permissions; none when
+--- the table does not have the call.
 ---@param method string
----@param path string a template as in needs, or a real path
----@param members string[]? of the body, where they are known
+---@param path string a template as in needs, or the path of a request
+---@param members string[]? the members of the body, where they are known
 ---@return permissions.row[]
 function M.rows(method, path, members)
-  local there = rows_at(path)
-  if not there then return {} end
-  local base, found, seen = there[method .. "#"], {}, {}
+  local rows_here = rows_of_path(path)
+  if not rows_here then return {} end
+  local base, found, seen = rows_here[method .. "#"], {}, {}
   for _, member in ipairs(members or {}) do
-    local row = there[method .. "#" .. member:lower()] or base
+    local row = rows_here[method .. "#" .. member:lower()] or base
     if row and not seen[row] then found[#found + 1] = row end
     if row then seen[row] = true end
   end
@@ -129,25 +131,25 @@ end
 ---------------------------------------------------------------------------
 -- The least
 
-local function has_all(held, together)
+local function has_all_permissions(held, together)
   for _, name in ipairs(together) do
     if not held[name] then return false end
   end
   return true
 end
 
---- Is one of the alternatives held?
----@param held table<string, boolean>
----@param list string[][]
+--- Does the holder have all permissions of one of the alternatives?
+---@param held table<string, boolean> permissions or roles
+---@param list string[][] alternatives
 ---@return boolean
 function M.covers(held, list)
   for _, together in ipairs(list) do
-    if has_all(held, together) then return true end
+    if has_all_permissions(held, together) then return true end
   end
   return false
 end
 
-local function missing(held, together)
+local function missing_names(held, together)
   local list = {}
   for _, name in ipairs(together) do
     if not held[name] then list[name] = true end
@@ -155,51 +157,51 @@ local function missing(held, together)
   return list
 end
 
-local function is_part(some, all)
+local function is_subset(some, all)
   for name in pairs(some) do
     if not all[name] then return false end
   end
   return true
 end
 
--- The least one, unless another needs only a part of what that would add.
-local function cheapest(held, list)
+-- The first alternative, unless another alternative adds only a part of what the first would add to `held`.
+local function cheapest_alternative(held, list)
   local best
   for _, together in ipairs(list) do
-    if not best or is_part(missing(held, together), missing(held, best)) and not is_part(missing(held, best),
-      missing(held, together)) then best = together end
+    local added, added_by_best = missing_names(held, together), best and missing_names(held, best)
+    if not best or is_subset(added, added_by_best) and not is_subset(added_by_best, added) then best = together end
   end
   return best
 end
 
-local function all_covered(held, wanted)
+local function covers_every_list(held, wanted)
   for _, list in ipairs(wanted) do
     if not M.covers(held, list) then return false end
   end
   return true
 end
 
--- A set that covers each of the lists: first what there is no choice about, then the
--- cheapest of the others; at last what became needless goes.
----@param wanted string[][][]
----@param had string[]? what is there already, and stays
-local function least_of(wanted, had)
+-- The names to add so that each list of alternatives is covered: first the lists with one alternative, then the
+-- cheapest alternative of each other list; at the end, names that are needless after all are taken out.
+---@param wanted string[][][] lists of alternatives
+---@param had string[]? names that the holder has already, and keeps
+local function least_names(wanted, had)
   local held = sets.of(had)
-  local function hold(list)
-    for _, name in ipairs(cheapest(held, list)) do held[name] = true end
+  local function add_cheapest(list)
+    for _, name in ipairs(cheapest_alternative(held, list)) do held[name] = true end
   end
   for _, list in ipairs(wanted) do
-    if #list == 1 then hold(list) end
+    if #list == 1 then add_cheapest(list) end
   end
   for _, list in ipairs(wanted) do
-    if not M.covers(held, list) then hold(list) end
+    if not M.covers(held, list) then add_cheapest(list) end
   end
   for _, name in ipairs(had or {}) do held[name] = nil end
   local added = sets.sorted(held)
   for _, name in ipairs(had or {}) do held[name] = true end
   for i = #added, 1, -1 do
     held[added[i]] = nil
-    if all_covered(held, wanted) then table.remove(added, i) else held[added[i]] = true end
+    if covers_every_list(held, wanted) then table.remove(added, i) else held[added[i]] = true end
   end
   return added
 end
@@ -207,24 +209,24 @@ end
 ---------------------------------------------------------------------------
 -- A script's needs
 
-local function read(entry)
+local function split_entry(entry)
   local method, path, members = entry:match("^(%u+) ([^#]+)#?(.*)$")
   local list = {}
   for member in (members or ""):gmatch("[^,]+") do list[#list + 1] = member end
   return method, path, list
 end
 
-local function needs_of(entries)
+local function rows_of_entries(entries)
   local needs, unknown = {}, {}
   for _, entry in ipairs(entries) do
-    local rows = M.rows(read(entry))
+    local rows = M.rows(split_entry(entry))
     for _, row in ipairs(rows) do needs[#needs + 1] = { entry = entry, row = row } end
     if #rows == 0 then unknown[#unknown + 1] = entry end
   end
   return needs, unknown
 end
 
---- Why a need is more, or less certain, than its row says.
+-- Remarks on calls whose needs are greater, or less certain, than their rows say.
 local NOTES = {
   ["PATCH /users/{id}"] = "PATCH /users/{id} without members: a password and accountEnabled need permissions of their "
     .. "own; say PATCH /users/{id}#passwordProfile where that is what is set.",
@@ -241,7 +243,7 @@ local NOTES = {
 }
 NOTES["POST /serviceprincipals/{id}/approleassignments"] = NOTES["POST /serviceprincipals/{id}/approleassignedto"]
 
-local function notes_of(needs)
+local function notes_on_needs(needs)
   local notes, said = {}, {}
   for _, need in ipairs(needs) do
     local note = NOTES[need.row.call]
@@ -252,33 +254,34 @@ local function notes_of(needs)
   return notes
 end
 
--- What covers all that can be covered; and the entries that cannot, or of which it is not known.
-local function cover(needs, kind)
+-- The least names of this kind that the needs require; and the entries of calls that this kind of principal cannot
+-- make, or whose roles are unknown.
+local function least_for_needs(needs, kind)
   local wanted, impossible = {}, {}
   for _, need in ipairs(needs) do
     local list = need.row[kind]
     if not list or (#list == 0 and kind ~= "roles") then impossible[#impossible + 1] = need.entry end
     if list and #list > 0 then wanted[#wanted + 1] = list end
   end
-  return least_of(wanted), impossible
+  return least_names(wanted), impossible
 end
 
---- The least that lets these calls through.
+--- The least permissions and roles that these calls need.
 ---@param entries string[] as in needs.graph
 ---@return permissions.least
 function M.least(entries)
-  local needs, unknown = needs_of(entries)
-  local application, without_app = cover(needs, "application")
-  local delegated, without_person = cover(needs, "delegated")
-  local roles, roles_unknown = cover(needs, "roles")
+  local needs, unknown = rows_of_entries(entries)
+  local application, without_app = least_for_needs(needs, "application")
+  local delegated, without_person = least_for_needs(needs, "delegated")
+  local roles, roles_unknown = least_for_needs(needs, "roles")
   return {
     application = application, delegated = delegated, roles = roles, needs = needs, unknown = unknown,
     unavailable = { application = without_app, delegated = without_person }, roles_unknown = roles_unknown,
-    notes = notes_of(needs),
+    notes = notes_on_needs(needs),
   }
 end
 
---- The calls that need this one of the permissions or roles: those not covered without it.
+--- The calls that need this permission or role: the calls that are not covered without it.
 ---@param least permissions.least
 ---@param kind permissions.kind|"roles"
 ---@param name string
@@ -294,11 +297,11 @@ function M.reasons(least, kind, name)
 end
 
 ---@class permissions.difference
----@field missing string[] the least to add
----@field blocked string[] calls that are not let through without
----@field needless string[] held, and needed by none of the calls
+---@field missing string[] the least names to add
+---@field blocked string[] calls that are refused without them
+---@field needless string[] names that the holder has, and that none of the calls needs
 
---- What a holder lacks for the calls, and holds without need.
+--- Compare what the calls need with what a holder has.
 ---@param least permissions.least
 ---@param kind permissions.kind|"roles"
 ---@param held string[]
@@ -313,10 +316,10 @@ function M.compare(least, kind, held)
       covered[#covered + 1] = list
     end
   end
-  local lacking = least_of(wanted, held)
+  local lacking = least_names(wanted, held)
   for _, name in ipairs(held) do
     set[name] = nil
-    if all_covered(set, covered) then needless[#needless + 1] = name else set[name] = true end
+    if covers_every_list(set, covered) then needless[#needless + 1] = name else set[name] = true end
   end
   return { missing = lacking, blocked = blocked, needless = needless }
 end

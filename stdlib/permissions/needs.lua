@@ -1,4 +1,4 @@
---- What a script may say that it needs, and how that is read.
+--- Check and read the `needs` of a script: the calls, programs and folders that the script declares.
 --
 --   needs = {
 --     graph = { "GET /users", "PATCH /users/{id}#passwordProfile" },
@@ -18,14 +18,14 @@ local METHODS = { "GET", "POST", "PATCH", "PUT", "DELETE" }
 
 ---@class script.call
 ---@field method string
----@field path string a template
----@field members string[]? of the body, all that it may set
+---@field path string a template: "/users/{id}"
+---@field members string[]? the members that the body may have; nil: any
 ---@field secrets string[]? places in the body that may hold a secret
----@field answers string[]? places in the answer that come back as secrets
+---@field answers string[]? places in the answer whose values become secrets
 
 ---@alias script.entry string|{ [1]: string, secrets: string[]?, answers: string[]? }
 
---- Read an entry of `needs.graph`, or of a peer, that was checked.
+--- Split a checked entry of `needs.graph`, or of a peer, into its parts.
 ---@param entry script.entry
 ---@return script.call
 function M.call(entry)
@@ -66,8 +66,9 @@ local function check_method(entry, method)
   return ('"%s": "%s" is no method that can be declared%s'):format(entry, method, did_you_mean(meant))
 end
 
--- What the path would be without its commonest mistakes: no slash before, one behind, ":id" for "{id}", a version.
-local function likely(path, is_graph)
+-- The path without the commonest mistakes: no slash in front, a slash at the end, ":id" instead of "{id}", a version.
+-- Returns nil when nothing was corrected, or the corrected path is no template.
+local function corrected_path(path, is_graph)
   local better = ("/" .. path:gsub("^/+", "")):gsub("(.)/+$", "%1"):gsub("/:(%w+)", "/{%1}"):gsub("//+", "/")
   if is_graph then better = better:gsub("^/v1%.0/", "/"):gsub("^/beta/", "/") end
   return better ~= path and gate.template(better) and better or nil
@@ -75,7 +76,7 @@ end
 
 local function check_path(entry, path, is_graph)
   local ok, why = gate.template(path)
-  local better = likely(path, is_graph)
+  local better = corrected_path(path, is_graph)
   if ok and not better then return nil end
   if ok and path:find("/:", 1, true) then
     why = "a path is written as the service writes it, with {name} for what differs"
@@ -85,8 +86,9 @@ local function check_path(entry, path, is_graph)
   return ('"%s": %s%s'):format(entry, why, did_you_mean(better))
 end
 
--- "GET /users/{id}"; of Graph also "PATCH /users/{id}#mail,department".
-local function check_text(entry, is_graph)
+-- What is wrong with an entry of the form "GET /users/{id}"; a call of Graph may also be of the form
+-- "PATCH /users/{id}#mail,department". Returns nil when the entry is right.
+local function check_call_text(entry, is_graph)
   local method, rest = entry:match("^(%S+) (%S+)$")
   if not method then return ('"%s" is not of the form "GET /users/{id}"'):format(entry) end
   local path, members = rest:match("^([^#]*)#(.*)$")
@@ -99,105 +101,105 @@ local function check_text(entry, is_graph)
   end
 end
 
-local function check_place(place)
-  local before = place:gsub("%.%*$", "") .. "."
-  if place ~= "*" and not before:match("^[%w_-]+%.[%w_.-]*$") or place:find("..", 1, true) then
-    return ('"%s" is no place: "data.password", or "data.*" for each member of data'):format(place)
+local function check_secret_place(path_in_body)
+  local before = path_in_body:gsub("%.%*$", "") .. "."
+  if path_in_body ~= "*" and not before:match("^[%w_-]+%.[%w_.-]*$") or path_in_body:find("..", 1, true) then
+    return ('"%s" is no place: "data.password", or "data.*" for each member of data'):format(path_in_body)
   end
 end
 
-local places = { type = "table", each = { type = "string", check = check_place } }
+local secret_places = { type = "table", each = { type = "string", check = check_secret_place } }
 
-local MORE = { secrets = places, answers = places }
+local PLACE_RULES = { secrets = secret_places, answers = secret_places }
 
-local function check_table(entry)
+local function check_call_table(entry)
   if type(entry[1]) ~= "string" then return 'it begins with the call: { "POST /path", secrets = { … } }' end
   for key, value in pairs(entry) do
-    if key ~= 1 and not MORE[key] then
+    if key ~= 1 and not PLACE_RULES[key] then
       return ("there is no member %s%s"):format(tostring(key),
-        did_you_mean(type(key) == "string" and nearest(key, MORE) or nil))
+        did_you_mean(type(key) == "string" and nearest(key, PLACE_RULES) or nil))
     end
     if key ~= 1 then
-      local ok, failure = pcall(schema.check, "", tostring(key), value, MORE[key])
+      local ok, failure = pcall(schema.check, "", tostring(key), value, PLACE_RULES[key])
       if not ok then return ("%s: %s"):format((failure.what:gsub("^: ", "")), failure.why) end
     end
   end
-  return check_text(entry[1], false)
+  return check_call_text(entry[1], false)
 end
 
 local graph_calls = { type = "table", each = { type = { "string", "table" }, check = function(entry)
-  if type(entry) == "string" then return check_text(entry, true) end
-  return "which members of Graph's calls hold secrets is known; say the call as a text"
+  if type(entry) == "string" then return check_call_text(entry, true) end
+  return "a call of Graph is a text: Moonlatch knows which of its members hold secrets"
 end } }
 
-local function check_name(name)
+local function check_profile_name(name)
   if not name:match("^[%w_-]+$") then return ('"%s" is no name: letters, digits, - and _'):format(name) end
 end
 
-local names = { type = "table", each = { type = "string", check = check_name } }
-local words = { type = "table", each = { type = "string", choices = calls.WORDS } }
+local profile_names = { type = "table", each = { type = "string", check = check_profile_name } }
+local devolutions_words = { type = "table", each = { type = "string", choices = calls.WORDS } }
 
 local peer_calls = { type = "table", each = { type = { "string", "table" }, check = function(entry)
-  if type(entry) == "string" then return check_text(entry, false) end
-  return check_table(entry)
+  if type(entry) == "string" then return check_call_text(entry, false) end
+  return check_call_table(entry)
 end } }
 
 local function check_peers(peers)
   for name in pairs(peers) do
-    local wrong = type(name) == "string" and check_name(name) or type(name) ~= "string" and "a peer has a name"
+    local wrong = type(name) == "string" and check_profile_name(name) or type(name) ~= "string" and "a peer has a name"
     if wrong then return wrong end
   end
 end
 
-local with_argument = { type = "table", members = {
-  graph = graph_calls, devolutions = words, run = names, files = names,
+local needs_with_argument = { type = "table", members = {
+  graph = graph_calls, devolutions = devolutions_words, run = profile_names, files = profile_names,
 } }
 
---- The rule of `needs` in a declaration.
+--- The rule for `needs` in a declaration.
 ---@type base.schema.rule
 M.rule = {
   type = "table", default = {},
   members = {
-    graph = graph_calls, devolutions = words, run = names, files = names,
+    graph = graph_calls, devolutions = devolutions_words, run = profile_names, files = profile_names,
     scopes = { type = "table", each = { type = "string" } },
     peers = { type = "table", each = peer_calls, check = check_peers },
-    when = { type = "table", each = with_argument },
+    when = { type = "table", each = needs_with_argument },
   },
 }
 
 ---------------------------------------------------------------------------
 -- Joining
 
-local LISTS = { "graph", "devolutions", "run", "files" }
+local JOINED_KINDS = { "graph", "devolutions", "run", "files" }
 
-local function added(list, more)
+local function join_lists(list, more)
   local all = table.move(list or {}, 1, #(list or {}), 1, {})
   return table.move(more or {}, 1, #(more or {}), #all + 1, all)
 end
 
---- What a script needs with these arguments: what it always does, and what goes with those given.
+--- What a script needs with these arguments: what it always needs, and what the given arguments add (`needs.when`).
 ---@param needs script.needs
 ---@param args table<string, any>
 ---@return script.needs
 function M.with(needs, args)
   local all = { scopes = needs.scopes, peers = needs.peers }
-  for _, kind in ipairs(LISTS) do all[kind] = needs[kind] end
+  for _, kind in ipairs(JOINED_KINDS) do all[kind] = needs[kind] end
   for name, more in pairs(needs.when or {}) do
-    for _, kind in ipairs(args[name] and LISTS or {}) do
-      if more[kind] then all[kind] = added(all[kind], more[kind]) end
+    for _, kind in ipairs(args[name] and JOINED_KINDS or {}) do
+      if more[kind] then all[kind] = join_lists(all[kind], more[kind]) end
     end
   end
   return all
 end
 
-local KINDS = { "graph", "devolutions", "scopes", "run", "files" }
+local PRINTED_KINDS = { "graph", "devolutions", "scopes", "run", "files" }
 
---- All that is declared, each as one line: "graph: PATCH /users/{id}", "run: tell (with --tell)".
+--- Every declared entry as one line: "graph: PATCH /users/{id}", "run: tell (with --tell)".
 ---@param needs script.needs
 ---@return string[]
 function M.lines(needs)
   local list = {}
-  for _, kind in ipairs(KINDS) do
+  for _, kind in ipairs(PRINTED_KINDS) do
     for _, entry in ipairs(needs[kind] or {}) do list[#list + 1] = ("%s: %s"):format(kind, M.text(entry)) end
     for name, more in pairs(needs.when or {}) do
       for _, entry in ipairs(more[kind] or {}) do

@@ -38,7 +38,7 @@ local M = {}
 --- person, or send the same value again
 ---@field credential "secret"|"certificate"|nil of applications: what is rotated
 
-local mark, is = schema.form "policy"
+local mark, is = schema.declaration_kind "policy"
 
 --- Mark a table as a policy.
 ---@param fields table
@@ -54,7 +54,7 @@ function M.is(value) return is(value) end
 -- What may be in it
 
 local function with(rule, more)
-  local all = schema.plain(rule)
+  local all = schema.copy_fields(rule)
   for name, value in pairs(more) do all[name] = value end
   return all
 end
@@ -176,7 +176,7 @@ end
 -- From what is written to what is meant
 
 local function settle(name, fields)
-  local terms = schema.plain(fields)
+  local terms = schema.copy_fields(fields)
   terms.name, terms.target = name, fields.select.kind
   for _, member in ipairs { "every", "jitter", "grace", "lifetime" } do
     terms[member] = fields[member] and time.duration(fields[member])
@@ -236,7 +236,7 @@ end
 ---@param value table as `policy { … }` made it
 ---@return script.declaration
 function M.declare(found, value)
-  local fields = schema.plain(value)
+  local fields = schema.copy_fields(value)
   local given = names_given(fields)
   schema.check(found.path, "", fields, rule)
   check_target(found.path, fields, given)

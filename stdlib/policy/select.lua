@@ -72,7 +72,7 @@ local function plain(kind, fields)
   if lists.owned == false then lists.owned = nil end
   if next(lists) == nil then error(("%s{} selects nobody: say whom"):format(kind), 3) end
   for name, value in pairs(lists) do
-    lists[name] = schema.plain(list_of(value))
+    lists[name] = schema.copy_fields(list_of(value))
     local ok, failure = pcall(schema.check, kind, name, lists[name], name == "owned" and { type = "table" } or strings)
     if not ok then error(("%s: %s"):format(failure.what, failure.why), 3) end
   end
@@ -217,18 +217,18 @@ function M.accounts(selection, federated, holders)
   local reader, by_id = { federated = federated, holders = function() return holders end }, {}
   local accounts = evaluate(selection, reading {
     group = function(name) return users.in_group(reader, name) end,
-    upn = function(name) return users.named(reader, name) end,
+    upn = function(name) return users.by_name(reader, name) end,
     role = function(name) return users.with_role(reader, name) end,
   })
   for _, account in ipairs(accounts) do by_id[account.id] = account end
-  role_holders.note(holders, by_id)
+  role_holders.add_roles_to_accounts(holders, by_id)
   return { accounts = accounts, holders = holders, federated = federated }
 end
 
 local function readers_of_names(owned)
   return {
     client_id = function(id) return { owned.by_client_id(id) } end,
-    provider = function(name) return { owned.provider(name) } end,
+    provider = function(name) return { owned.of_provider(name) } end,
   }
 end
 

@@ -42,7 +42,7 @@ local KINDS = {
     rule = {
       type = "table",
       members = {
-        vault = { type = "string", check = vault_folder.check_name },
+        vault = { type = "string", check = vault_folder.check_vault_name },
         path = { type = "string", check = vault_folder.check },
       },
     },
@@ -70,7 +70,7 @@ local KINDS = {
 -- What reads the fields of a sink: a copy, which a policy cannot change after it was checked.
 local function reader(kind)
   local rules = {}
-  if not KINDS[kind].rule.members then return schema.plain end
+  if not KINDS[kind].rule.members then return schema.copy_fields end
   for name, rule in pairs(KINDS[kind].rule.members) do rules[name] = rule.type end
   return options_of(NAMES[kind], rules)
 end
@@ -148,7 +148,7 @@ function Sink:needs() return KINDS[self.kind].needs end
 
 local TEXT = {
   server = function(fields)
-    local vault, path = vault_folder.chosen(fields, profiles.current().devolutions)
+    local vault, path = vault_folder.vault_and_folder(fields, profiles.current().devolutions)
     return ("the vault '%s'%s"):format(vault, path and ", folder " .. path or "")
   end,
   handover = function() return "a person's hands" end,

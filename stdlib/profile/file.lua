@@ -1,6 +1,7 @@
 --- Read the configuration file: what it may contain, and what that means.
 
 local fail = require "fail"
+local lua_file = require "base.lua_file"
 local nearest = require "base.nearest"
 local schema = require "base.schema"
 local sign_in = require "profile.sign_in"
@@ -37,7 +38,7 @@ local devolutions_rule = {
     server = url_rule, cloud = url_rule, ca = { type = "string" },
     strict_certificates = { type = "boolean", default = true },
     app_key = { type = "string" }, app_secret = source.rule,
-    vault = { type = "string", check = vault_folder.check_name },
+    vault = { type = "string", check = vault_folder.check_vault_name },
     path = { type = "string", check = vault_folder.check },
     linked = { type = "boolean", default = false },
   },
@@ -345,7 +346,7 @@ end
 ---@param file string for messages
 ---@return { default: string?, profiles: table<string, table> }
 function M.described(text, file)
-  local config = schema.evaluate(text, file, {})
+  local config = lua_file.evaluate(text, file, {})
   schema.check(file, "", config, file_rule)
   return config
 end

@@ -28,7 +28,7 @@ end
 function M.read(profile)
   if not profile.key then refuse_none(profile) end
   if profile.key.from == "passphrase" then return require("profile.passphrase").read(profile) end
-  local key = source.read(profile.key, "the journal's key")
+  local key = source.read(profile.key, "the journal's key", "bytes")
   if #key >= LEAST then return key end
   raise(profile, "open the journal's key", ("the key has %d bytes, and %d are the least"):format(#key, LEAST),
     "Bring the right one back. A new key does not open what the old one sealed.")

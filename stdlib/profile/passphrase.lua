@@ -75,7 +75,7 @@ local function ask(profile, prompt)
   local fd = profile.key.fd
   local value, message
   if fd then
-    value, message = sys.read_secret_fd(fd)
+    value, message = sys.read_secret_fd(fd, "bytes")
   else
     value, message = term.read_secret(prompt)
   end

@@ -53,14 +53,17 @@ end
 
 -- The certificate comes from one place: a file, the service manager's credentials, or the file that setup/rotator
 -- sealed.
+-- Which member each place of a certificate needs.
+local CERTIFICATE_MEMBER = { file = "path", mounted = "path", credentials_directory = "name" }
+local CERTIFICATE_FORMS = 'it is { path = "app.pem" }, { from = "credentials_directory", name = "app.pem" }, '
+  .. '{ from = "mounted", path = "/run/secrets/app.pem" } or { from = "sealed" }'
+
 local function check_certificate(certificate)
-  local by_path = certificate.path and not certificate.from and not certificate.name
-  local is_sealed = certificate.from == "sealed"
-  local by_manager = certificate.from and not is_sealed and certificate.name and not certificate.path
-  local by_seal = is_sealed and not certificate.name and not certificate.path and not certificate.passphrase
-  if not by_path and not by_manager and not by_seal then
-    return 'it is { path = "app.pem" }, { from = "credentials_directory", name = "app.pem" } or { from = "sealed" }'
+  local needed = CERTIFICATE_MEMBER[certificate.from or "file"]
+  for _, member in ipairs { "path", "name" } do
+    if (certificate[member] ~= nil) ~= (member == needed) then return CERTIFICATE_FORMS end
   end
+  if certificate.from == "sealed" and certificate.passphrase then return CERTIFICATE_FORMS end
   if certificate.name and certificate.name:find("/", 1, true) then return "name is one of a file, without folders" end
 end
 
@@ -80,7 +83,8 @@ function M.rule(secret_rule)
       client_id = text, scopes = { type = "table", each = text }, login_hint = text,
       secret = secret_rule, client_auth = { type = "string", choices = { "post", "basic" } },
       certificate = { type = "table", check = check_certificate, members = { path = text, name = text,
-        from = { type = "string", choices = { "credentials_directory", "sealed" } }, passphrase = secret_rule } },
+        from = { type = "string", choices = { "file", "credentials_directory", "mounted", "sealed" } },
+        passphrase = secret_rule } },
       token_file = text,
       token = { type = "table", check = check_token, members = { from = { type = "string", required = true,
         choices = { "stdin", "fd" } }, fd = { type = "integer" } } },

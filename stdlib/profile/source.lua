@@ -6,7 +6,7 @@ local sys = require "host.sys"
 local M = {}
 
 ---@class profile.source where a secret comes from
----@field from "file"|"keyring"|"credentials_directory"|"sealed"|"environment"|"fd"|"prompt"|"passphrase"
+---@field from "file"|"mounted"|"keyring"|"credentials_directory"|"sealed"|"environment"|"fd"|"prompt"|"passphrase"
 ---@field path string? path of a file
 ---@field name string? name of the item in the keyring, of the credential, of the variable, or of the sealed file
 ---@field fd integer? an open descriptor, from which it can be read once
@@ -15,7 +15,9 @@ local M = {}
 ---------------------------------------------------------------------------
 -- What may be said
 
-local MEMBER = { file = "path", keyring = "name", credentials_directory = "name", environment = "name", fd = "fd" }
+local MEMBER = {
+  file = "path", mounted = "path", keyring = "name", credentials_directory = "name", environment = "name", fd = "fd",
+}
 local EXAMPLE = { path = 'path = "…"', name = 'name = "…"', fd = "fd = 3" }
 
 local function check_name(source)
@@ -53,12 +55,13 @@ end
 
 --- The shape of a source of any secret.
 ---@type base.schema.rule
-M.rule = rule({ "file", "keyring", "credentials_directory", "sealed", "environment", "fd", "prompt" },
+M.rule = rule({ "file", "mounted", "keyring", "credentials_directory", "sealed", "environment", "fd", "prompt" },
   { keyring = "name" })
 
 --- The shape of a source of the journal's key.
 ---@type base.schema.rule
-M.key_rule = rule({ "file", "keyring", "credentials_directory", "passphrase" }, { keyring = "name", passphrase = "fd" })
+M.key_rule = rule({ "file", "mounted", "keyring", "credentials_directory", "passphrase" },
+  { keyring = "name", passphrase = "fd" })
 
 --- Fill in what follows from the rest of the profile.
 ---@param source profile.source?
@@ -77,6 +80,7 @@ end
 
 local WORDS = {
   file = function(source) return source.path end,
+  mounted = function(source) return source.path end,
   keyring = function(source) return ("the keyring (%s)"):format(source.name) end,
   credentials_directory = function(source) return "the credential " .. source.name end,
   sealed = function() return "what is kept sealed" end,
@@ -91,7 +95,13 @@ local WORDS = {
 ---@return string
 function M.words(source) return WORDS[source.from](source) end
 
-local function raise(source, what, why, fix)
+-- Most tools that store a value add a line end, which is dropped; nothing else is.
+local STORE_AS_TEXT = "Store the value alone, as UTF-8 text: printf %s VALUE > FILE. "
+  .. 'If the character belongs to it, use from = "sealed" and `moonlatch login --secret`.'
+
+-- `kind`: of the failure to read, as sys.read_secret gives it.
+local function raise(source, what, why, fix, kind)
+  if kind == "text" then fix = STORE_AS_TEXT end
   fail.raise { kind = "config", what = ("read %s from %s"):format(what, M.words(source)), why = why, fix = fix }
 end
 
@@ -104,17 +114,30 @@ local function how_to_put(source)
     or ("Put it there: moonlatch login --secret %s"):format(source.word)
 end
 
----@type table<string, fun(source: profile.source, what: string): host.secret>
+---@type table<string, fun(source: profile.source, what: string, form: host.sys.form): host.secret>
 local READ = {}
 
-function READ.file(source, what)
-  local value, message, kind = sys.read_secret(source.path)
+function READ.file(source, what, form)
+  local value, message, kind = sys.read_secret(source.path, "person", form)
   if value then return value end
   local fixes = {
-    missing = how_to_put(source), link = "Name the file itself: what a link leads to can be changed by others.",
+    missing = how_to_put(source), link = "Name the file itself: what a link leads to can be changed by others. "
+      .. 'In a volume of Kubernetes, all files are links: use from = "mounted".',
     mode = ("The file must be yours and closed to others: chmod 600 '%s'."):format(source.path),
   }
-  raise(source, what, message, fixes[kind])
+  raise(source, what, message, fixes[kind], kind)
+end
+
+-- A volume that a platform fills (Secrets of Kubernetes): the name is a link into a folder that is exchanged whole,
+-- and the mode is 0644, or 0440 for the group of the pod.
+function READ.mounted(source, what, form)
+  local value, message, kind = sys.read_secret(source.path, "platform", form)
+  if value then return value end
+  local fixes = {
+    missing = "Check that the volume is mounted there, and the name of the key in the Secret.",
+    mode = "Mount it read-only; others may read it, but nobody else may write to it.",
+  }
+  raise(source, what, message, fixes[kind], kind)
 end
 
 function READ.keyring(source, what)
@@ -125,30 +148,30 @@ function READ.keyring(source, what)
     .. 'from = "credentials_directory", a machine without a desktop "file".')
 end
 
-function READ.credentials_directory(source, what)
+function READ.credentials_directory(source, what, form)
   local folder = sys.getenv "CREDENTIALS_DIRECTORY"
   if not folder or folder:sub(1, 1) ~= "/" then
     raise(source, what, "CREDENTIALS_DIRECTORY is not set: systemd sets it for a service that has credentials",
       ("In its unit: LoadCredential=%s:/path, or LoadCredentialEncrypted=. By hand, what the units of moonlatch have: "
         .. "sudo moonlatch-operator, then what follows `moonlatch`."):format(source.name))
   end
-  local value, message = sys.read_secret(folder .. "/" .. source.name, "manager")
+  local value, message, kind = sys.read_secret(folder .. "/" .. source.name, "manager", form)
   if value then return value end
   raise(source, what, message, ("In the service's unit: LoadCredential=%s:/path, or LoadCredentialEncrypted=.")
-    :format(source.name))
+    :format(source.name), kind)
 end
 
 function READ.environment(source, what)
-  local value = sys.take_env(source.name)
+  local value, message, kind = sys.take_env(source.name)
   if value then return value end
-  raise(source, what, "it is not set, or empty",
-    "Every process of yours can read the environment: a file descriptor or a credential is better.")
+  raise(source, what, message or "it is not set, or empty",
+    "Every process of yours can read the environment: a file descriptor or a credential is better.", kind)
 end
 
-function READ.fd(source, what)
-  local value, message = sys.read_secret_fd(source.fd)
+function READ.fd(source, what, form)
+  local value, message, kind = sys.read_secret_fd(source.fd, form)
   if value then return value end
-  raise(source, what, message, ("Open it for this program: moonlatch … %d<file"):format(source.fd))
+  raise(source, what, message, ("Open it for this program: moonlatch … %d<file"):format(source.fd), kind)
 end
 
 function READ.prompt(source, what)
@@ -166,9 +189,10 @@ end
 --- Read the value of a source. Raises "config".
 ---@param source profile.source
 ---@param what string "the client secret", for messages and the prompt
+---@param form host.sys.form? "text" when absent
 ---@return host.secret
-function M.read(source, what)
-  return READ[source.from](source, what)
+function M.read(source, what, form)
+  return READ[source.from](source, what, form or "text")
 end
 
 ---------------------------------------------------------------------------

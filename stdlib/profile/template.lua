@@ -32,7 +32,8 @@ local PROFILE = [[
       -- sign_in = { method = "certificate", client_id = "…", certificate = { path = "app.pem" } },
       -- sign_in = { method = "client_secret", client_id = "…", secret = { from = "sealed" } },
       -- A secret is from = "sealed" (asked for by `moonlatch login`, kept here under the key below), "keyring",
-      -- "file", "credentials_directory", "environment", "fd" or "prompt".
+      -- "file", "mounted" (a file in a volume of Kubernetes, by its path; a certificate also by the folder with
+      -- tls.key and tls.crt), "credentials_directory", "environment", "fd" or "prompt".
 
       -- The key that seals the journal, the sign-in and sealed secrets. Without it they cannot be
       -- opened by anybody: keep a copy, apart from the state folder.

@@ -27,7 +27,7 @@ local M = {}
 ---@field events rehearse.event[] by time
 ---@field expect rehearse.expectation[]
 
-local mark, is = schema.form "rehearse"
+local mark, is = schema.declaration_kind "rehearse"
 
 --- Mark a table as a rehearsal.
 ---@param fields table
@@ -78,7 +78,7 @@ local rule = {
 local function settled_events(list, over, file)
   local events = {}
   for i, one in ipairs(list) do
-    events[i] = schema.plain(one)
+    events[i] = schema.copy_fields(one)
     events[i].at = time.duration(one.at)
     if events[i].at > over then
       fail.raise {
@@ -103,9 +103,9 @@ end
 ---@param value table as `rehearse { … }` made it
 ---@return script.declaration
 function M.declare(found, value)
-  local fields = schema.plain(value)
+  local fields = schema.copy_fields(value)
   schema.check(found.path, "", fields, rule)
-  local terms = schema.plain(fields)
+  local terms = schema.copy_fields(fields)
   terms.name, terms.over, terms.late = found.name, time.duration(fields.over), time.duration(fields.late)
   terms.policies = {}
   for i, name in ipairs(type(fields.policy) == "table" and fields.policy or { fields.policy }) do

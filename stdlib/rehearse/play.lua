@@ -54,7 +54,7 @@ end
 
 -- Call `fn(open)` as a task in a session of its own, without output. Returns its result, or nil and the failure.
 local function attempt(self, needs, fn, scripts)
-  local _ <close> = output.divert(function(text) log.detail(text) end)
+  local _ <close> = output.divert_to(function(text) log.detail(text) end)
   local ok, result = xpcall(function()
     local open <close> = session.open(self.stage.profile, {
       owner = "the rehearsal", needs = needs, scripts = scripts,

@@ -47,7 +47,7 @@ local function open_control(self)
 end
 
 local function ask(self, method, path, body)
-  local before, acting = http.use(self.control, { script = self.rights, own = self.rights, look = self.rights })
+  local before, acting = http.use(self.control, { script = self.rights, own = self.rights, diagnosis = self.rights })
   local _ <close> = setmetatable({}, { __close = function() http.use(before, acting) end })
   local request = native_graph.request(self.profile.login, method, "/emulator" .. path, nil, body)
   local answer, message = scheduler.run(http.poll, http.send, request)

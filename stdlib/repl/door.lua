@@ -73,7 +73,7 @@ local function preview(request)
 end
 
 local function ask(door, text, question)
-  output.done()
+  output.end_progress()
   log.error(text)
   local answer = (term.read_line(question .. " [y/N, all: whatever else this line changes] ") or ""):lower()
   if answer == "all" then door.all = true end
@@ -106,7 +106,7 @@ end
 
 local function request_change(request)
   return {
-    what = ("%s %s"):format(request:method(), trace.where(request)),
+    what = ("%s %s"):format(request:method(), trace.path_and_query(request)),
     key = ("%s %s\n%s"):format(request:method(), request:url(), request:body() or ""),
     show = function() return preview(request) end, question = "Send this?", nothing = "Nothing was sent.",
   }
@@ -122,7 +122,7 @@ function Door:submit(request, credential, rights, timeout, note)
     key = change.key
     agree(self, change)
   elseif request:peer() == "graph" then
-    self.paths[#self.paths + 1] = trace.where(request)
+    self.paths[#self.paths + 1] = trace.path_and_query(request)
   end
   local began = sys.monotonic()
   local behind, message, kind = self.behind:submit(request, credential, rights, timeout, note)

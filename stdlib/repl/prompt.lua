@@ -180,7 +180,7 @@ local function leave_echo(state)
 end
 
 local function tell_failure(state, err, text)
-  output.done()
+  output.end_progress()
   state.failed = true
   if sys.interrupts() > 0 then
     leave_echo(state)

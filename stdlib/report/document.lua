@@ -1,4 +1,4 @@
---- The one document that --json writes at the end, and records as people read them. Scripts use `report`.
+--- Collect the values of a command into the one document that --json writes at the end. Scripts use `report`.
 
 local hint = require "log.hint"
 local json = require "host.json"
@@ -10,7 +10,7 @@ local M = {}
 
 local documents = {}
 
---- `report.json` says how.
+--- See `report.json`.
 ---@param value any
 function M.add(value)
   if log.json() then
@@ -20,17 +20,18 @@ function M.add(value)
   end
 end
 
--- Members of records that are moments, besides those in _at.
+-- Members of records that are moments, besides members whose name ends with "_at".
 local MOMENTS = { created = true, updated = true, time = true, ends = true, at = true, since = true }
 
---- A record with its moments as people read them, changed in place.
+--- Write the moments of a record, and of the records in it, as texts ("2026-11-23T05:00:00Z"). Changes the record in
+--- place.
 ---@param fields table
 ---@return table
-function M.with_moments(fields)
+function M.write_moments_as_text(fields)
   for name, value in pairs(fields) do
     local is_moment = MOMENTS[name] or tostring(name):find("_at$")
     if type(value) == "table" then
-      M.with_moments(value)
+      M.write_moments_as_text(value)
     elseif is_moment and type(value) == "number" then
       fields[name] = time.iso(value)
     end
@@ -38,7 +39,7 @@ function M.with_moments(fields)
   return fields
 end
 
---- Write the one document of --json: the only value, or the list of all.
+--- Write the document of --json: the value when there is only one, else the list of all values.
 function M.flush()
   if not log.json() or #documents == 0 then return end
   local document = documents[1]

@@ -10,13 +10,13 @@ local term = require "host.term"
 
 local M = {}
 
-local USAGE, FAILED = 2, 1
+local USAGE_STATUS, FAILED_STATUS = 2, 1
 
-local function status_of(failure)
-  return failure.kind == "usage" and USAGE or FAILED
+local function exit_status_of(failure)
+  return failure.kind == "usage" and USAGE_STATUS or FAILED_STATUS
 end
 
-local function ids_of(failure)
+local function answer_ids(failure)
   local parts = {}
   if failure.status then parts[#parts + 1] = tostring(failure.status) end
   if failure.code and failure.code ~= "" then parts[#parts + 1] = tostring(failure.code) end
@@ -24,26 +24,29 @@ local function ids_of(failure)
   return #parts > 0 and (" (%s)"):format(table.concat(parts, ", ")) or ""
 end
 
--- Where the reason has the far side's words, it has the ids, too.
-local function why_of(failure)
-  return failure.said and failure.request_id and failure.why or failure.why .. ids_of(failure)
+-- The reason of a failure with status, code and request id. A reason that quotes the service has the ids already.
+local function why_with_ids(failure)
+  return failure.said and failure.request_id and failure.why or failure.why .. answer_ids(failure)
 end
 
-local function indent(text) return (text:gsub("\n", "\n       ")) end
+local function indent_further_lines(text) return (text:gsub("\n", "\n       ")) end
 
---- The three lines of a failure.
+--- The three lines of a failure: error, why, fix.
 ---@param failure Failure
----@param fix string? where it names none
+---@param fix string? the fix where the failure names none
 ---@return string
 function M.text(failure, fix)
-  local place = failure.step and ("%s, step '%s': "):format(failure.script or "?", failure.step) or ""
-  local lines = { log.style("red", "error: ") .. indent(place .. failure.what), "  why: " .. indent(why_of(failure)) }
+  local where = failure.step and ("%s, step '%s': "):format(failure.script or "?", failure.step) or ""
+  local lines = {
+    log.style("red", "error: ") .. indent_further_lines(where .. failure.what),
+    "  why: " .. indent_further_lines(why_with_ids(failure)),
+  }
   fix = failure.fix or fix
-  if fix then lines[3] = "  fix: " .. indent(fix) end
-  return output.fitted(table.concat(lines, "\n"), "err")
+  if fix then lines[3] = "  fix: " .. indent_further_lines(fix) end
+  return output.wrap_to_terminal(table.concat(lines, "\n"), "err")
 end
 
---- The same for --json.
+--- The members of a failure, for --json.
 ---@param failure Failure
 ---@return table
 function M.table(failure)
@@ -53,19 +56,19 @@ function M.table(failure)
   }
 end
 
--- Print an error that is no failure: a mistake in a script or in Moonlatch.
-local function bug(err)
+-- Print an error that is no failure: a mistake in a script or in Moonlatch. Returns the members for --json.
+local function print_mistake(err)
   local message, trace = tostring(err):match("^(.-)\n(stack traceback:.*)$")
   message = message or tostring(err)
   local lines = { log.style("red", "error: ") .. message }
   if log.verbose() and trace then lines[2] = trace end
-  if not log.verbose() then lines[2] = "  fix: --verbose shows where this comes from." end
+  if not log.verbose() then lines[2] = "  fix: Run it again with --verbose to see where this comes from." end
   log.error(table.concat(lines, "\n"))
   return { kind = "error", what = message }
 end
 
 -- Print the causes of a failure, with --verbose.
-local function causes(failure)
+local function print_causes(failure)
   local cause = failure.cause
   while cause do
     log.detail("because: " .. (type(cause) == "table" and not fail.is(cause) and cause.message or tostring(cause)))
@@ -73,32 +76,32 @@ local function causes(failure)
   end
 end
 
---- Print that a command's result could not be written completely. Returns the exit status. The changes were made, and
---- nobody has read the result.
+--- Print that a command's result could not be written completely. The changes were made, but the person has not read
+--- the result.
 ---@param why string
----@return integer
-function M.lost(why)
-  return M.failed(fail.new {
+---@return integer exit_status
+function M.print_unwritten_result(why)
+  return M.print(fail.new {
     kind = "config", what = "show the result", why = why,
     fix = "Make room where the output goes, then run it again: the changes stay, and are on record.",
   })
 end
 
---- Print a failure. Returns the exit status.
+--- Print a failure, or any other error.
 ---@param err any
----@return integer
-function M.failed(err)
-  output.done()
+---@return integer exit_status
+function M.print(err)
+  output.end_progress()
   local document
   if fail.is(err) then
     log.error(M.text(err, kinds.of(err.kind).fix))
-    causes(err)
+    print_causes(err)
     document = M.table(err)
   else
-    document = bug(err)
+    document = print_mistake(err)
   end
   if log.json() then term.write("out", json.encode({ error = hint.complete_all(document) }, true) .. "\n") end
-  return fail.is(err) and status_of(err) or FAILED
+  return fail.is(err) and exit_status_of(err) or FAILED_STATUS
 end
 
 return M

@@ -1,4 +1,4 @@
---- Lines to a terminal, by a pager where they take more than a screen; elsewhere all at once.
+--- Print lines: through a pager when they take more than the screen of a terminal, else at once.
 
 local log = require "log"
 local process = require "host.process"
@@ -7,14 +7,14 @@ local term = require "host.term"
 
 local M = {}
 
--- The host starts these pagers and no others (runtime/process_own.c). less: colours, no page for what fits on a screen,
--- the text stays when it is left, and the prompt says where one is.
+-- The host starts these pagers and no others (runtime/process_own.c). The options of less: -R shows colours, -F exits
+-- at once when the text fits on the screen, -X leaves the text on the screen at the end, -M shows the position.
 ---@type table<string, string[]>
 local PAGERS = { less = { "/usr/bin/less", "-RFXM" }, more = { "/usr/bin/more" } }
 
--- The pager that $PAGER names, with plain options: no shell reads it. false when it says that there shall be none, nil
--- when it names none of ours.
-local function wanted()
+-- The program and options that the variable PAGER names. No shell reads the variable, so options are plain words. false
+-- when PAGER is empty or "cat": no pager is wanted. nil when PAGER is not set, or names another program.
+local function pager_from_environment()
   local text = sys.getenv "PAGER"
   if not text then return nil end
   if text:match "^%s*$" or text:match "^%s*cat%s*$" then return false end
@@ -29,26 +29,26 @@ local function wanted()
   return words
 end
 
--- The pager to use; nil for none.
-local function pager()
-  local choice = wanted()
+-- The program and options of the pager to use; nil for none.
+local function choose_pager()
+  local choice = pager_from_environment()
   if choice == false then return nil end
   for _, arguments in ipairs { choice or PAGERS.less, PAGERS.less, PAGERS.more } do
     if sys.stat(arguments[1]) then return arguments end
   end
 end
 
-local function takes_more_than_a_screen(lines)
+local function exceeds_screen(lines)
   if log.json() or not (term.is_terminal "in" and term.is_terminal "out") then return false end
   local width, rows = term.width(), 0
   for _, line in ipairs(lines) do rows = rows + math.max(1, math.ceil(term.text_width(line) / width)) end
   return rows >= term.height()
 end
 
---- Write the lines. $PAGER may be less or more, with options; another one is not used.
+--- Print the lines. The variable PAGER may name less or more, with options; other programs are not used.
 ---@param lines string[]
 function M.show(lines)
-  local arguments = takes_more_than_a_screen(lines) and pager()
+  local arguments = exceeds_screen(lines) and choose_pager()
   if arguments and process.page(arguments, table.concat(lines, "\n") .. "\n") == 0 then return end
   log.say(table.concat(lines, "\n"))
 end

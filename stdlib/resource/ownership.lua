@@ -1,6 +1,6 @@
---- Proof that something is ours. An application carries marks; what belongs to an application is ours with it; on an
---- application that was adopted, the journal must say that we added the thing. Anything else is listed, and never
---- removed.
+--- Prove that a workflow made an object. An application carries a mark. An object that belongs to such an application
+--- is ours, too. An object on an adopted application is ours when the journal says that we added it. Any other object
+--- is listed, and never removed.
 
 local time = require "time"
 
@@ -13,71 +13,73 @@ function M.mark(workflow)
   return "Made by Moonlatch, workflow " .. workflow .. "."
 end
 
---- Do the notes of an application contain such a line, of any workflow?
+--- Do the notes of an application contain the mark of any workflow?
 ---@param application table
 ---@return boolean
 function M.is_marked(application)
   return type(application.notes) == "string" and application.notes:find("Made by Moonlatch, workflow %S+%.") ~= nil
 end
 
---- The tag of entries in Devolutions: letters, digits and dashes only.
+--- The tag that marks entries in Devolutions as ours: letters, digits and dashes only.
 ---@param workflow string id
 ---@return string
 function M.tag(workflow)
   return "moonlatch-" .. workflow:lower():gsub("[^%w]+", "-")
 end
 
-local function union(a, b)
-  local all, there = {}, {}
+local function union_of_lists(a, b)
+  local all, is_listed = {}, {}
   for _, list in ipairs { a or {}, b or {} } do
     for _, entry in ipairs(list) do
-      if not there[entry] then all[#all + 1] = entry end
-      there[entry] = true
+      if not is_listed[entry] then all[#all + 1] = entry end
+      is_listed[entry] = true
     end
   end
   return all
 end
 
---- Put on record, before the request is sent, that this is added to something that was adopted.
+--- Put on record, before the request is sent, that a resource is added to an adopted application. A resource on any
+--- other application needs no record.
 ---@param run workflow.Run
----@param thing resource.Resource
+---@param resource resource.Resource
 ---@param changes resource.change[]?
-function M.adding(run, thing, changes)
-  if not thing.host or not thing.host.adopted or not run.journal then return end
-  local before = M.added(run, thing)
-  local entries = thing.entries and union(before and before.entries, thing:entries(changes))
-  run.journal:put("added", thing:key(), "added", {
-    workflow = run.id, kind = thing.kind, name = thing.name, to = thing.host.id, entries = entries,
+function M.record_adding(run, resource, changes)
+  if not resource.host or not resource.host.adopted or not run.journal then return end
+  local before = M.added_record(run, resource)
+  local entries = resource.entries and union_of_lists(before and before.entries, resource:entries(changes))
+  run.journal:put("added", resource:key(), "added", {
+    workflow = run.id, kind = resource.kind, name = resource.name, to = resource.host.id, entries = entries,
   }, time.now())
 end
 
---- The record that we added it; nil when there is none.
+--- The record that we added the resource; nil when the journal has none.
 ---@param run workflow.Run
----@param thing resource.Resource
+---@param resource resource.Resource
 ---@return table?
-function M.added(run, thing)
-  local row = run.journal and run.journal:get("added", thing:key())
+function M.added_record(run, resource)
+  local row = run.journal and run.journal:get("added", resource:key())
   return row and row.state == "added" and row.body or nil
 end
 
---- Put on record that it was removed again.
+--- Put on record that a resource was removed from an adopted application.
 ---@param run workflow.Run
----@param thing resource.Resource
-function M.removed(run, thing)
-  if not thing.host or not thing.host.adopted then return end
-  local body = M.added(run, thing)
-  if body then run.journal:put("added", thing:key(), "removed", body, time.now()) end
+---@param resource resource.Resource
+function M.record_removal(run, resource)
+  if not resource.host or not resource.host.adopted then return end
+  local body = M.added_record(run, resource)
+  if body then run.journal:put("added", resource:key(), "removed", body, time.now()) end
 end
 
---- Is something on an application ours? Yes when the application is, or when the journal says that we added it.
+--- Is a resource on an application ours? Yes when the application is ours, or when the journal says that we added the
+--- resource.
 ---@param run workflow.Run
----@param thing resource.Resource
----@return boolean, string?
-function M.through(run, thing)
-  local host = thing.host
+---@param resource resource.Resource
+---@return boolean is_ours, string? why
+function M.is_ours_on_host(run, resource)
+  local host = resource.host
   if host.ours then return true end
   if not host.adopted then return false, "the application cannot be proven ours" end
-  if M.added(run, thing) then return true, "the journal says it was added here" end
+  if M.added_record(run, resource) then return true, "the journal says it was added here" end
   return false, "the application was adopted, and the journal does not say that this was added here"
 end
 

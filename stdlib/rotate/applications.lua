@@ -84,7 +84,7 @@ end
 -- Hand over to a person. Only a provider's form is known; for another consumer the policy does not say what to do.
 local function hand_over(run, secret, self, target, entry)
   if secret:is_confirmed() then return end
-  sink_handover.offer(run, secret, {
+  sink_handover.hand_over(run, secret, {
     name = target.displayName, tenant = self.tenant.me.tenant, client_id = target.appId, application = target.id,
     entry = entry, consumer = target.workflow ~= owned.SETUP and "none" or nil,
   })
@@ -177,9 +177,9 @@ local function secret_steps(self, entry)
       have.secret = rotation.client_secret(run, fields)
       entry.credential = have.secret
     end),
-    step "Proof" (function(_, have) scheduler.patiently(have.secret.prove, have.secret, {}) end),
+    step "Proof" (function(_, have) scheduler.uninterrupted(have.secret.prove, have.secret, {}) end),
     step "Delivery" (function(run, have)
-      scheduler.patiently(PLACE[self.place], run, have.secret, self, target, have)
+      scheduler.uninterrupted(PLACE[self.place], run, have.secret, self, target, have)
       have.secret:tidy()
     end),
   }
@@ -217,9 +217,9 @@ local function certificate_steps(self, entry)
       have.held = certificate.ensure(run, fields)
       entry.credential = have.held.credential
     end),
-    step "Proof" (function(_, have) scheduler.patiently(have.held.prove, have.held, {}) end),
+    step "Proof" (function(_, have) scheduler.uninterrupted(have.held.prove, have.held, {}) end),
     step "Delivery" (function(run, have)
-      scheduler.patiently(have.held.place, have.held)
+      scheduler.uninterrupted(have.held.place, have.held)
       await_certificate(run, have.held)
     end),
   }
@@ -398,7 +398,7 @@ end
 
 -- Delete trial entries that an interrupted run left in the vault.
 local function clear_probes(self)
-  if self.vault then probe.clear(self.options.journal, self.vault) end
+  if self.vault then probe.delete_abandoned(self.options.journal, self.vault) end
 end
 
 --- Finish rotations that an earlier run began. Waits.

@@ -81,7 +81,7 @@ local function add_caps(lines, found)
   end
   if count == 0 then return end
   if limits.canary > 0 and count > limits.canary then add(lines, "  %d of them first, alone", limits.canary) end
-  local rate, ahead = http.pace()
+  local rate, ahead = http.write_budget()
   if not rate then return end
   local needed = count / rate + (ahead or 0)
   add(lines, "  %s to Graph, at most %d a minute%s", layout.count(count, "write"), rate * 60 // 1,

@@ -21,7 +21,7 @@ local LOOK = { users = rotate_users.look, applications = applications.look }
 -- Call `fn(...)` with the rights of the policy's file: nothing that another policy declared counts for it.
 local function with_rights(options, terms, fn, ...)
   if not options.rights then return fn(...) end
-  return rights.with(scheduler.here(), options.rights[terms.name], fn, ...)
+  return rights.with(scheduler.require_current(), options.rights[terms.name], fn, ...)
 end
 
 local function first_of(policies, target)
@@ -38,7 +38,7 @@ local function tenant_of(policies, options)
   if not first then return tenant end
   tenant.holders, tenant.federated = with_rights(options, first, task.all,
     { role_holders.read, users.federated_domains })
-  tenant.held = role_holders.held_by(tenant.holders, tenant.me.oid)
+  tenant.held = role_holders.roles_of_principal(tenant.holders, tenant.me.oid)
   for _, id in ipairs(tenant.me.wids) do tenant.held[id] = true end
   return tenant
 end

@@ -130,7 +130,7 @@ end
 local function add_outside(self, found, seen)
   for _, row in ipairs(rows:unfinished(self.run.journal)) do
     if row.body.policy == self.terms.name and not seen[row.id] and row.state ~= "left" then
-      local account = users.fresh(found, row.id)
+      local account = users.read_with_names(found, row.id)
         or { id = row.id, upn = row.body.name, roles = {}, disabled = true, changed = row.body.before }
       account.outside = true
       table.insert(self.entries, entry_of(self, account))
@@ -183,7 +183,7 @@ local function place_for(terms, profile)
         .. "in Devolutions, which rotates what its PAM vault manages, and take them out of this policy.",
     }
   end
-  local vault, path = vault_folder.chosen(terms.sink.fields, devolutions)
+  local vault, path = vault_folder.vault_and_folder(terms.sink.fields, devolutions)
   return passwords { vault = vault, path = path }
 end
 
@@ -295,7 +295,7 @@ end
 
 local function tell_others(self, entry, done)
   if done.what ~= "changed" or not self.terms.after.run then return end
-  local ok, failure = pcall(scheduler.patiently, command.notify, self.terms.after.run, {
+  local ok, failure = pcall(scheduler.uninterrupted, command.notify, self.terms.after.run, {
     name = entry.name, policy = self.terms.name, rotation = done.row.body.marker,
   })
   if not ok then log.warn(("%s: %s"):format(entry.name, tostring(failure))) end
@@ -409,7 +409,7 @@ end
 -- A run about named accounts did not look at the others' entries.
 local function keep_left_over(self)
   if self.run.setting.named then return end
-  left_over.keep(self.run.journal, self.terms.name, self.left_over, time.now())
+  left_over.record(self.run.journal, self.terms.name, self.left_over, time.now())
 end
 
 --- Rotate what is due: a few alone, then the rest. Waits.

@@ -140,7 +140,7 @@ end
 function M.keep_pending(job)
   local body, number = job.row.body, #job.row.body.candidates
   local value <close> = M.value(job, number)
-  local id, modified = job.run.sink:keep_pending(job.account, {
+  local id, modified = job.run.sink:store_pending(job.account, {
     name = body.name, marker = body.marker, number = number, now = graph_clock.now() // 1, left = body.left,
   }, value)
   body.pending = body.pending or { vault = job.run.sink.vault_id, ids = {} }

@@ -58,7 +58,7 @@ end
 ---@return boolean
 function M.fits(credential, pem)
   local about = about_of(pem)
-  return about ~= nil and key_credentials.is(credential, { sha256 = crypto.hex(about.sha256) })
+  return about ~= nil and key_credentials.is_certificate(credential, { sha256 = crypto.hex(about.sha256) })
 end
 
 --- The members of a row for a key that was found somewhere.

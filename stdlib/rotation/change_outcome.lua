@@ -10,8 +10,8 @@ local M = {}
 function M.never_left(failure)
   if failure.status or failure.maybe_sent then return false end
   local cause = failure.cause
-  if cause and (cause.maybe_sent or cause.status) then return false end
-  return not kinds.of(failure.kind).open and (failure.kind ~= "network" or cause ~= nil and cause.transport ~= nil)
+  if cause and (cause.maybe_sent or cause.status) or kinds.of(failure.kind).may_have_changed then return false end
+  return failure.kind ~= "network" or cause ~= nil and cause.transport ~= nil
 end
 
 --- Is it certain that the change did not happen? Then its intent is void, and nothing is lost.
@@ -19,8 +19,8 @@ end
 ---@return boolean
 function M.certainly_not(failure)
   local cause = failure.cause
-  if failure.maybe_sent or cause and cause.maybe_sent then return false end
-  return not kinds.of(failure.kind).open and (failure.kind ~= "network" or cause ~= nil and cause.transport ~= nil)
+  if failure.maybe_sent or cause and cause.maybe_sent or kinds.of(failure.kind).may_have_changed then return false end
+  return failure.kind ~= "network" or cause ~= nil and cause.transport ~= nil
 end
 
 return M

@@ -45,7 +45,8 @@ function M.read(application)
   local actual = graph.get(graph.path("/applications/{id}", application.id), {
     select = { "id", "passwordCredentials" }, fresh_write = true, what = what,
   })
-  application.passwordCredentials = check_answer.with(actual, what, "passwordCredentials").passwordCredentials
+  check_answer.require_members(actual, what, "passwordCredentials")
+  application.passwordCredentials = actual.passwordCredentials
   return application.passwordCredentials
 end
 
@@ -89,7 +90,9 @@ function M.prover(value) return value end
 --- How long a new client secret lives, in seconds.
 ---@param terms rotation.terms
 ---@return number seconds
-function M.lifetime(terms) return terms.policy:lifetime(terms.wanted, terms.by_hand and lifetime.LONGEST or nil) end
+function M.lifetime(terms)
+  return terms.policy:lifetime(terms.wanted, terms.by_hand and lifetime.LONGEST_BY_HAND or nil)
+end
 
 ---------------------------------------------------------------------------
 -- Making one

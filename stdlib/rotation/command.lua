@@ -31,7 +31,7 @@ local function run(words, values, input)
   fail.raise {
     kind = "refused", what = ("run the program '%s'"):format(words[1]),
     why = ("it exited with status %d"):format(status),
-    fix = "Run it by hand to see what it says; what was changed stays changed.",
+    fix = "Run the program by hand to see what it prints. Changes that were made stay.",
   }
 end
 

@@ -59,7 +59,7 @@ local CONFIRMABLE = { stored = true, handed_over = true, retiring = true }
 function M.confirm(journal, name, who)
   local row, kind = row_named(journal, name)
   if not row then raise_unknown("confirm", name, "the journal knows no credential by that id") end
-  local in_bin = kind.rows:is_in_bin(row)
+  local in_bin = kind.rows:is_application_deleted(row)
   if not CONFIRMABLE[row.state] or in_bin then refuse_confirm(row, in_bin) end
   retirement.confirm(journal, kind, row, "a person", nil, who or sys.user())
   return row

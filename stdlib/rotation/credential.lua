@@ -83,8 +83,8 @@ local Credential = class("rotation.Credential", { open = {
 local function come_back(self, list)
   local run, rows = self.run, self.kind.rows
   for _, row in ipairs(list) do
-    if rows:is_in_bin(row) then
-      rows:come_back(run:acting() and run.journal or nil, row)
+    if rows:is_application_deleted(row) then
+      rows:record_application_restored(run:acting() and run.journal or nil, row)
       if not self.is_known then
         run:note("the %s %s comes back with the application%s", self.kind.name, row.body.marker,
           row.state == "confirmed" and "; whoever was given it still has it, unless it was removed there" or "")
@@ -177,9 +177,9 @@ end
 local function settle_terms(self)
   local terms = self.terms
   terms.lifetime = self.kind.lifetime(terms)
-  lifetime.must_last(self.kind.name, terms)
+  lifetime.check_terms(self.kind.name, terms)
   if terms.by_hand and not terms.wanted and not self.run:acting() then
-    lifetime.tell_by_hand(self.run, terms.lifetime)
+    lifetime.note_proposed_lifetime(self.run, terms.lifetime)
   end
 end
 
@@ -212,7 +212,7 @@ local function make_now(self, why)
   settle_terms(self)
   run:change {
     kind = self.kind.name, name = self.terms.name,
-    made = lifetime.until_when(planned(self.terms), self.terms) .. (why and " (" .. why .. ")" or ""),
+    made = lifetime.validity_text(planned(self.terms), self.terms) .. (why and " (" .. why .. ")" or ""),
     act = function()
       begin(self)
       make(self)
@@ -224,7 +224,7 @@ end
 -- Go on with what another run began.
 local function go_on(self)
   self.run:change {
-    kind = self.kind.name, name = self.terms.name, made = lifetime.until_when(self.row, self.terms),
+    kind = self.kind.name, name = self.terms.name, made = lifetime.validity_text(self.row, self.terms),
     act = function() make(self) end,
   }
 end
@@ -275,17 +275,19 @@ end
 
 -- Tell which credential the consumer has, and when that one expires. The newest one may be another.
 local function tell_in_use(self)
-  local run, use = self.run, in_use.of(self.kind.rows:all(self.run.journal, self.application.appId))
+  local run, use = self.run, in_use.sort(self.kind.rows:all(self.run.journal, self.application.appId))
   local has = use.has
   if not has then return end
-  local who = in_use.consumer(run.id == owned.SETUP and run.profile.devolutions or nil)
-  if in_use.expired(has, graph_clock.now()) then return run:alarm(in_use.sentence(use, who, graph_clock.now())) end
+  local who = in_use.consumer_name(run.id == owned.SETUP and run.profile.devolutions or nil)
+  if in_use.is_expired(has, graph_clock.now()) then
+    return run:alarm(in_use.consumer_sentence(use, who, graph_clock.now()))
+  end
   if not self.kind.find(has, self.kind.listed(self.application)) and not self.kind.is_new(has) then
-    return run:alarm(("%s was given %s, which Entra does not list"):format(who, in_use.short(has)))
+    return run:alarm(("%s was given %s, which Entra does not list"):format(who, in_use.short_key_id(has)))
   end
   if has.body.confirmed_by == "a person" then run.on_word = who end
   if use.waiting or has.body.confirmed_by == "a person" then
-    run:note("%s", in_use.sentence(use, who, graph_clock.now()) .. in_use.by_word(has))
+    run:note("%s", in_use.consumer_sentence(use, who, graph_clock.now()) .. in_use.confirmation_text(has))
   end
 end
 
@@ -309,7 +311,7 @@ local function find_one(self)
   elseif self.kind.steps[self.row.state] then
     go_on(self)
   else
-    run:found(self.kind.name, self.row.body.marker, lifetime.until_when(self.row, self.terms))
+    run:found(self.kind.name, self.row.body.marker, lifetime.validity_text(self.row, self.terms))
   end
   if not run:acting() then list_foreign(self) end -- else at the end, when the list shows more
 end

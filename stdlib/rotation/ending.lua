@@ -55,7 +55,7 @@ local function drop_left(job)
   local body = job.row.body
   for name, whose in pairs(body.left or {}) do
     if whose == "own" then
-      job.run.sink:drop_pending(job.account, name)
+      job.run.sink:delete_pending(job.account, name)
       body.left[name] = nil
     end
   end
@@ -72,7 +72,7 @@ end
 ---@param job rotation.job
 function M.close(job)
   local body, journal, sink = job.row.body, job.run.journal, job.run.sink
-  sink:drop_pending(job.account, body.marker)
+  sink:delete_pending(job.account, body.marker)
   drop_left(job)
   rotation_account.forget_values(job, body.chosen)
   forget(journal, body.kept)
@@ -85,7 +85,7 @@ end
 -- Set the row to what it was before this rotation: none of its values can be in force.
 local function restore(job, why)
   local body = job.row.body
-  job.run.sink:drop_pending(job.account, body.marker)
+  job.run.sink:delete_pending(job.account, body.marker)
   rotation_account.forget_values(job)
   local previous = body.previous or {}
   body.marker, body.changed_at, body.value = previous.marker or body.marker, previous.changed_at, previous.value
@@ -193,7 +193,7 @@ end
 
 local function adopt_later(job, current)
   local body, journal = job.row.body, job.run.journal
-  job.run.sink:drop_pending(job.account, body.marker)
+  job.run.sink:delete_pending(job.account, body.marker)
   rotation_account.forget_values(job)
   if body.previous and body.previous.value then journal:forget(body.previous.value) end
   body.value = nil

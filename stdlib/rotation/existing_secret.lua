@@ -55,8 +55,8 @@ local function ask(self)
   local foreign = self.view.foreign
   log.prose(("\n'%s' has client secrets that were not made here:"):format(self.terms.name))
   for place, credential in ipairs(foreign) do log.prose(("  %d  %s"):format(place, describe(credential))) end
-  output.done()
-  local answer = M.ask(output.question(QUESTION))
+  output.end_progress()
+  local answer = M.ask(output.wrap_question(QUESTION))
   return foreign[math.tointeger(tonumber(answer or "")) or 0]
 end
 

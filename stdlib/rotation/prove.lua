@@ -21,7 +21,7 @@ local BUDGET = 300 -- seconds for a new credential to be accepted everywhere
 local NOT_YET = { [7000215] = true, [700016] = true, [700027] = true }
 
 local function not_yet(failure)
-  return NOT_YET[failure.code] or kinds.of(failure.kind).passes or false
+  return NOT_YET[failure.code] or kinds.of(failure.kind).passes_by_itself or false
 end
 
 --- Which of these roles are missing in a token.
@@ -52,7 +52,7 @@ end
 ---@param client_id string
 ---@param failure table
 function M.raise_if_passing(client_id, failure)
-  if kinds.of(failure.kind).passes then raise_refused(client_id, failure) end
+  if kinds.of(failure.kind).passes_by_itself then raise_refused(client_id, failure) end
 end
 
 ---------------------------------------------------------------------------
@@ -112,7 +112,7 @@ function M.once(client_id, value)
     if try > 1 then task.sleep(PAUSE) end
     proof, failure = oauth.prove(client_id, value)
     if proof then return true, proof.claims end
-    if not kinds.of(failure.kind).passes then break end
+    if not kinds.of(failure.kind).passes_by_itself then break end
   end
   return false, failure
 end

@@ -94,7 +94,7 @@ function M.resume(journal, name, over)
   local _ <close> = lease_of(journal, row, what)
   begin_anew(journal, row, over)
   if over then pass_over(row, over) end
-  rows:put(journal, row, row.state, { forgiven = users.changed(row.id) or graph_clock.now() })
+  rows:put(journal, row, row.state, { forgiven = users.password_changed_at(row.id) or graph_clock.now() })
   return row
 end
 

@@ -43,7 +43,7 @@ end
 local function without_consumer(rows, journal, row)
   local body, state = row.body, row.state
   unconfirm(body)
-  if rows:is_in_bin(row) then
+  if rows:is_application_deleted(row) then
     body.before_bin.state = body.before_bin.state == "confirmed" and "handed_over" or body.before_bin.state
   elseif state == "confirmed" and body.by_person then
     state, body.retire_at, body.why = "retiring", graph_clock.now(), "what used it was deleted"
@@ -224,7 +224,7 @@ end
 
 local function take_away(self, row)
   local journal, rows = self.run.journal, self.kind.rows
-  if self.application.ours then return rows:go_with_application(journal, row, graph_clock.now()) end
+  if self.application.ours then return rows:record_application_deleted(journal, row, graph_clock.now()) end
   self.kind.remove(self.application, row, nil, rows:value(journal, row))
   rows:close(journal, row, "destroyed")
 end

@@ -22,7 +22,7 @@ local STALE = {} -- raised when the look is too old at the time the request coul
 -- The look
 
 local function read_account(job)
-  local now, names = users.fresh(job.run, job.row.body.user)
+  local now, names = users.read_with_names(job.run, job.row.body.user)
   return { now, names }
 end
 
@@ -200,7 +200,7 @@ end
 -- Look again before a request leaves that had to wait for the write budget or for a retry. The look must show what the
 -- one before showed.
 local function look_again(job)
-  local _, ahead = require("http.client").pace()
+  local _, ahead = require("http.client").write_budget()
   if (ahead or 0) > 0 and time.monotonic() - job.looked_at <= FRESH then return end -- it waits first
   if time.monotonic() - job.looked_at <= FRESH / 2 then return end
   local sight, moment = M.sight(job), job.account.changed

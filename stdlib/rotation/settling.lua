@@ -27,7 +27,7 @@ local function await_quiet(job)
   local candidates = job.row.body.candidates
   local quiet = math.max(change_date.quiet_from(candidates) or 0, change_date.void_from(candidates, #candidates))
   while (graph_clock.range() or 0) <= quiet do
-    if task.stopping() then scheduler.stop() end
+    if task.stopping() then scheduler.raise_interrupted() end
     task.sleep(math.min(5, math.max(0.1, quiet - (graph_clock.range() or 0))))
   end
 end
@@ -53,7 +53,7 @@ local function await_moment(job, span, offset)
     local pause = pause_of(look)
     if time.monotonic() + pause > ends then return nil end
     if pause > 0 then task.sleep(pause) end
-    local moment = users.changed(job.row.body.user)
+    local moment = users.password_changed_at(job.row.body.user)
     if not moment then return ending.account_gone(job) end
     if not is_earlier(job, moment, span, offset, time.monotonic() - ends + BUDGET) then return moment end
     look = look + 1
@@ -97,7 +97,7 @@ local function judge_probe(job, moment, span)
   local body = job.row.body
   local first = body.probe
   task.sleep(STEADY) -- reads lag: the first request's own date may be shown late
-  moment = math.max(moment, users.changed(body.user) or moment)
+  moment = math.max(moment, users.password_changed_at(body.user) or moment)
   local offset = change_date.offset_of(first, { span = span, moment = moment })
   if not offset then
     rotation_account.orphan(job, ("somebody else changed the password on %s, while ours was set: it was set once more "
@@ -149,11 +149,11 @@ end
 ---@return boolean confirmed
 function M.confirm(job)
   local body, looks = job.row.body, 0
-  local moment = users.changed(body.user)
+  local moment = users.password_changed_at(body.user)
   while moment and moment < body.changed_at and looks < #LOOKS do -- a late read
     looks = looks + 1
     task.sleep(pause_of(looks + 1))
-    moment = users.changed(body.user)
+    moment = users.password_changed_at(body.user)
   end
   if not moment then return ending.account_gone(job) end
   if moment == body.changed_at then return true end

@@ -49,14 +49,14 @@ local function pause_until(job, moment, why)
   local left = moment - (graph_clock.range() or graph_clock.now())
   if left > 1 then log.progress(("%s: waiting %s, %s"):format(job.account.upn, time.span(left), why)) end
   while left >= 0 do
-    if task.stopping() then scheduler.stop() end
+    if task.stopping() then scheduler.raise_interrupted() end
     task.sleep(math.min(math.max(left, 0.1), 5))
     left = moment - (graph_clock.range() or graph_clock.now())
   end
 end
 
 local function pause(seconds)
-  if task.stopping() then scheduler.stop() end
+  if task.stopping() then scheduler.raise_interrupted() end
   task.sleep(seconds)
 end
 
@@ -105,7 +105,7 @@ end
 -- A person who resets a password by hand usually makes the user change it at the next sign-in. We never do, so this
 -- shows another's change.
 local function check_not_reset(job)
-  if not users.must_change(job.row.body.user) then return end
+  if not users.must_change_password(job.row.body.user) then return end
   orphan(job, ("somebody reset the password on %s: it has to be changed at the next sign-in, which we never ask for")
     :format(time.iso(job.account.changed)))
 end
@@ -307,7 +307,7 @@ local function set(job)
     if candidates[#candidates].state == "accepted" then
       settling.settle(job)
     else
-      if task.stopping() then scheduler.stop() end -- the last point at which stopping leaves nothing open
+      if task.stopping() then scheduler.raise_interrupted() end -- the last point at which stopping leaves nothing open
       sending.look(job)
       step(job, tries)
     end
@@ -320,7 +320,7 @@ end
 local function keep_current(job)
   local body = job.row.body
   local value <close> = rotation_account.value(job, body.chosen)
-  local ok, failure = pcall(job.run.sink.keep_current, job.run.sink, job.account, {
+  local ok, failure = pcall(job.run.sink.store_current, job.run.sink, job.account, {
     name = job.account.upn, value = value, marker = body.marker, number = body.chosen, since = body.changed_at,
     before = body.seen or nil, again = not job.is_new,
   })
@@ -422,7 +422,7 @@ end
 local function attempt(run, account)
   run.setting.now = graph_clock.now() -- a run may take hours
   local row = opening.upgrade(rows:get(run.journal, account.id))
-  local now, names = users.fresh(run, account.id)
+  local now, names = users.read_with_names(run, account.id)
   if not now then return ending.missing(run, account, row) end
   now.roles, now.group, now.outside = account.roles, account.group, account.outside
   local job = { run = run, account = now, names = names, row = row, is_new = row == nil }
@@ -431,7 +431,7 @@ local function attempt(run, account)
   if judged.what == "wait" then return { what = "idle", why = judged.why } end
   if judged.what == "busy" then return { what = "busy", why = judged.why } end
   if judged.what ~= "change" and judged.what ~= "recover" then refuse(now, judged) end
-  local ok, err = xpcall(scheduler.patiently, scheduler.keep_trace, drive, job, judged)
+  local ok, err = xpcall(scheduler.uninterrupted, scheduler.keep_trace, drive, job, judged)
   if ok then return { what = "changed", row = job.row, warning = job.warning } end
   return ending.outcome_of(err) or error(err, 0)
 end

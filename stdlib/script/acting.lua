@@ -27,6 +27,6 @@ end
 --- of a script may yield out of a call of the library that acts with other rights.
 ---@param fn function
 ---@return any ...
-function M.restoring(fn, ...) return rights.keeping(scheduler.current(), fn, ...) end
+function M.restoring(fn, ...) return rights.restore_after(scheduler.current(), fn, ...) end
 
 return M

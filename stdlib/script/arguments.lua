@@ -58,7 +58,7 @@ end
 
 local READERS = {
   string = function(text) return text end,
-  path = named_path.note,
+  path = named_path.remember,
   integer = function(text)
     local value = text:match("^[+-]?%d+$") and math.tointeger(text)
     return value, not value and "it needs a whole number" or nil
@@ -176,7 +176,9 @@ function M.read(declaration, argv)
     local name, argument, implied = resolve(declaration, option)
     text = text or implied
     if not text then text, place = following(argument, argv, place) end
-    if not text then refuse(("read the argument %s"):format(option), "it needs " .. schema.a(argument.type)) end
+    if not text then
+      refuse(("read the argument %s"):format(option), "it needs " .. schema.with_article(argument.type))
+    end
     store(values, name, argument, M.value(name, argument, text))
     place = place + 1
   end

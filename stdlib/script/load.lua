@@ -7,6 +7,7 @@
 
 local border = require "script.border"
 local fail = require "fail"
+local lua_file = require "base.lua_file"
 local nearest = require "base.nearest"
 local permissions_needs = require "permissions.needs"
 local rights = require "task.rights"
@@ -201,11 +202,9 @@ end
 -- Loading
 
 local function compile(found, globals)
-  local chunk, message = load(found.text, border.chunk_name(found.path), "t", globals)
+  local chunk, why, fix = lua_file.compile(found.text, border.chunk_name(found.path), globals)
   if chunk then return chunk end
-  fail.raise {
-    kind = "config", what = "load the script " .. found.path, why = message, fix = "Correct the line named.",
-  }
+  fail.raise { kind = "config", what = "load the script " .. found.path, why = why, fix = fix }
 end
 
 -- require "emulator.tenant" from a script: the script file emulator/tenant. A copy
@@ -241,7 +240,7 @@ local function check_default(argument)
   local wanted = { integer = "integer", boolean = "boolean", list = "table" }
   local is = math.type(value) == "integer" and "integer" or type(value)
   local needed = wanted[argument.type] or "string"
-  if is ~= needed then return ("its default must be %s"):format(schema.a(needed)) end
+  if is ~= needed then return ("its default must be %s"):format(schema.with_article(needed)) end
   if argument.type == "duration" then
     local ok, failure = pcall(require("time").duration, value)
     if not ok then return failure.why end
@@ -320,14 +319,15 @@ end
 function M.load_found(found, emulator)
   local scheduler, chunk = require "task.scheduler", M.chunk(found, emulator)
   local function load_it() return M.check(found, chunk()) end
-  local ok, value = rights.with(scheduler.current(), nil, scheduler.barring,
-    schema.load, scheduler.keep_trace, load_it)
+  local ok, value = rights.with(scheduler.current(), nil, scheduler.without_starting_tasks,
+    lua_file.run_bounded, scheduler.keep_trace, load_it)
   if ok then return value end
   if fail.is(value) then error(value, 0) end
   fail.raise {
     kind = "config", what = "load the script " .. found.path,
     why = border.without_place(tostring(value):match("^[^\n]*")),
-    fix = "Correct the line named.", cause = value,
+    fix = "Correct that. A file of a script only describes the script: work belongs in `run` or in a step.",
+    cause = value,
   }
 end
 

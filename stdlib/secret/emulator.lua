@@ -1,5 +1,5 @@
---- Secrets for the emulator, which is the far side: it receives them as text, makes them, and
---- checks them. No other script may require this module.
+--- Secrets for the emulator. The emulator plays the service, so it reads secrets as text, makes secrets, and checks
+--- secrets. No other script may require this module.
 
 local native_secret = require "host.secret"
 

@@ -140,7 +140,7 @@ function M.open(session, options)
   session.door = door
   local identity = add_places(door, profile)
   open_budget(session)
-  local acting = { own = own_rights(door, profile, identity), look = door:rights("Moonlatch itself", "read") }
+  local acting = { own = own_rights(door, profile, identity), diagnosis = door:rights("Moonlatch itself", "read") }
   if not options.scripts then
     acting.script = script_rights(door, profile, options.owner or "this command", options.needs or {}, options.mode)
   end

@@ -161,8 +161,8 @@ end
 function Session:close()
   if current ~= self then return end
   current = nil
-  if http.requests() > 0 then
-    log.detail(("%d requests, the longest chain %d"):format(http.requests(), http.chain()))
+  if http.request_count() > 0 then
+    log.detail(("%d requests, the longest chain %d"):format(http.request_count(), http.longest_chain()))
   end
   sign_out()
   http.use(nil)

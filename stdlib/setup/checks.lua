@@ -33,9 +33,9 @@ end
 -- A deleted application that holds the uniqueName is restored, or stops the run. For `destroy` it stays, or is deleted
 -- for good.
 local function settle_deleted(run, wanted, item, purge)
-  if run.mode == "destroy" then return purge and deleted.purging(run, wanted, item) end
-  deleted.must_be_ours(wanted, item, run.journal)
-  wanted:restores(item)
+  if run.mode == "destroy" then return purge and deleted.purge_on_destroy(run, wanted, item) end
+  deleted.require_ours(wanted, item, run.journal)
+  wanted:restore_instead(item)
 end
 
 --- The application, and the policy that applies to it: its own when it exists, else the tenant's. Waits.
@@ -46,10 +46,10 @@ end
 function M.application_and_policy(run, wanted, purge)
   local application, policy, item = task.all {
     function() return wanted:fetch() or false end, credential_policy.read,
-    function() return not wanted.client_id and deleted.find(wanted.unique_name) or false end,
+    function() return not wanted.client_id and deleted.find_by_unique_name(wanted.unique_name) or false end,
   }
   if application then
-    if run.mode == "destroy" and purge then deleted.purging(run, wanted, application) end
+    if run.mode == "destroy" and purge then deleted.purge_on_destroy(run, wanted, application) end
     return { application = application, policy = policy:of(application) }
   end
   if item then settle_deleted(run, wanted, item, purge) end
@@ -75,9 +75,9 @@ end
 ---@param have table admin
 ---@param found { application: table? }
 function M.check_admin(run, have, found)
-  have.admin:look_closer()
+  have.admin:check_eligible_roles()
   if run.mode == "destroy" then return end
-  if not found.application then have.admin:must "applications" end
+  if not found.application then have.admin:require_ability "applications" end
   for _, ability in ipairs { "applications", "consent", "roles" } do
     local why = have.admin:why_not(ability)
     if why then run:note("another admin has to do this part: %s (%s)", have.admin.what(ability), why) end

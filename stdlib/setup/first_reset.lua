@@ -92,7 +92,7 @@ end
 local function seen_change(account, before)
   local waited = 0
   while true do
-    local changed = users.changed(account.id)
+    local changed = users.password_changed_at(account.id)
     if changed and changed ~= before then return changed end
     if waited >= SIGHT then return nil end
     task.sleep(LOOK)
@@ -101,7 +101,7 @@ local function seen_change(account, before)
 end
 
 local function perform(run, proof, account)
-  local before = users.changed(account.id)
+  local before = users.password_changed_at(account.id)
   send_patiently(account, proof.application, proof.value)
   local changed = seen_change(account, before)
   rows:put(run.journal, proof.row, proof.row.state, {

@@ -28,7 +28,7 @@ local M = {}
 -- Before the network
 
 local function check_terms(args)
-  lifetime.check_asked("client secret", args)
+  lifetime.check_arguments("client secret", args)
   if args.secret_file then secret_file.check(args.secret_file) end
 end
 

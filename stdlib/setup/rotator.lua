@@ -37,7 +37,7 @@ local M = {}
 
 -- The provider's application, and those that policies name. For `destroy` they need not exist any more.
 local function to_own(run, args, needed)
-  local provider, missing = fail.catch("missing", owned.provider, args.provider)
+  local provider, missing = fail.catch("missing", owned.of_provider, args.provider)
   if missing and run.mode ~= "destroy" then error(missing, 0) end
   local lists = { { provider } }
   for _, terms in ipairs(needed.applications) do lists[#lists + 1] = policy_select.named_applications(terms.select) end
@@ -111,7 +111,7 @@ end
 ---@param args table
 ---@return setup.rotator.found
 function M.look(run, have, args)
-  lifetime.check_asked("certificate", args)
+  lifetime.check_arguments("certificate", args)
   local needed = least_rights.of(args.policies or {})
   local both, principal, accounts, targets, premium = task.all {
     function() return checks.application_and_policy(run, have.wanted, args.purge) end,

@@ -1,6 +1,5 @@
 --- A sink for a client secret: a credential entry of Devolutions Server (subType AzureServicePrincipal). The entry can
---- be read back, so its content is known. That the consumer reads this very entry is known only when a person said so
---- (`linked`).
+--- be read back, so its content is known. Whether the consumer reads this very entry, only a person can say (`linked`).
 
 local change_outcome = require "rotation.change_outcome"
 local fail = require "fail"
@@ -37,35 +36,36 @@ end
 ---------------------------------------------------------------------------
 -- Reading
 
-local function raise_foreign(self)
+local function raise_entry_not_ours(self)
   fail.raise {
     kind = "not_ours", what = ("look for %s"):format(tostring(self)),
     why = ("there is an entry of this name %s that does not carry the tag '%s'"):format(self.made, self.tag),
-    fix = "Choose another --name or --path; or, if it is to be used and what it holds replaced, give it that tag.",
+    fix = "Choose another --name or --path. If Moonlatch may replace that entry's content, give the entry that tag.",
   }
 end
 
-local function ids_of(list)
+local function joined_entry_ids(list)
   local ids = {}
   for i, found in ipairs(list) do ids[i] = found.id end
   return table.concat(ids, ", ")
 end
 
-local function raise_several(self, list)
+local function raise_several_entries(self, list)
   fail.raise {
     kind = "conflict", what = ("look for %s"):format(tostring(self)),
-    why = ("%d entries %s have this name and the tag '%s' (%s)"):format(#list, self.made, self.tag, ids_of(list)),
-    fix = "Delete those that are not used, then run the same command again.",
+    why = ("%d entries %s have this name and the tag '%s' (%s)")
+      :format(#list, self.made, self.tag, joined_entry_ids(list)),
+    fix = "Delete the entries that are not used, then run the same command again.",
   }
 end
 
-local function pick(self, list)
+local function choose_our_entry(self, list)
   local ours = {}
   for _, found in ipairs(list) do
     if server.has_tag(found, self.tag) then ours[#ours + 1] = found end
   end
-  if #ours > 1 then raise_several(self, ours) end
-  if #ours == 0 and #list > 0 then raise_foreign(self) end
+  if #ours > 1 then raise_several_entries(self, ours) end
+  if #ours == 0 and #list > 0 then raise_entry_not_ours(self) end
   return ours[1]
 end
 
@@ -78,12 +78,12 @@ end
 --- Read the entry, with its secret; nil when there is none. Waits.
 ---@return devolutions.entry?
 function Entry:read()
-  local found = pick(self, server.entries(self.vault_id, { name = self.name, path = self.path }))
+  local found = choose_our_entry(self, server.entries(self.vault_id, { name = self.name, path = self.path }))
   self.entry = found and server.entry(self.vault_id, found.id) or nil
   return self.entry
 end
 
-local function reach(self, profile)
+local function connect_and_read_entry(self, profile)
   server.login(profile)
   local info, vault = task.all { server.info, function() return server.vault(self.vault) end }
   self.vault_id = vault.id
@@ -98,7 +98,7 @@ end
 ---@param run workflow.Run
 function Entry:open(run)
   self.journal = run.journal
-  self.opening = run:meanwhile(function() return reach(self, run.profile) end)
+  self.opening = run:meanwhile(function() return connect_and_read_entry(self, run.profile) end)
 end
 
 --- Wait until `open` is done.
@@ -120,7 +120,7 @@ function Entry:marker()
   return self.entry and markers.find(self.entry.description)
 end
 
---- Does the consumer read this very entry, so that a stored secret is in use?
+--- Does the consumer read this very entry, as a person said, so that a secret stored here is in use?
 ---@return boolean
 function Entry:confirms() return self.linked == true end
 
@@ -136,10 +136,10 @@ end
 --- Raise a failure unless the vault accepts an entry, returns it unchanged, and lets it be deleted. Waits.
 ---@param journal host.journal.journal
 function Entry:probe(journal)
-  probe.run(journal, self.vault_id, self.path)
+  probe.try_vault(journal, self.vault_id, self.path)
 end
 
---- Delete an entry that an interrupted try left behind. Waits.
+--- Delete the probe entries that an interrupted run left behind. Waits.
 ---@param run workflow.Run
 function Entry:clear(run)
   for _, left in ipairs(self.tries) do
@@ -170,42 +170,42 @@ function Entry:hold(content)
   self.from = {}
 end
 
-local function data_of(content)
+local function entry_data(content)
   return { tenantId = content.tenant, clientId = content.client_id, clientSecret = content.value }
 end
 
-local function description_of(content)
+local function entry_description(content)
   return ("Client secret of the application '%s', kept by Moonlatch (%s)."):format(content.application, content.marker)
 end
 
 function Entry:differs(actual)
-  local changes = resource.compare(actual.data, data_of(self.content))
+  local changes = resource.compare(actual.data, entry_data(self.content))
   for _, change in ipairs(changes) do
     if change.member == "clientSecret" then change.text = "clientSecret: the new one" end
   end
   return changes
 end
 
-local function create(self, sending)
+local function create_on_server(self, sending)
   return server.create_entry(self.vault_id, {
     name = self.name, path = self.path, type = "Credential", subType = "AzureServicePrincipal",
-    description = description_of(self.content), tags = { self.tag }, data = data_of(self.content),
+    description = entry_description(self.content), tags = { self.tag }, data = entry_data(self.content),
   }, { sending = sending })
 end
 
 -- When the answer is lost, read what the server did. Raise when somebody who takes no lease, such as a person, has
 -- created a second entry meanwhile.
 local function make(self, sending)
-  local made, unknown = fail.catch("unknown_outcome", create, self, sending)
-  local there = pick(self, server.entries(self.vault_id, { name = self.name, path = self.path }))
+  local made, unknown = fail.catch("unknown_outcome", create_on_server, self, sending)
+  local there = choose_our_entry(self, server.entries(self.vault_id, { name = self.name, path = self.path }))
   if not made and not there then error(unknown, 0) end
   self.is_new = true
   return made or server.entry(self.vault_id, there.id)
 end
 
 local function replace(self, actual, sending)
-  for name, value in pairs(data_of(self.content)) do actual.data[name] = value end
-  actual.description = description_of(self.content)
+  for name, value in pairs(entry_data(self.content)) do actual.data[name] = value end
+  actual.description = entry_description(self.content)
   return server.replace_entry(self.vault_id, actual, { just_read = true, sending = sending })
 end
 
@@ -243,7 +243,7 @@ function Entry:create() return write_alone(self) end
 ---@return devolutions.entry
 function Entry:update() return write_alone(self) end
 
--- The write has read the entry back already.
+-- True without a request, because creating and replacing an entry read it back.
 function Entry.seen() return true end
 
 function Entry:ours(actual)

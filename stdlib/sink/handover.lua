@@ -1,8 +1,7 @@
---- A sink for a client secret: a person, who brings it to where it is used. It confirms nothing by itself: a person
---- says that the secret is in use.
+--- A sink for a client secret: a person, who gives the secret to its consumer and then confirms that it is in use.
 ---
---- This file puts on record what is handed over to whom, and tells what a person has to do. `moonlatch handover` goes
---- on from there, without signing in.
+--- This file records what is handed over for which consumer, and tells what a person has to do. `moonlatch handover`
+--- goes on from that record, without signing in.
 
 local checklist = require "devolutions.checklist"
 local deliver = require "handover.deliver"
@@ -32,7 +31,7 @@ local M = {}
 ---------------------------------------------------------------------------
 -- On record
 
-local function body_of(run, fields)
+local function handover_body(run, fields)
   local consumer, address = states.consumer(run.profile)
   if fields.consumer then consumer, address = fields.consumer, nil end
   return {
@@ -44,26 +43,27 @@ local function body_of(run, fields)
   }
 end
 
--- The setup knows more about a provider than a policy does, so its row counts.
-local function row_of(run, fields)
+-- The row of this hand-over. The setup knows more about a provider than a policy does, so a row of the setup is not
+-- replaced by one of a policy.
+local function handover_row(run, fields)
   local before = states.rows(run.journal, fields.client_id)[1]
   if before and before.state == "known" and not fields.roles then return before end
-  local body = body_of(run, fields)
+  local body = handover_body(run, fields)
   if run:acting() then states.record(run.journal, body) end
   return { id = fields.client_id, kind = "handover", state = "known", body = body }
 end
 
 ---------------------------------------------------------------------------
--- For a person to do
+-- What a person has to do
 
-local function what_of(state)
+local function open_items_text(state)
   local open = ("%s open; `moonlatch handover` shows %s"):format(layout.count(state.open, "item"),
     state.open == 1 and "it" or "them")
   local doing = state.secret.waiting and "hand the client secret over to %s" or "finish what is to be done in %s"
   return ("%s: %s"):format(doing:format(summary.consumer(state)), open)
 end
 
-local function how_of(run, row, state)
+local function handover_instructions(run, row, state)
   local several = #states.rows(run.journal) > 1
   local command = "moonlatch handover" .. (several and " " .. row.id or "")
   if not state.secret.waiting then return { command .. ": what is next, and how to tick it off" } end
@@ -80,7 +80,7 @@ local function how_of(run, row, state)
   return lines
 end
 
-local function await(run, row)
+local function await_person(run, row)
   local state = states.of(run.journal, row, graph_clock.now())
   if state.complete then
     if state.consumer == "none" then return end
@@ -88,17 +88,17 @@ local function await(run, row)
       summary.consumer(state))
   end
   run:await {
-    what = what_of(state), how = how_of(run, row, state),
+    what = open_items_text(state), how = handover_instructions(run, row, state),
     why = state.secret.waiting
-      and "Until somebody confirms that it is in use, the one before is never retired."
-      or "No public call shows this: a person does it, and says so.",
+      and "Until somebody confirms that it is in use, the client secret before it is never retired."
+      or "No public API shows whether this is done: a person does it, and confirms it.",
     form = state.next == "provider" and state.form and state.form.fields or nil,
   }
 end
 
--- Tell in a plan what a person will have to do.
-local function note_plan(run, fields)
-  local row = resource.known(fields.client_id) and row_of(run, fields) or states.preview(run.profile)
+-- Note in a plan what a person will have to do.
+local function note_planned_handover(run, fields)
+  local row = resource.known(fields.client_id) and handover_row(run, fields) or states.preview(run.profile)
   local state = states.of(run.journal, row, graph_clock.now())
   run:note("a person pastes the client secret into the form of %s: moonlatch handover says how",
     summary.consumer(state))
@@ -110,14 +110,14 @@ end
 
 ---------------------------------------------------------------------------
 
-local function tell_form(run, made)
+local function note_form(run, made)
   run:note("%s", table.concat(handover_terminal.form(made), "\n    "))
 end
 
--- Ask at the terminal.
-local function converse(run, secret, row)
+-- Show the form and the secret at the terminal, and ask whether the secret is in use.
+local function hand_over_at_terminal(run, secret, row)
   local state = states.of(run.journal, row, graph_clock.now())
-  tell_form(run, state.form)
+  note_form(run, state.form)
   return handover_terminal.run(run.journal, secret.row, state, { renewable = true })
 end
 
@@ -141,39 +141,40 @@ local function tell_former(run, fields)
   end
 end
 
---- Let a person bring the secret to where it is used, and do the other open items. Until then the run waits for a
---- person, on record.
+--- Let a person give the secret to its consumer, and do the other open items. Until the items are done, the run reports
+--- that it waits for a person, and the journal records it.
 ---@param run workflow.Run
 ---@param secret rotation.Secret
 ---@param fields sink.fields
----@return "again"? when a new one was made, which has to be brought there too
-function M.offer(run, secret, fields)
+---@return "again"? when a person asked for a new secret, which has to be delivered, too
+function M.hand_over(run, secret, fields)
   local entry, path = fields.entry, fields.secret_file
   if not run.journal then return end
   if resource.known(fields.client_id) then tell_former(run, fields) end
-  if not secret.row then return not (entry and entry:confirms()) and note_plan(run, fields) or nil end
-  local row = row_of(run, fields)
-  if entry and entry.is_new and entry:confirms() then tell_form(run, states.form(row.body, "add")) end
+  if not secret.row then return not (entry and entry:confirms()) and note_planned_handover(run, fields) or nil end
+  local row = handover_row(run, fields)
+  if entry and entry.is_new and entry:confirms() then note_form(run, states.form(row.body, "add")) end
   if run:acting() and path then
     deliver.write(run.journal, secret.row, path)
     run:note("the client secret is in %s, readable by you only; delete the file when it has been pasted", path)
   end
-  if run:acting() and run.interactive and not secret:is_confirmed() and converse(run, secret, row) == "new" then
+  local asks = run:acting() and run.interactive and not secret:is_confirmed()
+  if asks and hand_over_at_terminal(run, secret, row) == "new" then
     secret:replace "a person asked for a new one"
     return "again"
   end
-  await(run, row)
+  await_person(run, row)
 end
 
 ---------------------------------------------------------------------------
--- What stays when the application is deleted
+-- What stays in Devolutions when the application is deleted
 
-local function accounts_of(state)
+local function managed_accounts_text(state)
   return #state.managed > 0 and "The accounts of " .. table.concat(state.managed, ", ")
     or "The accounts that the provider manages"
 end
 
-local function tell_left(run, row)
+local function await_removal_by_person(run, row)
   local state = states.of(run.journal, row, graph_clock.now())
   if not state.destroyed or state.complete then return end
   local how = {}
@@ -181,12 +182,12 @@ local function tell_left(run, row)
   run:await {
     what = ("remove what is left of '%s' in %s; `moonlatch handover` keeps the list"):format(state.name,
       summary.consumer(state)),
-    why = accounts_of(state) .. " keep the passwords they have, and nobody rotates them any more.",
+    why = managed_accounts_text(state) .. " keep the passwords they have, and nobody rotates them any more.",
     how = how, form = state.form and state.form.fields,
   }
 end
 
-local function is_adopted(run, row)
+local function is_application_adopted(run, row)
   for _, adopted in ipairs(run.journal:list "adopted") do
     if adopted.body.id == row.body.application then return true end
   end
@@ -199,20 +200,20 @@ local function tell_adopted(run, row)
   local state = states.of(run.journal, row, graph_clock.now())
   run:warn("whether the provider '%s' in %s still works is unknown: its application was adopted and stays, without "
     .. "what was added to it here. %s are rotated only while it has roles, permissions and a client secret of its own. "
-    .. "To see: %s", state.name, summary.consumer(state), accounts_of(state),
+    .. "To see: %s", state.name, summary.consumer(state), managed_accounts_text(state),
     table.concat(checklist.proof(state.consumer), "; "))
 end
 
 --- For `destroy`: tell what stays in Devolutions, and which accounts are not rotated any more.
 ---@param run workflow.Run
 ---@param name string of the provider
-function M.leave(run, name)
+function M.tell_what_stays(run, name)
   for _, row in ipairs(run.journal and states.rows(run.journal, name) or {}) do
-    if row.body.workflow == run.id and is_adopted(run, row) then tell_adopted(run, row)
+    if row.body.workflow == run.id and is_application_adopted(run, row) then tell_adopted(run, row)
     elseif row.body.workflow == run.id then
       local gone = states.without_application(run.journal, row)
       run:before_change(function() states.gone(run.journal, gone) end)
-      tell_left(run, gone)
+      await_removal_by_person(run, gone)
     end
   end
 end

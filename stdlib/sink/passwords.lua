@@ -1,6 +1,6 @@
 --- A sink for users' passwords: entries of Devolutions Server, one for each account. An entry's name is the account's
---- user name, and its description has the object id. Pending values are in entries of their own beside it, one for each
---- value, so that the next value never overwrites one that may be in force.
+--- user name, and its description has the object id. Each pending value has an entry of its own beside the current
+--- entry, so that a new value never overwrites a value that may be in force.
 
 local class = require "base.class"
 local fail = require "fail"
@@ -52,8 +52,8 @@ local function passwords(fields)
   return Passwords { vault = fields.vault, path = vault_folder.canonical(fields.path), slots = {}, tries = {} }
 end
 
--- The name of a further pending entry: a vault may refuse entries of equal names.
-local function pending_name(name, place)
+-- The name of an account's pending entry, different for each place, because a vault may refuse entries of equal names.
+local function pending_entry_name(name, place)
   return place == 1 and name .. " (pending)" or ("%s (pending %d)"):format(name, place)
 end
 
@@ -64,50 +64,50 @@ local VALUE = "%((" .. markers.PATTERN .. ")/(%d+)%)"
 local LINE = "Password kept by Moonlatch " .. VALUE .. "([^,]*), in force since ([%d:TZ-]+)%."
 local PENDING_LINE = "Pending since ([%d:TZ-]+) for (%x[%x-]+): "
 
-local function moment_of(text)
+local function parse_moment(text)
   local ok, moment = pcall(time.parse, text)
   return ok and moment or nil
 end
 
 -- Read from a description which rotation wrote the current entry, when its value came into force, and the account.
-local function read_line(description)
+local function parse_current_description(description)
   local marker, _, user, since = tostring(description or ""):match(LINE)
-  return marker, moment_of(since), user and user:match("^ for (%x[%x-]+)$")
+  return marker, parse_moment(since), user and user:match("^ for (%x[%x-]+)$")
 end
 
-local function line_of(user, marker, number, since)
+local function current_description(user, marker, number, since)
   return ("Password kept by Moonlatch (%s) for %s, in force since %s.")
     :format(markers.of_value(marker, number), user, time.iso(since))
 end
 
-local function pending_line(user, marker, number, now)
+local function pending_description(user, marker, number, now)
   return ("Pending since %s for %s: may be in force already (%s). Moonlatch removes it when it is known which password "
     .. "is."):format(time.iso(now), user, markers.of_value(marker, number))
 end
 
--- Replace our line in a description; what a person wrote there stays.
-local function describe(description, line)
+-- Replace our line in a description; text that a person wrote there stays.
+local function replace_our_description(description, line)
   local text = type(description) == "string" and description or ""
   local from, to = text:find(LINE)
   if from then return text:sub(1, from - 1) .. line .. text:sub(to + 1) end
   return text == "" and line or text .. "\n" .. line
 end
 
-local function pending_entry(entry)
+local function pending_from_listing(entry)
   local marker, number = markers.find_value(entry.description)
   local since, user = tostring(entry.description or ""):match(PENDING_LINE)
-  return { id = entry.id, name = entry.name, ours = true, marker = marker, number = number, since = moment_of(since),
+  return { id = entry.id, name = entry.name, ours = true, marker = marker, number = number, since = parse_moment(since),
     user = user, modified = entry.modifiedOn }
 end
 
-local function current_entry(entry)
-  local marker, since, user = read_line(entry.description)
+local function current_from_listing(entry)
+  local marker, since, user = parse_current_description(entry.description)
   return { id = entry.id, name = entry.name, ours = server.has_tag(entry, CURRENT), marker = marker, since = since,
     user = user, modified = entry.modifiedOn }
 end
 
 -- The account's name, from the name of a pending entry.
-local function account_name(name)
+local function account_name_of_pending(name)
   return name:match("^(.*) %(pending%)$") or name:match("^(.*) %(pending %d+%)$") or name
 end
 
@@ -116,27 +116,27 @@ end
 
 local EMPTY = { pending = {} } -- the slot of every account without entries
 
-local function add_pending(slot, entry) slot.pending[#slot.pending + 1] = entry end
+local function add_pending_to_slot(slot, entry) slot.pending[#slot.pending + 1] = entry end
 
-local function add_current(slot, entry)
+local function set_current_of_slot(slot, entry)
   slot.several = slot.several or slot.current ~= nil or nil
   slot.current = entry
 end
 
-local function slot_at(self, key)
+local function slot_for_key(self, key)
   self.slots[key] = self.slots[key] or { pending = {} }
   return self.slots[key]
 end
 
-local function note(self, listed)
+local function add_to_slots(self, listed)
   if server.has_tag(listed, probe.TAG) then
     table.insert(self.tries, listed)
   elseif server.has_tag(listed, PENDING) then
-    local entry = pending_entry(listed)
-    add_pending(slot_at(self, entry.user or account_name(entry.name):lower()), entry)
+    local entry = pending_from_listing(listed)
+    add_pending_to_slot(slot_for_key(self, entry.user or account_name_of_pending(entry.name):lower()), entry)
   elseif listed.type == "Credential" or listed.type == nil then
-    local entry = current_entry(listed)
-    add_current(slot_at(self, entry.user or entry.name:lower()), entry)
+    local entry = current_from_listing(listed)
+    set_current_of_slot(slot_for_key(self, entry.user or entry.name:lower()), entry)
   end
 end
 
@@ -145,25 +145,25 @@ end
 function Passwords:open(profile)
   server.login(profile)
   self.vault_id = server.vault(self.vault).id
-  for entry in server.each_entry(self.vault_id, { path = self.path }) do note(self, entry) end
+  for entry in server.each_entry(self.vault_id, { path = self.path }) do add_to_slots(self, entry) end
 end
 
--- Join the entries with the account's object id and those with only its name.
-local function joined(by_id, by_name)
+-- Join the slot of the account's object id with the slot of its name.
+local function join_slots(by_id, by_name)
   if not by_id or not by_name then return by_id or by_name or EMPTY end
   local slot = { pending = table.move(by_id.pending, 1, #by_id.pending, 1, {}), current = by_id.current,
     several = by_id.several }
-  for _, entry in ipairs(by_name.pending) do add_pending(slot, entry) end
-  if by_name.current then add_current(slot, by_name.current) end
+  for _, entry in ipairs(by_name.pending) do add_pending_to_slot(slot, entry) end
+  if by_name.current then set_current_of_slot(slot, by_name.current) end
   return slot
 end
 
 --- The account's entries, as they were last listed.
 ---@param account sink.passwords.account
 ---@return sink.passwords.slot
-function Passwords:slot(account) return joined(self.slots[account.id], self.slots[account.upn:lower()]) end
+function Passwords:slot(account) return join_slots(self.slots[account.id], self.slots[account.upn:lower()]) end
 
---- Note that the entries of this account are its own.
+--- Mark the account's slots as claimed: a policy selects the account, so its entries are not left over.
 ---@param account sink.passwords.account
 function Passwords:claim(account)
   for _, key in ipairs { account.id, account.upn:lower() } do
@@ -181,8 +181,8 @@ function Passwords:each_slot()
   end
 end
 
--- The names of the account's entries: its user name may have changed since.
-local function names_of(slot, account, more)
+-- The names that the account's entries may have, because its user name may have changed since.
+local function account_entry_names(slot, account, more)
   local names, seen = {}, {}
   local function add(name)
     if name and not seen[name:lower()] then names[#names + 1] = name end
@@ -191,42 +191,44 @@ local function names_of(slot, account, more)
   add(account.upn)
   add(more)
   if slot.current then add(slot.current.name) end
-  for _, entry in ipairs(slot.pending) do add(account_name(entry.name)) end
+  for _, entry in ipairs(slot.pending) do add(account_name_of_pending(entry.name)) end
   return names
 end
 
-local function listing(self, name)
+local function entries_reader(self, name)
   return function() return server.entries(self.vault_id, { name = name, path = self.path }) end
 end
 
-local function add_listed(slot, entry)
-  if server.has_tag(entry, PENDING) then add_pending(slot, pending_entry(entry))
-  elseif entry.type == "Credential" or entry.type == nil then add_current(slot, current_entry(entry)) end
+local function add_listed_to_slot(slot, entry)
+  if server.has_tag(entry, PENDING) then add_pending_to_slot(slot, pending_from_listing(entry))
+  elseif entry.type == "Credential" or entry.type == nil then set_current_of_slot(slot, current_from_listing(entry)) end
 end
 
--- Add further pending entries, in a vault that refuses equal names.
-local function add_further(self, slot, name)
+-- Add the account's third and later pending entries, which have names of their own in a vault that refuses equal names.
+local function add_further_pending_to_slot(self, slot, name)
   local place = 3
   repeat
-    local list = listing(self, pending_name(name, place))()
-    for _, entry in ipairs(list) do add_listed(slot, entry) end
+    local list = entries_reader(self, pending_entry_name(name, place))()
+    for _, entry in ipairs(list) do add_listed_to_slot(slot, entry) end
     place = place + 1
   until #list == 0
 end
 
---- List the account's entries anew. The result includes an entry of its name that was written for another account.
---- Waits.
+--- List the account's entries anew. The result includes an entry of the account's name that was written for another
+--- account. Waits.
 ---@param account sink.passwords.account
----@param name string? another one its entries may have
+---@param name string? another name that its entries may have
 ---@return sink.passwords.slot
 function Passwords:look(account, name)
   local slot, reads = { pending = {} }, {}
-  for _, one in ipairs(names_of(self:slot(account), account, name)) do
-    for place = 0, 2 do reads[#reads + 1] = listing(self, place == 0 and one or pending_name(one, place)) end
+  for _, one in ipairs(account_entry_names(self:slot(account), account, name)) do
+    for place = 0, 2 do
+      reads[#reads + 1] = entries_reader(self, place == 0 and one or pending_entry_name(one, place))
+    end
   end
   for i, list in ipairs { task.all(reads) } do
-    for _, entry in ipairs(list) do add_listed(slot, entry) end
-    if i % 3 == 0 and #list > 0 then add_further(self, slot, account_name(list[1].name)) end
+    for _, entry in ipairs(list) do add_listed_to_slot(slot, entry) end
+    if i % 3 == 0 and #list > 0 then add_further_pending_to_slot(self, slot, account_name_of_pending(list[1].name)) end
   end
   self.slots[account.id], self.slots[account.upn:lower()] = slot, nil
   return slot
@@ -239,7 +241,7 @@ function Passwords:probe(journal)
     if probe.is_abandoned(journal, left) then server.delete_entry(self.vault_id, left.id) end
   end
   self.tries = {}
-  probe.run(journal, self.vault_id, self.path)
+  probe.try_vault(journal, self.vault_id, self.path)
 end
 
 --- The place of the entry, for people.
@@ -254,7 +256,7 @@ end
 function Passwords:release(account) self.slots[account.id], self.slots[account.upn:lower()] = nil, nil end
 
 -- The account's slot, for changing.
-local function own_slot(self, account)
+local function writable_slot(self, account)
   local slot = self:slot(account)
   if slot == EMPTY then slot = { pending = {} } end
   self.slots[account.id], self.slots[account.upn:lower()] = slot, nil
@@ -264,34 +266,36 @@ end
 ---------------------------------------------------------------------------
 -- Pending values
 
-local function pending_of(slot, marker, number)
+local function find_pending(slot, marker, number)
   for _, one in ipairs(slot.pending) do
     if one.marker == marker and one.number == number then return one end
   end
 end
 
--- Raise a failure unless the entry holds exactly this value. Nobody may overwrite another value there.
-local function check_pending(self, name, id, value)
+-- Read the entry back and raise a failure unless it holds exactly this value: another value there may be in force, and
+-- must not be overwritten.
+local function read_back_pending(self, name, id, value)
   local entry = server.entry(self.vault_id, id)
   local held = entry.data.password
   if secret.is(held) and secret.equals(held, value) then return entry end
   fail.raise {
     kind = "conflict", code = "spoilt", what = ("read back the pending password of %s"):format(name),
-    why = "the entry of this rotation holds something else",
-    fix = ("Look at it in %s; what lies there may be in force, so it is left as it is."):format(self:where(name)),
+    why = "the entry of this rotation holds another value",
+    fix = ("Look at the entry in %s. Its value may be in force, so the entry was not changed.")
+      :format(self:where(name)),
   }
 end
 
-local function create_named(self, user, pending, value, name)
+local function create_pending_named(self, user, pending, value, name)
   return server.create_entry(self.vault_id, {
     name = name, path = self.path, type = "Credential", subType = "Default",
-    description = pending_line(user, pending.marker, pending.number, pending.now), tags = { PENDING },
+    description = pending_description(user, pending.marker, pending.number, pending.now), tags = { PENDING },
     data = { domain = "", username = pending.name, password = value },
   })
 end
 
--- Is there an entry of that name that is known not to belong to a rotation at work?
-local function is_known(slot, pending, name)
+-- Is the name taken by a pending entry of this rotation, or by one that a person passed over?
+local function is_pending_name_explained(slot, pending, name)
   for _, entry in ipairs(slot.pending) do
     if entry.name == name and (entry.marker == pending.marker or (pending.left or {})[entry.marker or entry.id]) then
       return true
@@ -300,17 +304,18 @@ local function is_known(slot, pending, name)
   return false
 end
 
--- Create the entry under the first free name. After a lost answer it may exist already.
-local function create_pending(self, account, pending, value)
+-- Create the pending entry under the first free name. After a lost answer the entry may exist already.
+local function create_pending_entry(self, account, pending, value)
   for place = 1, MOST_PENDING do
-    local name = pending_name(pending.name, place)
-    local ok, made = pcall(create_named, self, account.id, pending, value, name)
+    local name = pending_entry_name(pending.name, place)
+    local ok, made = pcall(create_pending_named, self, account.id, pending, value, name)
     if ok then return made end
     if not fail.is(made) then error(made, 0) end
     local slot = self:look(account, pending.name)
-    local found = pending_of(slot, pending.marker, pending.number)
-    if found then return check_pending(self, pending.name, found.id, value) end
-    if made.status ~= 409 or not is_known(slot, pending, name) or place == MOST_PENDING then error(made, 0) end
+    local found = find_pending(slot, pending.marker, pending.number)
+    if found then return read_back_pending(self, pending.name, found.id, value) end
+    local is_taken = made.status == 409 and is_pending_name_explained(slot, pending, name)
+    if not is_taken or place == MOST_PENDING then error(made, 0) end
   end
 end
 
@@ -322,20 +327,20 @@ end
 ---@field left table<string, any>? pending entries of others that stay: by marker, or id
 
 --- Store a pending value beside others, and read it back. Raises a "conflict" with status 409 when the vault allows no
---- second entry of that name, and another's has it. Waits.
+--- second entry of that name, and the name belongs to an entry of another rotation. Waits.
 ---@param account sink.passwords.account
 ---@param pending sink.passwords.pending
 ---@param value host.secret
 ---@return string id of the entry
 ---@return string? modified when the server says it was last modified
-function Passwords:keep_pending(account, pending, value)
-  local slot = own_slot(self, account)
-  local there = pending_of(slot, pending.marker, pending.number)
-  if there then return there.id, check_pending(self, pending.name, there.id, value).modifiedOn end
-  local made = create_pending(self, account, pending, value)
-  slot = own_slot(self, account)
-  if not pending_of(slot, pending.marker, pending.number) then
-    add_pending(slot, { id = made.id, name = made.name, ours = true, marker = pending.marker,
+function Passwords:store_pending(account, pending, value)
+  local slot = writable_slot(self, account)
+  local there = find_pending(slot, pending.marker, pending.number)
+  if there then return there.id, read_back_pending(self, pending.name, there.id, value).modifiedOn end
+  local made = create_pending_entry(self, account, pending, value)
+  slot = writable_slot(self, account)
+  if not find_pending(slot, pending.marker, pending.number) then
+    add_pending_to_slot(slot, { id = made.id, name = made.name, ours = true, marker = pending.marker,
       number = pending.number, since = pending.now, user = account.id })
   end
   return made.id, made.modifiedOn
@@ -353,8 +358,8 @@ end
 --- Delete the pending entries of a rotation. Waits.
 ---@param account sink.passwords.account
 ---@param marker string
-function Passwords:drop_pending(account, marker)
-  local slot, left = own_slot(self, account), {}
+function Passwords:delete_pending(account, marker)
+  local slot, left = writable_slot(self, account), {}
   for _, one in ipairs(slot.pending) do
     if one.marker == marker then server.delete_entry(self.vault_id, one.id) else left[#left + 1] = one end
   end
@@ -364,59 +369,60 @@ end
 ---------------------------------------------------------------------------
 -- The value in force
 
-local function create_current(self, content, line)
+local function create_current_entry(self, content, line)
   return server.create_entry(self.vault_id, {
     name = content.name, path = self.path, type = "Credential", subType = "Default", description = line,
     tags = { CURRENT }, data = { domain = "", username = content.name, password = content.value },
   })
 end
 
-local function is_stored(entry, content, line)
+local function is_content_stored(entry, content, line)
   local held = entry.data.password
   return secret.is(held) and secret.equals(held, content.value)
     and tostring(entry.description or ""):find(line, 1, true) ~= nil
 end
 
-local function raise_taken(self, content, marker)
+local function raise_entry_taken(self, content, marker)
   fail.raise {
     kind = "conflict", code = "taken", what = ("store the password of %s"):format(content.name),
     why = ("the entry in %s was written by another rotation meanwhile (%s)")
-      :format(self:where(content.name), marker or "it names none"),
+      :format(self:where(content.name), marker or "it has no marker"),
     fix = "One installation rotates an account, never two: stop one of them.",
   }
 end
 
-local function replace_current(self, id, content, line)
+local function replace_current_entry(self, id, content, line)
   local entry = server.entry(self.vault_id, id)
-  if is_stored(entry, content, line) then return entry end
-  local marker = read_line(entry.description)
-  if marker ~= content.before and marker ~= content.marker then raise_taken(self, content, marker) end
+  if is_content_stored(entry, content, line) then return entry end
+  local marker = parse_current_description(entry.description)
+  if marker ~= content.before and marker ~= content.marker then raise_entry_taken(self, content, marker) end
   entry.name, entry.data.username, entry.data.password = content.name, content.name, content.value
-  entry.description = describe(entry.description, line)
+  entry.description = replace_our_description(entry.description, line)
   return server.replace_entry(self.vault_id, entry, { just_read = true })
 end
 
--- Find the entry of this name anew: an answer may have been lost.
-local function find_current(self, name)
+-- Find the current entry of this name on the server: it may have been created although its answer was lost.
+local function find_current_entry(self, name)
   return (server.each_entry(self.vault_id, { name = name, path = self.path, tag = CURRENT })())
 end
 
-local function write_current(self, slot, content, line)
-  local there = slot.current or content.again and find_current(self, content.name)
-  if there then return replace_current(self, there.id, content, line) end
-  return create_current(self, content, line)
+local function write_current_entry(self, slot, content, line)
+  local there = slot.current or content.again and find_current_entry(self, content.name)
+  if there then return replace_current_entry(self, there.id, content, line) end
+  return create_current_entry(self, content, line)
 end
 
-local AGAIN = { conflict = true, unknown_outcome = true, network = true, missing = true }
+local RETRIED = { conflict = true, unknown_outcome = true, network = true, missing = true }
 
-local function write_patiently(self, slot, content, line)
+local function write_current_with_retries(self, slot, content, line)
   for try = 1, TRIES do
-    local ok, result = pcall(write_current, self, slot, content, line)
+    local ok, result = pcall(write_current_entry, self, slot, content, line)
     if ok then return result end
-    if not fail.is(result) or not AGAIN[result.kind] or result.code == "taken" or try == TRIES then error(result, 0) end
+    local may_retry = fail.is(result) and RETRIED[result.kind] and result.code ~= "taken" and try < TRIES
+    if not may_retry then error(result, 0) end
     if result.kind == "missing" then slot.current = nil end -- somebody deleted it
     content.again = true
-    task.sleep(SETTLE) -- an entry that was made all the same is listed by then
+    task.sleep(SETTLE) -- by then the server lists an entry whose answer was lost
   end
 end
 
@@ -427,24 +433,25 @@ end
 ---@field number integer of the value in it
 ---@field since number when the value came into force
 ---@field before string? the marker of the entry when the rotation was judged
----@field again boolean? it may have been written before, and its answer lost
+---@field again boolean? may an earlier write have succeeded, although its answer was lost?
 
---- Write the value in force, and read it back. Everything else in the entry stays. Raises a "conflict" with the code
---- "taken" when another rotation has written the entry since it was judged. Waits.
+--- Write the value in force, and read it back. Other members of the entry stay. Raises a "conflict" with the code
+--- "taken" when another rotation has written the entry since it was read. Waits.
 ---@param account sink.passwords.account
 ---@param content sink.passwords.content
-function Passwords:keep_current(account, content)
-  local slot = own_slot(self, account)
-  local entry = write_patiently(self, slot, content, line_of(account.id, content.marker, content.number, content.since))
+function Passwords:store_current(account, content)
+  local slot = writable_slot(self, account)
+  local line = current_description(account.id, content.marker, content.number, content.since)
+  local entry = write_current_with_retries(self, slot, content, line)
   slot.current = { id = entry.id, name = content.name, ours = true, marker = content.marker, since = content.since,
     user = account.id, modified = entry.modifiedOn }
 end
 
---- Rename the account's entry after the account. Everything else in it stays. Waits.
+--- Give the account's entry the account's user name. Other members of the entry stay. Waits.
 ---@param account sink.passwords.account
 ---@return string? modified when the server says it was last modified
 function Passwords:rename(account)
-  local slot = own_slot(self, account)
+  local slot = writable_slot(self, account)
   local entry = server.entry(self.vault_id, slot.current.id)
   entry.name, entry.data.username = account.upn, account.upn
   slot.current.name = account.upn

@@ -1,5 +1,5 @@
 --- A sink for a client secret: a file that only the holder of a private key can open, in a folder that the profile
---- names. It cannot be read back here, so it confirms nothing.
+--- names. The file cannot be read back here, so storing the secret does not confirm that it is in use.
 
 local crypto = require "host.crypto"
 local fail = require "fail"
@@ -10,20 +10,22 @@ local M = {}
 
 local LIMIT = 64 << 10 -- bytes of a key file
 
-local function raise(name, why, fix)
+local function raise_cannot_seal(name, why, fix)
   fail.raise { kind = "config", what = "write the sealed secret to " .. name, why = why, fix = fix }
 end
 
 --- Encrypt the value for the public key in the file `key`, and write it.
 ---@param folder string as the profile calls it
----@param name string of the file; one of that name, which a run before this one wrote, stays as it is
+---@param name string of the file; a file of that name, which an earlier run wrote, is not changed
 ---@param key string
 ---@param value host.secret
 function M.write(folder, name, key, value)
   local pem, message = sys.read(key, LIMIT)
-  if not pem then raise(name, message, "The policy's sink names the key: a file with a public key in PEM.") end
+  if not pem then
+    raise_cannot_seal(name, message, "The policy's sink names the key: a file with a public key in PEM.")
+  end
   local sealed, why = crypto.seal_to(pem, value)
-  if not sealed then raise(name, ("%s: %s"):format(key, why)) end
+  if not sealed then raise_cannot_seal(name, ("%s: %s"):format(key, why)) end
   if files.read(folder, name) then return end -- an earlier run wrote it
   files.write(folder, name, sealed)
 end

@@ -45,7 +45,7 @@ local LINE = "Since %s Moonlatch (%s, %s) writes the entry '%s' in this folder, 
   .. "If it is more than an hour old, it may be deleted."
 
 -- The token finds the entry again when the answer is lost.
-local function create(self)
+local function create_lease_entry(self)
   self.taken_at, self.token = time.monotonic(), crypto.hex(crypto.random(4))
   self.id = server.create_entry(self.vault_id, {
     name = entry_name(self), path = self.path, type = "Credential", subType = "Default", tags = { TAG },
@@ -54,49 +54,50 @@ local function create(self)
   }).id
 end
 
-local function since(entry)
+local function created_at(entry)
   local ok, moment = pcall(time.parse, tostring(entry.description):match("Since ([%d:TZ-]+) ") or "")
   return ok and moment or nil
 end
 
-local function is_own(self, entry)
+local function is_of_this_installation(self, entry)
   return markers.installation_of(markers.find(entry.description)) == self.journal:installation()
 end
 
 -- Seconds until nothing that this lease entry allowed can be carried out any more.
-local function left(self, entry)
-  local moment = since(entry)
+local function seconds_left(self, entry)
+  local moment = created_at(entry)
   if not moment then return math.huge end
   local age = time.now() - moment
-  if is_own(self, entry) then return OVER - age end
+  if is_of_this_installation(self, entry) then return OVER - age end
   return FOREIGN - math.abs(age)
 end
 
-local function is_this(self, entry)
+local function is_this_lease(self, entry)
   return self.token ~= nil and tostring(entry.description):find(self.token, 1, true) ~= nil
 end
 
 -- The lease entries of others that may still write; and is our own one listed?
-local function look(self)
+local function list_others(self)
   local others, listed = {}, false
   for _, entry in ipairs(server.entries(self.vault_id, { name = entry_name(self), path = self.path })) do
-    if is_this(self, entry) then listed, self.id = true, entry.id
-    elseif left(self, entry) > 0 then others[#others + 1] = entry
+    if is_this_lease(self, entry) then listed, self.id = true, entry.id
+    elseif seconds_left(self, entry) > 0 then others[#others + 1] = entry
     else server.delete_entry(self.vault_id, entry.id) end
   end
   return others, listed
 end
 
-local function has_own(self, others)
+local function has_one_of_this_installation(self, others)
   for _, other in ipairs(others) do
-    if is_own(self, other) then return true end
+    if is_of_this_installation(self, other) then return true end
   end
   return false
 end
 
 -- Wait a little; false when that has lasted too long. What this installation left behind ends by itself.
-local function pause(self, others)
-  if time.monotonic() - self.began + PAUSE > PATIENCE and not has_own(self, others) then return false end
+local function wait_a_little(self, others)
+  local is_over = time.monotonic() - self.began + PAUSE > PATIENCE
+  if is_over and not has_one_of_this_installation(self, others) then return false end
   log.progress(("waiting until another run has written the entry '%s'; stopping now is safe"):format(self.name))
   task.sleep(PAUSE)
   return true
@@ -105,12 +106,12 @@ end
 ---------------------------------------------------------------------------
 -- Taking it
 
-local function what(self) return ("write the entry '%s'"):format(self.name) end
+local function what_is_done(self) return ("write the entry '%s'"):format(self.name) end
 
 local function raise_busy(self, others)
   local other = others[1]
   fail.raise {
-    kind = "conflict", code = "busy", what = what(self),
+    kind = "conflict", code = "busy", what = what_is_done(self),
     why = ("another run is writing it: the entry '%s' (%s) says so"):format(entry_name(self), other and other.id
       or "not listed"),
     fix = "Run the same command again in a minute. If the other run was cut short, that entry stops nobody after an "
@@ -120,45 +121,46 @@ end
 
 local function raise_unlisted(self)
   fail.raise {
-    kind = "transient", what = what(self),
+    kind = "transient", what = what_is_done(self),
     why = ("the vault does not list the entry '%s' that was made just now"):format(entry_name(self)),
   }
 end
 
 -- Of two that see each other, the one with the lower marker waits with its lease entry in place; the other removes its.
 -- A lease entry of this installation is left from a run that was cut short: that takes too long to wait in place.
-local function is_first(self, others)
+local function may_wait_in_place(self, others)
   for _, other in ipairs(others) do
-    if is_own(self, other) or (markers.find(other.description) or "") <= self.marker then return false end
+    local is_lower = (markers.find(other.description) or "") <= self.marker
+    if is_lower or is_of_this_installation(self, other) then return false end
   end
   return true
 end
 
 -- Look until nobody else may write. False when the own lease entry has to go first.
-local function is_alone(self)
+local function await_turn(self)
   while true do
-    local others, listed = look(self)
+    local others, listed = list_others(self)
     if listed and #others == 0 then return true end
-    if listed and not is_first(self, others) then return false end
-    if not pause(self, others) then (listed and raise_busy or raise_unlisted)(self, others) end
+    if listed and not may_wait_in_place(self, others) then return false end
+    if not wait_a_little(self, others) then (listed and raise_busy or raise_unlisted)(self, others) end
   end
 end
 
 local function await_none(self)
   while true do
-    local others = look(self)
+    local others = list_others(self)
     if #others == 0 then return end
-    if not pause(self, others) then raise_busy(self, others) end
+    if not wait_a_little(self, others) then raise_busy(self, others) end
   end
 end
 
 -- A vault that allows no equal names refuses a second lease entry: that is the same as seeing the first. When the
 -- answer is lost, the list shows what became of it.
-local function try(self)
-  local ok, failure = pcall(create, self)
-  if ok or fail.is(failure, "unknown_outcome") then return is_alone(self) end
+local function create_and_await_turn(self)
+  local ok, failure = pcall(create_lease_entry, self)
+  if ok or fail.is(failure, "unknown_outcome") then return await_turn(self) end
   if not fail.is(failure, "conflict") or failure.status ~= 409 then error(failure, 0) end
-  if not pause(self, {}) then raise_busy(self, {}) end
+  if not wait_a_little(self, {}) then raise_busy(self, {}) end
   return false
 end
 
@@ -177,7 +179,7 @@ function M.take(fields)
   local self = Lease(fields)
   self.began = time.monotonic()
   while true do
-    local ok, result = pcall(try, self)
+    local ok, result = pcall(create_and_await_turn, self)
     if ok and result then return self end
     self:release()
     if not ok then error(result, 0) end
@@ -195,7 +197,7 @@ end
 function Lease:check()
   if time.monotonic() - self.taken_at <= HOLD then return end
   fail.raise {
-    kind = "transient", resumes = true, what = what(self),
+    kind = "transient", resumes = true, what = what_is_done(self),
     why = ("Devolutions Server did not answer within the %d seconds for which this run may write it"):format(HOLD),
     fix = "Run the same command again when it answers faster.",
   }

@@ -1,21 +1,21 @@
---- With whose rights a task acts: those of the script whose code it runs. What a task spawns inherits them.
+--- The rights that a task acts with: those of the script whose code the task runs. A task that it spawns inherits them.
 --
--- The library sets them where it enters a script's code, or works for one. Not for scripts: whoever holds rights
--- could act with them.
+-- The library sets the rights where it enters a script's code, or works for a script. A script cannot require this
+-- module: a script that holds the rights of another script could act with them.
 
 local M = {}
 
-local NONE = false -- stands for a task that may do nothing, though there is a default
+local NO_RIGHTS = false -- for a task that may do nothing, although the session has rights for tasks without an entry
 
-local held = setmetatable({}, { __mode = "k" }) ---@type table<Task, host.gate.rights|false>
+local rights_of_task = setmetatable({}, { __mode = "k" }) ---@type table<Task, host.gate.rights|false>
 local session ---@type task.rights.session?
 
 ---@class task.rights.session
----@field script host.gate.rights? of tasks that nothing was said of; nil where several scripts work side by side
----@field own host.gate.rights of Moonlatch itself: to sign in
----@field look host.gate.rights of Moonlatch itself: to find out why something was refused
+---@field script host.gate.rights? the rights of tasks without an entry; nil where several scripts run side by side
+---@field own host.gate.rights Moonlatch's own rights, to sign in
+---@field diagnosis host.gate.rights Moonlatch's own rights, to find out why a call was refused
 
---- Let tasks act with these rights from now on (nil: with none). Returns those before.
+--- Let tasks act with these rights from now on (nil: with none). Returns the rights that were in use before.
 ---@param new task.rights.session?
 ---@return task.rights.session?
 function M.use(new)
@@ -24,54 +24,55 @@ function M.use(new)
   return before
 end
 
---- Give a new task the rights of the one that made it.
+--- Give a new task the rights of the task that made it.
 ---@param task Task
----@param from Task?
+---@param from Task? the task that made it
 function M.inherit(task, from)
-  held[task] = from and held[from]
+  rights_of_task[task] = from and rights_of_task[from]
 end
 
 --- The rights that the task acts with; nil when it may do nothing.
 ---@param task Task
 ---@return host.gate.rights?
 function M.of(task)
-  local rights = held[task]
+  local rights = rights_of_task[task]
   if rights == nil then rights = session and session.script end
   return rights or nil
 end
 
---- Moonlatch's own rights: to sign in.
+--- Moonlatch's own rights, to sign in.
 ---@return host.gate.rights?
 function M.own() return session and session.own end
 
---- Moonlatch's own rights: to find out why something was refused, changing nothing.
+--- Moonlatch's own rights, to find out why a call was refused. They allow no change.
 ---@return host.gate.rights?
-function M.look() return session and session.look end
+function M.diagnosis() return session and session.diagnosis end
 
-local function restoring(task)
-  local before = held[task]
-  return setmetatable({}, { __close = function() held[task] = before end })
+local function restore_on_close(task)
+  local before = rights_of_task[task]
+  return setmetatable({}, { __close = function() rights_of_task[task] = before end })
 end
 
---- Call `fn(...)` and have the task act afterwards with the rights it acts with now, whatever `fn` leaves behind.
+--- Call `fn(...)`, and restore the present rights of the task afterwards, even if `fn` changed them.
 ---@param task Task?
 ---@param fn function
 ---@return any ...
-function M.keeping(task, fn, ...)
+function M.restore_after(task, fn, ...)
   if not task then return fn(...) end
-  local _ <close> = restoring(task)
+  local _ <close> = restore_on_close(task)
   return fn(...)
 end
 
---- Call `fn(...)` with other rights (nil: with none). Without a task nothing can be sent, so nothing is set.
+--- Call `fn(...)` with other rights (nil: with none). Code outside a task cannot send anything, so `fn` is then called
+--- as it is.
 ---@param task Task?
 ---@param rights host.gate.rights?
 ---@param fn function
 ---@return any ...
 function M.with(task, rights, fn, ...)
   if not task then return fn(...) end
-  local _ <close> = restoring(task)
-  held[task] = rights or NONE
+  local _ <close> = restore_on_close(task)
+  rights_of_task[task] = rights or NO_RIGHTS
   return fn(...)
 end
 

@@ -1,46 +1,46 @@
---- One task does what several want done now; the others wait for its outcome.
+--- Let several tasks share one call: the first task that calls makes the call, and the others wait for its outcome.
 
 local scheduler = require "task.scheduler"
 
 local M = {}
 
---- Wrap `fn` so that while one task is in it, the others who call it wait for
---- that one and take its outcome: they return when it returns, and raise what it
---- raises. When it is cancelled, one who waited does it instead.
+--- Wrap `fn`. While one task (the leader) runs the wrapped function, other tasks that call it wait for the leader,
+--- return when the leader returns, and raise the error that the leader raises. When the leader is cancelled, one of the
+--- waiting tasks becomes the leader.
 ---@param fn fun()
 ---@return fun()
 function M.wrap(fn)
-  local running ---@type table? those who wait, and the outcome for them
+  local flight ---@type table? the list of waiting tasks, with the outcome of the call: done, failure
 
-  local function release()
-    local waiters = running
-    running = nil
+  local function release_waiters()
+    local waiters = flight
+    flight = nil
     for _, waiter in ipairs(waiters) do scheduler.wake(waiter) end
   end
 
-  local released = setmetatable({}, { __close = release })
+  local release_on_close = setmetatable({}, { __close = release_waiters })
 
-  local function lead()
-    running = {}
-    local mine, _ <close> = running, released
+  local function call_as_leader()
+    flight = {}
+    local flight_here, _ <close> = flight, release_on_close
     local ok, err = xpcall(fn, scheduler.keep_trace)
-    mine.done, mine.failure = true, not ok and err or nil
+    flight_here.done, flight_here.failure = true, not ok and err or nil
     if not ok then error(err, 0) end
   end
 
-  local function follow()
-    local mine = running
-    table.insert(mine, scheduler.current())
-    while running == mine do scheduler.suspend() end
-    if mine.failure ~= nil then error(mine.failure, 0) end
-    return mine.done
+  local function wait_for_leader()
+    local flight_here = flight
+    table.insert(flight_here, scheduler.current())
+    while flight == flight_here do scheduler.suspend() end
+    if flight_here.failure ~= nil then error(flight_here.failure, 0) end
+    return flight_here.done
   end
 
   return function()
-    while running do
-      if follow() then return end
+    while flight do
+      if wait_for_leader() then return end
     end
-    lead()
+    call_as_leader()
   end
 end
 

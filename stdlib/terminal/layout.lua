@@ -1,4 +1,4 @@
---- How text takes its place on a terminal: widths, cutting, padding, columns.
+--- Lay out text on a terminal: measure, cut, pad, wrap, arrange in columns.
 
 local term = require "host.term"
 
@@ -6,12 +6,12 @@ local M = {}
 
 local COLOR = "\27%[[%d;]*m"
 
---- Columns that a text without control characters takes; colours take none.
+--- The number of columns that a text without control characters takes. Colours take no column.
 ---@param text string
 ---@return integer
 function M.width(text) return (term.text_width(text)) end
 
---- The text in at most so many columns; what is cut off leaves "…".
+--- Cut the text to at most `width` columns. A cut text ends with "…".
 ---@param text string
 ---@param width integer
 ---@return string
@@ -22,26 +22,26 @@ function M.cut(text, width)
   return text:sub(1, fits) .. "…"
 end
 
---- The text filled with spaces to so many columns.
+--- Fill the text with spaces to `width` columns.
 ---@param text string
 ---@param width integer
----@param right boolean? spaces before it
+---@param right boolean? put the spaces before the text
 ---@return string
 function M.pad(text, width, right)
   local space = (" "):rep(width - M.width(text))
   return right and space .. text or text .. space
 end
 
---- So many of something: "1 item", "3 items".
+--- A number with its noun: "1 item", "3 items".
 ---@param number integer
 ---@param word string
----@param plural string? of a word that does not take an "s": "policies"
+---@param plural string? the plural when it is not the word with an "s": "policies"
 ---@return string
 function M.count(number, word, plural)
   return ("%d %s"):format(number, number == 1 and word or plural or word .. "s")
 end
 
---- Words as a sentence lists them: "a", "a and b", "a, b and c"; "" for none.
+--- Join words as a sentence does: "a", "a and b", "a, b and c"; "" for no words.
 ---@param words string[]
 ---@param last string "and" or "or"
 ---@return string
@@ -50,7 +50,7 @@ function M.list(words, last)
   return ("%s %s %s"):format(table.concat(words, ", ", 1, #words - 1), last, words[#words])
 end
 
---- A line broken between words where it would not fit; what follows is indented like it, and by `more`.
+--- Wrap a line between words. The further lines have the indent of the first line, and `more` columns.
 ---@param line string
 ---@param width integer
 ---@param more integer? columns
@@ -73,10 +73,11 @@ function M.wrap(line, width, more)
   return lines
 end
 
---- All lines broken so.
+--- Wrap each of the lines.
 ---@param lines string[]
 ---@param width integer
----@param more nil|fun(line: string): integer columns that what follows of a line is indented by, beside its own
+---@param more nil|fun(line: string): integer columns that the further lines of this line are indented by, beside the
+--- line's own indent
 ---@return string[] lines
 function M.wrap_all(lines, width, more)
   local list = {}
@@ -87,9 +88,9 @@ function M.wrap_all(lines, width, more)
   return list
 end
 
--- Where what follows of a line begins: below "what" in "  --name TEXT  what it is", below "do" in "fix: do this", and
--- below the text in "  + text" or "  2. text".
-local function hang_of(line)
+-- The columns by which the further lines of a line are indented, beside the line's own indent. They begin below "what"
+-- in "  --name TEXT  what it is", below "do" in "fix: do this", and below the text in "  + text" or "  2. text".
+local function hanging_indent(line)
   line = line:gsub(COLOR, "")
   local left = line:match("^(%s*%S.-%s%s+)%S") or line:match("^(%s+%l+: )") or line:match("^(%s+[^%w%s]+ )")
     or line:match("^(%s+%d+%. )")
@@ -97,8 +98,8 @@ local function hang_of(line)
   return left and M.width(left) - indent or 0
 end
 
---- Text whose lines fit: broken between words, and where a line is a name and what it
---- means, the meaning in its own column. Lines that take less than half of the width for the name, that is.
+--- Wrap a text to `width` columns, between words. A line that consists of a name and its meaning keeps the meaning in
+--- its own column, when the name takes at most half of the width.
 ---@param text string
 ---@param width integer
 ---@return string
@@ -107,12 +108,12 @@ function M.fit(text, width)
   local lines = {}
   for line in (text .. "\n"):gmatch("(.-)\n") do lines[#lines + 1] = line end
   return table.concat(M.wrap_all(lines, width, function(line)
-    local hang = hang_of(line)
+    local hang = hanging_indent(line)
     return hang <= width // 2 and hang or 0
   end), "\n")
 end
 
---- Words in as many columns as fit, read downwards.
+--- Arrange words in as many columns as fit. The columns are read downwards.
 ---@param words string[]
 ---@param width integer of the terminal
 ---@return string[] lines

@@ -11,11 +11,11 @@ local M = {}
 ---@field advance fun(self, seconds: number) move it forward
 ---@field time nil|fun(self): number replaces sys.time
 ---@field monotonic nil|fun(self): number replaces sys.monotonic
----@field least number? the shortest wait that moves it (1)
+---@field least number? seconds: the shortest wait that moves the clock (1)
 
 local clock ---@type time.clock?
 
---- Use a clock from now on; nil: the machine's. Returns the one before.
+--- Use this clock from now on; nil: the machine's clock. Returns the clock that was in use before.
 ---@param new time.clock?
 ---@return time.clock?
 function M.use(new)
@@ -24,27 +24,28 @@ function M.use(new)
   return before
 end
 
---- The shortest wait that moves the clock instead of passing; nil for the machine's clock.
+--- The shortest wait, in seconds, that moves a virtual clock instead of passing in real time; nil for the machine's
+--- clock.
 ---@return number?
-function M.least()
+function M.shortest_wait()
   return clock and (clock.least or 1)
 end
 
 --- Move the clock in use forward.
 ---@param seconds number
 function M.advance(seconds)
-  if not clock then error("only a virtual clock can be moved", 2) end
+  if not clock then error("the machine's clock cannot be moved: only a virtual clock can", 2) end
   clock:advance(seconds)
 end
 
---- `time.now` says how.
+--- See `time.now`.
 ---@return number
 function M.now()
   if not clock then return sys.time() end
   return (clock.time and clock:time() or sys.time()) + clock:offset()
 end
 
---- `time.monotonic` says how.
+--- See `time.monotonic`.
 ---@return number
 function M.monotonic()
   if not clock then return sys.monotonic() end

@@ -9,15 +9,15 @@ local zone_rule = require "time.zone_rule"
 local M = {}
 
 local FOLDER = "/usr/share/zoneinfo/"
-local LIMIT = 1 << 20 -- bytes of a file
+local MOST_BYTES = 1 << 20 -- of a file
 local DAY = 86400
 
 ---@class zone
 ---@field name string
 ---@field at integer[] moments of change, ascending
 ---@field offsets integer[] seconds east of UTC from that moment on
----@field first integer before the first change
----@field rule time.zone_rule? after the last change
+---@field first integer seconds east of UTC before the first change
+---@field rule time.zone_rule? the changes after the last change of the table
 local Zone = {}
 local ZONE = { __name = "zone", __metatable = "zone", __index = Zone }
 
@@ -26,24 +26,26 @@ local ZONE = { __name = "zone", __metatable = "zone", __index = Zone }
 
 local HEADER = ">c4 c1 c15 I4 I4 I4 I4 I4 I4"
 
--- The sizes of the block that begins at `place`, and where its data begins.
-local function header_at(data, place)
+-- The counts in the header of the block that begins at byte `place`, and the byte where the block's data begins; nil
+-- where no header begins.
+local function read_zone_header(data, place)
   local magic, version, _, utc, std, leap, times, types, chars, next_place = HEADER:unpack(data, place)
   if magic ~= "TZif" then return nil end
   return { version = version, utc = utc, std = std, leap = leap, times = times, types = types, chars = chars },
     next_place
 end
 
-local function size_of(header, width)
+local function zone_block_size(header, width)
   return header.times * (width + 1) + header.types * 6 + header.chars + header.leap * (width + 4) + header.std
     + header.utc
 end
 
--- Read the block of 64-bit times, which follows that of 32-bit times since version 2.
-local function read_block(data)
-  local header, place = header_at(data, 1)
+-- Parse a file: the block of 64-bit times and the footer. Since version 2, the block of 64-bit times follows the block
+-- of 32-bit times. Returns nil for a file without a block of 64-bit times, or with a footer that cannot be read.
+local function read_zone_file(data)
+  local header, place = read_zone_header(data, 1)
   if not header or header.version < "2" then return nil end
-  header, place = header_at(data, place + size_of(header, 4))
+  header, place = read_zone_header(data, place + zone_block_size(header, 4))
   if not header then return nil end
   local zone, kinds = { at = {}, offsets = {} }, place + header.times * 8
   local types = kinds + header.times
@@ -53,17 +55,16 @@ local function read_block(data)
     zone.offsets[i] = offset_of(data:byte(kinds + i - 1))
   end
   zone.first = offset_of(0)
-  local footer = data:sub(place + size_of(header, 8)):match("^\n([^\n]*)\n") or ""
+  local footer = data:sub(place + zone_block_size(header, 8)):match("^\n([^\n]*)\n") or ""
   zone.rule = zone_rule.parse(footer)
   if footer ~= "" and not zone.rule then return nil end
   return zone
 end
 
-local function raise(name, why)
+local function raise_zone(name, why)
   fail.raise {
     kind = "config", what = ("use the time zone '%s'"):format(name), why = why,
-    fix = "Zones are called as in /usr/share/zoneinfo: America/Toronto, Europe/Paris, UTC "
-      .. "(the package tzdata brings them).",
+    fix = "Use the name of a file in /usr/share/zoneinfo (package tzdata): America/Toronto, Europe/Paris, UTC.",
   }
 end
 
@@ -73,19 +74,20 @@ end
 function M.load(name)
   if name == "UTC" then return setmetatable({ name = name, at = {}, offsets = {}, first = 0 }, ZONE) end
   local is_name = name:match("^%u[%w_+-]*$") or name:match("^%u[%w_+/-]*%w$")
-  if not is_name then raise(name, "that is no zone's name") end
-  local data, message = sys.read(FOLDER .. name, LIMIT)
-  if not data then raise(name, message) end
-  local ok, zone = pcall(read_block, data)
-  if not ok or not zone then raise(name, "the file holds no time zone that can be read") end
+  if not is_name then raise_zone(name, "this is not the form of a time zone's name") end
+  local data, message = sys.read(FOLDER .. name, MOST_BYTES)
+  if not data then raise_zone(name, message) end
+  local ok, zone = pcall(read_zone_file, data)
+  if not ok or not zone then raise_zone(name, "the file holds no time zone that can be read") end
   zone.name = name
   return setmetatable(zone, ZONE)
 end
 
 ---------------------------------------------------------------------------
--- Asking
+-- Offsets, dates and changes
 
-local function last_before(at, time)
+-- The place of the last change that is not after the moment; 0 when the moment is before the first change.
+local function last_change_before(at, time)
   local low, high = 0, #at
   while low < high do
     local middle = (low + high + 1) // 2
@@ -98,7 +100,7 @@ end
 ---@param time number
 ---@return integer
 function Zone:offset(time)
-  local place = last_before(self.at, time)
+  local place = last_change_before(self.at, time)
   if place == #self.at and self.rule then return self.rule:offset(time // 1) end
   return place == 0 and self.first or self.offsets[place]
 end
@@ -115,8 +117,8 @@ function Zone:date(time)
 end
 
 -- The moments after `from`, up to `to`, at which the clock changes: by the table, then by the rule.
-local function changes_between(self, from, to)
-  local found, place = {}, last_before(self.at, from) + 1
+local function zone_changes_between(self, from, to)
+  local found, place = {}, last_change_before(self.at, from) + 1
   while self.at[place] and self.at[place] <= to do
     found[#found + 1] = { at = self.at[place], offset = self.offsets[place] }
     place = place + 1
@@ -131,13 +133,13 @@ local function changes_between(self, from, to)
   return found
 end
 
-local NEAR = 2 * DAY -- no local time differs from UTC by more
+local WIDEST_OFFSET = 2 * DAY -- no local time differs from UTC by more
 
--- The spans without a change around a local time: from, to, offset.
-local function spells(self, wall)
-  local from, to = wall - NEAR, wall + NEAR
+-- The periods around a local time in which the offset stays the same, each with `from`, `to` and `offset`.
+local function periods_around(self, wall)
+  local from, to = wall - WIDEST_OFFSET, wall + WIDEST_OFFSET
   local list, offset = {}, self:offset(from)
-  for _, change in ipairs(changes_between(self, from, to)) do
+  for _, change in ipairs(zone_changes_between(self, from, to)) do
     list[#list + 1] = { from = from, to = change.at, offset = offset }
     from, offset = change.at, change.offset
   end
@@ -150,9 +152,9 @@ end
 ---@param wall integer the time on the clock, as seconds since a local 1970-01-01
 ---@return integer
 function Zone:moment(wall)
-  for _, spell in ipairs(spells(self, wall)) do
-    local moment = math.max(spell.from, wall - spell.offset)
-    if moment < spell.to then return moment end
+  for _, period in ipairs(periods_around(self, wall)) do
+    local moment = math.max(period.from, wall - period.offset)
+    if moment < period.to then return moment end
   end
   error("no clock is that far from UTC")
 end
@@ -163,8 +165,8 @@ end
 ---@return integer
 function Zone:past(wall)
   local last
-  for _, spell in ipairs(spells(self, wall)) do
-    if spell.from + spell.offset < wall then last = math.min(spell.to, wall - spell.offset) end
+  for _, period in ipairs(periods_around(self, wall)) do
+    if period.from + period.offset < wall then last = math.min(period.to, wall - period.offset) end
   end
   return last
 end

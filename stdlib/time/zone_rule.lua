@@ -27,10 +27,10 @@ local RULE = { __name = "time.zone_rule", __metatable = "time.zone_rule", __inde
 ---@field weekday integer?
 ---@field day integer? day of the year, instead of month, week and weekday: 1 to 365 when leapless (POSIX Jn), else 0 to
 --- 365 (POSIX n)
----@field leapless boolean? the 29th of February is not counted
+---@field leapless boolean? the count leaves out the 29th of February
 
 ---------------------------------------------------------------------------
--- Reading
+-- Parsing
 
 -- "5", "-3:30", "10:30:15" -> seconds
 local function seconds_of(text, most_hours)
@@ -40,38 +40,40 @@ local function seconds_of(text, most_hours)
   return math.tointeger(sign == "-" and -sum or sum)
 end
 
-local function between(value, least, most) return value and value >= least and value <= most end
+local function is_between(value, least, most) return value and value >= least and value <= most end
 
 -- "M3.2.0" is the second Sunday of March; "J60" and "60" are days of the year.
-local function day_from(text)
+local function parse_rule_day(text)
   local month, week, weekday = text:match("^M(%d+)%.(%d)%.(%d)$")
   if month then
     local day = { month = math.tointeger(month), week = math.tointeger(week), weekday = math.tointeger(weekday) }
-    return between(day.month, 1, 12) and between(day.week, 1, 5) and between(day.weekday, 0, 6) and day or nil
+    return is_between(day.month, 1, 12) and is_between(day.week, 1, 5) and is_between(day.weekday, 0, 6) and day or nil
   end
   local plain, number = text:match("^(J?)(%d+)$")
   local day = { day = math.tointeger(number), leapless = plain == "J" }
-  return between(day.day, day.leapless and 1 or 0, 365) and day or nil
+  return is_between(day.day, day.leapless and 1 or 0, 365) and day or nil
 end
 
--- "M3.2.0/2": a day, and a time if it is not two o'clock
-local function moment_from(text)
+-- Parse "M3.2.0/2": a day, and the time of day where it is not 02:00.
+local function parse_rule_moment(text)
   local day, at = text:match("^([^/]+)/?(.*)$")
-  local when = day and day_from(day)
+  local when = day and parse_rule_day(day)
   if not when then return nil end
   when.time = at == "" and 7200 or seconds_of(at, 167)
   return when.time and when
 end
 
-local function after_name(text)
+-- The text after the zone's name at its front: ",M3.2.0,M11.1.0" after "EDT"; nil when no name is in front.
+local function without_zone_name(text)
   return text:match("^<[%w+-]+>(.*)$") or text:match("^%a+(.*)$")
 end
 
-local function read_summer(rule, text)
-  local own, from, to = (after_name(text) or ""):match("^([^,]*),([^,]+),([^,]+)$")
+-- Add the part about summer time ("EDT,M3.2.0,M11.1.0") to the rule. Returns nil for any other text.
+local function parse_daylight_rule(rule, text)
+  local own, from, to = (without_zone_name(text) or ""):match("^([^,]*),([^,]+),([^,]+)$")
   if not own then return nil end
   local east = own == "" and -rule.standard - 3600 or seconds_of(own, 24)
-  rule.from, rule.to = moment_from(from), moment_from(to)
+  rule.from, rule.to = parse_rule_moment(from), parse_rule_moment(to)
   if not (east and rule.from and rule.to) then return nil end
   rule.daylight = -east
   return rule
@@ -81,29 +83,29 @@ end
 ---@param text string
 ---@return time.zone_rule?
 function M.parse(text)
-  local west, more = (after_name(text) or ""):match("^([+-]?[%d:]+)(.*)$")
+  local west, more = (without_zone_name(text) or ""):match("^([+-]?[%d:]+)(.*)$")
   local seconds = west and seconds_of(west, 24)
   if not seconds then return nil end
   local rule = setmetatable({ standard = -seconds, years = {} }, RULE)
   if more == "" then return rule end
-  return read_summer(rule, more)
+  return parse_daylight_rule(rule, more)
 end
 
 ---------------------------------------------------------------------------
--- Asking
+-- Changes and offsets
 
 local function is_leap(year) return year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0) end
 
 local function weekday_of(time) return (time // DAY + 4) % 7 end -- 1970 began on a Thursday
 
-local function day_of_year(when, year)
+local function midnight_of_year_day(when, year)
   local leap = when.leapless and is_leap(year) and when.day >= 60 and 1 or 0
   return sys.from_utc(year, 1, 1, 0, 0, 0) + (when.day + (when.leapless and leap - 1 or 0)) * DAY
 end
 
 -- The local midnight of the rule's day, as if local time were UTC.
-local function day_of(when, year)
-  if when.day then return day_of_year(when, year) end
+local function local_midnight_of(when, year)
+  if when.day then return midnight_of_year_day(when, year) end
   local first = sys.from_utc(year, when.month, 1, 0, 0, 0)
   local day = first + (when.weekday - weekday_of(first)) % 7 * DAY + (when.week - 1) * 7 * DAY
   local december = when.month == 12
@@ -119,8 +121,8 @@ function Rule:changes(year)
   if not self.daylight then return {} end
   local known = self.years[year]
   if known then return known end
-  local from = { at = day_of(self.from, year) + self.from.time - self.standard, offset = self.daylight }
-  local to = { at = day_of(self.to, year) + self.to.time - self.daylight, offset = self.standard }
+  local from = { at = local_midnight_of(self.from, year) + self.from.time - self.standard, offset = self.daylight }
+  local to = { at = local_midnight_of(self.to, year) + self.to.time - self.daylight, offset = self.standard }
   known = from.at < to.at and { from, to } or { to, from }
   self.years[year] = known
   return known

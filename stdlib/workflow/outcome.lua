@@ -50,7 +50,7 @@ local AGAIN = "Run the same command again: it looks at what is there, and goes o
 ---@param failure Failure
 function M.complete(run, failure)
   failure.script, failure.step = failure.script or run.id, failure.step or (run.step and run.step.name)
-  if run.mode ~= "apply" and run.mode ~= "destroy" or not kinds.of(failure.kind).settles then return end
+  if run.mode ~= "apply" and run.mode ~= "destroy" or not kinds.of(failure.kind).same_command_resumes then return end
   local fix = failure.kind ~= "unknown_outcome" and failure.fix
   if fix and failure.resumes then return end
   failure.fix = fix and fix .. " " .. AGAIN or AGAIN

@@ -265,7 +265,7 @@ local function make(run, item, thing)
   say_made(run, item, thing)
   local action = (thing.returning or comes_back(thing)) and "update" or "create"
   local value = carry_out(run, item, action, function()
-    ownership.adding(run, thing)
+    ownership.record_adding(run, thing)
     local value = thing:create()
     watch(run, tostring(thing), function() return thing:seen(value) end)
     return value
@@ -285,7 +285,7 @@ local function is_new(thing) return thing.part and thing.host.made_now end
 local function amend(run, item, thing, actual, changes)
   if is_new(thing) then item.made = thing.made else item.changes = changes end
   local value = carry_out(run, item, is_new(thing) and "create" or "update", function()
-    ownership.adding(run, thing, changes)
+    ownership.record_adding(run, thing, changes)
     local value = thing:update(actual, changes) or after_update(actual, thing.wanted)
     watch(run, tostring(thing), function() return thing:seen(value) end)
     return value
@@ -378,7 +378,7 @@ local function take_away(run, undo)
   run.step = undo.step
   undo.thing:delete(undo.actual, run)
   undo.item.done = true
-  ownership.removed(run, undo.thing)
+  ownership.record_removal(run, undo.thing)
   report(run, undo.item)
   if undo.thing.gone == false then return end
   watch(run, ("that %s '%s' is gone"):format(undo.item.kind, undo.item.name), undo.thing.gone or gone(undo.thing))

@@ -114,7 +114,7 @@ local ACTS = {
 -- What is there in the end
 
 local function sha1_of_file(self)
-  local pem = sys.read_secret(self.file, "person", true)
+  local pem = sys.read_secret(self.file, "person", "whole")
   local key = pem and crypto.certificate(pem)
   return key and crypto.hex(key:describe().sha1):upper()
 end

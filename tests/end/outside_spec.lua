@@ -108,9 +108,9 @@ describe("what a script reaches beside the services", function()
           steps = { workflow.step "One" (function() program.run("tell", { "planned" }) end) } }
       ]])
       local outcome = emu:run { "plan", file }
-      assert_said(outcome, file .. " may not run the program 'tell', because it only reads now")
-      assert_said(outcome, "the program 'tell' is /bin/sh, which runs whatever it is told: for a script that may run "
-        .. "it, `needs` is no border")
+      assert_said(outcome, file .. " may not run the program 'tell', because it may only read at this point")
+      assert_said(outcome, "the program 'tell' is /bin/sh, which can run any other program: `needs` does not limit a "
+        .. "script that may run it")
       assert.is_nil(io.open(path .. "/told"))
     end)
   end)
@@ -136,10 +136,11 @@ describe("what a script reaches beside the services", function()
       assert(os.execute(("ln -s '%s/other' '%s/reports/link'; ln -s '%s/other/x' '%s/reports/file'; "
         .. "echo secret >'%s/other/x'"):format(path, path, path, path, path)))
       for name, why in pairs {
-        ["../other/x"] = "it does not begin with a dot", [".hidden"] = "it does not begin with a dot",
-        [".."] = "it does not begin with a dot", [""] = "it has 1 to 200 bytes", ["link/x"] = "it has no slash",
-        ["/etc/passwd"] = "it has no slash", ["a\\nb"] = "no control characters", ["a\\0b"] = "no control characters",
-        [("x"):rep(201)] = "it has 1 to 200 bytes",
+        ["../other/x"] = "it must not begin with a dot", [".hidden"] = "it must not begin with a dot",
+        [".."] = "it must not begin with a dot", [""] = "it must have 1 to 200 bytes",
+        ["link/x"] = "it must not have a slash", ["/etc/passwd"] = "it must not have a slash",
+        ["a\\nb"] = "or a control character", ["a\\0b"] = "or a control character",
+        [("x"):rep(201)] = "it must have 1 to 200 bytes",
       } do
         local code = ('folder.read("reports", "%s")'):format(name)
         local outcome = emu:run { "run", script('files = { "reports" }', code) }
@@ -157,12 +158,12 @@ describe("what a script reaches beside the services", function()
 
     it("that is the owner's alone", function()
       assert_said(emu:run { "run", script('files = { "open" }', 'folder.write("open", "a", "x")') },
-        "others may write to it; run: chmod go-w on it")
+        "other users may write to it; run chmod go-w on it")
       assert_said(emu:run { "run", script('files = { "missing" }', 'folder.list "missing"') },
         "No such file or directory")
       assert(os.execute(("ln -s '%s/reports' '%s/missing'"):format(path, path)))
       assert_said(emu:run { "run", script('files = { "missing" }', 'folder.list "missing"') },
-        "it is no folder, or a link")
+        "it is not a folder, or it is a symbolic link")
       assert_said(emu:run { "run", script('files = { "open" }', 'folder.read("reports", "100%.csv")') },
         "read '100%.csv' in the folder 'reports'")
       assert_said(emu:run { "run", script('files = { "open" }', 'folder.write("reports", "a", "x")') },

@@ -9,7 +9,7 @@ local oauth = require "oauth.sign_in"
 local peers = require "peers"
 local scheduler = require "task.scheduler"
 local sys = require "host.sys"
-local time_source = require "time.clock"
+local time_clock = require "time.clock"
 
 local CANARY = "canary-T3rr1ble-s3cret"
 
@@ -83,7 +83,7 @@ describe("nginx", function()
     local open <close> = peers.session(place, cloud,
       ('method = "client_secret", client_id = "c", client_auth = %q, secret = { from = "file", path = "secret" }')
       :format(auth or "post"))
-    time_source.use(fake.clock(os.time()))
+    time_clock.use(fake.clock(os.time()))
     return scheduler.run(http.poll, oauth.sign_in, open.profile)
   end
 

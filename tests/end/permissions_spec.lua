@@ -98,7 +98,7 @@ describe("moonlatch permissions", function()
 end)
 
 describe("a refusal of Graph", function()
-  it("says that the target outranks us, after asking the tenant", function()
+  it("says that the target has stronger roles than we have, after asking the tenant", function()
     local place <close> = moonlatch.place()
     local script = place:write("reset.lua", RESET)
     local folder = place.path .. "/emulator"
@@ -109,8 +109,9 @@ describe("a refusal of Graph", function()
     local outcome = place:run { "run", script, "--config", config, "--user", "adele@contoso.onmicrosoft.com",
       "--verbose" }
     assert.equal(1, outcome.status)
-    assert.matches("why: adele@contoso%.onmicrosoft%.com outranks us: Global Administrator %(active%)%. "
-      .. "Our directory roles: Application Administrator%. Graph said: 403 Authorization_RequestDenied", outcome.err)
+    assert.matches("why: adele@contoso%.onmicrosoft%.com has stronger roles than we have: Global Administrator "
+      .. "%(active%)%. Our directory roles: Application Administrator%. Graph said: 403 Authorization_RequestDenied",
+      outcome.err)
     assert.matches("fix: Assign us a role that may reset it", outcome.err)
     outcome = place:run { "run", script, "--config", config, "--user", "uma@contoso.onmicrosoft.com" }
     assert.matches("why: a directory role is missing: Helpdesk Administrator would do%. "

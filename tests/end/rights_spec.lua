@@ -116,7 +116,7 @@ describe("the rights of a script", function()
     local outcome = emu:run { "plan", file }
     assert.equal(1, outcome.status)
     assert.truthy(outcome.err:find("PATCH /users/t0-anna@contoso.onmicrosoft.com would change something, and " .. file
-      .. " only reads now", 1, true), outcome.err)
+      .. " may only read at this point", 1, true), outcome.err)
     assert.not_equal("Night", emu:graph("/users/t0-anna@contoso.onmicrosoft.com?$select=department").department)
     assert.equal(0, emu:run({ "apply", file, "--yes" }).status)
     emu:later "1m"

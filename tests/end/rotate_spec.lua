@@ -43,7 +43,8 @@ describe("rotation by policy", function()
 
   it("says why it is denied an account, or all of it", function()
     local emu <close> = rehearsal.new()
-    local HAS = "our token has what this needs (%s); our directory roles: Global Administrator, so it is not known why"
+    local HAS = "our token has the permissions that this needs (%s); our directory roles: Global Administrator, "
+      .. "so it is unknown why"
     emu:fault "graph PATCH /users/* 403"
     local outcome = emu:run { "rotate", "policies/tier0-users", "--yes" }
     assert.equal(1, outcome.status)
@@ -63,7 +64,7 @@ describe("rotation by policy", function()
     assert.same({ 1, "stop" }, { status, rows_of(document)["t0-chen"].what })
     local outcome = emu:run { "journal", "resume", "t0-chen@contoso.onmicrosoft.com" }
     assert.equal(0, outcome.status, outcome.err)
-    assert.matches("\nt0-chen@contoso.onmicrosoft.com: the next rotate goes on with it, and sets a new password if "
+    assert.matches("t0-chen@contoso.onmicrosoft.com: the next rotate goes on with it, and sets a new password if "
       .. "somebody changed it, else when it is due.\n", outcome.out, 1, true)
     emu:later "5m" -- a request from before the change may be carried out until then
     status, document = emu:json { "rotate", POLICY, "--yes" }

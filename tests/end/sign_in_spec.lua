@@ -207,13 +207,13 @@ describe("signing in", function()
     local page
     repeat
       emulator:turn(20)
-      page = slurp(job.path .. "/out"):match("(http://localhost:%d+/%S+)\n")
+      page = slurp(job.path .. "/err"):match("(http://localhost:%d+/%S+)\n")
     until page or job:done()
     local shown = run { "curl", "-sSL", "--cacert", emulator.ready.ca, page }
     local result = curl.finish(job, turn)
     assert.equal(0, result.exit, result.err)
     assert.truthy(shown.out:find("You are signed in", 1, true), shown.out .. shown.err)
-    assert.matches("\n" .. emulator.admin:gsub("%p", "%%%0") .. " %(person%)\n", result.out)
+    assert.matches("^" .. emulator.admin:gsub("%p", "%%%0") .. " %(person%)\n", result.out)
     assert.matches("\n  tenant      " .. emulator.tenant.id:gsub("%p", "%%%0"), result.out)
     assert.matches("\n  token       until %d+%-%d+%-%d+T", result.out)
     assert.is_nil(result.out:find("eyJ", 1, true))

@@ -46,7 +46,7 @@ static void add_headers(lua_State *L, struct answer *answer, const uint8_t *data
   static const char *const names[] = {"retry-after", "date", "www-authenticate", "content-type", "request-id"};
   size_t length = size < 64 ? size : 64;
   const char *line = lua_pushlstring(L, (const char *)data, size ? strnlen((const char *)data, length) : 0);
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) answer_header_add(answer, names[i], line);
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) answer_add_header(answer, names[i], line);
 }
 
 static void push_arguments(lua_State *L, int which, int answer) {

@@ -9,21 +9,29 @@
 
 static const char *const secrets[] = {"s", "password", NULL};
 
-/* Spots lie in order within the text, and secrets are strings. */
+static void check_unescape(const struct json_scan *scan, size_t start, size_t end) {
+  char *out = malloc(end - start + 1);
+  if (!out) abort();
+  fuzz_expect(json_unescape((const char *)scan->text + start, end - start, out) <= end - start,
+              "no longer than it was");
+  free(out);
+}
+
+/* Values lie in order within the text, each in the arrays and objects that are spots before it; secrets are strings. */
 static void check_spots(const struct json_scan *scan) {
   const struct json_spot *spots = (const void *)scan->spots->data;
   size_t count = scan->spots->length / sizeof *spots, before = 0;
+  unsigned deepest = 0;
   for (size_t i = 0; i < count; i++) {
+    fuzz_expect(spots[i].depth <= deepest, "the way to a spot");
+    fuzz_expect(spots[i].key.end <= scan->length, "names within the text");
+    if (spots[i].key.end) check_unescape(scan, spots[i].key.start, spots[i].key.end);
+    deepest = spots[i].depth + (spots[i].kind <= SPOT_ARRAY ? 1u : 0u);
+    if (spots[i].kind <= SPOT_ARRAY) continue;
     fuzz_expect(before <= spots[i].start && spots[i].start < spots[i].end, "spots in order");
     fuzz_expect(spots[i].end <= scan->length, "spots within the text");
     before = spots[i].end;
-    if (spots[i].kind != SPOT_SECRET) continue;
-    size_t room = spots[i].end - spots[i].start - 2;
-    char *out = malloc(room + 1);
-    if (!out) abort();
-    fuzz_expect(json_unescape((const char *)scan->text + spots[i].start + 1, room, out) <= room,
-                "no longer than it was");
-    free(out);
+    if (spots[i].kind == SPOT_SECRET) check_unescape(scan, spots[i].start + 1, spots[i].end - 1);
   }
 }
 

@@ -16,7 +16,7 @@ local secret = require "host.secret"
 local sys = require "host.sys"
 local task = require "task"
 local time = require "time"
-local time_source = require "time.clock"
+local time_clock = require "time.clock"
 
 describe("oidc-provider", function()
   local lacking = peers.lacking("oidc-provider")
@@ -49,7 +49,7 @@ describe("oidc-provider", function()
   -- Run `fn` as a task in a session of this profile; long waits pass at once when `virtual`.
   local function run(sign_in, fn, virtual)
     local open <close> = peers.session(place, peer.ready, sign_in)
-    if virtual then time_source.use(fake.clock(os.time())) end
+    if virtual then time_clock.use(fake.clock(os.time())) end
     return scheduler.run(http.poll, fn, open.profile)
   end
 
@@ -103,7 +103,7 @@ describe("oidc-provider", function()
 
     setup(function()
       ENDPOINT = peer.ready.issuer .. "/oauth2/v2.0/token"
-      key = assert(crypto.certificate((sys.read_secret(place.path .. "/app.pem"))))
+      key = assert(crypto.certificate((sys.read_secret(place.path .. "/app.pem", "person", "whole"))))
       header = { typ = "JWT", ["x5t#S256"] = crypto.base64url(key:describe().sha256) }
     end)
 

@@ -7,7 +7,7 @@ local http = require "http.client"
 local oauth = require "oauth.sign_in"
 local peers = require "peers"
 local scheduler = require "task.scheduler"
-local time_source = require "time.clock"
+local time_clock = require "time.clock"
 
 describe("a token endpoint", function()
   local lacking = peers.lacking("oauth2-mock-server", "jose")
@@ -31,7 +31,7 @@ describe("a token endpoint", function()
   local function run(login, sign_in, fn)
     local cloud = { login = login, graph = "https://127.0.0.1:1", tenant = "contoso.onmicrosoft.com" }
     local open <close> = peers.session(place, cloud, sign_in)
-    time_source.use(fake.clock(os.time())) -- waits for the next try pass at once
+    time_clock.use(fake.clock(os.time())) -- waits for the next try pass at once
     return scheduler.run(http.poll, fn or oauth.sign_in, open.profile)
   end
 

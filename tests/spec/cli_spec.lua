@@ -49,7 +49,8 @@ describe("the command line", function()
 
     it("is a mistake with a message, without a traceback unless asked for", function()
       check({ "-e", "nothing()" }, 1, "",
-        "error: -e:1: reads the undeclared global 'nothing'\n  fix: --verbose shows where this comes from.\n")
+        "error: -e:1: reads the undeclared global 'nothing'\n"
+        .. "  fix: Run it again with --verbose to see where this comes from.\n")
       assert.matches("stack traceback:", check({ "-e", "error('x')", "--verbose" }, 1).err)
       check({ "-e", "1 +" }, 2, "", "error: read the code of -e\n  why: -e:1: unexpected symbol near <eof>\n"
         .. "  fix: It has to be Lua: moonlatch -e 'print(1 + 1)'\n")
@@ -207,7 +208,8 @@ describe("the command line", function()
     end
     outcome = place:run { "plan", place.path .. "/more/bad-text.lua" }
     assert.same({ 1, "error: load the script " .. place.path .. "/more/bad-text.lua\n"
-      .. "  why: it takes more memory than is allowed for it\n  fix: Correct the line named.\n" },
+      .. "  why: it takes more memory than is allowed for it\n"
+      .. "  fix: Correct that. A file of a script only describes the script: work belongs in `run` or in a step.\n" },
       { outcome.status, outcome.err })
   end)
 

@@ -83,16 +83,27 @@ describe("a certificate's file", function()
     refused("it holds no certificate", "key.pem")
     refused("none of its certificates belongs to its private key", "foreign")
     refused("its private key is encrypted, and no passphrase was given", "locked")
-    refused("the passphrase does not open it", "locked", "wrong")
+    refused("the passphrase is wrong", "locked", "wrong")
     refused("its private key is encrypted, and no passphrase was given", "p12")
-    refused("the passphrase does not open it", "p12", "wrong")
-    refused("it is encrypted in a way that is out of date (RC2 or 3DES, as older tools do), or damaged", "legacy.p12",
+    refused("the passphrase is wrong", "p12", "wrong")
+    refused("it is damaged, or encrypted with an outdated algorithm (RC2 or 3DES)", "legacy.p12",
       "correct")
     refused("it holds no private key", "nokey.p12", "correct")
-    refused("its key is no RSA key, and Entra takes no other", "ec.p12", "correct")
+    refused("its key is not an RSA key, and Entra accepts only RSA", "ec.p12", "correct")
     refused("its RSA key is shorter than 2048 bits", "short")
     refused("its private key cannot be read", "garbled")
     refused("it is neither PEM nor PKCS#12", "nonsense")
+    write("wide", "\255\254" .. slurp("both"):gsub(".", "%0\0"))
+    refused("it is text in UTF-16; save it as UTF-8", "wide")
+  end)
+
+  it("is read behind a byte order mark, and with its certificate in another file", function()
+    write("marked", "\239\187\191" .. slurp "both")
+    assert.equal("O=Contoso\\, Inc.,CN=rotator", assert(load_file "marked"):describe().subject)
+    local key = assert(crypto.certificate(secret.from(slurp "key.pem"), nil, slurp "c.pem"))
+    assert.equal("O=Contoso\\, Inc.,CN=rotator", key:describe().subject)
+    assert.same({ nil, "none of its certificates belongs to its private key" },
+      { crypto.certificate(secret.from(slurp "key.pem"), nil, slurp "other.pem") })
   end)
 
   it("is not guessed at when it is cut off anywhere", function()
@@ -125,11 +136,11 @@ describe("a certificate's file", function()
     assert.is_true(public:verify("PS256", key:assertion("PS256", "{}", "{}")))
     assert.has_error(function() key:sign("PS256", "{}", "{}") end, "calling 'sign' on bad self (this key was read "
       .. "from a secret, so what it signs is a secret: use key:assertion)")
-    assert.error_matches(function() public:sign("PS256", "{}", "{}") end, "only the public half", 1, true)
+    assert.error_matches(function() public:sign("PS256", "{}", "{}") end, "a private key is expected", 1, true)
     for _, der in ipairs { "", "x", key:describe().der:sub(1, -2), key:describe().der .. "x" } do
       local none, message = crypto.x509(der)
       assert.is_nil(none)
-      assert.equal("it is no X.509 certificate (DER)", message)
+      assert.equal("it is not an X.509 certificate (DER)", message)
     end
   end)
 end)
@@ -144,7 +155,7 @@ describe("a private key that is no secret", function()
     local signed = key:sign("RS256", "{}", "{}")
     assert.is_string(signed)
     assert.is_true(key:verify("RS256", signed))
-    assert.same({ nil, "it holds no private key in PEM that is not encrypted" },
+    assert.same({ nil, "it holds no unencrypted private key in PEM" },
       { crypto.private_key(slurp "sealed.pem") })
     assert.same({ nil, "its RSA key is shorter than 2048 bits" }, { crypto.private_key(slurp "short.pem") })
     assert(sys.remove_tree(folder))
@@ -180,14 +191,15 @@ describe("a compact JWS", function()
     assert.same({ sub = "x", n = 1 }, claims)
     local base64url = crypto.base64url
     for text, message in pairs {
-      [""] = "it has no three parts", ["a.b"] = "it has no three parts", ["..."] = "its header is no JSON",
-      ["e30.!.x"] = "its claims are no JSON", ["e30..x"] = "its claims are no JSON",
-      [base64url "[1]" .. ".e30.x"] = "its header is no JSON", ["e30." .. base64url "{}x" .. ".x"] =
-        "its claims are no JSON",
+      [""] = "it does not have three parts", ["a.b"] = "it does not have three parts",
+      ["..."] = "its header is not a JSON object",
+      ["e30.!.x"] = "its claims are not a JSON object", ["e30..x"] = "its claims are not a JSON object",
+      [base64url "[1]" .. ".e30.x"] = "its header is not a JSON object", ["e30." .. base64url "{}x" .. ".x"] =
+        "its claims are not a JSON object",
     } do
       local none, why = crypto.jws(text)
       assert.is_nil(none)
-      assert.equal("it is no signed token: " .. message, why)
+      assert.equal("it is not a signed token: " .. message, why)
     end
   end)
 
@@ -201,7 +213,7 @@ describe("a compact JWS", function()
     for _, pair in ipairs { { "", e }, { n, "" }, { "!", e }, { n, "!!" }, { ("A"):rep(9000), e } } do
       local none, message = crypto.public_key(pair[1], pair[2])
       assert.is_nil(none)
-      assert.equal("these numbers make no RSA key", message)
+      assert.equal("the modulus and the exponent do not make an RSA key", message)
     end
     local _, message = crypto.public_key("AQAB", e)
     assert.equal("its RSA key is shorter than 2048 bits", message)

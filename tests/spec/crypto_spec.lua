@@ -146,7 +146,7 @@ describe("a sealed value", function()
   end)
 
   it("does not open otherwise, and says so", function()
-    local why = "the sealed value does not open: it was sealed with another key or for another place, or altered"
+    local why = "cannot open the sealed value: it was sealed with another key or for another use, or it was altered"
     local value <close> = secret.from("correct horse")
     local other <close> = secret.random(32)
     local sealed = crypto.seal(key, "row 1", value)
@@ -164,7 +164,7 @@ describe("a sealed value", function()
     refused(key, "row 1", sealed .. "x")
     local opened, message = crypto.open(key, "row 1", sealed:sub(1, 27))
     assert.is_nil(opened)
-    assert.equal("the sealed value is cut off", message)
+    assert.equal("cannot open the sealed value: it is too short", message)
   end)
 
   it("needs a key of 32 bytes and a secret", function()

@@ -94,14 +94,15 @@ describe("a refusal", function()
   it("is for a permission that is asked for but not consented", function()
     app("User.Read.All")
     tells({}, { "role-user" })
-    assert.equal("User.ReadWrite.All is asked for by the application, but nobody consented to it", because(update()))
+    assert.equal("the application asks for User.ReadWrite.All, but nobody has consented to it", because(update()))
   end)
 
   it("is for a permission that is consented but not in this token", function()
     app("User.Read.All")
     tells({ "role-user" }, { "role-user" })
     local err = update()
-    assert.equal("User.ReadWrite.All is granted, but not in this token, which was made before", because(err))
+    assert.equal("User.ReadWrite.All is granted, but not in this token, which was issued before the grant",
+      because(err))
     assert.matches("^Sign in again", err.fix)
   end)
 
@@ -124,7 +125,8 @@ describe("a refusal", function()
     assert.equal("User.ReadWrite.All was not consented to the client that you signed in with", because(update()))
     on("GET", "/v1.0/oauth2PermissionGrants", { 200, {}, { value = {
       { clientId = "client-sp", consentType = "Principal", principalId = "me-1", scope = "User.ReadWrite.All" } } } })
-    assert.equal("User.ReadWrite.All is granted, but not in this token, which was made before", because(update()))
+    assert.equal("User.ReadWrite.All is granted, but not in this token, which was issued before the grant",
+      because(update()))
   end)
 
   it("is for a directory role that is missing", function()
@@ -149,11 +151,12 @@ describe("a refusal", function()
 
   local function reset() return failure(graph.patch, "/users/u1", { passwordProfile = { password = "x" } }) end
 
-  it("is for a target that outranks us", function()
+  it("is for a target whose roles are stronger than ours", function()
     person("User-PasswordProfile.ReadWrite.All", HELPDESK)
     account { { principalId = "u1", roleDefinitionId = GLOBAL } }
     local err = reset()
-    assert.equal("u1@contoso outranks us: Global Administrator (active). Our directory roles: Helpdesk Administrator",
+    assert.equal("u1@contoso has stronger roles than we have: Global Administrator (active). Our directory roles: "
+      .. "Helpdesk Administrator",
       because(err))
     assert.matches("Privileged Authentication Administrator", err.fix)
   end)
@@ -174,8 +177,8 @@ describe("a refusal", function()
   it("is said to be unexplained where nothing is missing", function()
     person("User.ReadWrite.All", GLOBAL)
     on("GET", "/v1.0/users/u1", { 200, {}, { id = "u1", userPrincipalName = "u1@contoso" } })
-    assert.equal("our token has what this needs (User.ReadWrite.All); our directory roles: Global Administrator, so it "
-      .. "is not known why Graph says no", because(update()))
+    assert.equal("our token has the permissions that this needs (User.ReadWrite.All); our directory roles: Global "
+      .. "Administrator, so it is unknown why Graph refused it", because(update()))
   end)
 
   it("keeps what is known by itself where the call is not in the table", function()

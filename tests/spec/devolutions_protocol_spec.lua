@@ -80,7 +80,7 @@ describe("host.devolutions.judge_login", function()
     credential:close()
   end)
 
-  local TOKEN = "tokenId is missing, no text, or holds characters that no header may carry"
+  local TOKEN = "tokenId is missing, is not a text, or has characters that a header may not have"
   for _, case in ipairs {
     { "no tokenId", {} }, { "a number", { tokenId = 5 } }, { "an empty text", { tokenId = "" } },
     { "a line break", { tokenId = "a\r\nX-Evil: 1" } }, { "null", { tokenId = json.null } },
@@ -101,13 +101,14 @@ describe("host.devolutions.judge_login", function()
 
   it("names what is no answer of the server's", function()
     local _, failure = login(200, "<html></html>")
-    assert.same({ kind = "bad_answer", status = 200, message = "the answer is no JSON: it is an HTML page" }, failure)
+    assert.same({ kind = "bad_answer", status = 200, message = "the answer is not JSON: it is an HTML page" }, failure)
     _, failure = login(200, "5")
-    assert.equal("the login's answer is no object", failure.message)
+    assert.equal("the answer to the login is not a JSON object", failure.message)
     _, failure = login(503, "<html></html>")
     assert.same({ kind = "transient", status = 503, message = "the answer is an HTML page" }, failure)
     _, failure = login(302, "")
-    assert.same({ kind = "bad_answer", status = 302, message = "redirects are not followed" }, failure)
+    assert.same({ kind = "bad_answer", status = 302,
+      message = "the server sent a redirect; redirects are never followed" }, failure)
   end)
 end)
 
@@ -154,8 +155,8 @@ describe("host.devolutions.judge", function()
     assert.matches("^not %[secret%] x+%[s", said) -- masked before it was cut
     assert.equal("a", message { message = "a\nb" })
     assert.equal("b", message { errorMessage = "b" })
-    assert.equal("the answer says no reason", message { other = 1 })
-    assert.equal("the answer says no reason", message "[1]")
+    assert.equal("the answer gives no reason", message { other = 1 })
+    assert.equal("the answer gives no reason", message "[1]")
     assert.equal("the answer is empty", message "")
     assert.equal("the answer is an HTML page", message "<html>")
   end)

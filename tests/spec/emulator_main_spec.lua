@@ -126,9 +126,9 @@ describe("the emulator's script", function()
       assert.equal(2, outcome.status)
       return outcome.err
     end
-    assert.matches("read the key that signs the emulator's tokens from .*app.crt\n.*it holds no private key in PEM"
-      .. ".*Name a PEM file with an RSA key", refusal "app.crt")
-    assert.matches("its key is no RSA key", refusal "key.pem")
+    assert.matches("read the key that signs the emulator's tokens from .*app.crt\n"
+      .. ".*it holds no unencrypted private key in PEM.*Name a PEM file with an RSA key", refusal "app.crt")
+    assert.matches("its key is not an RSA key", refusal "key.pem")
     assert.matches("No such file", refusal "nothing.pem")
   end)
 end)

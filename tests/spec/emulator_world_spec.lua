@@ -13,7 +13,7 @@ local profile = require "profile.current"
 local secret = require "host.secret"
 local sys = require "host.sys"
 local time = require "time"
-local time_source = require "time.clock"
+local time_clock = require "time.clock"
 local open = require("emulators").open
 
 local function ask(emulator, ...)
@@ -69,7 +69,7 @@ describe("the emulated cloud", function()
     local folder = root:file("emulator")
     local function key()
       local emulator <close> = open { directory = folder }
-      return assert(sys.read_secret(emulator.place:file("journal.key")))
+      return assert(sys.read_secret(emulator.place:file("journal.key"), "person", "bytes"))
     end
     assert.is_true(secret.equals(key(), key()))
   end)
@@ -254,7 +254,7 @@ describe("the emulated cloud", function()
     assert.is_false(pcall(open, { approve = "zoe" }))
     spied:revert()
     assert.is_nil(sys.stat(opened.path))
-    assert.is_nil(time_source.least())
+    assert.is_nil(time_clock.shortest_wait())
   end)
 
   it("removes its folder when it ends", function()

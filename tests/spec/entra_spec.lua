@@ -100,20 +100,20 @@ describe("an application", function()
     end)
 
     it("is found in the bin", function()
-      tenant:run(function() assert.equal("a-9", deleted.find(wanted().unique_name).appId) end)
+      tenant:run(function() assert.equal("a-9", deleted.find_by_unique_name(wanted().unique_name).appId) end)
     end)
 
     it("is restored when its notes and the journal show that it is ours", function()
       local ours = wanted()
       client_secrets:put(journal, client_secrets:new(journal, { app_id = "a-9" }), "confirmed")
-      deleted.must_be_ours(ours, marked, journal)
-      ours:restores(marked)
+      deleted.require_ours(ours, marked, journal)
+      ours:restore_instead(marked)
       assert.equal("restored from the deleted ones (deleted on 2025-12-24)", ours.made)
       assert.is_true(ours.returning.ours)
     end)
 
     it("stops the run when the journal does not know it: its credentials would come back", function()
-      local _, err = pcall(deleted.must_be_ours, wanted(), marked, journal)
+      local _, err = pcall(deleted.require_ours, wanted(), marked, journal)
       assert.equal("conflict", err.kind)
       assert.equal("the uniqueName 'moonlatch-setup-entra-pam-provider-devolutions-pam' is still held by the "
         .. "application deleted on 2025-12-24 (client id a-9), and this journal does not know it: restored, it would "
@@ -124,7 +124,7 @@ describe("an application", function()
     it("stops the run when its notes do not name us: then it is a person's", function()
       marked.notes = "mine"
       client_secrets:put(journal, client_secrets:new(journal, { app_id = "a-9" }), "confirmed")
-      local _, err = pcall(deleted.must_be_ours, wanted(), marked, journal)
+      local _, err = pcall(deleted.require_ours, wanted(), marked, journal)
       assert.truthy(err.why:find("its notes do not carry the line", 1, true))
       assert.equal("In the Entra admin center under App registrations > Deleted applications: either restore it, and "
         .. "it is used again, or delete it permanently. (Or choose another --name.)", err.fix)
@@ -278,7 +278,7 @@ end)
 describe("a duration as Graph takes it", function()
   it("is written in days, hours and minutes", function()
     for text, seconds in pairs { P15D = 15 * DAY, PT8H = 8 * 3600, P1DT1H = DAY + 3600, PT1H30M = 5400 } do
-      assert.equal(text, pim.duration(seconds))
+      assert.equal(text, pim.iso_duration(seconds))
       assert.equal(seconds, credential_policy.seconds(text))
     end
   end)
@@ -320,11 +320,11 @@ describe("who is signed in", function()
     tenant.door:on("GET", "/v1.0/roleManagement/directory/roleEligibilityScheduleInstances", { 200, {}, { value = {
       { roleDefinitionId = names.roles["Privileged Role Administrator"] },
     } } })
-    tenant:run(function() who:look_closer() end)
+    tenant:run(function() who:check_eligible_roles() end)
     assert.equal("ann@contoso.com is eligible for the role 'Privileged Role Administrator' but has not activated it; "
       .. "that is done under Privileged Identity Management > My roles, and then it takes a new sign-in",
         who:why_not "roles")
-    local err = tenant:fails(function() who:must "applications" end)
+    local err = tenant:fails(function() who:require_ability "applications" end)
     assert.equal("denied", err.kind)
     assert.truthy(tostring(err):find("Sign in as somebody with the role Application Administrator, Cloud", 1, true))
   end)

@@ -155,7 +155,7 @@ describe("an environment full of traps", function()
       os.execute(("chmod 600 '%s'; chmod %s '%s'"):format(file, mode, file))
       local outcome = place:run { "whoami" }
       assert.equal(1, outcome.status)
-      assert.matches("others may write", outcome.err)
+      assert.matches("other users may write", outcome.err)
       assert.matches("fix: It decides where secrets go, so only you may write it", outcome.err)
     end
     if os.execute(("chmod 644 '%s'; chown 65534 '%s' 2>/dev/null"):format(file, file)) then

@@ -34,7 +34,7 @@ describe("a folder of a vault", function()
       ["Entra\u{200b}"] = { [[\u{200B}]], [[Entra\u{200B}]], [[Entra\\u{200B}]], [[use the folder "Entra\u{200B}"]] },
     }
     for text, case in pairs(cases) do
-      local why = case[1] .. " in Lua means a character that cannot be seen, and that is in it"
+      local why = ("it contains an invisible character (%s in a Lua string)"):format(case[1])
       local fix = ("Write it as \"%s\" or [[%s]] in a file, '%s' in a shell."):format(case[3], case[2], case[2])
       assert.equal(("%s. %s"):format(why, fix), folder.check(text))
       local _, err = pcall(folder.canonical, text)
@@ -52,7 +52,8 @@ end)
 
 describe("a vault's name", function()
   it("has nothing in it that cannot be seen", function()
-    assert.is_nil(folder.check_name "R/D \\ Privileged")
-    assert.equal("\\r in Lua means a character that cannot be seen, and that is in it", folder.check_name "P\rivileged")
+    assert.is_nil(folder.check_vault_name "R/D \\ Privileged")
+    assert.equal("it contains an invisible character (\\r in a Lua string)",
+      folder.check_vault_name "P\rivileged")
   end)
 end)

@@ -9,7 +9,7 @@ local sys = require "host.sys"
 local task = require "task"
 local test_door = require "test_door"
 local time = require "time"
-local time_source = require "time.clock"
+local time_clock = require "time.clock"
 
 local BASE = "https://127.0.0.1:9/v1.0"
 
@@ -173,11 +173,11 @@ describe("the write budget", function()
   describe("for scripts", function()
     -- What http.send gave and when: nobody listens at port 9, so each change fails to connect when it leaves.
     local function send_all(door, clock, count)
-      local clock_before = time_source.use(clock)
+      local clock_before = time_clock.use(clock)
       local before, acting = http.use(door.gate, door:acting())
       local _ <close> = setmetatable({}, { __close = function()
         http.use(before, acting)
-        time_source.use(clock_before)
+        time_clock.use(clock_before)
       end })
       return scheduler.run(http.poll, function()
         local start, moments, list = time.monotonic(), {}, {}

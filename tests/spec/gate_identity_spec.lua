@@ -77,7 +77,8 @@ describe("the identity peer", function()
       assert.equal(("identity cannot be at %s: %s"):format(url, why), refused("real", url))
     end
     local machine = "http://169.254.169.254/"
-    assert.matches("no proxy leads to it$", refused("real", machine, "http://proxy.example:3128"))
+    assert.matches("managed identities are not reached through a proxy$",
+      refused("real", machine, "http://proxy.example:3128"))
     assert.matches("reaches this machine only", refused("emulator", machine))
     local made <close>, ok = door("real", machine)
     assert.is_true(ok)

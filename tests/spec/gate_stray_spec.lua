@@ -89,7 +89,7 @@ describe("the answer to another request", function()
       local answer, message, kind, maybe_sent = hostile.send(door, request_of("PATCH", path, false))
       assert.is_nil(answer)
       assert.equal("hostile", kind)
-      assert.equal("the answer of 127.0.0.1 is not believed: it sent the answer to another request: its"
+      assert.equal("the answer of 127.0.0.1 is refused: it sent the answer to another request: its"
         .. " client-request-id is not the one that was sent", message)
       assert.is_true(maybe_sent)
       local recorded = outcomes(journal)

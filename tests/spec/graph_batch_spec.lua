@@ -157,7 +157,7 @@ describe("graph.batch", function()
     tenant.door:on("POST", BATCH, { 200, {}, { value = {} } })
     local outcomes = run(graph.batch, reads(1))
     assert.equal("bad_answer", outcomes[1].result.kind)
-    assert.truthy(tostring(outcomes[1].result):find("the answer is no batch", 1, true))
+    assert.truthy(tostring(outcomes[1].result):find("the answer is not a batch", 1, true))
   end)
 end)
 

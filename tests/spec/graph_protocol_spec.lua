@@ -72,7 +72,7 @@ describe("host.graph.request", function()
       assert.has_error(function() get(path) end, nil, path)
     end
     assert.has_error(function() get("/users/../x") end,
-      "bad argument #3 to 'request' (no path that can be sent: an empty or dotted segment in '/users/../x')")
+      "bad argument #3 to 'request' (the path cannot be sent: an empty or dotted segment in '/users/../x')")
   end)
 
   it("takes only known methods and the two headers", function()
@@ -82,8 +82,8 @@ describe("host.graph.request", function()
       "header 'Authorization' cannot be set here")
     assert.has_error(function() get("/users", nil, { ["client-request-id"] = "x" }) end)
     assert.has_error(function() get("/users", nil, { Prefer = "a\r\nb" }) end)
-    assert.has_error(function() get("/users", nil, { Prefer = 5 }) end, "header 'Prefer' is no string")
-    assert.has_error(function() get("/users", { ["$top"] = 5 }) end, "query member '$top' is no string")
+    assert.has_error(function() get("/users", nil, { Prefer = 5 }) end, "header 'Prefer' is not a string")
+    assert.has_error(function() get("/users", { ["$top"] = 5 }) end, "query member '$top' is not a string")
   end)
 
   describe("of a batch", function()
@@ -110,11 +110,11 @@ describe("host.graph.request", function()
       end
       refused("a batch carries 1 to 20 requests, not 0")
       refused("request 1 of the batch has no method", { url = "/users" })
-      refused("request 1 of the batch: method 'BREW'", { method = "BREW", url = "/users" })
+      refused("request 1 of the batch: unknown method 'BREW'", { method = "BREW", url = "/users" })
       refused("request 1 of the batch has no url", { method = "GET" })
       refused("request 1 of the batch: an empty or dotted segment in '/a/../b'", { method = "GET", url = "/a/../b" })
       refused("request 1 of the batch: a batch inside a batch in '/$batch'", { method = "POST", url = "/$batch" })
-      refused("request 1 of the batch is no table", "x")
+      refused("request 1 of the batch is not a table", "x")
       local function with(name, value) return { id = "1", method = "GET", url = "/users", [name] = value } end
       refused("request 1 of the batch: it has no member 'URL'", with("URL", "/groups"))
       refused("request 1 of the batch: header 'X-HTTP-Method-Override' cannot be set",
@@ -123,14 +123,14 @@ describe("host.graph.request", function()
         with("headers", { Authorization = "Bearer x" }))
       refused("request 1 of the batch: header 'Content-Type' cannot be set",
         with("headers", { ["Content-Type"] = "text/plain" }))
-      refused("request 1 of the batch: header 'Prefer' has no value that can be sent",
+      refused("request 1 of the batch: the value of header 'Prefer' cannot be sent",
         with("headers", { Prefer = "a\r\nAuthorization: b" }))
-      refused("request 1 of the batch: its headers are no table", with("headers", "Prefer: a"))
+      refused("request 1 of the batch: its headers are not a table", with("headers", "Prefer: a"))
       local many = {}
       for i = 1, 21 do many[i] = { method = "GET", url = "/users" } end
       refused("a batch carries 1 to 20 requests, not 21", table.unpack(many))
       assert.has_error(function() graph.request(BASE, "POST", "/$batch", nil, {}) end,
-        "a batch needs a body with requests")
+        "a batch needs a body with a list of requests")
       local twice = { requests = json.array { with("id", "1") }, Requests = json.array { with("method", "DELETE") } }
       assert.has_error(function() graph.request(BASE, "POST", "/$batch", nil, twice) end,
         "a batch: it has no member 'Requests'")
@@ -148,8 +148,8 @@ describe("host.graph.next", function()
     assert(graph.next(BASE, "https://GRAPH.microsoft.com:443/v1.0/users?$skiptoken=x"))
   end)
 
-  local ELSEWHERE = "the next page's link is refused: it leads to another host than Graph's"
-  local BELOW = "the next page's link is refused: it does not stay below the address of Graph"
+  local ELSEWHERE = "the next page's link is refused: its host is not the host of Graph"
+  local BELOW = "the next page's link is refused: its path is not below the address of Graph"
   local links = {
     { "https://evil.example/v1.0/users", ELSEWHERE },
     { "http://graph.microsoft.com/v1.0/users", ELSEWHERE },
@@ -163,9 +163,9 @@ describe("host.graph.next", function()
     { "https://graph.microsoft.com/v1.0/../beta/users", ELSEWHERE },
     { "https://graph.microsoft.com/v1.0//users", "the next page's link is refused: an empty or dotted segment" },
     { "https://graph.microsoft.com/v1.0/users#x", ELSEWHERE },
-    { "https://graph.microsoft.com/v1.0/users?a b", "the next page's link is refused: it is no URL" },
-    { "https://graph.microsoft.com/v1.0/users?a\r\nb", "the next page's link is refused: it is no URL" },
-    { "", "the next page's link is refused: it is no URL" },
+    { "https://graph.microsoft.com/v1.0/users?a b", "the next page's link is refused: it is not a URL" },
+    { "https://graph.microsoft.com/v1.0/users?a\r\nb", "the next page's link is refused: it is not a URL" },
+    { "", "the next page's link is refused: it is not a URL" },
   }
   for _, case in ipairs(links) do
     it(("refuses %q"):format(case[1]), function()
@@ -228,7 +228,7 @@ describe("host.graph.judge, success", function()
     local value, failure = judge(200, "<html>proxy</html>", { ["content-type"] = "text/html", ["request-id"] = "r1",
       date = DATE })
     assert.is_nil(value)
-    assert.same({ kind = "bad_answer", status = 200, code = "", message = "the answer is no JSON: it is an HTML page",
+    assert.same({ kind = "bad_answer", status = 200, code = "", message = "the answer is not JSON: it is an HTML page",
       request_id = "r1", date = 1795410000.0 }, failure)
     for _, body in ipairs { "{", '{"a":1}{', '{"a":1,"a":2}', "[]", "[1]", '"text"', "null", "true" } do
       value, failure = judge(200, body)
@@ -238,7 +238,7 @@ describe("host.graph.judge, success", function()
     value, failure = judge(302, "", { location = "https://evil.example" })
     assert.is_nil(value)
     assert.equal("bad_answer", failure.kind)
-    assert.equal("redirects are not followed", failure.message)
+    assert.equal("the server sent a redirect; redirects are never followed", failure.message)
   end)
 end)
 
@@ -351,11 +351,11 @@ describe("host.graph.judge, errors", function()
       local _, failure = judge(status, body, headers)
       return failure.kind .. "|" .. failure.message
     end
-    assert.equal("transient|the answer holds an HTML page", kind_and_message(502, "<html>Bad Gateway</html>"))
-    assert.equal("denied|the answer holds an HTML page", kind_and_message(403, " \n<!doctype html>"))
-    assert.equal("missing|the answer holds an empty body", kind_and_message(404, ""))
-    assert.equal("refused|the answer holds no error in JSON", kind_and_message(400, '{"error":"text"}'))
-    assert.equal("refused|the answer holds no error in JSON", kind_and_message(400, "[1,2]"))
+    assert.equal("transient|the body of the answer is an HTML page", kind_and_message(502, "<html>Bad Gateway</html>"))
+    assert.equal("denied|the body of the answer is an HTML page", kind_and_message(403, " \n<!doctype html>"))
+    assert.equal("missing|the body of the answer is empty", kind_and_message(404, ""))
+    assert.equal("refused|the body of the answer is not an error in JSON", kind_and_message(400, '{"error":"text"}'))
+    assert.equal("refused|the body of the answer is not an error in JSON", kind_and_message(400, "[1,2]"))
   end)
 
   it("sees a claims challenge in the header", function()

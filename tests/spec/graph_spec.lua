@@ -120,7 +120,7 @@ describe("graph", function()
       assert.equal("bad_answer", err.kind)
       assert.equal("GET /users: the answer is not from Microsoft Graph, or was damaged. Graph said: 200: the"
         .. " answer"
-        .. " is no JSON: it is an HTML page\nCheck `graph` in the profile, and whether a proxy answers instead.",
+        .. " is not JSON: it is an HTML page\nCheck `graph` in the profile, and whether a proxy answers instead.",
           tostring(err))
     end)
   end)
@@ -489,7 +489,7 @@ describe("graph", function()
         ["@odata.nextLink"] = "https://evil.example/v1.0/users" } })
       local err = fails(graph.all, "/users")
       assert.equal("bad_answer", err.kind)
-      assert.truthy(tostring(err):find("it leads to another host than Graph's", 1, true))
+      assert.truthy(tostring(err):find("its host is not the host of Graph", 1, true))
       assert.equal(2, #tenant.door.requests)
     end)
 

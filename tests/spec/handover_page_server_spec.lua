@@ -282,7 +282,7 @@ describe("the hand-over's page", function()
     local incoming = { user = function() return nil end }
     assert.is_false(neighbour.sent(page.person, incoming))
     assert.is_false(neighbour.sent({ uid = 0, name = "root", refused = {} }, incoming))
-    assert.matches("^refused the page to a program whose user the kernel does not tell: ", told[1])
+    assert.matches("^refused the page to a program whose user is unknown to the kernel: ", told[1])
   end)
 end)
 
@@ -291,7 +291,7 @@ describe("whom a page is for", function()
     assert.same({ uid = 0, name = "root", refused = {} }, neighbour.person("show a page", "root"))
     local ok, failure = pcall(neighbour.person, "show a page", "nobody-of-that-name")
     assert.is_false(ok)
-    assert.equal("show a page: there is no user 'nobody-of-that-name' here\nRun it from a terminal of your own.",
+    assert.equal("show a page: there is no user 'nobody-of-that-name' here\nRun the command in a terminal of your own.",
       tostring(failure))
   end)
 
@@ -300,7 +300,7 @@ describe("whom a page is for", function()
     local ok, failure = pcall(neighbour.person, "show a page")
     person:revert()
     assert.is_false(ok)
-    assert.equal("show a page: the owner of the terminal cannot be told\nRun it from a terminal of your own.",
+    assert.equal("show a page: the owner of the terminal cannot be told\nRun the command in a terminal of your own.",
       tostring(failure))
   end)
 end)
@@ -328,7 +328,7 @@ describe("the page from a terminal", function()
 
   it("ends by itself, and says why", function()
     local said = {}
-    local _ <close> = output.divert(function(text) said[#said + 1] = text end)
+    local _ <close> = output.divert_to(function(text) said[#said + 1] = text end)
     visit.PATIENCE = 0
     scheduler.run(function(ms) sys.sleep(ms) return 0 end, pages.serve, journal, states.rows(journal)[1])
     assert.equal("Open this address in a browser on this computer:", said[1])
@@ -337,7 +337,7 @@ describe("the page from a terminal", function()
   end)
 
   it("is offered where there is a desktop, and its word counts", function()
-    local here = stub(desktop, "is_here", function() return true end)
+    local here = stub(desktop, "is_available", function() return true end)
     local row, asked = secret_row(), {}
     local serve = stub(pages, "serve", function(_, handover)
       local other = rows:get(journal, row.id)

@@ -4,7 +4,7 @@ local http = require "http.client"
 local scheduler = require "task.scheduler"
 local sys = require "host.sys"
 local task = require "task"
-local time_source = require "time.clock"
+local time_clock = require "time.clock"
 
 -- A request with the methods that doors ask for.
 local function request(method, url, body)
@@ -54,7 +54,7 @@ describe("http", function()
     local _, err = pcall(run, get, "/users")
     assert.matches("nobody scripted GET https://graph.example/v1.0/users", err)
     _, err = pcall(scheduler.run, http.poll, get, "/x")
-    assert.matches("no door to the network is open: session.open makes one", err)
+    assert.matches("no door to the network is open: session.open opens it", err)
     _, err = pcall(run, function() coroutine.wrap(get)("/x") end)
     assert.matches("this call waits, so it must run directly inside a task", err)
   end)
@@ -81,8 +81,8 @@ describe("http", function()
     for i = 1, 350 do list[i] = i end
     run(function()
       task.map(list, 350, function(i) get("/" .. i) end)
-      assert.equal(350, http.requests())
-      assert.equal(1, http.chain())
+      assert.equal(350, http.request_count())
+      assert.equal(1, http.longest_chain())
     end)
     assert.equal(100, most)
     assert.is_true(clock.passed < 0.45)
@@ -129,7 +129,7 @@ describe("http", function()
     it("counts requests one after another", function()
       run(function()
         for i = 1, 3 do get("/" .. i) end
-        assert.same({ 3, 3 }, { http.chain(), http.requests() })
+        assert.same({ 3, 3 }, { http.longest_chain(), http.request_count() })
       end)
       assert.is_true(math.abs(clock.passed - 0.3) < 1e-6)
     end)
@@ -142,14 +142,14 @@ describe("http", function()
           function() get "/c" end,
         }
         get "/last"
-        assert.same({ 4, 5 }, { http.chain(), http.requests() })
+        assert.same({ 4, 5 }, { http.longest_chain(), http.request_count() })
       end)
     end)
 
     it("does not count what a worker did for another item", function()
       run(function()
         task.map({ 1, 2, 3, 4 }, 1, function(i) get("/" .. i) end)
-        assert.same({ 1, 4 }, { http.chain(), http.requests() })
+        assert.same({ 1, 4 }, { http.longest_chain(), http.request_count() })
       end)
     end)
 
@@ -159,7 +159,7 @@ describe("http", function()
         get "/c"
         child:wait()
         get "/d"
-        assert.equal(3, http.chain())
+        assert.equal(3, http.longest_chain())
       end)
     end)
   end)
@@ -168,7 +168,7 @@ describe("http", function()
     local start = sys.monotonic()
     scheduler.run(http.poll, task.sleep, 0.05)
     assert.is_true(sys.monotonic() - start >= 0.05)
-    assert.is_nil(time_source.least())
+    assert.is_nil(time_clock.shortest_wait())
   end)
 
   it("does not change doors while requests are in flight", function()

@@ -76,7 +76,7 @@ describe("httpd", function()
   it("raises when it may not listen there", function()
     local ok, message = pcall(httpd.open, { listeners = { { name = "a", host = "192.0.2.1", port = 0 } } })
     assert.is_false(ok)
-    assert.equal("listen on '192.0.2.1': not a loopback address; use 127.0.0.1 or ::1", message)
+    assert.equal("cannot listen on '192.0.2.1': it is not a loopback address; use 127.0.0.1 or ::1", message)
   end)
 
   it("serves until it is told to stop", function()

@@ -36,7 +36,7 @@ describe("the client secret in use", function()
   end
 
   local function use()
-    local found = in_use.of(rows:all(journal, "app"))
+    local found = in_use.sort(rows:all(journal, "app"))
     return found.has and found.has.body.key_id, found.waiting and found.waiting.body.key_id, #found.retiring
   end
 

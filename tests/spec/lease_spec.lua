@@ -44,7 +44,7 @@ describe("a state folder", function()
     sys.user = function() return "root" end
     for name, how in pairs { moonlatch = "sudo moonlatch-operator", anna = "sudo -u anna moonlatch" } do
       sys.owner = function() return name end
-      assert.equal(("It belongs to the user %s, and this is root. Run the same as %s: %s, then what follows"
+      assert.equal(("It belongs to the user %s, and this is root. Run the same command as %s: %s, then what follows"
         .. " `moonlatch`."):format(name, name, how), state_folder.fix("/var/lib/moonlatch"))
     end
     -- one that cannot even be looked at, in a folder that is closed to us

@@ -54,15 +54,15 @@ local BACK = [["http://localhost:$port/?code=the-code-1&state=$state&session_sta
 local function hex(text) return text:gsub("%%(%x%x)", function(pair) return string.char(tonumber(pair, 16)) end) end
 
 describe("oauth in a browser", function()
-  local say = log.prose
+  local say = log.instruct
   before_each(function()
     tenant = contoso.new { method = "browser", client_id = "public-1", redirect = "http://localhost" }
     tenant.door:on("POST", contoso.TOKEN, contoso.token { access_token = PERSON, refresh_token = "refresh-1" })
-    log.prose = run_browser
+    log.instruct = run_browser
     oauth.use_scopes { "User.Read.All" }
   end)
   after_each(function()
-    log.prose = say
+    log.instruct = say
     oauth.use_scopes {}
     tenant:close()
   end)
@@ -205,7 +205,7 @@ describe("oauth in a browser", function()
     local port = assert(server:listen("127.0.0.1", 0))
     tenant.profile.sign_in.redirect = ("http://localhost:%d"):format(port)
     local err = tenant:fails(function() oauth.sign_in(tenant.profile) end)
-    assert.equal(("wait for the browser on this computer: listen on 127.0.0.1 port %d: Address already in use\n"
+    assert.equal(("wait for the browser on this computer: cannot listen on 127.0.0.1 port %d: Address already in use\n"
       .. "Name another port in `redirect` of the profile's sign_in, or none for any free one."):format(port),
       tostring(err))
   end)

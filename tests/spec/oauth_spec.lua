@@ -46,14 +46,14 @@ local function device_tenant()
 end
 
 describe("oauth", function()
-  local say = log.prose
+  local say = log.instruct
   before_each(function()
     tenant, said = contoso.new(), {}
-    log.prose = function(text) said[#said + 1] = text end
+    log.instruct = function(text) said[#said + 1] = text end
     oauth.use_scopes {}
   end)
   after_each(function()
-    log.prose = say
+    log.instruct = say
     tenant:close()
   end)
 

@@ -35,15 +35,15 @@ local function run(...) return tenant:run(...) end
 local function fails(...) return tenant:fails(...) end
 
 describe("oauth", function()
-  local say, warn = log.prose, log.warn
+  local say, warn = log.instruct, log.warn
   before_each(function()
     said, warned = {}, {}
-    log.prose = function(text) said[#said + 1] = text end
+    log.instruct = function(text) said[#said + 1] = text end
     log.warn = function(text) warned[#warned + 1] = text end
     oauth.use_scopes {}
   end)
   after_each(function()
-    log.prose, log.warn = say, warn
+    log.instruct, log.warn = say, warn
     if tenant then tenant:close() end
   end)
 
@@ -52,9 +52,9 @@ describe("oauth", function()
 
     -- The assertion itself never is a Lua string; what is signed is seen on its way there.
     local certificate = crypto.certificate
-    local function spied(content, passphrase)
-      local key, message = certificate(content, passphrase)
-      if not key then return nil, message end
+    local function spied(...)
+      local key, message, kind = certificate(...)
+      if not key then return nil, message, kind end
       local spy = {}
       function spy.describe() return key:describe() end
       function spy.assertion(_, algorithm, header, claims)
@@ -118,6 +118,46 @@ describe("oauth", function()
         oauth.renew()
         assert.equal(assertions[2].header["x5t#S256"], assertions[3].header["x5t#S256"])
       end)
+    end)
+
+    it("comes from a mounted volume with files for key and certificate, and follows its exchange", function()
+      local volume = tenant.folder .. "/volume"
+      local function mount(version, days)
+        make(days)
+        assert(os.execute((("cd FOLDER && mkdir -p volume/..VERSION && mv key volume/..VERSION/tls.key"
+          .. " && mv crt volume/..VERSION/tls.crt && chmod 644 volume/..VERSION/* && cd volume && ln -s ..VERSION new"
+          .. " && mv -T new ..data && ln -sf ..data/tls.key . && ln -sf ..data/tls.crt .")
+          :gsub("%u%u+", { FOLDER = tenant.folder, VERSION = version }))))
+      end
+      run(function()
+        for version, days in ipairs { 90, 91 } do
+          mount(version, days)
+          tenant.clock.start = os.time() + 60
+          tenant.profile.sign_in.certificate = { from = "mounted", path = volume }
+          if version == 1 then sign_in() else oauth.renew() end
+          assert.equal(issued, crypto.hex(crypto.unbase64(assertions[version].header["x5t#S256"])))
+        end
+      end)
+      assert(os.remove(volume .. "/tls.crt"))
+      local err = fails(sign_in)
+      assert.equal(("cannot open '%s/tls.crt': No such file or directory"):format(volume), err.why)
+      assert.equal("Check that the volume is mounted there, and that nobody may write to it.", err.fix)
+    end)
+
+    it("says how to convert a file that an older tool encrypted", function()
+      local old = tenant.folder .. "/old.pfx"
+      assert(os.execute(("cd '%s' && openssl pkcs12 -export -legacy -in key -passout pass:p -out old.pfx"
+        .. " && chmod 600 old.pfx")
+        :format(tenant.folder)))
+      file("passphrase", "p")
+      tenant.profile.sign_in.certificate = { path = old,
+        passphrase = { from = "file", path = tenant.folder .. "/passphrase" } }
+      local err = fails(sign_in)
+      assert.matches("RC2 or 3DES", err.why)
+      local command = err.fix:match "^Convert it, then name the new file: (.*)$":gsub("NEW", "new")
+      assert(os.execute(("cd '%s' && %s"):format(tenant.folder, command:gsub(" %-out", " -passin pass:p%0"))))
+      tenant.profile.sign_in.certificate = { path = tenant.folder .. "/new.pem" }
+      run(sign_in)
     end)
 
     it("signs anew when the service asks to try again", function()

@@ -182,11 +182,11 @@ describe("a policy", function()
   end)
 
   it("says what is wrong with a sink where it is written", function()
-    assert.has_error(function() server { path = "Entra\tier0" } end, "server: path: \\t in Lua means a character that "
-      .. "cannot be seen, and that is in it. Write it as \"Entra\\\\tier0\" or [[Entra\\tier0]] in a file, "
+    assert.has_error(function() server { path = "Entra\tier0" } end, "server: path: it contains an invisible character "
+      .. "(\\t in a Lua string). Write it as \"Entra\\\\tier0\" or [[Entra\\tier0]] in a file, "
       .. "'Entra\\tier0' in a shell.")
     assert.has_error(function() server { vault = "P\rivileged" } end,
-      "server: vault: \\r in Lua means a character that cannot be seen, and that is in it")
+      "server: vault: it contains an invisible character (\\r in a Lua string)")
     local misspelt = select(2, pcall(server, { pth = "x" }))
     assert.same({ "usage", "it has no option 'pth'", "Did you mean 'path'?" },
       { misspelt.kind, misspelt.why, misspelt.fix })

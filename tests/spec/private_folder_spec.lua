@@ -38,8 +38,8 @@ describe("private_folder", function()
     assert.is_false(ok)
     assert.is_true(fail.is(failure, "config"))
     assert.equal(
-      ("use the folder %s: it contains other files, or is not ours\nName a new or empty folder."):format(path),
-      tostring(failure))
+      ("use the folder %s: it contains other files, or belongs to another user\nName a new or empty folder.")
+        :format(path), tostring(failure))
   end)
 
   it("writes plain names only", function()

@@ -154,7 +154,7 @@ describe("profile", function()
         'sign_in: method = "client_secret" needs secret = { from = "file", path = "…" }',
       [ [[tenant = "x", key = { from = "keyring", path = "p" }]] ] = 'key: from = "keyring" has no path',
       [ [[tenant = "x", key = { from = "file" }]] ] = 'key: from = "file" needs path = "…"',
-      [ [[tenant = "x", key = { from = "prompt" }]] ] = 'key.from: "prompt" is none of "file", "keyring", "creden',
+      [ [[tenant = "x", key = { from = "prompt" }]] ] = 'key.from: "prompt" is none of "file", "mounted", "keyring"',
       [ [[tenant = "x", sign_in = { secret = { from = "environment" } }]] ] =
         'sign_in.secret: from = "environment" needs name = "…"',
       [ [[tenant = "x", sign_in = { secret = { from = "environment", name = "A=B" } }]] ] =
@@ -166,11 +166,11 @@ describe("profile", function()
       [ [[tenant = "x", sign_in = { secret = { from = "sealed", name = "x" } }]] ] =
         'sign_in.secret: from = "sealed" has no name',
       [ [[tenant = "x", devolutions = { cloud = "https://d", path = "Entra\tier0" }]] ] =
-        "devolutions.path: \\t in Lua means a character that cannot be seen",
+        "devolutions.path: it contains an invisible character (\\t in a Lua string)",
       [ [[tenant = "x", devolutions = { cloud = "https://d", path = "Entra/Tier0" }]] ] =
         "devolutions.path: folders are separated by \\. Write it as",
       [ [[tenant = "x", devolutions = { cloud = "https://d", vault = "P\rivileged" }]] ] =
-        "devolutions.vault: \\r in Lua means a character that cannot be seen",
+        "devolutions.vault: it contains an invisible character (\\r in a Lua string)",
       [ [[tenant = "x", devolutions = {}]] ] = "devolutions: it needs either server or cloud",
       [ [[tenant = "x", devolutions = { server = "https://d" }]] ] = "devolutions: server needs app_key and app_secret",
     } do

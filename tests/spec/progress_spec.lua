@@ -6,19 +6,19 @@ local http = require "http.client"
 local log = require "log"
 local progress = require "graph.progress"
 local task = require "task"
-local time_source = require "time.clock"
+local time_clock = require "time.clock"
 
 describe("progress", function()
   local clock, told, say
 
   before_each(function()
     clock, told, say = fake.clock(), {}, log.progress
-    time_source.use(clock)
+    time_clock.use(clock)
     log.progress = function(text) told[#told + 1] = text end
   end)
   after_each(function()
     log.progress = say
-    time_source.use(nil)
+    time_clock.use(nil)
     http.use(nil)
   end)
 

@@ -2,7 +2,7 @@ local json = require "host.json"
 local secret = require "host.secret"
 local show = require "repl.show"
 local stage = require "stage"
-local time_source = require "time.clock"
+local time_clock = require "time.clock"
 local words = require "repl.words"
 
 local ID = "5da79005-66ce-490b-bf77-e8975bf17403"
@@ -20,8 +20,8 @@ local USERS = {
 
 describe("a value at the prompt", function()
   local before
-  setup(function() before = time_source.use(require("fake_door").clock()) end) -- 2026-01-01T00:00:00Z
-  teardown(function() time_source.use(before) end)
+  setup(function() before = time_clock.use(require("fake_door").clock()) end) -- 2026-01-01T00:00:00Z
+  teardown(function() time_clock.use(before) end)
 
   it("is a word as people read it", function()
     for want, value in pairs {

@@ -52,7 +52,7 @@ describe("what a person is told", function()
   it("goes to a listener, who may say something of it to the person", function()
     local heard = {}
     do
-      local _ <close> = output.divert(function(text)
+      local _ <close> = output.divert_to(function(text)
         heard[#heard + 1] = text
         log.say("they said " .. text)
       end)

@@ -235,7 +235,7 @@ describe("a policy for applications", function()
       local entry, status = go()
       assert.same({ "refuse", "conflict", 1 }, { entry.what, entry.code, status })
       assert.truthy(entry.why:find("another-entry", 1, true), entry.why)
-      assert.equal("Delete those that are not used, then run the same command again.", entry.fix)
+      assert.equal("Delete the entries that are not used, then run the same command again.", entry.fix)
     end)
 
     it("ends with 1 when another process is at it", function()

@@ -616,18 +616,18 @@ describe("an account's entry", function()
   it("is on record as left over until a run does not find it so any more", function()
     local left_over = require "journal.left_over"
     go()
-    assert.same({}, left_over.all(journal))
+    assert.same({}, left_over.recorded(journal))
     local other = policy.users { upn = "t0-anna@contoso.onmicrosoft.com" }
     run("plan", { select = other })
-    assert.same({}, left_over.all(journal))
+    assert.same({}, left_over.recorded(journal))
     local _, _, found = go { select = other }
-    local row = left_over.all(journal)[1]
+    local row = left_over.recorded(journal)[1]
     assert.same({ "policies/x", 1, found.left_over }, { row.id, row.body.count, row.body.entries })
     assert.equal(("warning: %s is left over: %s (policies/x)"):format(found.left_over[1].name, found.left_over[1].why),
       doctor_says()[2])
     go(nil, { now = { UPN } })
-    assert.equal(1, #left_over.all(journal))
+    assert.equal(1, #left_over.recorded(journal))
     go { select = other + policy.users { upn = UPN } }
-    assert.same({}, left_over.all(journal))
+    assert.same({}, left_over.recorded(journal))
   end)
 end)

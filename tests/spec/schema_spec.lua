@@ -1,6 +1,6 @@
 local fail = require "fail"
 local nearest = require "base.nearest"
-local shape = require "base.schema"
+local schema = require "base.schema"
 
 local rule = {
   type = "table",
@@ -15,7 +15,7 @@ local rule = {
 }
 
 local function refusal(value)
-  local ok, failure = pcall(shape.check, "x.lua", "top", value, rule)
+  local ok, failure = pcall(schema.check, "x.lua", "top", value, rule)
   assert.is_false(ok)
   assert.is_true(fail.is(failure, "config"))
   return tostring(failure)
@@ -24,12 +24,12 @@ end
 describe("schema", function()
   it("accepts what fits and fills in defaults, each time anew", function()
     local first, second = { name = "n" }, { name = "m" }
-    shape.check("x.lua", "top", first, rule)
-    shape.check("x.lua", "top", second, rule)
+    schema.check("x.lua", "top", first, rule)
+    schema.check("x.lua", "top", second, rule)
     assert.same({ name = "n", color = "red", inner = {} }, first)
     assert.not_equal(first.inner, second.inner)
     local full = { name = "n", count = 1, parts = { "a", true }, inner = { deep = 1.5 }, even = 2 }
-    shape.check("x.lua", "top", full, rule)
+    schema.check("x.lua", "top", full, rule)
   end)
 
   it("names file, member and expected type", function()
@@ -43,7 +43,7 @@ describe("schema", function()
       refusal { name = "", inner = { deep = "1" } })
     assert.equal("x.lua: top.even: it is odd", refusal { name = "", even = 3 })
     assert.equal("x.lua", (function()
-      local _, failure = pcall(shape.check, "x.lua", "", 1, rule)
+      local _, failure = pcall(schema.check, "x.lua", "", 1, rule)
       return failure.what
     end)())
   end)
@@ -56,34 +56,6 @@ describe("schema", function()
       refusal { name = "", something = 1 })
     assert.equal("x.lua: top[1]: there is no such member\nThere are color, count, even, inner, name, parts.",
       refusal { "stray", name = "" })
-  end)
-end)
-
-describe("evaluate", function()
-  local function refused(text)
-    local ok, failure = pcall(shape.evaluate, text, "x.lua", {})
-    assert.is_false(ok)
-    assert.is_true(fail.is(failure, "config"))
-    return tostring(failure)
-  end
-
-  it("gives the value, with the names it was given only", function()
-    assert.same({ 3 }, shape.evaluate("return { one + 2 }", "x.lua", { one = 1 }))
-    assert.matches("^x.lua: run it: x.lua:1: attempt to call a nil value %(global 'print'%)", refused "print(1)")
-    assert.matches("^x.lua: read it: x.lua:2: ", refused "return {\n!")
-  end)
-
-  it("takes text only, and only so many instructions", function()
-    assert.matches("binary chunk", refused(string.dump(function() end)))
-    assert.equal("x.lua: run it: it does not come to an end: after ten million instructions it was stopped\n"
-      .. "It may only describe; nothing of the library is there.", refused "while true do end")
-  end)
-
-  it("takes only so much memory", function()
-    for _, text in ipairs { "local s = ('x'):rep(1 << 30)", "local s = 'x' while true do s = s .. s end" } do
-      assert.equal("x.lua: run it: it takes more memory than is allowed for it\n"
-        .. "It may only describe; nothing of the library is there.", refused(text))
-    end
   end)
 end)
 

@@ -126,7 +126,7 @@ describe("script", function()
         (refusal(script.load, write("b", "\n!"))))
       assert.matches("^load the script DIR/c.lua: DIR/c.lua:1: reads the undeclared global 'nothing'\n",
         (refusal(script.load, write("c", "return nothing"))))
-      assert.matches("binary chunk", (refusal(script.load, write("d", string.dump(function() end)))))
+      assert.matches("the file is compiled Lua", (refusal(script.load, write("d", string.dump(function() end)))))
     end)
   end)
 
@@ -147,7 +147,7 @@ describe("script", function()
           'needs.graph[1]: "GET users/{id}": a call\'s path begins with /; did you mean '
           .. '"/users/{id}"?',
         ['graph = { "GET /users/" }'] =
-          'needs.graph[1]: "GET /users/": it has an empty segment: a slash too many; did '
+          'needs.graph[1]: "GET /users/": it has an empty segment: remove a slash; did '
           .. 'you mean "/users"?',
         ['graph = { "GET /users/:id" }'] =
           'needs.graph[1]: "GET /users/:id": a path is written as the service writes '
@@ -158,20 +158,20 @@ describe("script", function()
           'needs.graph[1]: "GET /users/{id": a placeholder is a whole segment, {name} '
           .. 'for one or {name+} for several, with a name of letters, digits, "_" and "-"',
         ['graph = { "GET /users?x=1" }'] =
-          'needs.graph[1]: "GET /users?x=1": a path has no spaces, no query, no "%" and '
-          .. 'plain letters only',
+          'needs.graph[1]: "GET /users?x=1": a path may not have spaces, a query, "%", '
+          .. '"\\" or characters beyond ASCII',
         ['graph = { "PATCH /users/{id}#" }'] = 'needs.graph[1]: "PATCH /users/{id}#" is not of the form '
           .. '"PATCH /users/{id}#member,member"',
-        ['graph = { { "GET /users", secrets = { "x" } } }'] = "needs.graph[1]: which members of Graph's calls hold "
-          .. "secrets is known; say the call as a text",
+        ['graph = { { "GET /users", secrets = { "x" } } }'] = "needs.graph[1]: a call of Graph is a text: "
+          .. "Moonlatch knows which of its members hold secrets",
         ['devolutions = { "entries:wirte" }'] = 'needs.devolutions[1]: "entries:wirte" is none of "vaults:read", '
           .. '"entries:read", "entries:write"\nDid you mean "entries:write"?',
         ['run = { "/bin/sh" }'] = 'needs.run[1]: "/bin/sh" is no name: letters, digits, - and _',
         ['files = { ".." }'] = 'needs.files[1]: ".." is no name: letters, digits, - and _',
         ['file = { "x" }'] = 'needs.file: there is no such member\nDid you mean "files"?',
         ['peers = { vault = { "GET /v1/{path+}/{x}" } }'] =
-          'needs.peers.vault[1]: "GET /v1/{path+}/{x}": after {name+} '
-          .. 'only plain segments may follow',
+          'needs.peers.vault[1]: "GET /v1/{path+}/{x}": only literal '
+          .. 'segments may follow {name+}',
         ['peers = { vault = { "GET /v1/x#a" } }'] = 'needs.peers.vault[1]: "GET /v1/x#a": #member is for Graph only',
         ['peers = { vault = { { "POST /v1/x", secret = { "a" } } } }'] = "needs.peers.vault[1]: there is no member "
           .. 'secret; did you mean "secrets"?',

@@ -67,7 +67,7 @@ describe("an answer that echoes the password it was sent", function()
     local value, failure = graph.judge(patch(), answer(200, { [TEXT] = 1 }))
     assert.is_nil(value)
     assert.equal("bad_answer", failure.kind)
-    assert.equal("the answer is no JSON: JSON has a secret in a member's name", failure.message)
+    assert.equal("the answer is not JSON: JSON has a secret in a member's name", failure.message)
   end)
 
   it("masks it in what a refusal says, and in headers", function()

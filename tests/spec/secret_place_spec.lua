@@ -101,7 +101,7 @@ describe("a password", function()
       assert.is_false(ok)
       return err
     end
-    assert.matches("header 'Prefer' has no value that can be sent",
+    assert.matches("the value of header 'Prefer' cannot be sent",
       refusal { id = "2", method = "GET", url = "/users", headers = { Prefer = value() } })
     assert.matches("it has no member 'body.passwordProfile.password'",
       refusal { id = "2", method = "GET", url = "/users", ["body.passwordProfile.password"] = value() })
@@ -118,9 +118,9 @@ describe("a password", function()
   it("stands in no address, query or header", function()
     assert.has_error(function() graph.request(GRAPH, "GET", value()) end)
     assert.error_matches(function() graph.request(GRAPH, "GET", "/users", { ["$filter"] = value() }) end,
-      "query member '$filter' is no string", 1, true)
+      "query member '$filter' is not a string", 1, true)
     assert.error_matches(function() graph.request(GRAPH, "GET", "/users", nil, nil, { Prefer = value() }) end,
-      "header 'Prefer' is no string", 1, true)
+      "header 'Prefer' is not a string", 1, true)
     assert.has_error(function() graph.segment(value()) end)
     assert.has_error(function() graph.literal(value()) end)
     assert.has_error(function() devolutions.segment(value()) end)

@@ -77,8 +77,8 @@ describe("a file sealed to a public key", function()
     local value <close> = secret.from "some value or other"
     local cases = {
       ["none.pem"] = "cannot open '" .. folder .. "/none.pem': No such file or directory",
-      ["short.pem"] = folder .. "/short.pem: it holds no public RSA key of 2048 bits or more in PEM",
-      ["key.pem"] = folder .. "/key.pem: it holds no public RSA key of 2048 bits or more in PEM",
+      ["short.pem"] = folder .. "/short.pem: it holds no RSA public key in PEM with 2048 bits or more",
+      ["key.pem"] = folder .. "/key.pem: it holds no RSA public key in PEM with 2048 bits or more",
     }
     for key, why in pairs(cases) do
       local ok, err = pcall(write, "x.sealed", folder .. "/" .. key, value)

@@ -92,7 +92,7 @@ describe("handing over to a person", function()
   it("shows it on request, and waits once for the person, with all that is open", function()
     answers("s", "")
     local it_is = new_secret "proven"
-    handover.offer(run, it_is, fields)
+    handover.hand_over(run, it_is, fields)
     assert.same({ 1, "handed_over" }, { heard.shown, it_is.row.state })
     assert.equal("Show the client secret now, to paste it there? [s]how, or Enter for later: ", heard.prompts[1])
     assert.equal("Pasted, and Test connection succeeded? [y]es, [s]how it again, have a [n]ew one made, or Enter for "
@@ -108,10 +108,10 @@ describe("handing over to a person", function()
   it("is confirmed by a yes, but not before it was offered", function()
     answers "y"
     local it_is = new_secret "proven"
-    handover.offer(run, it_is, fields)
+    handover.hand_over(run, it_is, fields)
     assert.equal("proven", it_is.row.state)
     answers("s", "y")
-    handover.offer(run, it_is, fields)
+    handover.hand_over(run, it_is, fields)
     assert.equal("confirmed", it_is.row.state)
     assert.equal("finish what is to be done in Devolutions Cloud: 9 items open; `moonlatch handover` shows them",
       run.waiting[2].what)
@@ -120,14 +120,14 @@ describe("handing over to a person", function()
   it("can have a new one made", function()
     answers "n"
     local it_is = new_secret "handed_over"
-    assert.equal("again", handover.offer(run, it_is, fields))
+    assert.equal("again", handover.hand_over(run, it_is, fields))
     assert.is_true(it_is.replaced)
   end)
 
   it("asks nobody where nobody is, and gives the form with its values once only that is open", function()
     run.interactive, run.profile.devolutions = false, { server = "https://dvls.contoso.com" }
     answers()
-    handover.offer(run, new_secret "proven", fields)
+    handover.hand_over(run, new_secret "proven", fields)
     assert.same({ 0, 1 }, { #heard.prompts, #run.waiting })
     assert.equal("hand the client secret over to Devolutions Server: 1 item open; `moonlatch handover` shows it",
       run.waiting[1].what)
@@ -136,21 +136,21 @@ describe("handing over to a person", function()
 
   it("puts on record what is handed over to whom", function()
     run.interactive = false
-    handover.offer(run, new_secret "proven", fields)
+    handover.hand_over(run, new_secret "proven", fields)
     local row = run.journal:get("handover", CLIENT)
     assert.same({ "known", "cloud", "https://c.devolutions.app", "Tier 0", "setup/x" },
       { row.state, row.body.consumer, row.body.address, row.body.managed[1], row.body.workflow })
     fields.managed, fields.roles = nil, nil -- what a policy knows is less
-    handover.offer(run, new_secret "proven", fields)
+    handover.hand_over(run, new_secret "proven", fields)
     assert.same({ "Tier 0" }, run.journal:get("handover", CLIENT).body.managed)
   end)
 
   it("puts nothing on record when it only looks, and says what will wait", function()
     run.mode = "plan"
-    handover.offer(run, new_secret "proven", fields)
+    handover.hand_over(run, new_secret "proven", fields)
     assert.is_nil(run.journal:get("handover", CLIENT))
     assert.equal(1, #run.waiting)
-    handover.offer(run, {}, fields)
+    handover.hand_over(run, {}, fields)
     assert.same({ "a person pastes the client secret into the form of Devolutions Cloud: moonlatch handover says "
       .. "how",
       "Devolutions Cloud has no public API: 10 items there wait for a person; `moonlatch handover` lists them" },
@@ -163,7 +163,7 @@ describe("handing over to a person", function()
     run.interactive = false
     fields.secret_file = folder .. "/secret"
     local it_is = new_secret "proven"
-    handover.offer(run, it_is, fields)
+    handover.hand_over(run, it_is, fields)
     assert.is_true(secret.equals(sys.read_secret(fields.secret_file), secret.from "the-client-secret"))
     assert.equal("handed_over", it_is.row.state)
   end)
@@ -178,7 +178,7 @@ describe("handing over to a person", function()
     assert.is_nil(sys.stat(path))
     assert.is_false(ok)
     assert.equal(("write the client secret to %s: nobody named this file on the command line\n"):format(path)
-      .. 'Let the script have an argument of type "path", and hand its value over as it is.', tostring(err))
+      .. 'Give the script an argument of type "path", and pass the value of that argument unchanged.', tostring(err))
     ok, err = pcall(certificate.ensure, run, { application = { appId = CLIENT }, name = "PAM", path = path })
     assert.is_false(ok)
     assert.equal(("write the key of a certificate to %s"):format(path), err.what)
@@ -188,11 +188,11 @@ describe("handing over to a person", function()
 
   it("says when the application goes what stays, and whose passwords nobody rotates any more", function()
     run.interactive = false
-    handover.offer(run, new_secret "handed_over", fields)
+    handover.hand_over(run, new_secret "handed_over", fields)
     local it_is = rows:all(run.journal, CLIENT)[1]
     rows:put(run.journal, it_is, "handed_over", { stored_at = 1, where = "terminal" })
     run.waiting = {}
-    handover.leave(run, "PAM")
+    handover.tell_what_stays(run, "PAM")
     assert.equal("remove what is left of 'PAM' in Devolutions Cloud; `moonlatch handover` keeps the list",
       run.waiting[1].what)
     assert.equal("The accounts of Tier 0 keep the passwords they have, and nobody rotates them any more.",
@@ -206,10 +206,10 @@ describe("handing over to a person", function()
 
   it("has the provider looked at when the application was adopted and stays", function()
     run.interactive = false
-    handover.offer(run, new_secret "handed_over", fields)
+    handover.hand_over(run, new_secret "handed_over", fields)
     run.journal:put("adopted", CLIENT, "adopted", { id = "obj-1" }, 1)
     run.waiting = {}
-    handover.leave(run, "PAM")
+    handover.tell_what_stays(run, "PAM")
     assert.same({}, run.waiting)
     assert.equal("whether the provider 'PAM' in Devolutions Cloud still works is unknown: its application was adopted "
       .. "and stays, without what was added to it here. The accounts of Tier 0 are rotated only while it has roles, "

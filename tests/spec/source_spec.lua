@@ -61,12 +61,54 @@ describe("a secret of a profile", function()
     os.execute(("rm '%s/secret'; ln -s key '%s/secret'"):format(place.path, place.path))
     assert.equal("error: read the client secret from HOME/secret\n"
       .. "  why: cannot open 'HOME/secret': it is a symbolic link\n"
-      .. "  fix: Name the file itself: what a link leads to can be changed by others.\n",
+      .. "  fix: Name the file itself: what a link leads to can be changed by others. "
+      .. 'In a volume of Kubernetes, all files are links: use from = "mounted".\n',
       refused 'from = "file", path = "secret"')
     os.execute(("rm '%s/secret'"):format(place.path))
     assert.equal("error: read the client secret from HOME/secret\n"
       .. "  why: cannot open 'HOME/secret': No such file or directory\n"
       .. "  fix: Put it there: moonlatch login --secret client-secret\n", refused 'from = "file", path = "secret"')
+  end)
+
+  it("is the same whatever an editor or a shell adds to its file", function()
+    for _, content in ipairs { VALUE .. "\r\n", VALUE .. "\n\n", "\239\187\191" .. VALUE, VALUE .. "\r\n\r\n" } do
+      place:write("secret", content)
+      gives 'from = "file", path = "secret"'
+    end
+    gives('from = "environment", name = "ML_SECRET"', { env = { "ML_SECRET=" .. VALUE .. "\r" } })
+  end)
+
+  it("is refused with the byte that cannot belong to it", function()
+    local wide = "\255\254" .. VALUE:gsub(".", "%0\0")
+    for content, why in pairs {
+      [wide] = "it begins with the byte order mark of UTF-16; save it as UTF-8",
+      [wide:sub(3)] = "byte 2 is NUL, as in UTF-16 (0x00)",
+      [VALUE .. " "] = "byte 36 is a blank at one end (0x20)",
+      [" " .. VALUE .. "\n"] = "byte 1 is a blank at one end (0x20)",
+      ["a\r\n" .. VALUE] = "byte 2 is a line end, and more follows (0x0D)",
+      [VALUE .. "\t\n"] = "byte 36 is a tabulator (0x09)", ["a\27" .. VALUE] = "byte 2 is a control character (0x1B)",
+    } do
+      place:write("secret", content)
+      assert.equal("error: read the client secret from HOME/secret\n  why: no secret in 'HOME/secret': " .. why .. "\n"
+        .. "  fix: Store the value alone, as UTF-8 text: printf %s VALUE > FILE. If the character belongs to it, use "
+        .. 'from = "sealed" and `moonlatch login --secret`.\n', refused 'from = "file", path = "secret"')
+    end
+  end)
+
+  it("comes from a volume that a platform mounts, with the links and modes that it has there", function()
+    place:write("volume/..2026_11_30/client-secret", VALUE)
+    assert(os.execute(("cd '%s/volume' && ln -s ..2026_11_30 ..data && ln -s ..data/client-secret client-secret")
+      :format(place.path)))
+    for _, mode in ipairs { "644", "440", "400" } do
+      assert(os.execute(("chmod %s '%s/volume/..data/client-secret'"):format(mode, place.path)))
+      gives 'from = "mounted", path = "volume/client-secret"'
+    end
+    assert(os.execute(("chmod 664 '%s/volume/..data/client-secret'"):format(place.path)))
+    assert.equal("error: read the client secret from HOME/volume/client-secret\n"
+      .. "  why: refused 'HOME/volume/client-secret': other users may write to it; run chmod go-w on it\n"
+      .. "  fix: Mount it read-only; others may read it, but nobody else may write to it.\n",
+      refused 'from = "mounted", path = "volume/client-secret"')
+    assert.matches("Check that the volume is mounted there", refused 'from = "mounted", path = "volume/other"')
   end)
 
   it("comes from a variable, which is gone once it was read", function()
@@ -141,7 +183,7 @@ describe("a secret of a profile", function()
 
     place:write("key", secret.generate(43))
     assert.matches("error: open the secret in HOME/state/client%-secret%.sealed\n"
-      .. "  why: the sealed value does not open: it was sealed with another key .*\n"
+      .. "  why: cannot open the sealed value: it was sealed with another key .*\n"
       .. "  fix: Bring the right key or file back; or put the secret there anew: "
       .. "moonlatch login%.\n$", refused 'from = "sealed"')
   end)

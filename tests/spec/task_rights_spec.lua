@@ -26,7 +26,7 @@ describe("the rights a task acts with", function()
   -- Run as a task; by itself it may do nothing.
   local function run(fn)
     return fake.run(door, fake.clock(), function()
-      local before = rights.use { own = { name = "own" }, look = { name = "look" } }
+      local before = rights.use { own = { name = "own" }, diagnosis = { name = "look" } }
       local _ <close> = setmetatable({}, { __close = function() rights.use(before) end })
       return fn()
     end)
@@ -34,15 +34,15 @@ describe("the rights a task acts with", function()
 
   local function get(options) return http.send(graph.request(BASE, "GET", "/x"), nil, options) end
 
-  local function as(who, fn, ...) return rights.with(scheduler.here(), who, fn, ...) end
+  local function as(who, fn, ...) return rights.with(scheduler.require_current(), who, fn, ...) end
 
   it("are none where nobody's code runs: nothing is sent", function()
     run(function()
       local answer, message, kind = get()
       assert.is_nil(answer)
       assert.equal("undeclared", kind)
-      assert.equal("no script stands behind this call: what loads a script, or cleans up after one, sends nothing",
-        message)
+      assert.equal("this call belongs to no script, so it has no rights: code that loads a script, or cleans up after "
+        .. "it, sends nothing", message)
       as(nil, function() assert.equal("undeclared", select(3, get())) end)
     end)
     assert.same({}, sent)

@@ -2,7 +2,7 @@ local fail = require "fail"
 local scheduler = require "task.scheduler"
 local sys = require "host.sys"
 local task = require "task"
-local time_source = require "time.clock"
+local time_clock = require "time.clock"
 
 -- A clock that moves only when everybody waits, as tests/fake_door.lua has it.
 local function virtual(least)
@@ -22,10 +22,10 @@ describe("task", function()
   before_each(function()
     sys.interrupts = function() return 0 end
     clock = virtual()
-    time_source.use(clock)
+    time_clock.use(clock)
   end)
 
-  after_each(function() time_source.use(nil) end)
+  after_each(function() time_clock.use(nil) end)
 
   local function run(fn, ...) return scheduler.run(nothing, fn, ...) end
 
@@ -61,7 +61,7 @@ describe("task", function()
 
     it("says so when nothing can wake anybody", function()
       assert.error_matches(function() run(function() while true do scheduler.suspend() end end) end,
-        "every task waits for another, and nothing can wake them")
+        "every task waits for another task, so nothing can wake them")
     end)
 
     it("polls between two turns although tasks are always ready", function()
@@ -107,7 +107,7 @@ describe("task", function()
       clock = virtual(1)
       local real = 1000
       clock.monotonic = function() return real end
-      time_source.use(clock)
+      time_clock.use(clock)
       local running, polled = 1, {}
       local function poll(ms)
         polled[#polled + 1] = ms

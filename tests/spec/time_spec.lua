@@ -1,7 +1,7 @@
 local fail = require "fail"
 local sys = require "host.sys"
 local time = require "time"
-local time_source = require "time.clock"
+local time_clock = require "time.clock"
 
 describe("time", function()
   it("writes and reads moments as Graph does", function()
@@ -56,17 +56,18 @@ describe("time", function()
 
   it("is real without a clock and shifted with one", function()
     assert.is_true(math.abs(time.now() - sys.time()) < 1)
-    assert.is_nil(time_source.least())
+    assert.is_nil(time_clock.shortest_wait())
     local offset = 0
-    local before = time_source.use {
+    local before = time_clock.use {
       offset = function() return offset end,
       advance = function(_, by) offset = offset + by end,
     }
-    time_source.advance(1000)
+    time_clock.advance(1000)
     assert.is_true(math.abs(time.now() - sys.time() - 1000) < 1)
     assert.is_true(math.abs(time.monotonic() - sys.monotonic() - 1000) < 1)
-    assert.equal(1, time_source.least())
-    time_source.use(before)
-    assert.has_error(function() time_source.advance(1) end, "only a virtual clock can be moved")
+    assert.equal(1, time_clock.shortest_wait())
+    time_clock.use(before)
+    assert.has_error(function() time_clock.advance(1) end,
+      "the machine's clock cannot be moved: only a virtual clock can")
   end)
 end)

@@ -8,7 +8,7 @@ local bad_tls = require "bad_tls"
 -- Case -> what a client that takes anything negotiates with it, and what we say. What we refuse
 -- is the certificate, where it is not the handshake that finds no safe common ground.
 local FORM = " %(strict_certificates = false beside its address would let this pass%)$"
-local UNSAFE = "it offers no TLS 1%.2 or later that is safe %(.*alert handshake failure%)$"
+local UNSAFE = "it does not offer TLS 1%.2 or later with a safe cipher %(.*alert handshake failure%)$"
 local BAD = {
   expired = { "TLSv1.3", "certificate has expired$" },
   not_yet = { "TLSv1.3", "certificate is not yet valid$" },
@@ -33,8 +33,8 @@ local BAD = {
   rsa1024 = { "TLSv1.3", "EE certificate key too weak$" },
   explicit_curve = { "TLSv1.2 ECDHE-ECDSA", "explicit ECC parameters$" },
   small_curve = { "TLSv1.2 ECDHE-ECDSA", UNSAFE },
-  tls10 = { "TLSv1 ", "it offers no TLS 1%.2 or later that is safe %(.*alert protocol version%)$" },
-  tls11 = { "TLSv1.1 ", "it offers no TLS 1%.2 or later that is safe %(.*alert protocol version%)$" },
+  tls10 = { "TLSv1 ", "it does not offer TLS 1%.2 or later with a safe cipher %(.*alert protocol version%)$" },
+  tls11 = { "TLSv1.1 ", "it does not offer TLS 1%.2 or later with a safe cipher %(.*alert protocol version%)$" },
   null_cipher = { "TLSv1.2 ECDHE-ECDSA-NULL-SHA", UNSAFE },
   anonymous_dh = { "TLSv1.2 ADH-", UNSAFE },
   anonymous_ecdh = { "TLSv1.2 AECDH-", UNSAFE },
@@ -76,7 +76,7 @@ describe("a server's TLS", function()
       assert.equal(seen, case.seen:sub(1, #seen))
       local answer, message, kind, maybe_sent = servers:ask(name)
       assert.is_nil(answer)
-      assert.equal(reason:find("^it offers") and "tls" or "certificate", kind)
+      assert.equal(reason:find("^it does not offer") and "tls" or "certificate", kind)
       assert.is_false(maybe_sent)
       assert.matches(("^no secure connection to %s port %d: "):format(case.host:gsub("%.", "%%."), case.port), message)
       assert.matches(reason, message)

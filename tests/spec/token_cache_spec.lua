@@ -221,10 +221,10 @@ describe("a sign-in that is kept", function()
     profile.sign_in.client_id = "public-2"
     assert.is_nil(token_cache.about(profile))
     assert(sys.write(token_cache.path(profile), text, "new"))
-    assert.matches("it was sealed with another key or for another place, or altered", failure().why)
+    assert.matches("it was sealed with another key or for another use, or it was altered", failure().why)
     profile.sign_in.client_id = "public-1"
     assert(sys.write(path, (text:gsub("ann@", "bob@")), "replace"))
-    assert.matches("or altered", failure().why)
+    assert.matches("or it was altered", failure().why)
     for _, broken in ipairs { "", "{}\n", "{}\nx\n", "[1]\nAAAA\n" } do
       assert(sys.write(path, broken, "replace"))
       assert.is_true(fail.is(failure(), "config"))

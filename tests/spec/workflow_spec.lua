@@ -208,7 +208,7 @@ describe("applying", function()
     assert.equal(1, status)
     assert.equal("transient", result.failure.kind)
     assert.equal("wait until thing 'a' can be seen everywhere: "
-      .. "it was done, but it is not visible after 120 seconds\n"
+      .. "the change was made, but it is not visible after 120 seconds\n"
       .. "Entra has not replicated it yet. Run the same command again in a few minutes; it goes on from here.",
       tostring(result.failure))
   end)
@@ -385,7 +385,8 @@ describe("destroying", function()
     local w, journal = world(), stage.journal()
     local host = { id = "h", adopted = true }
     local function on_host(name)
-      return w.thing(name, 1, { host = host, ours = function(thing, _, r) return ownership.through(r, thing) end })
+      local function ours(thing, _, r) return ownership.is_ours_on_host(r, thing) end
+      return w.thing(name, 1, { host = host, ours = ours })
     end
     local declaration = workflow.declare {
       id = "t", summary = "s",

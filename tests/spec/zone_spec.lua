@@ -95,8 +95,8 @@ describe("a time zone", function()
       local _, err = pcall(zone.load, name)
       assert.is_true(fail.is(err, "config"), name)
       assert.equal(("use the time zone '%s'"):format(name), err.what)
-      assert.equal("Zones are called as in /usr/share/zoneinfo: America/Toronto, Europe/Paris, UTC "
-        .. "(the package tzdata brings them).", err.fix)
+      assert.equal("Use the name of a file in /usr/share/zoneinfo (package tzdata): America/Toronto, "
+        .. "Europe/Paris, UTC.", err.fix)
     end
   end)
 end)

@@ -35,7 +35,7 @@ static void *some_calloc(size_t number, size_t size) {
 
 static const char *judge(const char *proxy, int allocations) {
   left = allocations;
-  const char *why = gate_peer_refuse("graph", "https://graph.test:443", proxy, 0);
+  const char *why = gate_peer_problem("graph", "https://graph.test:443", proxy, 0);
   left = -1;
   return why;
 }
@@ -49,8 +49,7 @@ static void no_proxy_is_accepted_that_could_not_be_checked(void **state) {
     assert_non_null(judge("socks5://elsewhere.test", allocations));
   for (int allocations = 0; allocations < 4; allocations++)
     assert_non_null(judge("http://proxy.test:3128", allocations));
-  assert_string_equal(judge("http://proxy.test:3128", 0),
-                      "memory is out, so the address of its proxy cannot be checked");
+  assert_string_equal(judge("http://proxy.test:3128", 0), "not enough memory to check the address of its proxy");
 }
 
 int main(void) {

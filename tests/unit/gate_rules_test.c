@@ -21,7 +21,7 @@ struct rules {
 
 static void allow(struct rules *rules, const char *method, const char *path, const char *members) {
   struct rule rule = {(char *)"graph", (char *)method, (char *)path, (char *)members, NULL, NULL};
-  assert_true(gate_rights_add(&rules->rights, &rule));
+  assert_true(gate_rules_add(&rules->rights, &rule));
 }
 
 static int setup(void **state) {
@@ -43,9 +43,9 @@ static struct rules graph_rules(void) {
   return rules;
 }
 
-static void gate_rules_free(struct rules *rules) {
+static void free_rules(struct rules *rules) {
   gate_peers_free(&rules->peers);
-  gate_rights_free(&rules->rights);
+  gate_rules_free(&rules->rights);
 }
 
 static struct request *graph(lua_State *L, const char *method, const char *path, const char *members) {
@@ -60,7 +60,7 @@ static struct request *graph(lua_State *L, const char *method, const char *path,
 static const char *verdict(const struct rules *rules, const struct request *request,
                            const struct credential *credential, char *text) {
   char message[1024];
-  const char *kind = gate_rights_refuse(&rules->rights, &rules->peers, request, credential, message, sizeof message);
+  const char *kind = gate_rules_refuse(&rules->rights, &rules->peers, request, credential, message, sizeof message);
   if (!kind) return "sent";
   snprintf(text, 1200, "%s: %s", kind, message);
   return text;
@@ -148,7 +148,7 @@ static void only_declared_calls_leave(void **state) {
       verdict(&rules, graph(*state, "GET", "/groups", NULL), NULL, text),
       "undeclared: GET /groups is not declared: if it is meant, add \"GET /groups\" to needs.graph of tier0.lua");
   assert_non_null(strstr(verdict(&rules, graph(*state, "POST", "/users", NULL), NULL, text), "undeclared"));
-  gate_rules_free(&rules);
+  free_rules(&rules);
 }
 
 static void a_refusal_names_the_line_to_add(void **state) {
@@ -167,7 +167,7 @@ static void a_refusal_names_the_line_to_add(void **state) {
     struct request *request = graph(*state, cases[i].method, cases[i].path, cases[i].members);
     if (!strstr(verdict(&rules, request, NULL, text), cases[i].line)) fail_msg("%s: %s", cases[i].path, text);
   }
-  gate_rules_free(&rules);
+  free_rules(&rules);
 }
 
 static void only_declared_members_are_set(void **state) {
@@ -183,7 +183,7 @@ static void only_declared_members_are_set(void **state) {
                       "but this call sets others");
   allow(&rules, "PATCH", "/users/{id}", "accountEnabled");
   assert_string_equal(verdict(&rules, graph(*state, "PATCH", "/users/1", "accountEnabled"), NULL, text), "sent");
-  gate_rules_free(&rules);
+  free_rules(&rules);
 }
 
 static void every_call_of_a_batch_is_checked(void **state) {
@@ -196,7 +196,7 @@ static void every_call_of_a_batch_is_checked(void **state) {
   assert_non_null(strstr(verdict(&rules, batch, NULL, text), "undeclared: DELETE /users/1 is not declared"));
   allow(&rules, "DELETE", "/users/{id}", NULL);
   assert_string_equal(verdict(&rules, batch, NULL, text), "sent");
-  gate_rules_free(&rules);
+  free_rules(&rules);
 }
 
 static void a_request_cannot_pass_as_another(void **state) {
@@ -205,8 +205,9 @@ static void a_request_cannot_pass_as_another(void **state) {
   allow(&rules, "GET", "/users", NULL);
   rules.rights.mode = GATE_WRITE;
   struct request *other = request_new(*state, "graph", "GET", "https://graph.test/v1.0/groups");
-  assert_string_equal(verdict(&rules, other, NULL, text),
-                      "undeclared: GET /v1.0/groups was built as another call than its URL says");
+  assert_string_equal(
+      verdict(&rules, other, NULL, text),
+      "undeclared: GET /v1.0/groups is refused: its URL makes another call than the one that was checked");
   request_call(*state, other, "GET", "/users", NULL);
   assert_non_null(strstr(verdict(&rules, other, NULL, text), "undeclared"));
   struct request *method = request_new(*state, "graph", "DELETE", "https://graph.test/v1.0/users");
@@ -214,7 +215,7 @@ static void a_request_cannot_pass_as_another(void **state) {
   assert_non_null(strstr(verdict(&rules, method, NULL, text), "undeclared"));
   struct request *empty = request_new(*state, "graph", "POST", "https://graph.test/v1.0/$batch");
   assert_non_null(strstr(verdict(&rules, empty, NULL, text), "undeclared"));
-  gate_rules_free(&rules);
+  free_rules(&rules);
 }
 
 static void narrowed_rights_change_nothing(void **state) {
@@ -226,7 +227,7 @@ static void narrowed_rights_change_nothing(void **state) {
   struct rules narrower = {.peers = rules.peers, .rights = {.parent = &narrow.rights}};
   assert_string_equal(verdict(&narrow, graph(*state, "GET", "/users/1", NULL), NULL, text), "sent");
   assert_string_equal(verdict(&rules, graph(*state, "PATCH", "/users/1", "mail"), NULL, text), "sent");
-  const char *refused = "undeclared: PATCH /users/1 would change something, and tier0.lua only reads now";
+  const char *refused = "undeclared: PATCH /users/1 would change something, and tier0.lua may only read at this point";
   assert_string_equal(verdict(&narrow, graph(*state, "PATCH", "/users/1", "mail"), NULL, text), refused);
   assert_string_equal(verdict(&narrower, graph(*state, "PATCH", "/users/1", "mail"), NULL, text), refused);
   narrow.rights.mode = GATE_WRITE; /* its own mode counts for nothing */
@@ -234,7 +235,7 @@ static void narrowed_rights_change_nothing(void **state) {
   assert_non_null(strstr(verdict(&narrow, graph(*state, "GET", "/groups", NULL), NULL, text), "of tier0.lua"));
   rules.rights.mode = GATE_WRITE;
   assert_string_equal(verdict(&narrow, graph(*state, "PATCH", "/users/1", "mail"), NULL, text), refused);
-  gate_rules_free(&rules);
+  free_rules(&rules);
 }
 
 static void a_template_has_a_grammar(void **state) {
@@ -256,9 +257,9 @@ static void a_template_has_a_grammar(void **state) {
       "/users/{}", "/users/{+}", "/users/{1}", "/users/{a b}",  "/{a+}/{b}", "/{a+}/{b+}", "/{a+}/*",    "/*/users",
       "/users/a*", "/users?x=1", "/users#x",   "/users/%2e%2e", "/../users", "/users/.",   "/a(b",       "/a\\b"};
   for (size_t i = 1; i < sizeof good / sizeof *good; i++)
-    if (gate_template_refuse(good[i])) fail_msg("%s: %s", good[i], gate_template_refuse(good[i]));
+    if (gate_template_problem(good[i])) fail_msg("%s: %s", good[i], gate_template_problem(good[i]));
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-    if (!gate_template_refuse(bad[i])) fail_msg("%s was taken", bad[i]);
+    if (!gate_template_problem(bad[i])) fail_msg("%s was taken", bad[i]);
 }
 
 static void programs_and_folders_are_declared(void **state) {
@@ -267,25 +268,25 @@ static void programs_and_folders_are_declared(void **state) {
   struct rights rights = {.owner = strdup("tier0.lua")};
   assert_true(buffer_append(&rights.programs, "tell", 5));
   assert_true(buffer_append(&rights.folders, "reports", 8));
-  assert_null(gate_rights_refuse_use(&rights, GATE_RUN, "tell", message, sizeof message));
-  assert_null(gate_rights_refuse_use(&rights, GATE_PUT, "reports", message, sizeof message));
-  assert_string_equal(gate_rights_refuse_use(&rights, GATE_RUN, "reports", message, sizeof message), "undeclared");
+  assert_null(gate_rules_refuse_use(&rights, GATE_USE_RUN, "tell", message, sizeof message));
+  assert_null(gate_rules_refuse_use(&rights, GATE_USE_WRITE, "reports", message, sizeof message));
+  assert_string_equal(gate_rules_refuse_use(&rights, GATE_USE_RUN, "reports", message, sizeof message), "undeclared");
   assert_string_equal(message, "tier0.lua may not run the program 'reports': if it is meant, add \"reports\" to "
                                "needs.run of the script");
-  assert_non_null(gate_rights_refuse_use(&rights, GATE_LOOK, "tell", message, sizeof message));
+  assert_non_null(gate_rules_refuse_use(&rights, GATE_USE_READ, "tell", message, sizeof message));
   struct rights narrow = {.parent = &rights};
-  assert_null(gate_rights_refuse_use(&narrow, GATE_LOOK, "reports", message, sizeof message));
-  assert_non_null(gate_rights_refuse_use(&narrow, GATE_PUT, "reports", message, sizeof message));
-  assert_non_null(gate_rights_refuse_use(&narrow, GATE_RUN, "tell", message, sizeof message));
-  assert_string_equal(message, "tier0.lua may not run the program 'tell', because it only reads now");
+  assert_null(gate_rules_refuse_use(&narrow, GATE_USE_READ, "reports", message, sizeof message));
+  assert_non_null(gate_rules_refuse_use(&narrow, GATE_USE_WRITE, "reports", message, sizeof message));
+  assert_non_null(gate_rules_refuse_use(&narrow, GATE_USE_RUN, "tell", message, sizeof message));
+  assert_string_equal(message, "tier0.lua may not run the program 'tell', because it may only read at this point");
   rights.mode = GATE_READ;
-  for (int use = GATE_RUN; use <= GATE_PUT; use++)
+  for (int use = GATE_USE_RUN; use <= GATE_USE_WRITE; use++)
     assert_non_null(
-        gate_rights_refuse_use(&rights, (enum gate_use)use, use ? "reports" : "tell", message, sizeof message));
+        gate_rules_refuse_use(&rights, (enum gate_use)use, use ? "reports" : "tell", message, sizeof message));
   assert_non_null(strstr(message, "--write lifts that"));
   rights.mode = GATE_WRITE;
-  assert_null(gate_rights_refuse_use(&rights, GATE_RUN, "any", message, sizeof message));
-  gate_rights_free(&rights);
+  assert_null(gate_rules_refuse_use(&rights, GATE_USE_RUN, "any", message, sizeof message));
+  gate_rules_free(&rights);
 }
 
 static void modes_let_undeclared_calls_through(void **state) {
@@ -298,7 +299,7 @@ static void modes_let_undeclared_calls_through(void **state) {
                       "lifts that");
   rules.rights.mode = GATE_WRITE;
   assert_string_equal(verdict(&rules, graph(*state, "POST", "/users", NULL), NULL, text), "sent");
-  gate_rules_free(&rules);
+  free_rules(&rules);
 }
 
 static void a_request_goes_only_where_its_peer_is(void **state) {
@@ -314,13 +315,13 @@ static void a_request_goes_only_where_its_peer_is(void **state) {
   struct request *beta = request_new(*state, "graph", "GET", "https://graph.test/v1.0beta/users");
   request_call(*state, beta, "GET", "/users", NULL);
   assert_string_equal(verdict(&rules, beta, NULL, text),
-                      "peer: GET /v1.0beta/users lies outside of https://graph.test:443/v1.0, which is all that may "
-                      "be reached there");
+                      "peer: GET /v1.0beta/users is refused: it is not below https://graph.test:443/v1.0, the "
+                      "address of this peer in the profile");
   struct request *login = request_new(*state, "login", "GET", "https://graph.test/v1.0/users");
   request_call(*state, login, "GET", "/users", NULL);
-  assert_string_equal(verdict(&rules, login, NULL, text),
-                      "peer: GET https://graph.test:443 is not where the profile's login is: it names none");
-  gate_rules_free(&rules);
+  assert_string_equal(verdict(&rules, login, NULL, text), "peer: GET https://graph.test:443 is refused: it is not the "
+                                                          "address of the profile's login; the profile names none");
+  free_rules(&rules);
 }
 
 static void a_credential_goes_only_where_it_was_made_for(void **state) {
@@ -334,7 +335,7 @@ static void a_credential_goes_only_where_it_was_made_for(void **state) {
   assert_string_equal(
       verdict(&rules, request, wrong, text),
       "credential: the credential was made for https://login.test:443 and does not go to https://graph.test:443");
-  gate_rules_free(&rules);
+  free_rules(&rules);
 }
 
 static void a_peer_named_again_is_replaced(void **state) {
@@ -344,7 +345,7 @@ static void a_peer_named_again_is_replaced(void **state) {
   assert_true(gate_peers_add(&rules.peers, &moved));
   assert_int_equal(rules.peers.count, 1);
   assert_string_equal(gate_peers_find(&rules.peers, "graph")->origin, "https://graph.test:8443");
-  gate_rules_free(&rules);
+  free_rules(&rules);
 }
 
 static void real_peers_are_never_on_this_machine(void **state) {
@@ -354,12 +355,12 @@ static void real_peers_are_never_on_this_machine(void **state) {
       "https://localhost:443",          "https://a.localhost:443", "https://0.0.0.0:443",
       "https://[::ffff:127.0.0.1]:443", "https://[::]:443"};
   for (size_t i = 0; i < sizeof local / sizeof *local; i++) {
-    assert_non_null(gate_peer_refuse("graph", local[i], NULL, 0));
-    assert_null(gate_peer_refuse("graph", local[i], NULL, 1));
+    assert_non_null(gate_peer_problem("graph", local[i], NULL, 0));
+    assert_null(gate_peer_problem("graph", local[i], NULL, 1));
   }
-  assert_null(gate_peer_refuse("graph", "https://graph.microsoft.com:443", NULL, 0));
-  assert_non_null(gate_peer_refuse("graph", "https://graph.microsoft.com:443", NULL, 1));
-  assert_non_null(gate_peer_refuse("graph", "https://[2001:db8::1]:443", NULL, 1));
+  assert_null(gate_peer_problem("graph", "https://graph.microsoft.com:443", NULL, 0));
+  assert_non_null(gate_peer_problem("graph", "https://graph.microsoft.com:443", NULL, 1));
+  assert_non_null(gate_peer_problem("graph", "https://[2001:db8::1]:443", NULL, 1));
 }
 
 static void identities_are_served_near_by(void **state) {
@@ -369,25 +370,25 @@ static void identities_are_served_near_by(void **state) {
   static const char *const far[] = {"http://169.253.169.254:80", "http://10.0.0.1:80", "http://identity.test:80",
                                     "http://169.254.169.254.evil.test:80", "http://[fe80::1]:80"};
   for (size_t i = 0; i < sizeof near / sizeof *near; i++) {
-    assert_null(gate_peer_refuse("identity", near[i], NULL, 0));
-    assert_non_null(gate_peer_refuse("identity", near[i], "http://proxy.test:3128", 0));
-    assert_non_null(gate_peer_refuse("identity", far[i], NULL, 0));
-    assert_non_null(gate_peer_refuse("identity", far[i], NULL, 1));
+    assert_null(gate_peer_problem("identity", near[i], NULL, 0));
+    assert_non_null(gate_peer_problem("identity", near[i], "http://proxy.test:3128", 0));
+    assert_non_null(gate_peer_problem("identity", far[i], NULL, 0));
+    assert_non_null(gate_peer_problem("identity", far[i], NULL, 1));
   }
-  assert_non_null(gate_peer_refuse("identity", near[0], NULL, 1));
-  assert_null(gate_peer_refuse("identity", near[1], NULL, 1));
+  assert_non_null(gate_peer_problem("identity", near[0], NULL, 1));
+  assert_null(gate_peer_problem("identity", near[1], NULL, 1));
 }
 
 static void a_proxy_is_plain_http(void **state) {
   (void)state;
   const char *origin = "https://graph.microsoft.com:443";
-  assert_null(gate_peer_refuse("graph", origin, "http://proxy.test:3128", 0));
-  assert_null(gate_peer_refuse("graph", origin, "http://127.0.0.1:3128", 0));
-  assert_non_null(gate_peer_refuse("graph", origin, "https://proxy.test:3128", 0));
-  assert_non_null(gate_peer_refuse("graph", origin, "socks5://proxy.test:1080", 0));
-  assert_non_null(gate_peer_refuse("graph", origin, "http://user:word@proxy.test:3128", 0));
-  assert_non_null(gate_peer_refuse("graph", origin, "proxy.test", 0));
-  assert_non_null(gate_peer_refuse("graph", origin, "", 0));
+  assert_null(gate_peer_problem("graph", origin, "http://proxy.test:3128", 0));
+  assert_null(gate_peer_problem("graph", origin, "http://127.0.0.1:3128", 0));
+  assert_non_null(gate_peer_problem("graph", origin, "https://proxy.test:3128", 0));
+  assert_non_null(gate_peer_problem("graph", origin, "socks5://proxy.test:1080", 0));
+  assert_non_null(gate_peer_problem("graph", origin, "http://user:word@proxy.test:3128", 0));
+  assert_non_null(gate_peer_problem("graph", origin, "proxy.test", 0));
+  assert_non_null(gate_peer_problem("graph", origin, "", 0));
 }
 
 int main(void) {

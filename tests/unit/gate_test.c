@@ -194,7 +194,7 @@ static void without_a_journal_nothing_changes(void **state) {
                           "equal(nil, transfer)\n"
                           "equal('journal', kind)\n"
                           "assert(message:find('POST https://127.0.0.1:', 1, true) == 1, message)\n"
-                          "assert(message:find('was not sent, because it could not be put on record: this door was "
+                          "assert(message:find('was not sent, because it could not be recorded: this door was "
                           "opened without a journal', 1, true), message)\n"
                           "equal(0, door:running())\n"));
 }
@@ -204,7 +204,7 @@ static void what_cannot_be_put_on_record_is_not_queued(void **state) {
                           "local transfer, message, kind = submit(door, request('POST', base, '/echo/2'), nil, 5)\n"
                           "equal(nil, transfer)\n"
                           "equal('journal', kind)\n"
-                          "assert(message:find('put on record: no space$'), message)\n"
+                          "assert(message:find('could not be recorded: no space$'), message)\n"
                           "equal(0, reached('/echo/2'))\n"));
 }
 

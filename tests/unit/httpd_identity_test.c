@@ -11,9 +11,9 @@
 
 /* Issue a certificate for these names and return OpenSSL's verdict on it. */
 static int verdict(const char *names) {
-  struct pair authority = {0}, leaf = {0};
-  assert_true(httpd_pair_authority(&authority));
-  assert_true(httpd_pair_issue(&authority, names, &leaf));
+  struct certificate_pair authority = {0}, leaf = {0};
+  assert_true(httpd_identity_make_authority(&authority));
+  assert_true(httpd_identity_issue(&authority, names, &leaf));
   X509_STORE *store = X509_STORE_new();
   X509_STORE_CTX *context = X509_STORE_CTX_new();
   assert_true(X509_STORE_add_cert(store, authority.certificate));
@@ -22,8 +22,8 @@ static int verdict(const char *names) {
   int error = X509_STORE_CTX_get_error(context);
   X509_STORE_CTX_free(context);
   X509_STORE_free(store);
-  httpd_pair_free(&leaf);
-  httpd_pair_free(&authority);
+  httpd_identity_free_pair(&leaf);
+  httpd_identity_free_pair(&authority);
   return error;
 }
 

@@ -154,8 +154,8 @@ static void a_token_cannot_bring_headers(void **state) {
 
 static void an_answer_finds_its_headers(void **state) {
   struct answer *answer = answer_new(*state, 200);
-  assert_true(answer_header_add(answer, "Retry-After", "5"));
-  assert_true(answer_header_add(answer, "ETag", ""));
+  assert_true(answer_add_header(answer, "Retry-After", "5"));
+  assert_true(answer_add_header(answer, "ETag", ""));
   assert_string_equal(answer_header(answer, "retry-after"), "5");
   assert_string_equal(answer_header(answer, "etag"), "");
   assert_null(answer_header(answer, "retry"));

@@ -6,10 +6,10 @@ local deleted = require "entra.deleted"
 -- The application is missing: tell whether it was deleted or never made.
 local function tell_missing(record, look)
   local wanted = application { name = look.args.name, workflow = look.workflow }
-  local item = deleted.find(wanted.unique_name)
+  local item = deleted.find_by_unique_name(wanted.unique_name)
   if item then
     return record:broken { evidence = ("the application '%s' was deleted"):format(look.args.name),
-      cause = ("It was deleted on %s, and can be restored for 30 days."):format(deleted.day(item)),
+      cause = ("It was deleted on %s, and can be restored for 30 days."):format(deleted.deletion_day(item)),
       fix = look.setup .. " restores it. By hand: Entra admin center > App registrations > Deleted applications > "
         .. "Restore." }
   end

@@ -18,7 +18,7 @@ end
 local function tell_waiting(record, look, state)
   local waiting, use = state.secret.waiting, look:want "use"
   if not waiting or use.linked then return end
-  local has = use.has and ("; %s still has %s"):format(use.who, in_use.short(use.has)) or ""
+  local has = use.has and ("; %s still has %s"):format(use.who, in_use.short_key_id(use.has)) or ""
   record:warning {
     evidence = ("the client secret %s, %s, %s, and nobody said that it is in use%s"):format(waiting.short,
       end_of(waiting), STAGES[state.secret.state], has),

@@ -66,7 +66,7 @@ return {
         fix = "moonlatch journal list shows them all." }
     end
     if #open == 0 then record:ok "no rotation of a user's password is open" end
-    for _, row in ipairs(left_over.all(journal)) do tell_left_over(record, row) end
+    for _, row in ipairs(left_over.recorded(journal)) do tell_left_over(record, row) end
     tell_clock(record, journal)
   end,
 }

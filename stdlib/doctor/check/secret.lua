@@ -80,7 +80,7 @@ end
 local function tell_dead(record, look, use)
   local waiting = use.waiting ~= nil
   record:broken {
-    evidence = in_use.sentence(use, use.who, time.now()),
+    evidence = in_use.consumer_sentence(use, use.who, time.now()),
     cause = waiting and "The new one was made in time, but nobody said that it was pasted."
       or "Nobody renewed it in time.",
     fix = renewal(look, use),
@@ -91,12 +91,12 @@ end
 local function tell_working(record, look, use)
   local has = use.has
   local left = has.body.ends and has.body.ends - time.now()
-  if not lifetime.is_near_end(has, look.args, time.now()) then
-    return record:ok("the client secret that %s has, %s, signs the application in%s", use.who, in_use.short(has),
+  if not lifetime.expires_soon(has, look.args, time.now()) then
+    return record:ok("the client secret that %s has, %s, signs the application in%s", use.who, in_use.short_key_id(has),
       left and ", for another " .. time.span(left) or "")
   end
   record:warning {
-    evidence = in_use.sentence(use, use.who, time.now()),
+    evidence = in_use.consumer_sentence(use, use.who, time.now()),
     cause = use.waiting and "The new one is there; nobody said that it was pasted." or "It is time to renew it.",
     fix = renewal(look, use),
   }
@@ -111,13 +111,13 @@ end
 -- The value is not kept here, so only Entra's list of credentials can tell something.
 local function tell_unproven(record, look, found, use)
   local has = use.has
-  local sentence = in_use.sentence(use, use.who, time.now())
+  local sentence = in_use.consumer_sentence(use, use.who, time.now())
   if has.body.key_id and not is_listed(has, found.passwordCredentials or {}) then
     return record:broken { evidence = ("%s was given %s, which Entra does not list"):format(use.who,
-      in_use.short(has)), cause = why_missing(has),
+      in_use.short_key_id(has)), cause = why_missing(has),
       fix = renewal(look, use) }
   end
-  local is_due = lifetime.is_near_end(has, look.args, time.now())
+  local is_due = lifetime.expires_soon(has, look.args, time.now())
   local how = is_due and record.warning or record.unknown
   how(record, {
     evidence = sentence .. ". Entra lists it; its value is not held here, so no sign-in with it was tried",
@@ -128,7 +128,7 @@ local function tell_unproven(record, look, found, use)
 end
 
 local function tell_used(record, look, found, use)
-  if in_use.expired(use.has, time.now()) then return tell_dead(record, look, use) end
+  if in_use.is_expired(use.has, time.now()) then return tell_dead(record, look, use) end
   local proof = look:want "used_proof"
   if not proof then return tell_unproven(record, look, found, use) end
   if not proof.accepted then return tell_refusal(record, look, found, use.has, proof.failure) end
@@ -142,7 +142,7 @@ local function tell_newest(record, look, newest)
   local ends = newest and newest.body.ends
   if not ends then return record:ok "the client secret signs the application in" end
   local left = ends - time.now()
-  if lifetime.is_near_end(newest, look.args, time.now()) then
+  if lifetime.expires_soon(newest, look.args, time.now()) then
     return record:warning { evidence = ("the client secret works, and expires in %s"):format(time.span(left)),
       cause = "It is time to renew it.", fix = look.setup .. " makes the next one." }
   end

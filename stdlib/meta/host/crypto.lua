@@ -82,8 +82,9 @@ function M.key() end
 --- is wrong with "it", the file.
 ---@param content host.secret
 ---@param passphrase host.secret?
----@return host.crypto.key|nil key, string? message
-function M.certificate(content, passphrase) end
+---@param certificate string? PEM: the certificate, where content holds the key alone
+---@return host.crypto.key|nil key, string? message, string? kind "legacy": only old algorithms open it
+function M.certificate(content, passphrase, certificate) end
 --- The RSA key of a PEM text that is no secret, of 2048 to 16384 bits. What it signs is no secret either:
 --- it is for the tokens of an emulator.
 ---@param pem string a private key that is not encrypted; other parts are ignored

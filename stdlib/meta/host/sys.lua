@@ -55,28 +55,34 @@ function M.clock(path, create) end
 ---@param name string
 ---@return string|nil
 function M.getenv(name) end
---- Read an environment variable into a secret and remove it from the environment.
+--- Read an environment variable into a secret and remove it from the environment. Its value is taken as text, as
+--- `read_secret` does.
 ---@param name string
----@return host.secret|nil
+---@return host.secret|nil, string? message nil, too, when the variable is not set or empty
 function M.take_env(name) end
 --- Read a file of at most `limit` bytes. Refused unless a regular file, ours (or root's) and not writable by others.
 ---@param path string
 ---@param limit integer
 ---@return string|nil, string? message, string? kind "missing"|"mode"|"io"
 function M.read(path, limit) end
+--- How the content of a file becomes a secret. "text": a byte order mark of UTF-8 and line ends at the end are dropped;
+--- a blank at either end, a control character and UTF-16 are refused. "bytes": one newline at the end is dropped, and
+--- nothing is refused. "whole": nothing is dropped or refused.
+---@alias host.sys.form "text"|"bytes"|"whole"
 --- Read a key or secret file: besides, mode & 077 must be 0 and it may be no
---- symbolic link. One trailing newline is dropped.
+--- symbolic link.
 --- What a service manager keeps may besides be readable by its group; what a platform mounts
---- (Kubernetes' tokens) may be a link, and readable by all.
+--- (volumes of Kubernetes) may be a link, and readable by all.
 ---@param path string
 ---@param kept_by "person"|"manager"|"platform"|nil
----@param whole boolean? drop nothing: the file is binary
----@return host.secret|nil, string? message, string? kind "missing"|"mode"|"link"|"io"
-function M.read_secret(path, kept_by, whole) end
+---@param form host.sys.form? "text" when absent
+---@return host.secret|nil, string? message, string? kind "missing"|"mode"|"link"|"text"|"io"
+function M.read_secret(path, kept_by, form) end
 --- Read a secret from an inherited file descriptor to its end.
 ---@param fd integer
----@return host.secret|nil, string? message
-function M.read_secret_fd(fd) end
+---@param form host.sys.form? "text" when absent
+---@return host.secret|nil, string? message, string? kind "text"|"io"
+function M.read_secret_fd(fd, form) end
 --- Write a file 0600, atomically and durably (temporary file, fsync, rename, fsync of the folder).
 --- "new" refuses an existing one; "edit" wants one, keeps its owner, group and mode, and finds it behind a symbolic
 --- link.
@@ -103,10 +109,11 @@ function M.remove_tree(path) end
 ---@param prefix string
 ---@return string|nil path, string? message
 function M.temporary(prefix) end
+--- What is known of a file. `type` is "file", "directory", "link" or "other".
 ---@param path string
---- `type` is "file", "directory", "link" or "other".
+---@param follow boolean? of what a link leads to, and not of the link
 ---@return {type: string, mode: integer, ours: boolean, size: integer, modified: number}|nil
-function M.stat(path) end
+function M.stat(path, follow) end
 --- Whose a file or folder is: the user's name, or the number as text when it has none.
 ---@param path string
 ---@return string|nil name nil when there is no such file

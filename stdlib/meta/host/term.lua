@@ -8,7 +8,8 @@ local M = {}
 --- characters only newline, tab, a return before a newline, and colours are let through; what else steers a terminal
 --- (also marks for the direction of reading) becomes "?". When the reader of standard output has closed the pipe and
 --- no journal is open, the process ends by SIGPIPE.
----@param stream "out"|"err"
+---@param stream "out"|"err"|"terminal" terminal: standard error where that is one, else the terminal that the program
+--- runs in, else standard error
 ---@param text string
 ---@return boolean|nil ok, string? message
 function M.write(stream, text) end
