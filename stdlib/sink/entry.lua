@@ -228,7 +228,8 @@ local function write_alone(self)
     lease:check()
     left = true
   end)
-  if ok or not left or fail.is(result) and change_outcome.certainly_not(result) then lease:release() end
+  if ok then lease:release()
+  elseif not left or fail.is(result) and change_outcome.certainly_not(result) then pcall(lease.release, lease) end
   if not ok then error(result, 0) end
   self.entry = result
   return result

@@ -79,7 +79,7 @@ end
 -- The lease entries of others that may still write; and is our own one listed?
 local function list_others(self)
   local others, listed = {}, false
-  for _, entry in ipairs(server.entries(self.vault_id, { name = entry_name(self), path = self.path })) do
+  for _, entry in ipairs(server.entries(self.vault_id, { name = entry_name(self), path = self.path, tag = TAG })) do
     if is_this_lease(self, entry) then listed, self.id = true, entry.id
     elseif seconds_left(self, entry) > 0 then others[#others + 1] = entry
     else server.delete_entry(self.vault_id, entry.id) end
@@ -181,8 +181,8 @@ function M.take(fields)
   while true do
     local ok, result = pcall(create_and_await_turn, self)
     if ok and result then return self end
-    self:release()
-    if not ok then error(result, 0) end
+    local released, trouble = pcall(self.release, self)
+    if not ok or not released then error(not ok and result or trouble, 0) end
     await_none(self)
   end
 end

@@ -180,6 +180,13 @@ describe("the entry of a client secret", function()
     end)
   end
 
+  it("is written beside a person's entry that only has the name of a lease entry, and leaves that one", function()
+    leased_by(LOWER, 7200, "theirs")
+    vault():get("theirs").tags = {}
+    assert.equal(0, select(2, apply()))
+    assert.same({ "theirs" }, leases())
+  end)
+
   it("is written over a lease entry that is older than an hour", function()
     leased_by(LOWER, 3601)
     assert.equal(0, select(2, apply()))
