@@ -40,7 +40,7 @@ int base64_url_append(struct buffer *out, const void *bytes, size_t length) {
   return append_base64(out, bytes, length, 1);
 }
 
-/* Return the six bits that a character of either alphabet stands for, or -1. */
+/* Return the value (0 to 63) of a character of either alphabet, or -1. */
 static int base64_value(char c) {
   if (c >= 'A' && c <= 'Z') return c - 'A';
   if (c >= 'a' && c <= 'z') return c - 'a' + 26;

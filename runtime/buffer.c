@@ -71,7 +71,7 @@ struct buffer *buffer_new(lua_State *L) {
 
 struct buffer *buffer_borrow(lua_State *L) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &reusable_key) == LUA_TUSERDATA) {
-    lua_pushboolean(L, 0); /* a second borrower meanwhile, for example a finalizer, gets a new buffer */
+    lua_pushboolean(L, 0); /* another borrower, for example a finalizer, then gets a new buffer */
     lua_rawsetp(L, LUA_REGISTRYINDEX, &reusable_key);
     return lua_touserdata(L, -1);
   }

@@ -14,7 +14,7 @@
 
 enum { LONGEST_RANDOM = 1 << 16, SHA256_SIZE = 32 };
 
-static void fill_random(lua_State *L, void *bytes, size_t length) {
+static void crypto_fill_random(lua_State *L, void *bytes, size_t length) {
   if (RAND_bytes(bytes, (int)length) != 1) luaL_error(L, "cannot draw random bytes: the system's random source failed");
 }
 
@@ -24,7 +24,7 @@ static int crypto_random(lua_State *L) {
   luaL_argcheck(L, count >= 1 && count <= LONGEST_RANDOM, 1, "1 to 65536 bytes");
   luaL_Buffer buffer;
   char *space = luaL_buffinitsize(L, &buffer, (size_t)count);
-  fill_random(L, space, (size_t)count);
+  crypto_fill_random(L, space, (size_t)count);
   luaL_pushresultsize(&buffer, (size_t)count);
   return 1;
 }
@@ -33,7 +33,7 @@ static int crypto_random(lua_State *L) {
 static int crypto_uuid(lua_State *L) {
   unsigned char bytes[16];
   char text[37];
-  fill_random(L, bytes, sizeof bytes);
+  crypto_fill_random(L, bytes, sizeof bytes);
   lua_pushlstring(L, hex_uuid(bytes, text), sizeof text - 1);
   return 1;
 }

@@ -27,7 +27,7 @@ static const char WRONG_PASSPHRASE[] = "the passphrase is wrong";
 /* ---- PEM ---- */
 
 /* OpenSSL's pem_password_cb. Without a passphrase it returns -1, so that OpenSSL does not ask on the terminal. */
-static int on_passphrase(char *out, int size, int writing, void *argument) {
+static int on_pem_passphrase(char *out, int size, int writing, void *argument) {
   const struct secret *passphrase = argument;
   (void)writing;
   if (!passphrase || passphrase->length > (size_t)size) return -1;
@@ -35,7 +35,7 @@ static int on_passphrase(char *out, int size, int writing, void *argument) {
   return (int)passphrase->length;
 }
 
-static int secret_contains(const struct secret *content, const char *text) {
+static int certificate_file_contains(const struct secret *content, const char *text) {
   return memmem(content->bytes, content->length, text, strlen(text)) != NULL;
 }
 
@@ -45,7 +45,7 @@ static X509 *find_pem_certificate(const char *text, size_t length, const EVP_PKE
   BIO *bio = BIO_new_mem_buf(text, (int)length);
   X509 *certificate = NULL;
   *count = 0;
-  while (bio && (certificate = PEM_read_bio_X509(bio, NULL, on_passphrase, NULL))) {
+  while (bio && (certificate = PEM_read_bio_X509(bio, NULL, on_pem_passphrase, NULL))) {
     ++*count;
     if (X509_check_private_key(certificate, pair) == 1) break;
     X509_free(certificate);
@@ -54,13 +54,15 @@ static X509 *find_pem_certificate(const char *text, size_t length, const EVP_PKE
   return certificate;
 }
 
-static const char *load_private_key(struct key *key, const struct secret *content, const struct secret *passphrase) {
+static const char *load_pem_private_key(struct key *key, const struct secret *content,
+                                        const struct secret *passphrase) {
   const char *from = memmem(content->bytes, content->length, BEGIN, strlen(BEGIN)); /* a byte order mark may precede */
   BIO *bio = BIO_new_mem_buf(from, (int)(content->bytes + content->length - from));
-  key->pair = bio ? PEM_read_bio_PrivateKey(bio, NULL, on_passphrase, (void *)passphrase) : NULL;
+  key->pair = bio ? PEM_read_bio_PrivateKey(bio, NULL, on_pem_passphrase, (void *)passphrase) : NULL;
   BIO_free(bio);
-  if (!key->pair && !secret_contains(content, "PRIVATE KEY-----")) return "it holds no private key";
-  if (!key->pair && secret_contains(content, "ENCRYPTED")) return passphrase ? WRONG_PASSPHRASE : NEEDS_PASSPHRASE;
+  if (!key->pair && !certificate_file_contains(content, "PRIVATE KEY-----")) return "it holds no private key";
+  if (!key->pair && certificate_file_contains(content, "ENCRYPTED"))
+    return passphrase ? WRONG_PASSPHRASE : NEEDS_PASSPHRASE;
   return key->pair ? NULL : "its private key cannot be read";
 }
 
@@ -73,7 +75,7 @@ static const char *load_pem_certificate(struct key *key, const char *text, size_
 
 /* ---- PKCS#12 ---- */
 
-static int is_utf16(const struct secret *content) {
+static int is_utf16_certificate_file(const struct secret *content) {
   return content->length >= 2 &&
          (memcmp(content->bytes, "\xFF\xFE", 2) == 0 || memcmp(content->bytes, "\xFE\xFF", 2) == 0);
 }
@@ -99,7 +101,7 @@ static const char *load_pkcs12(struct key *key, const struct secret *content, co
   BIO *bio = BIO_new_mem_buf(content->bytes, (int)content->length);
   PKCS12 *file = bio ? d2i_PKCS12_bio(bio, NULL) : NULL;
   BIO_free(bio);
-  if (!file && is_utf16(content)) return "it is text in UTF-16; save it as UTF-8";
+  if (!file && is_utf16_certificate_file(content)) return "it is text in UTF-16; save it as UTF-8";
   if (!file) return "it is neither PEM nor PKCS#12";
   const char *problem = parse_pkcs12(key, file, passphrase);
   PKCS12_free(file);
@@ -120,8 +122,8 @@ static const char *rsa_key_problem(const struct key *key) {
  * NULL. */
 static const char *load_key_and_certificate(struct key *key, const struct secret *content,
                                             const struct secret *passphrase, const char *text, size_t length) {
-  if (!secret_contains(content, BEGIN)) return load_pkcs12(key, content, passphrase);
-  const char *problem = load_private_key(key, content, passphrase);
+  if (!certificate_file_contains(content, BEGIN)) return load_pkcs12(key, content, passphrase);
+  const char *problem = load_pem_private_key(key, content, passphrase);
   if (problem) return problem;
   return text ? load_pem_certificate(key, text, length) : load_pem_certificate(key, content->bytes, content->length);
 }
@@ -149,7 +151,7 @@ int crypto_certificate_private_key(lua_State *L) {
   const char *pem = luaL_checklstring(L, 1, &length);
   struct key *key = crypto_key_new(L);
   BIO *bio = BIO_new_mem_buf(pem, (int)length);
-  key->pair = bio ? PEM_read_bio_PrivateKey(bio, NULL, on_passphrase, NULL) : NULL;
+  key->pair = bio ? PEM_read_bio_PrivateKey(bio, NULL, on_pem_passphrase, NULL) : NULL;
   BIO_free(bio);
   ERR_clear_error();
   const char *problem = key->pair ? rsa_key_problem(key) : "it holds no unencrypted private key in PEM";

@@ -14,16 +14,16 @@ static int crypto_scrypt(lua_State *L) {
   size_t salt_length;
   const struct secret *passphrase = secret_check(L, 1);
   const unsigned char *salt = (const unsigned char *)luaL_checklstring(L, 2, &salt_length);
-  lua_Integer work = luaL_checkinteger(L, 3);
+  lua_Integer work_factor = luaL_checkinteger(L, 3);
   luaL_argcheck(L, salt_length >= MIN_SALT, 2, "at least 16 bytes");
-  luaL_argcheck(L, work >= MIN_WORK, 3, "a work factor of 2^10 or more");
-  if (work > MAX_WORK)
-    return lib_fail(L, "a work factor of 2^%lld is refused: it may be 2^%d at most", (long long)work, MAX_WORK);
-  uint64_t rounds = (uint64_t)1 << work, memory = 2 * 128 * SCRYPT_R * (rounds + SCRYPT_P + 2);
+  luaL_argcheck(L, work_factor >= MIN_WORK, 3, "a work factor of 2^10 or more");
+  if (work_factor > MAX_WORK)
+    return lib_fail(L, "a work factor of 2^%lld is refused: it may be 2^%d at most", (long long)work_factor, MAX_WORK);
+  uint64_t rounds = (uint64_t)1 << work_factor, memory = 2 * 128 * SCRYPT_R * (rounds + SCRYPT_P + 2);
   struct secret *key = secret_reserve(L, SECRET_CREDENTIAL, CRYPTO_KEY_SIZE);
   if (EVP_PBE_scrypt(passphrase->bytes, passphrase->length, salt, salt_length, rounds, SCRYPT_R, SCRYPT_P, memory,
                      (unsigned char *)key->bytes, key->length) != 1)
-    return lib_fail(L, "not enough memory: a work factor of 2^%lld takes %lld MiB", (long long)work,
+    return lib_fail(L, "not enough memory: a work factor of 2^%lld takes %lld MiB", (long long)work_factor,
                     (long long)(128 * SCRYPT_R * rounds >> 20));
   secret_register(L);
   return 1;

@@ -37,7 +37,8 @@ static int push_jws_part(lua_State *L, const char *part, size_t length) {
   int top = lua_gettop(L);
   buffer_add(L, bytes, part, length);
   size_t size = length ? base64_decode(part, length, bytes->data) : SIZE_MAX;
-  int ok = size != SIZE_MAX && json_decode(L, bytes->data, size, NULL) && lua_istable(L, -1) && !json_is_array(L, -1);
+  int ok =
+      size != SIZE_MAX && json_decode(L, bytes->data, size, NULL) && lua_istable(L, -1) && !json_array_check(L, -1);
   buffer_free(bytes);
   if (ok) lua_replace(L, top);
   lua_settop(L, ok ? top : top - 1);

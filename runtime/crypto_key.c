@@ -40,7 +40,7 @@ static int key_close(lua_State *L) {
   return 0;
 }
 
-static void append_base64url(lua_State *L, struct buffer *out, const void *bytes, size_t length) {
+static void append_jws_part(lua_State *L, struct buffer *out, const void *bytes, size_t length) {
   if (!base64_url_append(out, bytes, length)) lib_no_memory(L);
 }
 
@@ -51,13 +51,13 @@ static void append_jws_header(lua_State *L, struct buffer *out, int index, const
   const char *text = lua_tolstring(L, index, &length);
   struct buffer *json = buffer_new(L);
   if (!json_decode(L, text, length, NULL)) luaL_argerror(L, index, lua_tostring(L, -1));
-  luaL_argcheck(L, lua_istable(L, -1) && !json_is_array(L, -1), index, "a JSON object is expected");
+  luaL_argcheck(L, lua_istable(L, -1) && !json_array_check(L, -1), index, "a JSON object is expected");
   luaL_argcheck(L, lua_getfield(L, -1, "alg") == LUA_TNIL, index, "the header has an alg already");
   lua_pop(L, 1);
   lua_pushstring(L, algorithm);
   lua_setfield(L, -2, "alg");
   json_encode(L, -1, json, 0);
-  append_base64url(L, out, json->data, json->length);
+  append_jws_part(L, out, json->data, json->length);
   lua_pop(L, 2);
 }
 
@@ -66,8 +66,8 @@ static void append_jws_claims(lua_State *L, struct buffer *out, int index) {
   size_t length;
   const char *text = lua_tolstring(L, index, &length);
   if (!json_decode(L, text, length, NULL)) luaL_argerror(L, index, lua_tostring(L, -1));
-  luaL_argcheck(L, lua_istable(L, -1) && !json_is_array(L, -1), index, "a JSON object is expected");
-  append_base64url(L, out, text, length);
+  luaL_argcheck(L, lua_istable(L, -1) && !json_array_check(L, -1), index, "a JSON object is expected");
+  append_jws_part(L, out, text, length);
   lua_pop(L, 1);
 }
 
@@ -78,8 +78,8 @@ static int set_rsa_padding(EVP_PKEY_CTX *context, enum jws_algorithm algorithm) 
 }
 
 /* Sign the text: fill signature and return its length, or 0 when OpenSSL fails. */
-static size_t sign_text(EVP_PKEY *pair, enum jws_algorithm algorithm, const struct buffer *text,
-                        unsigned char signature[MAX_KEY_BYTES]) {
+static size_t sign_jws(EVP_PKEY *pair, enum jws_algorithm algorithm, const struct buffer *text,
+                       unsigned char signature[MAX_KEY_BYTES]) {
   size_t size = MAX_KEY_BYTES;
   EVP_PKEY_CTX *context; /* belongs to digest */
   EVP_MD_CTX *digest = EVP_MD_CTX_new();
@@ -116,10 +116,10 @@ static struct buffer *push_jws(lua_State *L) {
   append_jws_header(L, out, 3, algorithms[algorithm]);
   buffer_add(L, out, ".", 1);
   append_jws_claims(L, out, 4);
-  size_t size = sign_text(key->pair, (enum jws_algorithm)(algorithm + 1), out, signature);
+  size_t size = sign_jws(key->pair, (enum jws_algorithm)(algorithm + 1), out, signature);
   if (!size) luaL_error(L, "cannot sign with the key: OpenSSL failed");
   buffer_add(L, out, ".", 1);
-  append_base64url(L, out, signature, size);
+  append_jws_part(L, out, signature, size);
   return out;
 }
 
@@ -138,7 +138,7 @@ static int key_assertion(lua_State *L) {
   return 1;
 }
 
-static void push_key_number(lua_State *L, const EVP_PKEY *pair, const char *name) {
+static void push_rsa_number(lua_State *L, const EVP_PKEY *pair, const char *name) {
   unsigned char bytes[MAX_KEY_BYTES];
   BIGNUM *number = NULL;
   int fits = EVP_PKEY_get_bn_param(pair, name, &number) && BN_num_bytes(number) <= MAX_KEY_BYTES;
@@ -146,7 +146,7 @@ static void push_key_number(lua_State *L, const EVP_PKEY *pair, const char *name
   BN_free(number);
   if (length < 0) luaL_error(L, "cannot read the numbers of the key: OpenSSL failed");
   struct buffer *out = buffer_new(L);
-  append_base64url(L, out, bytes, (size_t)length);
+  append_jws_part(L, out, bytes, (size_t)length);
   lua_pushlstring(L, out->data, out->length);
 }
 
@@ -154,8 +154,8 @@ static void push_key_number(lua_State *L, const EVP_PKEY *pair, const char *name
 static int key_public(lua_State *L) {
   struct key *key = crypto_key_check(L, 1);
   lua_settop(L, 1);
-  push_key_number(L, key->pair, OSSL_PKEY_PARAM_RSA_N);
-  push_key_number(L, key->pair, OSSL_PKEY_PARAM_RSA_E);
+  push_rsa_number(L, key->pair, OSSL_PKEY_PARAM_RSA_N);
+  push_rsa_number(L, key->pair, OSSL_PKEY_PARAM_RSA_E);
   lua_remove(L, -2);
   return 2;
 }

@@ -42,7 +42,7 @@ static int encrypt_oaep(EVP_PKEY *key, const struct secret *value, unsigned char
 
 /* Push the encrypted bytes as one line of base64. The line is a secret of the value's kind, because the holder of the
  * private key can read the value. [-0, +1, e] */
-static void push_base64_line(lua_State *L, const struct secret *value, const unsigned char *sealed, size_t length) {
+static void push_encrypted_line(lua_State *L, const struct secret *value, const unsigned char *sealed, size_t length) {
   struct secret *line = secret_reserve(L, value->kind, (length + 2) / 3 * 4 + 1);
   line->length = base64_encode(sealed, length, 0, line->bytes);
   line->bytes[line->length++] = '\n';
@@ -63,6 +63,6 @@ int crypto_public_encrypt(lua_State *L) {
   EVP_PKEY_free(key);
   if (!fits) return lib_fail(L, "it holds no RSA public key in PEM with %d bits or more", MIN_RSA_BITS);
   if (!done) return lib_fail(L, "a value of %zu bytes does not fit a key of %d bits", value->length, bits);
-  push_base64_line(L, value, out, sealed);
+  push_encrypted_line(L, value, out, sealed);
   return 1;
 }

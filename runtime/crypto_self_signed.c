@@ -12,7 +12,7 @@
 
 enum { RSA_BITS = 3072, SERIAL_BITS = 127, MAX_NAME = 64, MAX_PEM = 8192 };
 
-static int set_random_serial(X509 *certificate) {
+static int set_self_signed_serial(X509 *certificate) {
   BIGNUM *number = BN_new();
   int ok = number && BN_rand(number, SERIAL_BITS, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) &&
            BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate));
@@ -20,13 +20,13 @@ static int set_random_serial(X509 *certificate) {
   return ok;
 }
 
-static int set_subject_and_issuer(X509 *certificate, const char *name) {
+static int set_self_signed_names(X509 *certificate, const char *name) {
   X509_NAME *subject = X509_get_subject_name(certificate);
   return X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)name, -1, -1, 0) &&
          X509_set_issuer_name(certificate, subject);
 }
 
-static int add_certificate_extension(X509 *certificate, int nid, const char *value) {
+static int add_self_signed_extension(X509 *certificate, int nid, const char *value) {
   X509V3_CTX context;
   X509V3_set_ctx_nodb(&context);
   X509V3_set_ctx(&context, certificate, certificate, NULL, NULL, 0);
@@ -36,7 +36,7 @@ static int add_certificate_extension(X509 *certificate, int nid, const char *val
   return ok;
 }
 
-static int set_validity(X509 *certificate, lua_Integer from, lua_Integer until) {
+static int set_self_signed_validity(X509 *certificate, lua_Integer from, lua_Integer until) {
   return ASN1_TIME_set(X509_getm_notBefore(certificate), (time_t)from) &&
          ASN1_TIME_set(X509_getm_notAfter(certificate), (time_t)until);
 }
@@ -46,16 +46,16 @@ static int make_self_signed(struct key *key, const char *name, lua_Integer from,
   key->pair = EVP_RSA_gen(RSA_BITS);
   key->certificate = X509_new();
   return key->pair && key->certificate && X509_set_version(key->certificate, X509_VERSION_3) &&
-         set_random_serial(key->certificate) && set_subject_and_issuer(key->certificate, name) &&
-         set_validity(key->certificate, from, until) && X509_set_pubkey(key->certificate, key->pair) &&
-         add_certificate_extension(key->certificate, NID_basic_constraints, "critical,CA:FALSE") &&
-         add_certificate_extension(key->certificate, NID_key_usage, "critical,digitalSignature") &&
-         add_certificate_extension(key->certificate, NID_subject_key_identifier, "hash") &&
+         set_self_signed_serial(key->certificate) && set_self_signed_names(key->certificate, name) &&
+         set_self_signed_validity(key->certificate, from, until) && X509_set_pubkey(key->certificate, key->pair) &&
+         add_self_signed_extension(key->certificate, NID_basic_constraints, "critical,CA:FALSE") &&
+         add_self_signed_extension(key->certificate, NID_key_usage, "critical,digitalSignature") &&
+         add_self_signed_extension(key->certificate, NID_subject_key_identifier, "hash") &&
          X509_sign(key->certificate, key->pair, EVP_sha256()) > 0;
 }
 
 /* Write key and certificate as PEM into the secret; 0 when they do not fit, or memory is out. */
-static int write_key_pem(const struct key *key, struct secret *out) {
+static int write_self_signed_pem(const struct key *key, struct secret *out) {
   BIO *bio = BIO_new(BIO_s_secmem());
   int ok = bio && PEM_write_bio_PrivateKey(bio, key->pair, NULL, NULL, 0, NULL, NULL) &&
            PEM_write_bio_X509(bio, key->certificate);
@@ -78,7 +78,8 @@ int crypto_self_signed(lua_State *L) {
   struct secret *out = secret_reserve(L, SECRET_VALUE, MAX_PEM);
   if (!make_self_signed(key, name, from, until))
     return luaL_error(L, "cannot make a self-signed certificate: OpenSSL failed");
-  if (!write_key_pem(key, out)) return luaL_error(L, "cannot write the self-signed certificate as PEM: OpenSSL failed");
+  if (!write_self_signed_pem(key, out))
+    return luaL_error(L, "cannot write the self-signed certificate as PEM: OpenSSL failed");
   secret_register(L);
   return 1;
 }

@@ -24,18 +24,18 @@ static int devolutions_login(lua_State *L) {
   lua_setfield(L, -2, "appKey");
   lua_pushvalue(L, 3);
   lua_setfield(L, -2, "appSecret");
-  request_header(L, request, "Accept", "application/json");
-  request_call(L, request, "POST", "/api/v1/login", "appKey,appSecret");
+  request_add_header(L, request, "Accept", "application/json");
+  request_add_call(L, request, "POST", "/api/v1/login", "appKey,appSecret");
   json_encode(L, lua_gettop(L), &request->body,
               1); /* the last argument writes the secret's bytes: the gate need not look for its place in the body */
   request->has_body = 1;
-  request_header(L, request, "Content-Type", "application/json");
+  request_add_header(L, request, "Content-Type", "application/json");
   request->repeatable = 1; /* a session that nobody uses does no harm */
   lua_pop(L, 1);
   return 1;
 }
 
-static int is_changing_call(const char *method, const char *path) {
+static int is_devolutions_change(const char *method, const char *path) {
   return strcmp(method, "GET") != 0 && strcmp(path, "/api/v1/logout") != 0;
 }
 
@@ -46,7 +46,7 @@ static int devolutions_request(lua_State *L) {
   const char *base = lib_checktext(L, 1);
   const char *method = methods[luaL_checkoption(L, 2, NULL, methods)];
   const char *path = luaL_checklstring(L, 3, &length);
-  const char *problem = wire_path_fault(path, length);
+  const char *problem = wire_path_problem(path, length);
   luaL_argcheck(L, !problem, 3, problem);
   if (!lua_isnoneornil(L, 4)) luaL_checktype(L, 4, LUA_TTABLE);
   if (!lua_isnoneornil(L, 5)) luaL_checktype(L, 5, LUA_TTABLE);
@@ -54,16 +54,16 @@ static int devolutions_request(lua_State *L) {
   struct buffer *url = buffer_borrow(L);
   buffer_add(L, url, base, strlen(base));
   buffer_add(L, url, path, length);
-  wire_query(L, 4, url);
+  wire_append_query(L, 4, url);
   buffer_add(L, url, "", 1);
   struct request *request = request_new(L, "devolutions", method, url->data);
   buffer_give_back(L, 6);
-  request_header(L, request, "Accept", "application/json");
-  wire_members(L, 5);
-  request_call(L, request, method, path, lua_tostring(L, -1));
+  request_add_header(L, request, "Accept", "application/json");
+  wire_push_members(L, 5);
+  request_add_call(L, request, method, path, lua_tostring(L, -1));
   lua_pop(L, 1);
-  if (lua_istable(L, 5)) request_json(L, lua_gettop(L), 5);
-  request->changes = is_changing_call(method, path);
+  if (lua_istable(L, 5)) request_set_json_body(L, lua_gettop(L), 5);
+  request->changes = is_devolutions_change(method, path);
   request->repeatable = strcmp(method, "POST") != 0;
   return 1;
 }
@@ -71,13 +71,13 @@ static int devolutions_request(lua_State *L) {
 /* devolutions.changes(method, path) -> boolean */
 static int devolutions_changes(lua_State *L) {
   const char *method = lib_checktext(L, 1);
-  lua_pushboolean(L, is_changing_call(method, lib_checktext(L, 2)));
+  lua_pushboolean(L, is_devolutions_change(method, lib_checktext(L, 2)));
   return 1;
 }
 
 /* devolutions.segment(value) -> string */
 static int devolutions_segment(lua_State *L) {
-  return wire_segment(L, "");
+  return wire_push_segment(L, "");
 }
 
 /* ---- failed answers ---- */
@@ -101,7 +101,7 @@ static const struct {
     {"conflict", "DuplicateLoginEmail"},
 };
 
-static int push_failure(lua_State *L, const struct answer *answer, const char *kind, const char *message) {
+static int push_devolutions_failure(lua_State *L, const struct answer *answer, const char *kind, const char *message) {
   double retry_after = wire_retry_after(answer);
   luaL_pushfail(L);
   lua_newtable(L);
@@ -117,19 +117,19 @@ static int push_failure(lua_State *L, const struct answer *answer, const char *k
 
 /* Return the rules for decoding the answer to the request at index 1, or to a login when index 1 is no request: which
  * members become secrets. [-0, +1, m] */
-static struct json_rules decoding_rules(lua_State *L) {
-  int sent = luaL_testudata(L, 1, REQUEST) ? request_push_sent(L, 1) : 0;
+static struct json_rules devolutions_json_rules(lua_State *L) {
+  int sent = luaL_testudata(L, 1, REQUEST) ? request_push_sent_secrets(L, 1) : 0;
   return (struct json_rules){.uses = NAMED_IN_ENTRY, .sent = sent};
 }
 
 /* Return the message in an error's body, or a sentence that says what the body is instead. [-0, +n, m] */
-static const char *error_message(lua_State *L, const struct answer *answer) {
+static const char *devolutions_error_message(lua_State *L, const struct answer *answer) {
   static const char *const names[] = {"message", "errorMessage", "title", NULL};
-  const struct json_rules rules = decoding_rules(L);
+  const struct json_rules rules = devolutions_json_rules(L);
   int decoded = json_decode(L, answer->body.data ? answer->body.data : "", answer->body.length, &rules);
   int body = lua_gettop(L);
   for (const char *const *name = names; decoded && lua_istable(L, body) && *name; name++) {
-    const char *text = wire_string(L, body, *name);
+    const char *text = wire_push_string(L, body, *name);
     if (text && *text) return text;
   }
   if (wire_is_html(answer)) return "the answer is an HTML page";
@@ -137,27 +137,27 @@ static const char *error_message(lua_State *L, const struct answer *answer) {
 }
 
 /* Push nil and the failure of an answer whose status is not 2xx. [-0, +n, m] */
-static int push_status_failure(lua_State *L, const struct answer *answer) {
-  const char *kind = answer->status < 400 ? "bad_answer" : wire_kind(answer->status);
-  const char *message =
-      answer->status < 400 ? "the server sent a redirect; redirects are never followed" : error_message(L, answer);
-  return push_failure(L, answer, kind, message);
+static int push_devolutions_status_failure(lua_State *L, const struct answer *answer) {
+  const char *kind = answer->status < 400 ? "bad_answer" : wire_status_kind(answer->status);
+  const char *message = answer->status < 400 ? "the server sent a redirect; redirects are never followed"
+                                             : devolutions_error_message(L, answer);
+  return push_devolutions_failure(L, answer, kind, message);
 }
 
-static int has_success_status(const struct answer *answer) {
+static int is_devolutions_success(const struct answer *answer) {
   return answer->status >= 200 && answer->status < 300;
 }
 
 /* Push the decoded body and return 1, or push nil and a failure and return 0. [-0, +n, m] */
-static int push_decoded_body(lua_State *L, const struct answer *answer) {
-  const struct json_rules rules = decoding_rules(L);
+static int push_devolutions_body(lua_State *L, const struct answer *answer) {
+  const struct json_rules rules = devolutions_json_rules(L);
   if (!answer->body.length) {
     lua_newtable(L);
     return 1;
   }
   if (json_decode(L, answer->body.data, answer->body.length, &rules)) return 1;
   const char *why = wire_is_html(answer) ? "it is an HTML page" : lua_tostring(L, -1);
-  push_failure(L, answer, "bad_answer", lua_pushfstring(L, "the answer is not JSON: %s", why));
+  push_devolutions_failure(L, answer, "bad_answer", lua_pushfstring(L, "the answer is not JSON: %s", why));
   return 0;
 }
 
@@ -168,18 +168,20 @@ static int devolutions_judge_login(lua_State *L) {
   const struct answer *answer = answer_check(L, 1);
   const char *base = lib_checktext(L, 2);
   lua_settop(L, 2);
-  if (!request_origin(L, base)) return luaL_argerror(L, 2, lua_tostring(L, -1));
+  if (!request_url_push_origin(L, base)) return luaL_argerror(L, 2, lua_tostring(L, -1));
   const char *origin = lua_tostring(L, 3);
   long status = answer->status;
-  if (status == 400 || status == 401 || status == 403) return push_failure(L, answer, "auth", error_message(L, answer));
-  if (!has_success_status(answer)) return push_status_failure(L, answer);
-  if (!push_decoded_body(L, answer)) return 2;
-  if (!lua_istable(L, -1)) return push_failure(L, answer, "bad_answer", "the answer to the login is not a JSON object");
+  if (status == 400 || status == 401 || status == 403)
+    return push_devolutions_failure(L, answer, "auth", devolutions_error_message(L, answer));
+  if (!is_devolutions_success(answer)) return push_devolutions_status_failure(L, answer);
+  if (!push_devolutions_body(L, answer)) return 2;
+  if (!lua_istable(L, -1))
+    return push_devolutions_failure(L, answer, "bad_answer", "the answer to the login is not a JSON object");
   lua_getfield(L, -1, "tokenId");
   const struct secret *token = secret_test(L, -1);
-  if (!token || !wire_visible(token->bytes, token->length))
-    return push_failure(L, answer, "bad_answer",
-                        "tokenId is missing, is not a text, or has characters that a header may not have");
+  if (!token || !wire_is_visible(token->bytes, token->length))
+    return push_devolutions_failure(L, answer, "bad_answer",
+                                    "tokenId is missing, is not a text, or has characters that a header may not have");
   credential_new(L, origin, "tokenId", "", token->bytes, token->length);
   lua_pushvalue(L, -2);
   lua_setiuservalue(L, -2, 1); /* redaction masks the token as long as the credential exists */
@@ -188,7 +190,7 @@ static int devolutions_judge_login(lua_State *L) {
 
 /* Return the index in save_results of the failure in an older endpoint's answer; -1 when the answer reports success.
  * [-0, +0, -] */
-static int save_failure_index(lua_State *L, int body) {
+static int devolutions_save_failure(lua_State *L, int body) {
   if (!lua_istable(L, body)) return -1;
   int is_number = lua_getfield(L, body, "result") == LUA_TNUMBER;
   lua_Integer result = is_number ? lua_tointeger(L, -1) : 1;
@@ -202,13 +204,13 @@ static int devolutions_judge(lua_State *L) {
   const struct request *request = request_check(L, 1);
   const struct answer *answer = answer_check(L, 2);
   lua_settop(L, 2);
-  if (!has_success_status(answer)) return push_status_failure(L, answer);
+  if (!is_devolutions_success(answer)) return push_devolutions_status_failure(L, answer);
   if (answer->status == 200 && !answer->body.length && strcmp(request->method, "GET") == 0)
-    return push_failure(L, answer, "bad_answer", "the answer is empty");
-  if (!push_decoded_body(L, answer)) return 2;
+    return push_devolutions_failure(L, answer, "bad_answer", "the answer is empty");
+  if (!push_devolutions_body(L, answer)) return 2;
   int is_v1_call = request->call_count && strncmp(request->calls[0].path, "/api/v1/", 8) == 0;
-  int result = is_v1_call ? -1 : save_failure_index(L, lua_gettop(L));
-  return result < 0 ? 1 : push_failure(L, answer, save_results[result].kind, save_results[result].message);
+  int result = is_v1_call ? -1 : devolutions_save_failure(L, lua_gettop(L));
+  return result < 0 ? 1 : push_devolutions_failure(L, answer, save_results[result].kind, save_results[result].message);
 }
 
 static const luaL_Reg functions[] = {

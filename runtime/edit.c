@@ -110,7 +110,7 @@ static int on_edit_read(EditLine *line, wchar_t *character) {
 /* ---- editors ---- */
 
 /* Push nil and why no line was read: "interrupted", or "end" of the input. [-0, +2, m] */
-static int push_no_line(lua_State *L, struct editor *editor, int interrupted) {
+static int push_no_edited_line(lua_State *L, struct editor *editor, int interrupted) {
   if (interrupted) el_reset(editor->line);
   luaL_pushfail(L);
   lua_pushstring(L, interrupted ? "interrupted" : "end");
@@ -139,9 +139,9 @@ static int editor_read(lua_State *L) {
   struct line_read line_read = {.L = L, .prompt = luaL_checkstring(L, 2), .completer = lua_isnoneornil(L, 3) ? 0 : 3};
   if (line_read.completer) luaL_checktype(L, 3, LUA_TFUNCTION);
   lua_settop(L, 3);
-  int before = sys_interrupts();
+  int before = sys_interrupt_count();
   const char *text = read_edited_line(editor->line, &line_read, &count);
-  if (!text || count <= 0) return push_no_line(L, editor, sys_interrupts() != before);
+  if (!text || count <= 0) return push_no_edited_line(L, editor, sys_interrupt_count() != before);
   size_t length = (size_t)count;
   if (text[length - 1] == '\n') length--;
   lua_pushlstring(L, text, length);

@@ -33,22 +33,22 @@ static int64_t budget_now(const struct budget *budget) {
 }
 
 /* Is next too far ahead to have been given? Then the file is from before the machine or its emulator restarted. */
-static int is_stale_moment(const struct budget *budget, int64_t next, int64_t now) {
+static int is_stale_budget_moment(const struct budget *budget, int64_t next, int64_t now) {
   return next > now + HORIZON + (MOST_AT_ONCE + 1) * budget->interval;
 }
 
 /* Take the first free moment for count changes; 0 when it is more than a minute ahead. */
-static int64_t take_moment(struct budget *budget, int64_t count, int64_t now) {
+static int64_t take_budget_moment(struct budget *budget, int64_t count, int64_t now) {
   int64_t next = atomic_load(budget->next), moment;
   do {
-    int64_t from = is_stale_moment(budget, next, now) ? now : next;
+    int64_t from = is_stale_budget_moment(budget, next, now) ? now : next;
     if (from > now + HORIZON) return 0;
     moment = from > now ? from : now;
   } while (!atomic_compare_exchange_weak(budget->next, &next, moment + count * budget->interval));
   return moment;
 }
 
-static int64_t count_changes(const struct request *request) {
+static int64_t count_budget_changes(const struct request *request) {
   int64_t count = 0;
   for (size_t i = 0; i < request->call_count; i++) count += request->calls[i].changes;
   return count ? count : 1;
@@ -56,8 +56,8 @@ static int64_t count_changes(const struct request *request) {
 
 double gate_budget_wait(struct budget *budget, struct request *request) {
   int64_t now = budget_now(budget);
-  if (request->moment && is_stale_moment(budget, request->moment, now)) request->moment = 0;
-  if (!request->moment) request->moment = take_moment(budget, count_changes(request), now);
+  if (request->moment && is_stale_budget_moment(budget, request->moment, now)) request->moment = 0;
+  if (!request->moment) request->moment = take_budget_moment(budget, count_budget_changes(request), now);
   if (!request->moment) return 1;
   double wait = (double)(request->moment - now) / MICROSECONDS;
   if (wait <= 0) request->moment = 0;
@@ -70,12 +70,12 @@ double gate_budget_rate(const struct budget *budget) {
 
 double gate_budget_backlog(const struct budget *budget) {
   int64_t now = budget_now(budget), next = atomic_load(budget->next);
-  return next <= now || is_stale_moment(budget, next, now) ? 0 : (double)(next - now) / MICROSECONDS;
+  return next <= now || is_stale_budget_moment(budget, next, now) ? 0 : (double)(next - now) / MICROSECONDS;
 }
 
 struct budget *gate_budget_open(lua_State *L, const char *path, double count, double seconds,
                                 const struct clock *clock) {
-  int fd = sys_open_private(L, path, O_RDWR | O_NOFOLLOW | O_CREAT, 077);
+  int fd = sys_files_open_private(L, path, O_RDWR | O_NOFOLLOW | O_CREAT, 077);
   if (fd < 0) return NULL;
   _Atomic int64_t *next;
   int code = sys_counter_map(fd, 1, &next);

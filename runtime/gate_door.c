@@ -5,8 +5,10 @@
  * anchors its journal, its clock and its unfinished transfers (a table: "journal", "clock", and light userdata ->
  * transfer).
  */
+#include "base64.h"
 #include "gate_internal.h"
 #include "hex.h"
+#include "secret.h"
 
 #include "journal.h"
 #include "sys.h"
@@ -34,7 +36,7 @@ struct door *gate_door_check_unsealed(lua_State *L) {
 const char *gate_door_record(lua_State *L, struct door *door, const char *kind) {
   size_t length;
   const char *text = lua_tolstring(L, -1, &length);
-  const char *failure = journal_audit(door->journal, kind, text, length);
+  const char *failure = journal_audit_record(door->journal, kind, text, length);
   lua_pop(L, 1);
   door->unsaved = 1;
   return failure;
@@ -42,7 +44,7 @@ const char *gate_door_record(lua_State *L, struct door *door, const char *kind) 
 
 const char *gate_door_commit(struct door *door) {
   if (!door->journal || (!door->queue && !door->unsaved)) return NULL;
-  const char *failure = journal_commit(door->journal);
+  const char *failure = journal_audit_commit(door->journal);
   door->unsaved = failure != NULL;
   return failure;
 }
@@ -57,7 +59,7 @@ void gate_door_new_record_id(lua_State *L, char id[17]) {
 /* ---- peers, programs, folders, budget ---- */
 
 /* Push and return the path of the request's URL without slashes at its end: the base of a peer. [-0, +1, e] */
-static const char *push_base_path(lua_State *L, const struct request *request) {
+static const char *push_peer_base_path(lua_State *L, const struct request *request) {
   char *path = NULL;
   if (curl_url_get(request->target->parsed, CURLUPART_PATH, &path, 0) != CURLUE_OK) lib_no_memory(L);
   size_t length = strlen(path);
@@ -75,20 +77,41 @@ static int door_peer(lua_State *L) {
   const char *ca = lib_opttext(L, 4);
   const char *proxy = lib_opttext(L, 5);
   int lenient = lua_toboolean(L, 6);
-  if (!request_origin_of(L, name, url)) return 2;
+  if (!request_url_push_peer_origin(L, name, url)) return 2;
   const char *problem = gate_peer_problem(name, lua_tostring(L, -1), proxy, door->emulator);
   if (!problem && strchr(url, '?')) problem = "its address has a query";
   if (problem) return lib_fail(L, "%s cannot be at %s: %s", name, url, problem);
   const struct request *base = request_new(L, name, "GET", url);
-  struct peer peer = {(char *)name, base->origin, (char *)push_base_path(L, base), (char *)ca, (char *)proxy, lenient};
+  struct peer peer = {(char *)name, base->origin,  (char *)push_peer_base_path(L, base),
+                      (char *)ca,   (char *)proxy, lenient};
   if (!gate_peers_add(&door->peers, &peer)) return lib_no_memory(L);
   lua_pushboolean(L, 1);
   return 1;
 }
 
+/* door:proxy_login(user, password). The encoded pair is itself registered as a secret, so that logs mask it too. */
+static int door_proxy_login(lua_State *L) {
+  struct door *door = gate_door_check_unsealed(L);
+  const char *user = lib_checktext(L, 2);
+  const struct secret *password = secret_check(L, 3);
+  luaL_argcheck(L, *user && !strchr(user, ':'), 2, "a name without ':' expected"); /* RFC 7617, 2 */
+  lua_settop(L, 3);
+  struct buffer *pair = buffer_new(L), *value = buffer_new(L);
+  buffer_add(L, pair, user, strlen(user));
+  buffer_add(L, pair, ":", 1);
+  buffer_add(L, pair, password->bytes, password->length);
+  if (!buffer_append_string(value, "Basic ") || !base64_append(value, pair->data, pair->length))
+    return lib_no_memory(L);
+  buffer_free(pair);
+  lua_getiuservalue(L, 1, 1);
+  door->proxy_authorization = secret_take(L, SECRET_CREDENTIAL, value);
+  lua_setfield(L, -2, "proxy");
+  return 0;
+}
+
 /* Return the name at index 2 for a new program or folder; raise an argument error when the name is invalid or used
  * already. */
-static const char *check_unused_name(lua_State *L, const struct named_list *names) {
+static const char *check_new_door_name(lua_State *L, const struct named_list *names) {
   const char *name = lib_checktext(L, 2);
   luaL_argcheck(L, gate_named_is_valid(name), 2, "a name of letters, digits, '-' and '_' expected");
   luaL_argcheck(L, !gate_named_find(names, name), 2, "the name is used already");
@@ -98,7 +121,7 @@ static const char *check_unused_name(lua_State *L, const struct named_list *name
 /* door:program(name, argv) */
 static int door_program(lua_State *L) {
   struct door *door = gate_door_check_unsealed(L);
-  const char *name = check_unused_name(L, &door->programs);
+  const char *name = check_new_door_name(L, &door->programs);
   luaL_checktype(L, 3, LUA_TTABLE);
   lua_Integer count = luaL_len(L, 3);
   luaL_argcheck(L, count > 0 && count <= MAX_PROGRAM_WORDS, 3, "a list of 1 to 64 words expected");
@@ -120,7 +143,7 @@ static int door_program(lua_State *L) {
 /* door:folder(name, path) */
 static int door_folder(lua_State *L) {
   struct door *door = gate_door_check_unsealed(L);
-  const char *name = check_unused_name(L, &door->folders);
+  const char *name = check_new_door_name(L, &door->folders);
   const char *path = lib_checktext(L, 3);
   luaL_argcheck(L, *path == '/', 3, "an absolute path expected");
   struct named *folder = gate_named_add(&door->folders, name);
@@ -179,6 +202,7 @@ static int door_close(lua_State *L) {
   gate_named_free(&door->programs);
   gate_named_free(&door->folders);
   gate_budget_close(door->budget);
+  door->proxy_authorization = NULL;
   door->budget = NULL;
   door->http = NULL;
   door->journal = NULL;
@@ -207,6 +231,7 @@ int gate_door(lua_State *L) {
 
 void gate_door_type(lua_State *L) {
   static const luaL_Reg methods[] = {{"peer", door_peer},
+                                     {"proxy_login", door_proxy_login},
                                      {"program", door_program},
                                      {"folder", door_folder},
                                      {"rights", gate_rights_new},

@@ -19,7 +19,7 @@
 #define MAX_FILE_BYTES ((size_t)16 << 20) /* a longer file is not read */
 
 /* Return why a script may not name a file so, or NULL. */
-static const char *file_name_problem(const char *name, size_t length) {
+static const char *folder_file_name_problem(const char *name, size_t length) {
   if (!length || length > MAX_FILE_NAME) return "it must have 1 to 200 bytes";
   if (*name == '.') return "it must not begin with a dot";
   for (size_t i = 0; i < length; i++)
@@ -61,10 +61,10 @@ static int open_named_folder(lua_State *L, const struct door *door, enum gate_us
 }
 
 /* Return the file name at index 4; NULL when it is invalid, with nil, message and kind pushed. [-0, +0|+3, e] */
-static const char *check_file_name(lua_State *L) {
+static const char *check_folder_file_name(lua_State *L) {
   size_t length;
   const char *name = luaL_checklstring(L, 4, &length);
-  const char *problem = file_name_problem(name, length);
+  const char *problem = folder_file_name_problem(name, length);
   if (!problem) return name;
   lib_fail_kind(L, "name", "the file name is refused: %s", problem);
   return NULL;
@@ -73,10 +73,10 @@ static const char *check_file_name(lua_State *L) {
 /* ---- writing ---- */
 
 /* Write the content to a new file of the temporary name, sync it, and rename it to name. 0 or an errno value. */
-static int write_file(int folder, const char *temporary, const char *name, const struct secret *content) {
+static int write_folder_file(int folder, const char *temporary, const char *name, const struct secret *content) {
   int fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0) return errno;
-  int code = sys_write_all(fd, content->bytes, content->length);
+  int code = sys_files_write_all(fd, content->bytes, content->length);
   if (!code && fsync(fd) != 0) code = errno;
   if (close(fd) != 0 && !code) code = errno;
   if (!code && renameat(folder, temporary, folder, name) != 0) code = errno;
@@ -87,7 +87,7 @@ static int write_file(int folder, const char *temporary, const char *name, const
 
 /* Record durably that a file with a secret is written; a file without a secret is not recorded. Returns NULL, or why
  * it failed. */
-static const char *record_secret_file(lua_State *L, struct door *door, const char *script, const char *note) {
+static const char *record_folder_secret(lua_State *L, struct door *door, const char *script, const char *note) {
   if (!secret_test(L, 5)) return NULL;
   if (!door->journal) return "this door was opened without a journal";
   gate_record_file(L, lua_tostring(L, 3), lua_tostring(L, 4), script, note);
@@ -104,14 +104,14 @@ int gate_folder_write(lua_State *L) {
   if (!content) text.bytes = (char *)luaL_checklstring(L, 5, &text.length);
   const char *note = lib_opttext(L, 6);
   lua_settop(L, 6);
-  const char *name = check_file_name(L);
+  const char *name = check_folder_file_name(L);
   if (!name) return 3;
   gate_door_new_record_id(L, id);
   snprintf(temporary, sizeof temporary, ".%s", id);
   int folder = open_named_folder(L, door, GATE_USE_WRITE);
   if (folder < 0) return 3;
-  const char *failure = record_secret_file(L, door, gate_rules_owner(gate_rights_check(L, 2, door)), note);
-  int code = failure ? 0 : write_file(folder, temporary, name, content ? content : &text);
+  const char *failure = record_folder_secret(L, door, gate_rules_owner(gate_rights_check(L, 2, door)), note);
+  int code = failure ? 0 : write_folder_file(folder, temporary, name, content ? content : &text);
   close(folder);
   if (failure)
     return lib_fail_kind(L, "journal", "the file '%s' was not written, because it could not be recorded: %s", name,
@@ -124,12 +124,12 @@ int gate_folder_write(lua_State *L) {
 /* ---- reading ---- */
 
 /* Append the content of the file to out; 0 or an errno value. */
-static int read_file(int folder, const char *name, struct buffer *out) {
+static int read_folder_file(int folder, const char *name, struct buffer *out) {
   struct stat info;
   int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return errno;
   int code = fstat(fd, &info) != 0 ? errno : S_ISREG(info.st_mode) ? 0 : EINVAL;
-  if (!code) code = sys_read_all(fd, out, MAX_FILE_BYTES);
+  if (!code) code = sys_files_read_all(fd, out, MAX_FILE_BYTES);
   close(fd);
   return code;
 }
@@ -138,12 +138,12 @@ static int read_file(int folder, const char *name, struct buffer *out) {
 int gate_folder_read(lua_State *L) {
   struct door *door = gate_door_check(L);
   lua_settop(L, 4);
-  const char *name = check_file_name(L);
+  const char *name = check_folder_file_name(L);
   if (!name) return 3;
   struct buffer *content = buffer_new(L);
   int folder = open_named_folder(L, door, GATE_USE_READ);
   if (folder < 0) return 3;
-  int code = read_file(folder, name, content);
+  int code = read_folder_file(folder, name, content);
   close(folder);
   if (code == ENOENT) return lib_fail_kind(L, "absent", "there is no '%s' in '%s'", name, lua_tostring(L, 3));
   if (code)
@@ -156,11 +156,12 @@ int gate_folder_read(lua_State *L) {
 }
 
 /* Push a list of the names of regular files that scripts may name. */
-static void push_file_names(lua_State *L, struct dirent **entries, int count) {
+static void push_folder_files(lua_State *L, struct dirent **entries, int count) {
   lua_Integer length = 0;
   lua_createtable(L, count, 0);
   for (int i = 0; i < count; i++) {
-    if (file_name_problem(entries[i]->d_name, strlen(entries[i]->d_name)) || entries[i]->d_type != DT_REG) continue;
+    if (folder_file_name_problem(entries[i]->d_name, strlen(entries[i]->d_name)) || entries[i]->d_type != DT_REG)
+      continue;
     lua_pushstring(L, entries[i]->d_name);
     lua_rawseti(L, -2, ++length);
   }
@@ -177,7 +178,7 @@ int gate_folder_list(lua_State *L) {
   int code = errno;
   close(folder);
   if (count < 0) return lib_fail_kind(L, "io", "cannot list '%s': %s", lua_tostring(L, 3), strerror(code));
-  push_file_names(L, entries, count);
+  push_folder_files(L, entries, count);
   for (int i = 0; i < count; i++) free(entries[i]);
   free(entries);
   return 1;

@@ -1,4 +1,4 @@
-/* What the files gate*.c share. */
+/* Declarations that the files gate*.c share. */
 #ifndef GATE_INTERNAL_H
 #define GATE_INTERNAL_H
 
@@ -101,7 +101,8 @@ struct rule {
 
 enum gate_mode { GATE_DECLARED, GATE_READ, GATE_WRITE };
 
-/* What the code of one script file may do. Narrowed rights allow what their parent allows, except changes. */
+/* The rights of one script file: the calls, programs and folders that its code may use. Narrowed rights allow what
+ * their parent allows, except changes. */
 struct rights {
   const struct rights *parent; /* the rights that these were narrowed from, which user value 1 anchors; NULL for none */
   const struct door *door;     /* the door that made the rights, anchored by user value 1 */
@@ -136,8 +137,8 @@ const struct rule *gate_rules_find(const struct rights *rights, const char *peer
 
 enum gate_use { GATE_USE_RUN, GATE_USE_READ, GATE_USE_WRITE }; /* run a program; read a folder; write to a folder */
 
-/* May the script use the program or folder of this name in this way? NULL, or "undeclared" and a sentence in message.
- */
+/* May the script use the program or folder of this name in this way? NULL, or "undeclared" and a sentence in
+ * message. */
 const char *gate_rules_refuse_use(const struct rights *rights, enum gate_use use, const char *name, char *message,
                                   size_t size);
 
@@ -160,11 +161,12 @@ struct door {
   struct gate_transfer **tail; /* where the next transfer is linked */
   lua_Integer count;           /* transfers that are queued or in flight */
   int open;
-  int sealed; /* peers, programs, folders and rights are final */
+  int sealed; /* 1: peers, programs, folders and rights are final */
   int emulator;
-  struct journal *journal; /* anchored by user value 1; NULL for none */
-  struct budget *budget;   /* the limit of changes at Graph; NULL: no limit. Its clock is anchored. */
-  int unsaved;             /* 1: something was recorded since the last commit */
+  struct journal *journal;                  /* anchored by user value 1; NULL for none */
+  const struct secret *proxy_authorization; /* anchored by user value 1; NULL for none */
+  struct budget *budget;                    /* the limit of changes at Graph; NULL: no limit. Its clock is anchored. */
+  int unsaved;                              /* 1: something was recorded since the last commit */
 };
 
 /* Return the open door at index 1; raise an argument error when it is closed. */

@@ -19,8 +19,8 @@ static void record_append(struct record *record, const char *text, size_t length
   record->ok = record->ok && buffer_append(record->text, text, length);
 }
 
-/* May this byte stand in JSON without an escape? Bytes above 0x7f are not: they are checked as UTF-8. */
-static int needs_no_escape(char c) {
+/* May this byte be in JSON without an escape? Bytes above 0x7f may not: they are checked as UTF-8. */
+static int record_needs_no_escape(char c) {
   return c >= ' ' && (unsigned char)c < 0x80 && c != '"' && c != '\\';
 }
 
@@ -29,7 +29,7 @@ static int needs_no_escape(char c) {
 static size_t record_append_character(struct record *record, const char *text) {
   char escape[8];
   size_t length = utf8_size(text, strlen(text));
-  if (length == 1 && !needs_no_escape(*text)) {
+  if (length == 1 && !record_needs_no_escape(*text)) {
     snprintf(escape, sizeof escape, "\\u%04x", (unsigned char)*text);
     record_append(record, escape, 6);
     return 1;
@@ -42,7 +42,7 @@ static size_t record_append_character(struct record *record, const char *text) {
 static void record_append_escaped(struct record *record, const char *text) {
   while (*text) {
     size_t plain = 0;
-    while (needs_no_escape(text[plain])) plain++;
+    while (record_needs_no_escape(text[plain])) plain++;
     record_append(record, text, plain);
     text += plain;
     if (*text) text += record_append_character(record, text);
@@ -80,7 +80,7 @@ static void record_add_number(struct record *record, const char *name, long numb
 }
 
 /* Begin a record in a new buffer, which stays on the stack until push_record. [-0, +1, m] */
-static struct record begin_record(lua_State *L, const char *id) {
+static struct record record_begin(lua_State *L, const char *id) {
   struct record record = {buffer_new(L), 1};
   record_append(&record, "{", 1);
   record_add_text(&record, "id", id);
@@ -88,7 +88,7 @@ static struct record begin_record(lua_State *L, const char *id) {
 }
 
 /* End the record: replace the buffer on top of the stack by its text, redacted. [-1, +1, m] */
-static void push_record(lua_State *L, struct record *record) {
+static void record_push(lua_State *L, struct record *record) {
   record_append(record, "}", 1);
   if (!record->ok) lib_no_memory(L);
   secret_redact(L, record->text->data, record->text->length);
@@ -97,7 +97,7 @@ static void push_record(lua_State *L, struct record *record) {
 }
 
 /* Return the value of a request's header, or NULL. */
-static const char *find_request_header(const struct request *request, const char *name) {
+static const char *find_recorded_header(const struct request *request, const char *name) {
   size_t length = strlen(name);
   for (const char *line = buffer_next_text(&request->headers, NULL); line;
        line = buffer_next_text(&request->headers, line))
@@ -122,7 +122,7 @@ static void record_add_batch_calls(struct record *record, const struct request *
 
 void gate_record_request(lua_State *L, const char *id, const struct request *request, const char *script,
                          const char *note) {
-  struct record record = begin_record(L, id);
+  struct record record = record_begin(L, id);
   const struct call *single_call = request->call_count == 1 ? request->calls : NULL;
   record_add_text(&record, "peer", request->peer);
   record_add_text(&record, "method", request->method);
@@ -132,46 +132,46 @@ void gate_record_request(lua_State *L, const char *id, const struct request *req
   if (!single_call) record_add_batch_calls(&record, request);
   record_add_text(&record, "script", script);
   record_add_text(&record, "note", note);
-  record_add_text(&record, "client_request_id", find_request_header(request, "client-request-id"));
-  push_record(L, &record);
+  record_add_text(&record, "client_request_id", find_recorded_header(request, "client-request-id"));
+  record_push(L, &record);
 }
 
 void gate_record_answer(lua_State *L, const char *id, const struct answer *answer) {
-  struct record record = begin_record(L, id);
+  struct record record = record_begin(L, id);
   const char *request_id = answer_header(answer, "request-id");
   record_add_number(&record, "status", answer->status);
   record_add_text(&record, "request_id", request_id ? request_id : answer_header(answer, "x-ms-request-id"));
-  push_record(L, &record);
+  record_push(L, &record);
 }
 
 void gate_record_failure(lua_State *L, const char *id, const char *kind, int maybe_sent) {
-  struct record record = begin_record(L, id);
+  struct record record = record_begin(L, id);
   record_add_text(&record, "failure", kind);
   record_add_word(&record, "maybe_sent", maybe_sent ? "true" : "false");
-  push_record(L, &record);
+  record_push(L, &record);
 }
 
 void gate_record_program_start(lua_State *L, const char *id, const char *name, const char *program, const char *script,
                                const char *note) {
-  struct record record = begin_record(L, id);
+  struct record record = record_begin(L, id);
   record_add_text(&record, "name", name);
   record_add_text(&record, "program", program);
   record_add_text(&record, "script", script);
   record_add_text(&record, "note", note);
-  push_record(L, &record);
+  record_push(L, &record);
 }
 
 void gate_record_program_end(lua_State *L, const char *id, long status) {
-  struct record record = begin_record(L, id);
+  struct record record = record_begin(L, id);
   record_add_number(&record, "status", status);
-  push_record(L, &record);
+  record_push(L, &record);
 }
 
 void gate_record_file(lua_State *L, const char *folder, const char *file, const char *script, const char *note) {
-  struct record record = begin_record(L, NULL);
+  struct record record = record_begin(L, NULL);
   record_add_text(&record, "folder", folder);
   record_add_text(&record, "file", file);
   record_add_text(&record, "script", script);
   record_add_text(&record, "note", note);
-  push_record(L, &record);
+  record_push(L, &record);
 }

@@ -1,4 +1,4 @@
-/* host.gate.rights: what one script may do, as a Lua object. Rights can be added until their door is sealed; from
+/* host.gate.rights: the rights of one script, as a Lua object. Rights can be added until their door is sealed; from
  * then on they can only be narrowed. gate_rules.c decides by them.
  *
  * Ownership: rights own their rules. User value 1 anchors the object that their pointers lead to: the parent of
@@ -46,7 +46,7 @@ static int rights_allow(lua_State *L) {
 }
 
 /* Add the name at index 2 to the list of names; raise an error when the door does not know it. */
-static int add_known_name(lua_State *L, struct buffer *names, const struct named_list *known, const char *noun) {
+static int add_named_right(lua_State *L, struct buffer *names, const struct named_list *known, const char *noun) {
   const char *name = lib_checktext(L, 2);
   if (!gate_named_find(known, name)) return luaL_error(L, "the door has no %s '%s'", noun, name);
   buffer_add(L, names, name, strlen(name) + 1);
@@ -56,13 +56,13 @@ static int add_known_name(lua_State *L, struct buffer *names, const struct named
 /* rights:program(name) */
 static int rights_program(lua_State *L) {
   struct rights *rights = check_extensible_rights(L);
-  return add_known_name(L, &rights->programs, &rights->door->programs, "program");
+  return add_named_right(L, &rights->programs, &rights->door->programs, "program");
 }
 
 /* rights:folder(name) */
 static int rights_folder(lua_State *L) {
   struct rights *rights = check_extensible_rights(L);
-  return add_known_name(L, &rights->folders, &rights->door->folders, "folder");
+  return add_named_right(L, &rights->folders, &rights->door->folders, "folder");
 }
 
 /* rights:narrow("read") -> rights */

@@ -1,4 +1,4 @@
-/* What one script may do: the calls that it declared, and whether a request is one of them. No I/O and no Lua. */
+/* The rules of one script: the calls that it declared, and whether a request is one of them. No I/O and no Lua. */
 #include "gate_internal.h"
 
 #include <stdio.h>
@@ -52,18 +52,18 @@ const char *gate_rules_owner(const struct rights *rights) {
 
 /* ---- matching a call with a rule ---- */
 
-static int is_listed_member(struct slice member, const char *members) {
+static int is_rule_member(struct slice member, const char *members) {
   for (const char *rest = members; *rest; rest += *rest == ',')
     if (gate_slice_equal(member, gate_slice_cut(&rest, ","))) return 1;
   return 0;
 }
 
 /* Return the first member of the call that is not in the rule's list; length 0 when all are. */
-static struct slice first_unlisted_member(const struct call *call, const struct rule *rule) {
+static struct slice first_undeclared_member(const struct call *call, const struct rule *rule) {
   const char *rest = call->members ? call->members : "";
   while (rule->members && *rest) {
     struct slice member = gate_slice_cut(&rest, ",");
-    if (!is_listed_member(member, rule->members)) return member;
+    if (!is_rule_member(member, rule->members)) return member;
     rest += *rest == ',';
   }
   return (struct slice){"", 0};
@@ -71,11 +71,11 @@ static struct slice first_unlisted_member(const struct call *call, const struct 
 
 /* Does the rule allow the members of the call? A call whose members are unknown is not allowed where members are
  * declared. */
-static int allows_members(const struct rule *rule, const struct call *call) {
-  return !rule->members || (call->members && !first_unlisted_member(call, rule).length);
+static int rule_allows_members(const struct rule *rule, const struct call *call) {
+  return !rule->members || (call->members && !first_undeclared_member(call, rule).length);
 }
 
-static int matches_call(const struct rule *rule, const char *peer, const struct call *call) {
+static int rule_matches_call(const struct rule *rule, const char *peer, const struct call *call) {
   return strcmp(rule->peer, peer) == 0 && strcmp(rule->method, call->method) == 0 &&
          gate_template_match(rule->path, call->path);
 }
@@ -84,9 +84,9 @@ static int matches_call(const struct rule *rule, const char *peer, const struct 
 static const struct rule *find_rule(const struct rights *root, const char *peer, const struct call *call,
                                     const struct rule **near) {
   for (size_t i = 0; i < root->count; i++) {
-    if (!matches_call(&root->rules[i], peer, call)) continue;
+    if (!rule_matches_call(&root->rules[i], peer, call)) continue;
     *near = &root->rules[i];
-    if (allows_members(*near, call)) return *near;
+    if (rule_allows_members(*near, call)) return *near;
   }
   return NULL;
 }
@@ -100,7 +100,7 @@ const struct rule *gate_rules_find(const struct rights *rights, const char *peer
 
 static void write_members_refusal(const struct rule *rule, const struct call *call, const char *owner, char *message,
                                   size_t size) {
-  struct slice member = first_unlisted_member(call, rule);
+  struct slice member = first_undeclared_member(call, rule);
   if (!member.length) member = (struct slice){"others", 6};
   snprintf(message, size, "%s %s is declared in %s for the members %s only, but this call sets %.*s", call->method,
            call->path, owner, rule->members, (int)member.length, member.at);
@@ -135,7 +135,8 @@ static void write_read_only_refusal(const struct call *call, const char *owner, 
 /* ---- requests ---- */
 
 /* Return 1 when the script may make every call of the request; else 0, and a sentence in message. */
-static int allows_every_call(const struct rights *root, const struct request *request, char *message, size_t size) {
+static int rules_allow_every_call(const struct rights *root, const struct request *request, char *message,
+                                  size_t size) {
   if (root->mode == GATE_WRITE || (root->mode == GATE_READ && !request->changes)) return 1;
   for (size_t i = 0; i < request->call_count; i++) {
     const struct call *call = &request->calls[i];
@@ -152,17 +153,17 @@ static int allows_every_call(const struct rights *root, const struct request *re
   return 1;
 }
 
-static const char *refuse_calls(const struct rights *rights, const struct request *request, char *message,
-                                size_t size) {
+static const char *rules_refuse_calls(const struct rights *rights, const struct request *request, char *message,
+                                      size_t size) {
   const struct rights *root = root_rights(rights);
-  if (!allows_every_call(root, request, message, size)) return "undeclared";
+  if (!rules_allow_every_call(root, request, message, size)) return "undeclared";
   if (rights == root || !request->changes) return NULL;
   write_read_only_refusal(request->calls, root->owner, 0, message, size);
   return "undeclared";
 }
 
 /* Return the part of path below the base path; NULL when path lies outside. */
-static const char *path_below(const char *path, const char *base) {
+static const char *path_below_peer_base(const char *path, const char *base) {
   size_t length = strlen(base);
   if (strncmp(path, base, length) != 0) return NULL;
   return path[length] == '/' || !path[length] ? path + length : NULL;
@@ -170,13 +171,14 @@ static const char *path_below(const char *path, const char *base) {
 
 /* Are the calls that the request names the calls that its URL makes? The rules check the calls, and the peer sees the
  * URL. Only a $batch names other calls than its URL. */
-static int calls_match_url(const struct request *request, const char *path) {
+static int request_calls_match_url(const struct request *request, const char *path) {
   if (request->call_count && strcmp(path, "/$batch") == 0) return 1;
   return request->call_count == 1 && strcmp(request->calls[0].path, path) == 0 &&
          strcmp(request->calls[0].method, request->method) == 0;
 }
 
-static const char *refuse_route(const struct peer *peer, const struct request *request, char *message, size_t size) {
+static const char *rules_refuse_route(const struct peer *peer, const struct request *request, char *message,
+                                      size_t size) {
   char *path = NULL;
   if (!peer || strcmp(peer->origin, request->origin) != 0) {
     snprintf(message, size, "%s %s is refused: it is not the address of the profile's %s%s%s", request->method,
@@ -188,8 +190,8 @@ static const char *refuse_route(const struct peer *peer, const struct request *r
     snprintf(message, size, "not enough memory");
     return "memory";
   }
-  const char *call_path = path_below(path, peer->base);
-  const char *kind = !call_path ? "peer" : calls_match_url(request, call_path) ? NULL : "undeclared";
+  const char *call_path = path_below_peer_base(path, peer->base);
+  const char *kind = !call_path ? "peer" : request_calls_match_url(request, call_path) ? NULL : "undeclared";
   if (kind && !call_path)
     snprintf(message, size, "%s %s is refused: it is not below %s%s, the address of this peer in the profile",
              request->method, path, peer->origin, peer->base);
@@ -200,8 +202,8 @@ static const char *refuse_route(const struct peer *peer, const struct request *r
   return kind;
 }
 
-static const char *refuse_secrets(const struct rights *rights, const struct request *request, char *message,
-                                  size_t size) {
+static const char *rules_refuse_secrets(const struct rights *rights, const struct request *request, char *message,
+                                        size_t size) {
   const char *kind = NULL;
   for (size_t i = 0; i < request->call_count && !kind; i++) {
     const struct call *call = &request->calls[i];
@@ -213,9 +215,9 @@ static const char *refuse_secrets(const struct rights *rights, const struct requ
 
 const char *gate_rules_refuse(const struct rights *rights, const struct peers *peers, const struct request *request,
                               const struct credential *credential, char *message, size_t size) {
-  const char *kind = refuse_route(gate_peers_find(peers, request->peer), request, message, size);
-  if (!kind) kind = refuse_calls(rights, request, message, size);
-  if (!kind) kind = refuse_secrets(rights, request, message, size);
+  const char *kind = rules_refuse_route(gate_peers_find(peers, request->peer), request, message, size);
+  if (!kind) kind = rules_refuse_calls(rights, request, message, size);
+  if (!kind) kind = rules_refuse_secrets(rights, request, message, size);
   if (kind || !credential || strcmp(credential->origin, request->origin) == 0) return kind;
   snprintf(message, size, "the credential was made for %s and does not go to %s", credential->origin, request->origin);
   return "credential";
@@ -223,7 +225,7 @@ const char *gate_rules_refuse(const struct rights *rights, const struct peers *p
 
 /* ---- programs and folders ---- */
 
-static int has_listed_name(const struct buffer *names, const char *name) {
+static int rights_have_name(const struct buffer *names, const char *name) {
   for (const char *listed = buffer_next_text(names, NULL); listed; listed = buffer_next_text(names, listed))
     if (strcmp(listed, name) == 0) return 1;
   return 0;
@@ -234,7 +236,7 @@ const char *gate_rules_refuse_use(const struct rights *rights, enum gate_use use
   static const char *const verbs[] = {"run the program", "read the folder", "write to the folder"};
   const struct rights *root = root_rights(rights);
   const char *member = use == GATE_USE_RUN ? "run" : "files";
-  int declared = has_listed_name(use == GATE_USE_RUN ? &root->programs : &root->folders, name);
+  int declared = rights_have_name(use == GATE_USE_RUN ? &root->programs : &root->folders, name);
   if (root->mode == GATE_READ)
     snprintf(message, size, "%s may not %s '%s', because it may only read: --write lifts that", root->owner, verbs[use],
              name);

@@ -7,10 +7,10 @@
 
 #include <string.h>
 
-#define MAX_INPUT_BYTES ((size_t)64 << 10) /* a pipe holds this much before anybody reads */
+#define MAX_INPUT_BYTES ((size_t)64 << 10) /* the capacity of a pipe, so that writing does not block */
 
 /* Push a list: the program's words, then the arguments in the table at index. [-0, +1, e] */
-static void push_command_line(lua_State *L, const struct named *program, int index) {
+static void push_program_command_line(lua_State *L, const struct named *program, int index) {
   lua_Integer count = 0, more = luaL_len(L, index);
   lua_newtable(L);
   for (const char *word = buffer_next_text(&program->texts, NULL); word;
@@ -25,7 +25,7 @@ static void push_command_line(lua_State *L, const struct named *program, int ind
 }
 
 /* Return the program's input from the argument at index: a secret, or the bytes of a string in *text; NULL for none. */
-static const struct secret *check_input(lua_State *L, int index, struct secret *text) {
+static const struct secret *check_program_input(lua_State *L, int index, struct secret *text) {
   const struct secret *input = secret_test(L, index);
   if (!input && !lua_isnoneornil(L, index)) {
     text->bytes = (char *)luaL_checklstring(L, index, &text->length);
@@ -53,7 +53,7 @@ int gate_run_start(lua_State *L) {
   const struct rights *rights = gate_rights_check(L, 2, door);
   const char *name = lib_checktext(L, 3);
   luaL_checktype(L, 4, LUA_TTABLE);
-  const struct secret *input = check_input(L, 5, &text);
+  const struct secret *input = check_program_input(L, 5, &text);
   const char *note = lib_opttext(L, 6);
   luaL_argcheck(L, door->sealed, 1, "door is not sealed yet");
   lua_settop(L, 6);
@@ -62,13 +62,13 @@ int gate_run_start(lua_State *L) {
   if (kind) return lib_fail_kind(L, kind, "%s", message);
   const struct named *program = gate_named_find(&door->programs, name);
   if (!program) return lib_fail_kind(L, "missing", "the profile names no program '%s'", name);
-  push_command_line(L, program, 4);
+  push_program_command_line(L, program, 4);
   gate_door_new_record_id(L, id);
   const char *failure = record_program_start(L, door, id, program, rights, note);
   if (failure)
     return lib_fail_kind(L, "journal", "the program '%s' was not started, because its start could not be recorded: %s",
                          name, failure);
-  if (process_run(L, 7, input, 0) != 1) {
+  if (process_start_child(L, 7, input, 0) != 1) {
     lua_pushliteral(L, "start");
     return 3;
   }

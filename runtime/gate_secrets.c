@@ -1,8 +1,8 @@
-/* Where a secret may stand in the body of a call. No I/O and no Lua.
+/* Where a secret may be in the body of a call. No I/O and no Lua.
  *
  * A secret becomes bytes only at a declared place. A password in a display name, in keyCredentials.key (which is
- * public) or in any other member is refused, in every mode. The places for Graph and Devolutions Server are in
- * this file; for other peers a rule declares them.
+ * public) or in any other member is refused, in every mode. The places for Graph and Devolutions Server are in this
+ * file; for other peers a rule declares them.
  */
 #include "gate_internal.h"
 
@@ -49,7 +49,7 @@ static int place_matches_path(const struct secret_place *secret_place, const cha
 }
 
 /* Does a pattern such as "data.*" match the member path? A star matches any one step. */
-static int pattern_matches_path(const char *pattern, size_t length, const char *path) {
+static int place_pattern_matches(const char *pattern, size_t length, const char *path) {
   const char *end = pattern + length;
   while (pattern < end && *path) {
     size_t step = strcspn(path, ".");
@@ -68,15 +68,15 @@ static int pattern_matches_path(const char *pattern, size_t length, const char *
 static int is_declared_place(const char *declared, const char *path) {
   for (const char *rest = declared ? declared : ""; *rest;) {
     size_t length = strcspn(rest, ",");
-    if (pattern_matches_path(rest, length, path)) return 1;
+    if (place_pattern_matches(rest, length, path)) return 1;
     rest += length + (rest[length] == ',');
   }
   return 0;
 }
 
-/* May a secret of this kind stand at this member path of the call? */
-static int may_hold_secret(const char *peer, const struct call *call, const char *declared, enum secret_kind kind,
-                           const char *path) {
+/* May a secret of this kind be at this member path of the call? */
+static int place_may_hold_secret(const char *peer, const struct call *call, const char *declared, enum secret_kind kind,
+                                 const char *path) {
   if (!has_known_places(peer)) return kind == SECRET_VALUE && is_declared_place(declared, path);
   for (size_t i = 0; i < PLACE_COUNT; i++)
     if (secret_places[i].kind == kind && place_matches_call(&secret_places[i], peer, call) &&
@@ -86,7 +86,7 @@ static int may_hold_secret(const char *peer, const struct call *call, const char
 }
 
 /* Return the members of this call that may hold a secret, for a sentence; "no member" when there is none. */
-static const char *secret_members(const char *peer, const struct call *call, const char *declared) {
+static const char *secret_place_members(const char *peer, const struct call *call, const char *declared) {
   if (!has_known_places(peer)) return declared && *declared ? declared : "no member";
   for (size_t i = 0; i < PLACE_COUNT; i++) {
     if (!place_matches_call(&secret_places[i], peer, call)) continue;
@@ -101,7 +101,7 @@ const char *gate_secrets_refuse(const char *peer, const struct call *call, const
   for (const char *text = buffer_next_text(&call->secrets, NULL); text; text = buffer_next_text(&call->secrets, text)) {
     enum secret_kind kind = *text == 'v' ? SECRET_VALUE : *text == 'p' ? SECRET_PROOF : SECRET_CREDENTIAL;
     const char *path = text + 1;
-    if (may_hold_secret(peer, call, declared, kind, path)) continue;
+    if (place_may_hold_secret(peer, call, declared, kind, path)) continue;
     if (!*path) path = "its whole body";
     if (kind == SECRET_CREDENTIAL)
       snprintf(message, size,
@@ -110,7 +110,7 @@ const char *gate_secrets_refuse(const char *peer, const struct call *call, const
                call->method, call->path, path);
     else
       snprintf(message, size, "%s %s would send a secret in '%s': in the body of this call %s may hold a secret",
-               call->method, call->path, path, secret_members(peer, call, declared));
+               call->method, call->path, path, secret_place_members(peer, call, declared));
     return "secret";
   }
   return NULL;

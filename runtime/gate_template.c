@@ -20,7 +20,7 @@ struct slice gate_slice_cut(const char **rest, const char *stops) {
 enum segment_form { LITERAL, ONE, SEVERAL, CALL, BELOW, WRONG };
 
 /* Return ONE for "{name}", SEVERAL for "{name+}", else WRONG. A name is a letter, then letters, digits, "_" and "-". */
-static enum segment_form placeholder_form(struct slice text) {
+static enum segment_form template_placeholder_form(struct slice text) {
   size_t end = text.length - 1;
   if (text.length < 3 || text.at[end] != '}') return WRONG;
   int several = text.at[end - 1] == '+';
@@ -31,25 +31,25 @@ static enum segment_form placeholder_form(struct slice text) {
   return several ? SEVERAL : ONE;
 }
 
-static enum segment_form form_of_segment(struct slice segment) {
+static enum segment_form template_segment_form(struct slice segment) {
   if (!segment.length) return WRONG;
   if (segment.length == 1 && *segment.at == '*') return BELOW;
   if (memchr(segment.at, '(', segment.length)) return segment.at[segment.length - 1] == ')' ? CALL : WRONG;
-  if (*segment.at == '{') return placeholder_form(segment);
+  if (*segment.at == '{') return template_placeholder_form(segment);
   for (size_t i = 0; i < segment.length; i++)
     if (strchr("{}*)", segment.at[i])) return WRONG;
   return LITERAL;
 }
 
-static int is_dot_segment(struct slice segment) {
+static int is_dot_template_segment(struct slice segment) {
   return segment.length && segment.length <= 2 && strspn(segment.at, ".") >= segment.length;
 }
 
-/* Return why the segment may not stand there, or NULL; *several becomes 1 after a "{name+}". */
-static const char *segment_problem(struct slice segment, int is_last, int *several) {
-  enum segment_form segment_form = form_of_segment(segment);
+/* Return why the segment may not be there, or NULL; *several becomes 1 after a "{name+}". */
+static const char *template_segment_problem(struct slice segment, int is_last, int *several) {
+  enum segment_form segment_form = template_segment_form(segment);
   if (!segment.length) return "it has an empty segment: remove a slash";
-  if (is_dot_segment(segment)) return "a segment may not be \".\" or \"..\"";
+  if (is_dot_template_segment(segment)) return "a segment may not be \".\" or \"..\"";
   if (segment_form == WRONG)
     return "a placeholder is a whole segment, {name} for one or {name+} for several, with a name of letters, digits, "
            "\"_\" and \"-\"";
@@ -68,7 +68,7 @@ const char *gate_template_problem(const char *text) {
   while (*text == '/') {
     text++;
     struct slice segment = gate_slice_cut(&text, "/");
-    const char *problem = segment_problem(segment, !*text, &several);
+    const char *problem = template_segment_problem(segment, !*text, &several);
     if (problem) return problem;
   }
   return NULL;
@@ -77,7 +77,7 @@ const char *gate_template_problem(const char *text) {
 /* ---- matching ---- */
 
 /* Does the segment contain the escape "%" with this code? */
-static int has_percent_escape(struct slice segment, const char *code) {
+static int segment_has_escape(struct slice segment, const char *code) {
   for (size_t i = 0; i + 2 < segment.length; i++)
     if (segment.at[i] == '%' && strncasecmp(segment.at + i + 1, code, 2) == 0) return 1;
   return 0;
@@ -97,16 +97,16 @@ static int is_escaped_dot_segment(struct slice segment) {
   return 1;
 }
 
-/* May this segment stand for {id}? A server must not read more than one segment into it: no operator ($ref, $batch),
- * no escaped slash, no dot segment. */
+/* May {id} match this segment? A server must not read more than one segment into it: no operator ($ref, $batch), no
+ * escaped slash, no dot segment. */
 static int is_id_segment(struct slice segment) {
   if (!segment.length || *segment.at == '$' || is_escaped_dot_segment(segment)) return 0;
   if (segment.length >= 3 && memcmp(segment.at, "%24", 3) == 0) return 0;
-  return !has_percent_escape(segment, "2f") && !has_percent_escape(segment, "5c");
+  return !segment_has_escape(segment, "2f") && !segment_has_escape(segment, "5c");
 }
 
 /* Return the end of the quoted value that begins at text; a quote inside the value is doubled. */
-static const char *skip_quoted(const char *text, const char *end) {
+static const char *skip_quoted_key(const char *text, const char *end) {
   for (text++; text < end; text++) {
     if (*text != '\'') continue;
     if (text + 1 == end || text[1] != '\'') return text + 1;
@@ -123,7 +123,7 @@ static struct slice next_lookup_key(const char **rest, const char *end, int *pla
   key.length = (size_t)(*rest - key.at);
   if (*rest < end && **rest == '=') {
     ++*rest;
-    if (*rest < end && **rest == '\'') *rest = skip_quoted(*rest, end);
+    if (*rest < end && **rest == '\'') *rest = skip_quoted_key(*rest, end);
     for (int quoted = (*rest)[-1] == '\''; *rest < end && **rest != ','; ++*rest)
       if (quoted || strchr("()'", **rest)) *plain = 0;
   }
@@ -131,7 +131,7 @@ static struct slice next_lookup_key(const char **rest, const char *end, int *pla
   return key;
 }
 
-static int have_same_lookup_keys(struct slice pattern, struct slice actual) {
+static int template_keys_match(struct slice pattern, struct slice actual) {
   const char *a = pattern.at, *b = actual.at;
   const char *a_end = a + pattern.length, *b_end = b + actual.length;
   int plain = 1;
@@ -142,18 +142,18 @@ static int have_same_lookup_keys(struct slice pattern, struct slice actual) {
 
 /* Does "(uniqueName='x')" match the template "(uniqueName)" or "(uniqueName='{name}')"? The keys between the
  * parentheses have to be the same, in the same order. */
-static int matches_lookup_segment(struct slice pattern, struct slice actual) {
+static int template_lookup_matches(struct slice pattern, struct slice actual) {
   const char *open = memchr(pattern.at, '(', pattern.length);
   size_t name = (size_t)(open - pattern.at) + 1;
   if (actual.length <= name || memcmp(pattern.at, actual.at, name) != 0) return 0;
   if (actual.at[actual.length - 1] != ')') return 0;
-  return have_same_lookup_keys((struct slice){pattern.at + name, pattern.length - name - 1},
-                               (struct slice){actual.at + name, actual.length - name - 1});
+  return template_keys_match((struct slice){pattern.at + name, pattern.length - name - 1},
+                             (struct slice){actual.at + name, actual.length - name - 1});
 }
 
 /* Does the rest of a path, which begins without a slash, match "{name+}" and the literal segments after it (tail)?
  * One or more ids, then exactly the tail. */
-static int match_repeated_segments(const char *tail, const char *path) {
+static int template_match_repeated(const char *tail, const char *path) {
   size_t length = strlen(path), end = strlen(tail);
   if (length <= end || strcmp(path + length - end, tail) != 0) return 0;
   const char *stop = path + length - end;
@@ -169,13 +169,13 @@ int gate_template_match(const char *text, const char *path) {
   while (*text == '/' && *path == '/') {
     text++, path++;
     struct slice pattern = gate_slice_cut(&text, "/");
-    enum segment_form segment_form = form_of_segment(pattern);
+    enum segment_form segment_form = template_segment_form(pattern);
     if (segment_form == BELOW) return 1;
-    if (segment_form == SEVERAL) return match_repeated_segments(text, path);
+    if (segment_form == SEVERAL) return template_match_repeated(text, path);
     struct slice actual = gate_slice_cut(&path, "/");
     if (segment_form == WRONG || (segment_form == ONE && !is_id_segment(actual)) ||
         (segment_form == LITERAL && !gate_slice_equal(pattern, actual)) ||
-        (segment_form == CALL && !matches_lookup_segment(pattern, actual)))
+        (segment_form == CALL && !template_lookup_matches(pattern, actual)))
       return 0;
   }
   return !*text && !*path;
@@ -184,7 +184,7 @@ int gate_template_match(const char *text, const char *path) {
 /* ---- suggesting ---- */
 
 /* Does the segment look like the name of one object: a GUID, a user name, a text with escapes? */
-static int looks_like_object_name(struct slice segment) {
+static int segment_is_object_name(struct slice segment) {
   size_t dashes = 0;
   for (size_t i = 0; i < segment.length; i++) {
     if (strchr("@%", segment.at[i])) return 1;
@@ -202,7 +202,7 @@ void gate_template_suggest(struct buffer *out, const char *path) {
     buffer_append_string(out, "/");
     if (has_key)
       buffer_append(out, segment.at, (size_t)(equals - segment.at));
-    else if (looks_like_object_name(segment))
+    else if (segment_is_object_name(segment))
       buffer_append_string(out, "{id}");
     else
       buffer_append(out, segment.at, segment.length);

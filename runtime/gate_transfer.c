@@ -5,6 +5,7 @@
  * unfinished transfers in its table (user value 1: light userdata -> transfer).
  */
 #include "gate_internal.h"
+#include "secret.h"
 #include "sys.h"
 
 #include <math.h>
@@ -84,23 +85,23 @@ static void record_transfer_outcome(lua_State *L, struct door *door, const struc
   else
     gate_record_failure(L, transfer->id, transfer->kind, transfer->maybe_sent);
   gate_door_record(L, door, "outcome");
-  sys_change_sent(-1);
+  sys_interrupt_count_change(-1);
 }
 
 /* Step 3: a change is recorded before it may leave. Returns NULL, or why the record failed. */
-static const char *record_request(lua_State *L, struct door *door, struct gate_transfer *transfer,
-                                  const struct request *request, const char *script, const char *note) {
+static const char *record_transfer_request(lua_State *L, struct door *door, struct gate_transfer *transfer,
+                                           const struct request *request, const char *script, const char *note) {
   if (!request->changes) return NULL;
   if (!door->journal) return "this door was opened without a journal";
   gate_door_new_record_id(L, transfer->id);
   gate_record_request(L, transfer->id, request, script, note);
   const char *failure = gate_door_record(L, door, "request");
   transfer->changes = !failure;
-  sys_change_sent(transfer->changes);
+  sys_interrupt_count_change(transfer->changes);
   return failure;
 }
 
-static enum http_reach peer_reach(const struct door *door, const struct peer *peer) {
+static enum http_reach transfer_reach(const struct door *door, const struct peer *peer) {
   if (door->emulator) return HTTP_LOOPBACK;
   return strcmp(peer->name, "identity") == 0 ? HTTP_NEAR : HTTP_OUTSIDE;
 }
@@ -110,7 +111,9 @@ static struct transfer *prepare_http_transfer(struct door *door, struct gate_tra
                                               const struct request *request, const struct credential *credential,
                                               double timeout) {
   const struct peer *peer = gate_peers_find(&door->peers, request->peer);
-  struct http_peer route = {peer->ca, peer->proxy, peer_reach(door, peer), peer->lenient};
+  const char *proxy_authorization = door->proxy_authorization ? door->proxy_authorization->bytes : NULL;
+  struct http_peer route = {peer->ca, peer->proxy, peer->proxy ? proxy_authorization : NULL, transfer_reach(door, peer),
+                            peer->lenient};
   if (!door->http) door->http = http_open(MAX_STREAMS);
   if (!door->http) return NULL;
   return http_prepare(door->http, request, credential, &route, (long)ceil(timeout * 1000), transfer);
@@ -122,7 +125,7 @@ static double seconds_until_budget(struct door *door, struct request *request) {
   return counts ? gate_budget_wait(door->budget, request) : 0;
 }
 
-static int push_budget_refusal(lua_State *L, const struct request *request, double wait) {
+static int push_transfer_budget_refusal(lua_State *L, const struct request *request, double wait) {
   lib_fail_kind(L, "budget", "%s %s has to wait for the write budget", request->method, request->origin);
   lua_pushnumber(L, wait);
   return 4;
@@ -135,7 +138,7 @@ static int queue_transfer(lua_State *L, struct door *door, struct request *reque
   struct gate_transfer *transfer = lib_new(L, sizeof *transfer, GATE_TRANSFER);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, 7, 1);
-  const char *failure = record_request(L, door, transfer, request, script, lua_tostring(L, 6));
+  const char *failure = record_transfer_request(L, door, transfer, request, script, lua_tostring(L, 6));
   if (failure)
     return lib_fail_kind(L, "journal", "%s %s was not sent, because it could not be recorded: %s", request->method,
                          request->origin, failure);
@@ -167,7 +170,7 @@ int gate_transfer_submit(lua_State *L) {
   const char *kind = gate_rules_refuse(rights, &door->peers, request, credential, message, sizeof message);
   if (kind) return lib_fail_kind(L, kind, "%s", message);
   double wait = seconds_until_budget(door, request);
-  if (wait > 0) return push_budget_refusal(L, request, wait);
+  if (wait > 0) return push_transfer_budget_refusal(L, request, wait);
   return queue_transfer(L, door, request, credential, gate_rules_owner(rights), timeout);
 }
 

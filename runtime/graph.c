@@ -28,38 +28,38 @@ struct random_ids {
 
 /* ---- effects of a call ---- */
 
-static int is_one_of(const char *text, size_t length, const char *const *list) {
+static int is_listed_text(const char *text, size_t length, const char *const *list) {
   for (; *list; list++)
     if (strlen(*list) == length && memcmp(*list, text, length) == 0) return 1;
   return 0;
 }
 
-/* Does a POST to this path only read? The last segment decides; no object that can be created has one of these names.
- */
-static int is_reading_action(const char *path) {
+/* Does a POST to this path only read? The last segment decides; no object that can be created has one of these
+ * names. */
+static int is_graph_reading_action(const char *path) {
   static const char *const reading_actions[] = {
       "checkMemberGroups", "checkMemberObjects", "getAvailableExtensionProperties",
       "getByIds",          "getMemberGroups",    "getMemberObjects",
       "validatePassword",  "validateProperties", NULL};
   const char *last = strrchr(path, '/') + 1;
-  return is_one_of(last, strlen(last), reading_actions);
+  return is_listed_text(last, strlen(last), reading_actions);
 }
 
-static int is_reading_call(const char *method, const char *path) {
-  return strcmp(method, "GET") == 0 || (strcmp(method, "POST") == 0 && is_reading_action(path));
+static int is_graph_read(const char *method, const char *path) {
+  return strcmp(method, "GET") == 0 || (strcmp(method, "POST") == 0 && is_graph_reading_action(path));
 }
 
 /* May the call be sent twice? Only a POST makes a new object each time; PATCH, PUT and DELETE describe the result. */
-static int is_repeatable_call(const char *method, const char *path) {
-  return strcmp(method, "POST") != 0 || is_reading_action(path);
+static int is_repeatable_graph_call(const char *method, const char *path) {
+  return strcmp(method, "POST") != 0 || is_graph_reading_action(path);
 }
 
 static void add_graph_call(lua_State *L, struct request *request, const char *method, const char *path,
                            const char *members) {
-  request_call(L, request, method, path, members);
-  request->calls[request->call_count - 1].changes = !is_reading_call(method, path);
-  request->changes |= !is_reading_call(method, path);
-  request->repeatable &= is_repeatable_call(method, path);
+  request_add_call(L, request, method, path, members);
+  request->calls[request->call_count - 1].changes = !is_graph_read(method, path);
+  request->changes |= !is_graph_read(method, path);
+  request->repeatable &= is_repeatable_graph_call(method, path);
 }
 
 /* ---- arguments ---- */
@@ -72,7 +72,7 @@ static const char *check_graph_method(lua_State *L, int index) {
 static const char *check_graph_path(lua_State *L, int index) {
   size_t length;
   const char *path = luaL_checklstring(L, index, &length);
-  const char *problem = wire_path_fault(path, length);
+  const char *problem = wire_path_problem(path, length);
   if (problem) luaL_argerror(L, index, lua_pushfstring(L, "the path cannot be sent: %s in '%s'", problem, path));
   return path;
 }
@@ -87,16 +87,16 @@ static void set_script_headers(lua_State *L, struct request *request, int index)
   lua_pushnil(L);
   while (lua_next(L, index)) {
     const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
-    if (!is_one_of(name, strlen(name), allowed_headers)) luaL_error(L, "header '%s' cannot be set here", name);
+    if (!is_listed_text(name, strlen(name), allowed_headers)) luaL_error(L, "header '%s' cannot be set here", name);
     if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "header '%s' is not a string", name);
-    request_header(L, request, name, lib_checktext(L, -1));
+    request_add_header(L, request, name, lib_checktext(L, -1));
     lua_pop(L, 1);
   }
 }
 
 /* Return the random bytes of the next request id. Bytes are drawn for several ids at once: one system call takes a
  * hundredth of the time of a small request. [-0, +0, e] */
-static const unsigned char *next_random_id(lua_State *L) {
+static const unsigned char *next_graph_request_id(lua_State *L) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &random_ids_key) == LUA_TNIL) {
     lua_pop(L, 1);
     struct random_ids *fresh = lua_newuserdatauv(L, sizeof *fresh, 0);
@@ -118,14 +118,14 @@ static const unsigned char *next_random_id(lua_State *L) {
  * not a secret, so getrandom is enough, which takes a fraction of the time of OpenSSL's generator. */
 static void set_client_request_id(lua_State *L, struct request *request) {
   char text[37];
-  hex_uuid(next_random_id(L), text);
-  request_header(L, request, "client-request-id", text);
-  request_header(L, request, "return-client-request-id", "true");
+  hex_uuid(next_graph_request_id(L), text);
+  request_add_header(L, request, "client-request-id", text);
+  request_add_header(L, request, "return-client-request-id", "true");
 }
 
 static struct request *new_graph_request(lua_State *L, const char *method, const char *url, int headers) {
   struct request *request = request_new(L, "graph", method, url);
-  request_header(L, request, "Accept", "application/json");
+  request_add_header(L, request, "Accept", "application/json");
   set_client_request_id(L, request);
   set_script_headers(L, request, headers);
   request->changes = 0;
@@ -137,66 +137,66 @@ static struct request *new_graph_request(lua_State *L, const char *method, const
 
 /* Push and return the string member of the inner request on top of the stack; raise an error when there is none. [-0,
  * +1, e] */
-static const char *push_inner_string(lua_State *L, const char *name, lua_Integer i) {
-  const char *text = wire_string(L, -1, name);
+static const char *push_batch_request_string(lua_State *L, const char *name, lua_Integer i) {
+  const char *text = wire_push_string(L, -1, name);
   if (!text) luaL_error(L, "request %d of the batch has no %s", (int)i, name);
   return text;
 }
 
 /* Raise an error when the table on top of the stack has a member that is not listed in this spelling. A server that
  * treats "URL" as "url" would carry out another call than the one that is checked. [-0, +0, e] */
-static void check_known_members(lua_State *L, const char *subject, const char *const *members) {
+static void check_batch_members(lua_State *L, const char *subject, const char *const *members) {
   for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
     const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
-    if (!is_one_of(name, strlen(name), members)) luaL_error(L, "%s: it has no member '%s'", subject, name);
+    if (!is_listed_text(name, strlen(name), members)) luaL_error(L, "%s: it has no member '%s'", subject, name);
   }
 }
 
 /* Raise an error when the header whose name and value are on top of the stack may not be in an inner request.
  * X-HTTP-Method-Override could make another call of the request, and Authorization could make another caller of us. */
-static void check_inner_header(lua_State *L, const char *subject) {
+static void check_batch_request_header(lua_State *L, const char *subject) {
   const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
   const char *value = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
   int is_json = value && strcmp(name, "Content-Type") == 0 && strcmp(value, "application/json") == 0;
-  if (!is_json && !is_one_of(name, strlen(name), allowed_headers))
+  if (!is_json && !is_listed_text(name, strlen(name), allowed_headers))
     luaL_error(L, "%s: header '%s' cannot be set", subject, name);
   if (!value || !request_is_header_text(value, lua_rawlen(L, -1)))
     luaL_error(L, "%s: the value of header '%s' cannot be sent", subject, name);
 }
 
 /* Raise an error when the inner request on top of the stack has an unknown member or a forbidden header. [-0, +0, e] */
-static void check_inner_request(lua_State *L, lua_Integer i) {
+static void check_batch_request(lua_State *L, lua_Integer i) {
   static const char *const members[] = {"id", "method", "url", "headers", "body", "dependsOn", NULL};
   int inner = lua_gettop(L);
   const char *subject = lua_pushfstring(L, "request %d of the batch", (int)i);
   if (!lua_istable(L, inner)) luaL_error(L, "%s is not a table", subject);
   lua_pushvalue(L, inner);
-  check_known_members(L, subject, members);
+  check_batch_members(L, subject, members);
   int type = lua_getfield(L, inner, "headers");
   if (type != LUA_TNIL && type != LUA_TTABLE) luaL_error(L, "%s: its headers are not a table", subject);
   if (type == LUA_TTABLE)
-    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) check_inner_header(L, subject);
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) check_batch_request_header(L, subject);
   lua_settop(L, inner);
 }
 
 /* Add the call of the inner request on top of the stack to the calls of the $batch: it needs the same permission as
  * when it is sent alone. [-0, +0, e] */
-static void add_inner_call(lua_State *L, struct request *request, lua_Integer i) {
+static void add_batch_request_call(lua_State *L, struct request *request, lua_Integer i) {
   int inner = lua_gettop(L);
-  check_inner_request(L, i);
+  check_batch_request(L, i);
   static const char *const methods[] = {"GET", "POST", "PATCH", "PUT", "DELETE", NULL};
-  const char *method = push_inner_string(L, "method", i);
-  if (!is_one_of(method, strlen(method), methods))
+  const char *method = push_batch_request_string(L, "method", i);
+  if (!is_listed_text(method, strlen(method), methods))
     luaL_error(L, "request %d of the batch: unknown method '%s'", (int)i, method);
   lua_pushvalue(L, inner);
-  const char *url = push_inner_string(L, "url", i);
+  const char *url = push_batch_request_string(L, "url", i);
   lua_pushlstring(L, url, strcspn(url, "?"));
   const char *path = lua_tostring(L, -1);
-  const char *problem = wire_path_fault(path, strlen(path));
+  const char *problem = wire_path_problem(path, strlen(path));
   if (!problem && strstr(path, "$batch")) problem = "a batch inside a batch";
   if (problem) luaL_error(L, "request %d of the batch: %s in '%s'", (int)i, problem, path);
   lua_getfield(L, inner, "body");
-  wire_members(L, -1);
+  wire_push_members(L, -1);
   add_graph_call(L, request, method, path, lua_tostring(L, -1));
   lua_settop(L, inner);
 }
@@ -206,14 +206,14 @@ static void add_batch_calls(lua_State *L, struct request *request, int body) {
   if (!lua_istable(L, body) || lua_getfield(L, body, "requests") != LUA_TTABLE)
     luaL_error(L, "a batch needs a body with a list of requests");
   lua_pushvalue(L, body);
-  check_known_members(L, "a batch", members);
+  check_batch_members(L, "a batch", members);
   lua_pop(L, 1);
   lua_Integer count = luaL_len(L, -1);
   if (count < 1 || count > BATCH_MOST)
     luaL_error(L, "a batch carries 1 to %d requests, not %d", BATCH_MOST, (int)count);
   for (lua_Integer i = 1; i <= count; i++) {
     lua_geti(L, -1, i);
-    add_inner_call(L, request, i);
+    add_batch_request_call(L, request, i);
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
@@ -221,13 +221,14 @@ static void add_batch_calls(lua_State *L, struct request *request, int body) {
 
 /* ---- functions of host.graph ---- */
 
-static void add_request_calls(lua_State *L, struct request *request, const char *method, const char *path, int body) {
+static void add_graph_request_calls(lua_State *L, struct request *request, const char *method, const char *path,
+                                    int body) {
   if (strcmp(path, "/$batch") == 0) {
     request->is_batch = 1;
     add_batch_calls(L, request, body);
     return;
   }
-  wire_members(L, body);
+  wire_push_members(L, body);
   add_graph_call(L, request, method, path, lua_tostring(L, -1));
   lua_pop(L, 1);
 }
@@ -243,12 +244,12 @@ static int graph_request(lua_State *L) {
   struct buffer *url = buffer_borrow(L);
   buffer_add(L, url, base, strlen(base));
   buffer_add(L, url, path, strlen(path));
-  wire_query(L, 4, url);
+  wire_append_query(L, 4, url);
   buffer_add(L, url, "", 1);
   struct request *request = new_graph_request(L, method, url->data, 6);
   buffer_give_back(L, 7);
-  add_request_calls(L, request, method, path, 5);
-  if (!lua_isnil(L, 5)) request_json(L, lua_gettop(L), 5);
+  add_graph_request_calls(L, request, method, path, 5);
+  if (!lua_isnil(L, 5)) request_set_json_body(L, lua_gettop(L), 5);
   return 1;
 }
 
@@ -262,7 +263,7 @@ static int push_next_page_path(lua_State *L, const char *base, const char *link)
   else if (length <= prefix || strncmp(path, base_path, prefix) != 0)
     problem = "its path is not below the address of Graph";
   else
-    problem = wire_path_fault(path + prefix, length - prefix);
+    problem = wire_path_problem(path + prefix, length - prefix);
   if (problem)
     lua_pushfstring(L, "the next page's link is refused: %s", problem);
   else
@@ -271,10 +272,10 @@ static int push_next_page_path(lua_State *L, const char *base, const char *link)
 }
 
 /* Do both URLs have the same origin? Pushes texts. [-0, +n, m] */
-static int have_same_origin(lua_State *L, const char *base, const char *link) {
-  if (!request_origin(L, base)) return luaL_argerror(L, 1, lua_tostring(L, -1));
+static int link_has_base_origin(lua_State *L, const char *base, const char *link) {
+  if (!request_url_push_origin(L, base)) return luaL_argerror(L, 1, lua_tostring(L, -1));
   const char *origin = lua_tostring(L, -1);
-  return request_origin(L, link) && strcmp(lua_tostring(L, -1), origin) == 0;
+  return request_url_push_origin(L, link) && strcmp(lua_tostring(L, -1), origin) == 0;
 }
 
 /* graph.next(base, link, headers?) -> request | nil, message */
@@ -283,18 +284,18 @@ static int graph_next(lua_State *L) {
   const char *base = lib_checktext(L, 1);
   const char *link = luaL_checklstring(L, 2, &length);
   lua_settop(L, 3);
-  if (!wire_visible(link, length)) return lib_fail(L, "the next page's link is refused: it is not a URL");
-  if (!have_same_origin(L, base, link))
+  if (!wire_is_visible(link, length)) return lib_fail(L, "the next page's link is refused: it is not a URL");
+  if (!link_has_base_origin(L, base, link))
     return lib_fail(L, "the next page's link is refused: its host is not the host of Graph");
   if (!push_next_page_path(L, base, link)) return lib_fail(L, "%s", lua_tostring(L, -1));
   const char *path = lua_tostring(L, -1);
   struct request *request = new_graph_request(L, "GET", link, 3);
-  request_call(L, request, "GET", path, NULL);
+  request_add_call(L, request, "GET", path, NULL);
   return 1;
 }
 
 /* Push the content of the buffer as a string. [-0, +1, m] */
-static int push_buffer_string(lua_State *L, struct buffer *buffer) {
+static int push_graph_text(lua_State *L, struct buffer *buffer) {
   lua_pushlstring(L, buffer->data ? buffer->data : "", buffer->length);
   return 1;
 }
@@ -304,21 +305,21 @@ static int graph_changes(lua_State *L) {
   const char *method = check_graph_method(L, 1);
   const char *path = lib_checktext(L, 2);
   luaL_argcheck(L, *path == '/', 2, "a call's path begins with /");
-  lua_pushboolean(L, !is_reading_call(method, path));
+  lua_pushboolean(L, !is_graph_read(method, path));
   return 1;
 }
 
 /* graph.segment(value) -> string */
 static int graph_segment(lua_State *L) {
-  return wire_segment(L, "@");
+  return wire_push_segment(L, "@");
 }
 
 /* graph.query(query) -> string */
 static int graph_query(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   struct buffer *out = buffer_new(L);
-  wire_query(L, 1, out);
-  return push_buffer_string(L, out);
+  wire_append_query(L, 1, out);
+  return push_graph_text(L, out);
 }
 
 /* Append the value as an OData string literal: in single quotes, a quote inside doubled. */
@@ -341,7 +342,7 @@ static int graph_literal(lua_State *L) {
   if (type != LUA_TSTRING) return 1;
   struct buffer *out = buffer_new(L);
   append_odata_literal(L, out, value, length);
-  return push_buffer_string(L, out);
+  return push_graph_text(L, out);
 }
 
 static const luaL_Reg functions[] = {

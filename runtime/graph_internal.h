@@ -1,4 +1,4 @@
-/* What graph.c (requests) and graph_judge.c (answers) of host.graph share. */
+/* Declarations that graph.c (requests) and graph_judge.c (answers) of host.graph share. */
 #ifndef GRAPH_INTERNAL_H
 #define GRAPH_INTERNAL_H
 

@@ -41,7 +41,7 @@ void heap_close(struct heap *heap) {
   free(heap);
 }
 
-static size_t size_in_steps(size_t size) {
+static size_t block_size_in_steps(size_t size) {
   return (size + BLOCK_STEP - 1) / BLOCK_STEP;
 }
 
@@ -88,8 +88,8 @@ static void free_block(struct heap *heap, void *block, size_t size) {
     free(block);
     return;
   }
-  wipe_block(block, size_in_steps(size) * BLOCK_STEP); /* the whole block, also the part beyond a shrunk size */
-  add_free_block(heap, block, size_in_steps(size));
+  wipe_block(block, block_size_in_steps(size) * BLOCK_STEP); /* the whole block, also the part beyond a shrunk size */
+  add_free_block(heap, block, block_size_in_steps(size));
 }
 
 /* Shrink the block in place, when there is no memory for a copy: Lua expects that shrinking never fails. NULL for a
@@ -110,11 +110,12 @@ static void *resize_by_copy(struct heap *heap, void *block, size_t old_size, siz
 
 void *heap_allocate(void *arg, void *block, size_t old_size, size_t size) {
   struct heap *heap = arg;
-  if (!block) return size == 0 ? NULL : size > MAX_SMALL ? malloc(size) : take_block(heap, size_in_steps(size));
+  if (!block) return size == 0 ? NULL : size > MAX_SMALL ? malloc(size) : take_block(heap, block_size_in_steps(size));
   if (size == 0) {
     free_block(heap, block, old_size);
     return NULL;
   }
   if (old_size > MAX_SMALL && size > MAX_SMALL) return realloc(block, size);
-  return size_in_steps(old_size) == size_in_steps(size) ? block : resize_by_copy(heap, block, old_size, size);
+  return block_size_in_steps(old_size) == block_size_in_steps(size) ? block
+                                                                    : resize_by_copy(heap, block, old_size, size);
 }

@@ -16,7 +16,8 @@
 
 #define HOST_CONNECTIONS 16L
 #define MOST_CONNECTIONS                                                                                               \
-  64L /* kept open. libcurl's default is four for each transfer, and closes the others in each lull */
+  64L /* connections that are kept open; libcurl's default is four per transfer, so it would close most of them when   \
+         few transfers run */
 #define MAX_IDLE 128
 #define MAX_WAITS 64
 #define NAME_LOOKUP_MS 10 /* longest wait while a name is looked up, which has no descriptor to wait for */
@@ -38,7 +39,7 @@ struct http {
 static const char *const root_files[] = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
                                          "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem", NULL};
 
-static const char *find_root_file(void) {
+static const char *find_system_root_file(void) {
   for (const char *const *file = root_files; *file; file++)
     if (access(*file, R_OK) == 0) return *file;
   return root_files[0];
@@ -57,7 +58,7 @@ struct http *http_open(long streams) {
   unsetenv("SSLKEYLOGFILE"); /* with this variable, libcurl creates the file even when nothing is written to it */
   if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || !curl_uses_openssl()) return NULL;
   struct http *http = calloc(1, sizeof *http);
-  if (http) http->system_roots_file = find_root_file();
+  if (http) http->system_roots_file = find_system_root_file();
   for (int lane = 0; http && lane < LANE_COUNT; lane++) {
     CURLM *multi = http->multi[lane] = curl_multi_init();
     if (!multi) {
@@ -86,6 +87,8 @@ static void stop_transfer(struct transfer *transfer) {
 /* ---- handles ---- */
 
 static void free_route(struct route *route) {
+  if (route->proxy_authorization) explicit_bzero(route->proxy_authorization, strlen(route->proxy_authorization));
+  free(route->proxy_authorization);
   free(route->origin);
   free(route->ca);
   free(route->proxy);
@@ -111,18 +114,18 @@ static struct transfer *new_transfer(struct http *http) {
   return NULL;
 }
 
-static void reset_handle(struct transfer *transfer) {
+static void reset_easy_handle(struct transfer *transfer) {
   curl_easy_reset(transfer->easy);
   free_route(&transfer->route);
 }
 
 /* Detach the easy handle from the transfer. After a plain read without trouble it stays set up for the next one; else
  * it is reset, because libcurl counts retries over the life of a handle until it is reset. */
-static void clear_handle(struct transfer *transfer) {
+static void clear_easy_handle(struct transfer *transfer) {
   if (transfer->plain_read && transfer->complete && transfer->ready_count == 1 && !transfer->moved)
     http_options_clear_read(transfer);
   else
-    reset_handle(transfer);
+    reset_easy_handle(transfer);
 }
 
 static void keep_idle_transfer(struct http *http, struct transfer *transfer) {
@@ -204,7 +207,7 @@ static int copy_header_lines(struct transfer *transfer, const struct request *re
 }
 
 /* Copy the host, without an IPv6 address's brackets, and the port from the URL that libcurl parsed. */
-static int copy_host_and_port(struct route *route, CURLU *parsed) {
+static int copy_route_address(struct route *route, CURLU *parsed) {
   if (curl_url_get(parsed, CURLUPART_HOST, &route->host, 0) != CURLUE_OK ||
       curl_url_get(parsed, CURLUPART_PORT, &route->port, CURLU_DEFAULT_PORT) != CURLUE_OK)
     return 0;
@@ -219,6 +222,18 @@ static int equal_or_both_null(const char *a, const char *b) {
   return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
+/* Make the header line for the proxy; 0 when memory is out. */
+static int copy_proxy_authorization(struct route *route, const char *value) {
+  static const char name[] = "Proxy-Authorization: ";
+  if (!value) return 1;
+  size_t size = sizeof name + strlen(value);
+  route->proxy_authorization = malloc(size);
+  if (!route->proxy_authorization) return 0;
+  snprintf(route->proxy_authorization, size, "%s%s", name, value);
+  route->proxy_headers.data = route->proxy_authorization;
+  return 1;
+}
+
 static int copy_route(struct route *route, const struct route *from) {
   route->origin = strdup(from->origin);
   route->ca = strdup(from->ca);
@@ -227,7 +242,7 @@ static int copy_route(struct route *route, const struct route *from) {
 }
 
 /* Set up the easy handle; when it is set up for the same route already, set only the options that differ. */
-static int set_up_handle(struct transfer *transfer, const struct request *request, const struct http_peer *peer) {
+static int set_up_easy_handle(struct transfer *transfer, const struct request *request, const struct http_peer *peer) {
   const struct http *http = transfer->http;
   struct route route = {.origin = request->origin,
                         .ca = (char *)(peer->ca ? peer->ca : http->system_roots_file),
@@ -236,9 +251,10 @@ static int set_up_handle(struct transfer *transfer, const struct request *reques
                   equal_or_both_null(transfer->route.ca, route.ca) &&
                   equal_or_both_null(transfer->route.proxy, route.proxy);
   if (is_set_up) return http_options_set_read(transfer);
-  reset_handle(transfer);
-  return copy_route(&transfer->route, &route) && copy_host_and_port(&transfer->route, request->target->parsed) &&
-         http_options_set(transfer, request);
+  reset_easy_handle(transfer);
+  return copy_route(&transfer->route, &route) &&
+         copy_proxy_authorization(&transfer->route, peer->proxy_authorization) &&
+         copy_route_address(&transfer->route, request->target->parsed) && http_options_set(transfer, request);
 }
 
 static int is_plain_read_request(const struct request *request) {
@@ -275,11 +291,11 @@ struct transfer *http_prepare(struct http *http, const struct request *request, 
   transfer->shared = request->repeatable && !request->fresh;
   transfer->plain_read = is_plain_read_request(request);
   transfer->plain = strncmp(request->origin, "http:", 5) == 0;
-  transfer->target = request_target_share(request->target);
+  transfer->target = request_url_share(request->target);
   int copied = copy_header_lines(transfer, request, credential);
   transfer->id = find_client_request_id(&transfer->lines);
   if (copied && buffer_append(&transfer->body, request->body.data, request->body.length) &&
-      set_up_handle(transfer, request, peer))
+      set_up_easy_handle(transfer, request, peer))
     return transfer;
   http_transfer_close(transfer);
   return NULL;
@@ -305,7 +321,7 @@ static int retry_on_new_connection(struct transfer *transfer, CURLcode code) {
   return !curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 1L) && http_start(transfer);
 }
 
-static struct transfer *next_finished_on(CURLM *multi) {
+static struct transfer *next_finished_on_multi(CURLM *multi) {
   int left;
   CURLMsg *message;
   while ((message = curl_multi_info_read(multi, &left))) {
@@ -322,11 +338,11 @@ static struct transfer *next_finished_on(CURLM *multi) {
 }
 
 struct transfer *http_next_finished(struct http *http) {
-  struct transfer *transfer = next_finished_on(http->multi[SHARED]);
-  return transfer ? transfer : next_finished_on(http->multi[ALONE]);
+  struct transfer *transfer = next_finished_on_multi(http->multi[SHARED]);
+  return transfer ? transfer : next_finished_on_multi(http->multi[ALONE]);
 }
 
-static void perform_all(struct http *http) {
+static void perform_transfers(struct http *http) {
   int running;
   for (int lane = 0; lane < LANE_COUNT; lane++)
     if (http->running[lane]) curl_multi_perform(http->multi[lane], &running);
@@ -334,7 +350,7 @@ static void perform_all(struct http *http) {
 
 /* List the descriptors that the transfers of a multi handle wait for, so that the other handle's poll waits for them
  * too. */
-static unsigned list_wait_descriptors(CURLM *multi, struct curl_waitfd list[MAX_WAITS]) {
+static unsigned list_multi_descriptors(CURLM *multi, struct curl_waitfd list[MAX_WAITS]) {
   fd_set reading, writing, failing;
   int highest = -1;
   unsigned count = 0;
@@ -352,7 +368,7 @@ static unsigned list_wait_descriptors(CURLM *multi, struct curl_waitfd list[MAX_
 static void wait_for_both_lanes(struct http *http, int ms) {
   struct curl_waitfd waits[MAX_WAITS];
   long timeout = -1;
-  unsigned count = list_wait_descriptors(http->multi[ALONE], waits);
+  unsigned count = list_multi_descriptors(http->multi[ALONE], waits);
   curl_multi_timeout(http->multi[ALONE], &timeout);
   if (timeout >= 0 && timeout < ms) ms = (int)timeout;
   if (!count && ms > NAME_LOOKUP_MS) ms = NAME_LOOKUP_MS;
@@ -368,11 +384,11 @@ static void wait_for_transfers(struct http *http, int ms) {
 
 /* Call curl_multi_perform twice at most: it goes through all transfers each time. */
 struct transfer *http_poll(struct http *http, int ms) {
-  perform_all(http);
+  perform_transfers(http);
   struct transfer *transfer = http_next_finished(http);
   if (transfer || ms <= 0) return transfer;
   wait_for_transfers(http, ms);
-  perform_all(http);
+  perform_transfers(http);
   return http_next_finished(http);
 }
 
@@ -399,10 +415,10 @@ void http_transfer_close(struct transfer *transfer) {
   if (!transfer) return;
   stop_transfer(transfer);
   unlink_transfer(transfer);
-  clear_handle(transfer);
+  clear_easy_handle(transfer);
   free(transfer->headers);
   buffer_free(&transfer->lines);
-  request_target_release(transfer->target);
+  request_url_release(transfer->target);
   buffer_free(&transfer->body);
   buffer_free(&transfer->frame.headers);
   buffer_free(&transfer->received);

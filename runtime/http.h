@@ -17,8 +17,9 @@ enum http_reach {
 
 /* How a peer is reached. The strings have to live only during the call. */
 struct http_peer {
-  const char *ca;    /* PEM file that replaces the system's roots, or NULL */
-  const char *proxy; /* "http://host:port", or NULL for none */
+  const char *ca;                  /* PEM file that replaces the system's roots, or NULL */
+  const char *proxy;               /* "http://host:port", or NULL for none */
+  const char *proxy_authorization; /* value of the header Proxy-Authorization, or NULL for none */
   enum http_reach reach;
   int lenient; /* 1: certificates may break RFC 5280's rules of form */
 };
@@ -53,9 +54,9 @@ struct transfer *http_next_finished(struct http *http);
 
 void *http_transfer_tag(const struct transfer *transfer);
 
-/* Return NULL when the transfer brought an answer; else the kind of failure: "dns", "connect", "tls", "certificate",
- * "timeout", "cut", "too_large", "hostile", "memory". *message is a sentence with host and cause, *maybe_sent tells
- * whether bytes of the request may have reached the peer. */
+/* Return NULL when the transfer brought an answer; else the kind of failure: "dns", "connect", "proxy_login", "tls",
+ * "certificate", "timeout", "cut", "too_large", "hostile", "memory". *message is a sentence with host and cause,
+ * *maybe_sent tells whether bytes of the request may have reached the peer. */
 const char *http_transfer_failure(const struct transfer *transfer, const char **message, int *maybe_sent);
 
 /* Move status, headers and body of a finished transfer into the answer. */

@@ -1,4 +1,4 @@
-/* Which addresses are this machine, or its link, and which of them a peer may be at. */
+/* Addresses of this machine and of its link, and the addresses that a peer may have. */
 #include "http_internal.h"
 
 #include <arpa/inet.h>

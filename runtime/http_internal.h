@@ -1,4 +1,4 @@
-/* What http.c, http_options.c, http_judge.c, http_address.c and http_sockets.c share. */
+/* Declarations that http.c, http_options.c, http_judge.c, http_address.c and http_sockets.c share. */
 #ifndef HTTP_INTERNAL_H
 #define HTTP_INTERNAL_H
 
@@ -24,8 +24,8 @@ struct http_sockets {
 struct frame {
   int in_headers; /* 1: between a status line and the empty line */
   long status;    /* of the last status line */
-  int chunked;    /* Transfer-Encoding was there */
-  int has_length; /* Content-Length was there, as length says */
+  int chunked;    /* 1: there was a Transfer-Encoding */
+  int has_length; /* 1: there was a Content-Length, whose text is in length */
   char length[24];
   size_t bytes;          /* of all header lines so far */
   struct buffer headers; /* of the current answer, as in struct answer */
@@ -35,9 +35,11 @@ struct frame {
 /* The route that an easy handle is set up for. It is kept for reads with the same route. */
 struct route {
   char *origin;
-  char *ca;    /* file of root certificates */
-  char *proxy; /* NULL for none */
-  char *host;  /* host of the origin without brackets, as certificates name it */
+  char *ca;                        /* file of root certificates */
+  char *proxy;                     /* NULL for none */
+  char *proxy_authorization;       /* the header line for the proxy; NULL for none; wiped when freed */
+  struct curl_slist proxy_headers; /* one node with that line */
+  char *host;                      /* host of the origin without brackets, as certificates name it */
   char *port;
 };
 
@@ -100,8 +102,8 @@ int http_address_is_allowed(const struct sockaddr *address, enum http_reach reac
 void http_sockets_add(struct http_sockets *sockets, int fd);
 void http_sockets_remove(struct http_sockets *sockets, int fd);
 
-/* Is the connection from this local port open, with no bytes waiting to be read? 0 also when no such socket is known.
- */
+/* Is the connection from this local port open, with no bytes waiting to be read? 0 also when no such socket is
+ * known. */
 int http_sockets_are_quiet(struct http_sockets *sockets, int port);
 
 /* Does this header line have another client-request-id than id? Then the answer belongs to another request. */

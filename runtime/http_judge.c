@@ -4,6 +4,7 @@
  * read them differently (RFC 9112, 6.3 and 11.2).
  */
 #include "http_internal.h"
+#include "sys.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -16,7 +17,7 @@
 /* ---- header lines ---- */
 
 /* Return the number after the first space of a status line; libcurl has checked that there is one. */
-static long parse_status(const char *line, size_t length) {
+static long parse_http_status(const char *line, size_t length) {
   char text[8] = "";
   const char *space = memchr(line, ' ', length);
   size_t left = space ? length - (size_t)(space - line) - 1 : 0;
@@ -28,8 +29,8 @@ static long parse_status(const char *line, size_t length) {
 static const char *judge_status_line(struct frame *frame, const char *line, size_t length, int is_h2) {
   struct buffer headers = frame->headers;
   headers.length = 0;
-  *frame =
-      (struct frame){.in_headers = 1, .bytes = frame->bytes, .headers = headers, .status = parse_status(line, length)};
+  *frame = (struct frame){
+      .in_headers = 1, .bytes = frame->bytes, .headers = headers, .status = parse_http_status(line, length)};
   if (frame->status < 100 || frame->status > 599) return "a status that is not between 100 and 599";
   if (frame->status == 101) return "a switch of protocols that was not requested";
   if (frame->status == 206) return "a part of an answer, and the request was for the whole";
@@ -48,14 +49,14 @@ static size_t trim_header_value(const char **value, const char *end) {
   return (size_t)(end - *value);
 }
 
-static int is_decimal_number(const char *value, size_t length) {
+static int is_content_length_number(const char *value, size_t length) {
   for (size_t i = 0; i < length; i++)
     if (!isdigit((unsigned char)value[i])) return 0;
   return length > 0;
 }
 
 /* Has the value a control character? Some readers take it for the end of a line, others do not. */
-static int has_control_character(const char *value, size_t length) {
+static int header_has_control_character(const char *value, size_t length) {
   for (size_t i = 0; i < length; i++)
     if (iscntrl((unsigned char)value[i]) && value[i] != '\t') return 1;
   return 0;
@@ -63,7 +64,7 @@ static int has_control_character(const char *value, size_t length) {
 
 /* Store Content-Length in the frame. Returns NULL, or why the answer is refused. */
 static const char *judge_content_length(struct frame *frame, const char *value, size_t length) {
-  if (!is_decimal_number(value, length) || length >= sizeof frame->length)
+  if (!is_content_length_number(value, length) || length >= sizeof frame->length)
     return "a Content-Length that is not a number";
   if (frame->has_length && (strlen(frame->length) != length || memcmp(frame->length, value, length) != 0))
     return "two different Content-Length headers";
@@ -73,13 +74,13 @@ static const char *judge_content_length(struct frame *frame, const char *value, 
   return NULL;
 }
 
-/* Store a header in the frame, and judge the headers that frame the body. Returns NULL, or why the answer is refused.
- */
+/* Store a header in the frame, and judge the headers that frame the body. Returns NULL, or why the answer is
+ * refused. */
 static const char *judge_header_field(struct frame *frame, const char *line, const char *colon, const char *end) {
   const char *value = colon + 1;
   size_t name = (size_t)(colon - line), size = trim_header_value(&value, end);
-  if (has_control_character(line, name) || has_control_character(value, size))
-    return "a header with a control character in it";
+  if (header_has_control_character(line, name) || header_has_control_character(value, size))
+    return "a header with a it has a control character";
   if (!answer_append_header(&frame->headers, line, name, value, size)) frame->out_of_memory = 1;
   if (is_header_name(line, name, "content-length")) return judge_content_length(frame, value, size);
   if (is_header_name(line, name, "transfer-encoding")) frame->chunked = 1;
@@ -162,8 +163,16 @@ static const char *broken_handshake_reason(const struct transfer *transfer, CURL
   return NULL;
 }
 
+/* Did the proxy ask for a name and a password, or refuse those that it got? */
+static int proxy_refuses_login(const struct transfer *transfer) {
+  long status = 0;
+  curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+  return transfer->route.proxy && status == 407;
+}
+
 static const char *transfer_failure_kind(const struct transfer *transfer, CURLcode code) {
   if (transfer->out_of_memory) return "memory";
+  if (proxy_refuses_login(transfer)) return "proxy_login";
   if (transfer->too_large) return "too_large";
   if (transfer->hostile) return "hostile";
   if (code == CURLE_OPERATION_TIMEDOUT && !transfer->ready_count) return "connect";
@@ -176,6 +185,27 @@ static const char *transfer_failure_kind(const struct transfer *transfer, CURLco
 /* Return libcurl's text about the failure: the detailed one when there is one. */
 static const char *curl_error_text(const struct transfer *transfer, CURLcode code) {
   return *transfer->error ? transfer->error : curl_easy_strerror(code);
+}
+
+/* Append that the environment names a proxy, where the failure may come of not using it. */
+static void add_ignored_proxy(const struct transfer *transfer, char *text, size_t size) {
+  size_t used = strlen(text);
+  const char *variable = sys_ignored_proxy();
+  if (!variable || transfer->route.proxy || transfer->reach != HTTP_OUTSIDE) return;
+  snprintf(text + used, size - used, "; the variable %s names a proxy, and only `proxy` in the profile is used",
+           variable);
+}
+
+static void write_dns_failure(const struct transfer *transfer, CURLcode code, char *text, size_t size) {
+  snprintf(text, size, "could not find %s: %s", transfer->route.host, curl_error_text(transfer, code));
+  add_ignored_proxy(transfer, text, size);
+}
+
+static void write_proxy_refusal(const struct transfer *transfer, char *text, size_t size) {
+  snprintf(text, size,
+           transfer->route.proxy_authorization ? "the proxy %s does not accept the name and password (407)"
+                                               : "the proxy %s asks for a name and password (407)",
+           transfer->route.proxy);
 }
 
 static void write_connect_failure(struct transfer *transfer, CURLcode code, char *text, size_t size) {
@@ -196,6 +226,7 @@ static void write_connect_failure(struct transfer *transfer, CURLcode code, char
     why = strerror((int)number);
   snprintf(text, size, "could not connect to %s port %s%s%s: %s", transfer->route.host, transfer->route.port, via,
            proxy, why);
+  add_ignored_proxy(transfer, text, size);
 }
 
 static void write_timeout_failure(struct transfer *transfer, char *text, size_t size) {
@@ -213,7 +244,7 @@ static void write_size_failure(struct transfer *transfer, char *text, size_t siz
              headers ? "KiB" : "MiB");
 }
 
-static void write_broken_connection(struct transfer *transfer, CURLcode code, char *text, size_t size) {
+static void write_cut_failure(struct transfer *transfer, CURLcode code, char *text, size_t size) {
   const char *again =
       transfer->refused_resend ? "it broke after the request was sent, and the request was not sent again" : NULL;
   snprintf(text, size, "the connection to %s port %s broke before its answer was complete: %s", transfer->route.host,
@@ -247,12 +278,14 @@ static void write_tls_failure(struct transfer *transfer, CURLcode code, char *te
            transfer->route.host, transfer->route.port, openssl_reason(why), waive);
 }
 
-static void write_failure(struct transfer *transfer, CURLcode code) {
+static void write_transfer_failure(struct transfer *transfer, CURLcode code) {
   char *text = transfer->message;
   size_t size = sizeof transfer->message;
   const char *kind = transfer->kind;
   if (strcmp(kind, "dns") == 0)
-    snprintf(text, size, "could not find %s: %s", transfer->route.host, curl_error_text(transfer, code));
+    write_dns_failure(transfer, code, text, size);
+  else if (strcmp(kind, "proxy_login") == 0)
+    write_proxy_refusal(transfer, text, size);
   else if (strcmp(kind, "connect") == 0)
     write_connect_failure(transfer, code, text, size);
   else if (strcmp(kind, "tls") == 0 || strcmp(kind, "certificate") == 0)
@@ -267,7 +300,7 @@ static void write_failure(struct transfer *transfer, CURLcode code) {
   else if (strcmp(kind, "memory") == 0)
     snprintf(text, size, "not enough memory while waiting for %s", transfer->route.host);
   else
-    write_broken_connection(transfer, code, text, size);
+    write_cut_failure(transfer, code, text, size);
 }
 
 /* Correct outcomes that libcurl reports with a code that usually means something else. */
@@ -276,7 +309,8 @@ static void correct_curl_code(struct transfer *transfer, CURLcode code) {
   if (code == CURLE_WRITE_ERROR) transfer->hostile = "a compressed body that cannot be unpacked";
   if (code == CURLE_RECV_ERROR && strstr(transfer->error, "chunked-encoding"))
     transfer->hostile = "a chunk without a proper length";
-  /* libcurl's limit for one header line. When memory is really out, our own callbacks or the preparation notice it. */
+  /* libcurl reports a header line beyond its limit as lack of memory. A real lack of memory is noticed in our own
+   * callbacks, or before the request is sent. */
   if (code == CURLE_OUT_OF_MEMORY && transfer->ready_count && (transfer->frame.in_headers || !transfer->frame.status))
     transfer->too_large = 3;
 }
@@ -293,5 +327,5 @@ void http_judge_outcome(struct transfer *transfer, CURLcode code) {
   transfer->complete = code == CURLE_OK && !transfer->hostile;
   if (transfer->complete) return;
   transfer->kind = transfer_failure_kind(transfer, code);
-  write_failure(transfer, code);
+  write_transfer_failure(transfer, code);
 }

@@ -64,9 +64,10 @@ static int speaks_h2(struct transfer *transfer) {
  * wait on a kept connection before the request is written would be taken for its answer, and libcurl only checks
  * whether the connection was closed. On HTTP/2 each answer names its request. */
 static int has_no_stray_bytes(struct transfer *transfer, int local_port) {
-  long made = 0;
-  curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &made);
-  if (made) return 1; /* a new connection: no request was sent on it, and TLS begins with messages of its own */
+  long new_connections = 0;
+  curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &new_connections);
+  if (new_connections)
+    return 1; /* a new connection: no request was sent on it, and TLS begins with messages of its own */
   if (transfer->is_h2) return 1;
   SSL *ssl = transfer_tls(transfer);
   return !(ssl && SSL_has_pending(ssl)) && http_sockets_are_quiet(transfer->sockets, local_port);
@@ -169,6 +170,7 @@ static int set_tls_options(struct transfer *transfer) {
  * the result. */
 static int set_route_options(struct transfer *transfer) {
   CURL *easy = transfer->easy;
+  struct curl_slist *proxy_headers = transfer->route.proxy_authorization ? &transfer->route.proxy_headers : NULL;
   const char *proxy = transfer->route.proxy ? transfer->route.proxy : "",
              *protocol = transfer->plain ? "http" : "https";
   return !curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, protocol) &&
@@ -179,6 +181,7 @@ static int set_route_options(struct transfer *transfer) {
          !curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L) &&
          !curl_easy_setopt(easy, CURLOPT_PROXY, proxy) && !curl_easy_setopt(easy, CURLOPT_NOPROXY, "") &&
          !curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE) &&
+         !curl_easy_setopt(easy, CURLOPT_PROXYHEADER, proxy_headers) &&
          !curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L) &&
          !curl_easy_setopt(easy, CURLOPT_URL, transfer->route.origin);
 }

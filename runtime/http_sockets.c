@@ -21,7 +21,7 @@ void http_sockets_remove(struct http_sockets *sockets, int fd) {
 }
 
 /* Return the local port of a connected socket; 0 when the system does not tell. */
-static int local_port(struct http_socket *socket) {
+static int socket_local_port(struct http_socket *socket) {
   struct sockaddr_storage address = {0};
   socklen_t size = sizeof address;
   if (socket->port || getsockname(socket->fd, (struct sockaddr *)&address, &size) != 0) return socket->port;
@@ -39,7 +39,7 @@ static int socket_is_quiet(int fd) {
 int http_sockets_are_quiet(struct http_sockets *sockets, int port) {
   int found = 0;
   for (size_t i = 0; i < sockets->count; i++) {
-    if (local_port(&sockets->list[i]) != port) continue;
+    if (socket_local_port(&sockets->list[i]) != port) continue;
     if (!socket_is_quiet(sockets->list[i].fd)) return 0;
     found = 1;
   }

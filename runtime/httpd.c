@@ -61,14 +61,14 @@ static struct httpd *check_server(lua_State *L) {
 
 /* libevent callbacks. A Lua error would jump over libevent's frames, so no callback touches a Lua state. */
 
-static void on_timer(evutil_socket_t fd, short events, void *argument) {
+static void on_server_timer(evutil_socket_t fd, short events, void *argument) {
   struct httpd *server = argument;
   (void)fd;
   (void)events;
   server->woken = 1;
 }
 
-static void on_watched(evutil_socket_t fd, short events, void *argument) {
+static void on_server_watched(evutil_socket_t fd, short events, void *argument) {
   struct httpd *server = argument;
   char typed[256];
   (void)events;
@@ -87,7 +87,7 @@ static void on_connection_closed(struct evhttp_connection *connection, void *arg
   httpd_exchange_end(argument);
 }
 
-static void on_request(struct evhttp_request *request, void *argument) {
+static void on_evhttp_request(struct evhttp_request *request, void *argument) {
   struct listener *listener = argument;
   struct exchange *exchange = calloc(1, sizeof *exchange);
   if (!exchange) {
@@ -110,7 +110,7 @@ static struct bufferevent *new_tls_stream(struct event_base *base, SSL_CTX *cont
   return stream;
 }
 
-static struct bufferevent *on_connection(struct event_base *base, void *argument) {
+static struct bufferevent *on_evhttp_connection(struct event_base *base, void *argument) {
   struct listener *listener = argument;
   struct bufferevent *stream = listener->plain ? bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE)
                                                : new_tls_stream(base, listener->server->context);
@@ -125,7 +125,7 @@ static void on_accept_error(struct evconnlistener *listener, void *argument) {
 }
 
 /* Return the address to bind for this host, or NULL when it is not loopback. */
-static const char *loopback_address(const char *host) {
+static const char *server_loopback_address(const char *host) {
   struct in_addr ipv4;
   struct in6_addr ipv6;
   if (strcmp(host, "localhost") == 0) return "127.0.0.1";
@@ -134,7 +134,7 @@ static const char *loopback_address(const char *host) {
   return NULL;
 }
 
-static int get_bound_port(int fd) {
+static int get_listener_port(int fd) {
   struct sockaddr_storage address = {0};
   socklen_t length = sizeof address;
   if (getsockname(fd, (struct sockaddr *)&address, &length) != 0) return 0;
@@ -150,8 +150,8 @@ static struct evhttp *new_evhttp(struct listener *listener) {
   evhttp_set_timeout(http, IDLE_SECONDS);
   evhttp_set_allowed_methods(http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST | EVHTTP_REQ_PUT |
                                        EVHTTP_REQ_PATCH | EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS);
-  evhttp_set_gencb(http, on_request, listener);
-  evhttp_set_bevcb(http, on_connection, listener);
+  evhttp_set_gencb(http, on_evhttp_request, listener);
+  evhttp_set_bevcb(http, on_evhttp_connection, listener);
   return http;
 }
 
@@ -163,7 +163,7 @@ static int server_listen(lua_State *L) {
   int plain = !server->context || lua_toboolean(L, 4);
   luaL_argcheck(L, port >= 0 && port <= 65535, 3, "port must be 0 to 65535");
   luaL_argcheck(L, server->listener_count < MAX_LISTENERS, 1, "a server listens on at most 8 ports");
-  const char *address = loopback_address(host);
+  const char *address = server_loopback_address(host);
   if (!address) return lib_fail(L, "cannot listen on '%s': it is not a loopback address; use 127.0.0.1 or ::1", host);
   struct listener *listener = &server->listeners[server->listener_count];
   *listener = (struct listener){server, NULL, server->listener_count + 1, plain};
@@ -177,7 +177,7 @@ static int server_listen(lua_State *L) {
   int one = 1, fd = evhttp_bound_socket_get_fd(bound);
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
              sizeof one); /* connections inherit it; without it an answer takes 44 ms longer */
-  lua_pushinteger(L, get_bound_port(fd));
+  lua_pushinteger(L, get_listener_port(fd));
   lua_pushinteger(L, listener->index);
   return 2;
 }
@@ -219,7 +219,7 @@ static int server_poll(lua_State *L) {
 }
 
 /* Can reading the descriptor block? A file or /dev/null cannot, and counts as ended. */
-static int can_block(int fd) {
+static int can_watch_block(int fd) {
   struct stat status;
   if (fstat(fd, &status) != 0) return 0;
   return S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) || isatty(fd);
@@ -241,11 +241,11 @@ static int server_watch(lua_State *L) {
   struct httpd *server = check_server(L);
   int fd = (int)luaL_checkinteger(L, 2);
   luaL_argcheck(L, !server->watch, 1, "server watches a descriptor already");
-  if (!can_block(fd)) {
+  if (!can_watch_block(fd)) {
     server->ended = 1;
     return 0;
   }
-  server->watch = event_new(server->base, fd, EV_READ | EV_PERSIST, on_watched, server);
+  server->watch = event_new(server->base, fd, EV_READ | EV_PERSIST, on_server_watched, server);
   if (!server->watch || event_add(server->watch, NULL) != 0) return lib_no_memory(L);
   return 0;
 }
@@ -310,7 +310,7 @@ static int httpd_server(lua_State *L) {
   TAILQ_INIT(&server->waiting);
   TAILQ_INIT(&server->open);
   server->base = event_base_new();
-  server->timer = server->base ? event_new(server->base, -1, 0, on_timer, server) : NULL;
+  server->timer = server->base ? event_new(server->base, -1, 0, on_server_timer, server) : NULL;
   if (!server->timer) return lib_no_memory(L);
   if (context) SSL_CTX_up_ref(context);
   server->context = context;

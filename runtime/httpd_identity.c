@@ -42,7 +42,7 @@ void httpd_identity_free_pair(struct certificate_pair *pair) {
   *pair = (struct certificate_pair){0};
 }
 
-static int set_random_serial(X509 *certificate) {
+static int set_identity_serial(X509 *certificate) {
   BIGNUM *number = BN_new();
   int ok = number && BN_rand(number, 127, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) &&
            BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate));
@@ -57,14 +57,14 @@ static int make_certificate_pair(struct certificate_pair *pair, const char *comm
   pair->certificate = X509_new();
   if (!pair->key || !pair->certificate) return 0;
   X509_NAME *name = X509_get_subject_name(pair->certificate);
-  return X509_set_version(pair->certificate, X509_VERSION_3) && set_random_serial(pair->certificate) &&
+  return X509_set_version(pair->certificate, X509_VERSION_3) && set_identity_serial(pair->certificate) &&
          X509_gmtime_adj(X509_getm_notBefore(pair->certificate), -DAY) &&
          X509_gmtime_adj(X509_getm_notAfter(pair->certificate), LIFETIME) &&
          X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)common_name, -1, -1, 0) &&
          X509_set_pubkey(pair->certificate, pair->key);
 }
 
-static int add_certificate_extensions(X509 *certificate, X509 *issuer, const struct extension *extensions) {
+static int add_identity_extensions(X509 *certificate, X509 *issuer, const struct extension *extensions) {
   X509V3_CTX context;
   X509V3_set_ctx(&context, issuer, certificate, NULL, NULL, 0);
   for (; extensions->value; extensions++) {
@@ -87,7 +87,7 @@ int httpd_identity_make_authority(struct certificate_pair *authority) {
   if (!make_certificate_pair(authority, "Moonlatch emulator (loopback only)")) return 0;
   X509 *certificate = authority->certificate;
   return X509_set_issuer_name(certificate, X509_get_subject_name(certificate)) &&
-         add_certificate_extensions(certificate, certificate, extensions) &&
+         add_identity_extensions(certificate, certificate, extensions) &&
          X509_sign(certificate, authority->key, EVP_sha256());
 }
 
@@ -103,7 +103,7 @@ int httpd_identity_issue(const struct certificate_pair *authority, const char *n
   };
   return make_certificate_pair(leaf, "localhost") &&
          X509_set_issuer_name(leaf->certificate, X509_get_subject_name(authority->certificate)) &&
-         add_certificate_extensions(leaf->certificate, authority->certificate, extensions) &&
+         add_identity_extensions(leaf->certificate, authority->certificate, extensions) &&
          X509_sign(leaf->certificate, authority->key, EVP_sha256());
 }
 

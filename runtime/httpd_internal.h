@@ -1,4 +1,4 @@
-/* What the files of host.httpd share: certificates, exchanges, and the limit for other users. */
+/* Declarations that the files of host.httpd share: certificates, exchanges, and the limit for other users. */
 #ifndef HTTPD_INTERNAL_H
 #define HTTPD_INTERNAL_H
 

@@ -68,7 +68,7 @@ static int find_connection_user(struct bufferevent *stream, unsigned *user) {
   int fd = bufferevent_getfd(stream);
   return (find_client_user(fd, 0, "/proc/self/net/tcp", user) ||
           find_client_user(fd, 1, "/proc/self/net/tcp6", user)) &&
-         sys_is_told(*user);
+         sys_user_is_mapped(*user);
 }
 
 int httpd_neighbours_user(lua_State *L) {

@@ -1,7 +1,6 @@
 /* host.httpd: answer a request with a whole answer, with a part of one, or not at all.
  *
- * Everything that may raise an error happens before the exchange ends; from then on the request belongs to libevent
- * again.
+ * Each error is raised before the exchange ends; from then on the request belongs to libevent again.
  */
 #include "httpd_internal.h"
 

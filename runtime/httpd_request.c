@@ -27,12 +27,12 @@ static const struct evhttp_uri *check_request_uri(lua_State *L) {
   return evhttp_request_get_evhttp_uri(httpd_exchange_check(L)->request);
 }
 
-static int incoming_listener(lua_State *L) {
+static int httpd_request_listener(lua_State *L) {
   lua_pushinteger(L, httpd_exchange_check(L)->listener);
   return 1;
 }
 
-static int incoming_method(lua_State *L) {
+static int httpd_request_method(lua_State *L) {
   static const struct {
     enum evhttp_cmd_type type;
     const char *name;
@@ -49,25 +49,25 @@ static int incoming_method(lua_State *L) {
   return 1;
 }
 
-static int incoming_path(lua_State *L) {
+static int httpd_request_path(lua_State *L) {
   const char *path = evhttp_uri_get_path(check_request_uri(L));
   lua_pushstring(L, path && *path ? path : "/");
   return 1;
 }
 
-static int incoming_query(lua_State *L) {
+static int httpd_request_query(lua_State *L) {
   const char *query = evhttp_uri_get_query(check_request_uri(L));
   lua_pushstring(L, query ? query : "");
   return 1;
 }
 
-static const char *find_request_header(struct exchange *exchange, const char *name) {
+static const char *find_received_header(struct exchange *exchange, const char *name) {
   return evhttp_find_header(evhttp_request_get_input_headers(exchange->request), name);
 }
 
-static int incoming_header(lua_State *L) {
+static int httpd_request_header(lua_State *L) {
   struct exchange *exchange = httpd_exchange_check(L);
-  lua_pushstring(L, find_request_header(exchange, luaL_checkstring(L, 2)));
+  lua_pushstring(L, find_received_header(exchange, luaL_checkstring(L, 2)));
   return 1;
 }
 
@@ -78,20 +78,20 @@ static struct span request_body_span(struct exchange *exchange) {
   return text;
 }
 
-static int incoming_body(lua_State *L) {
+static int httpd_request_body(lua_State *L) {
   struct span text = request_body_span(httpd_exchange_check(L));
   lua_pushlstring(L, text.data, text.length);
   return 1;
 }
 
-static int incoming_size(lua_State *L) {
+static int httpd_request_size(lua_State *L) {
   struct evbuffer *body = evhttp_request_get_input_buffer(httpd_exchange_check(L)->request);
   lua_pushinteger(L, (lua_Integer)evbuffer_get_length(body));
   return 1;
 }
 
 /* request:json() -> value | nil, message */
-static int incoming_json(lua_State *L) {
+static int httpd_request_json(lua_State *L) {
   struct span text = request_body_span(httpd_exchange_check(L));
   if (json_decode(L, text.data, text.length, NULL)) return 1;
   luaL_pushfail(L);
@@ -114,18 +114,18 @@ static void decode_form_text(lua_State *L, struct buffer *out, struct span text)
 }
 
 /* Cut the text before the first stop character off the front of rest, and the stop character too. */
-static struct span cut_span(struct span *rest, char stop) {
+static struct span cut_form_span(struct span *rest, char stop) {
   const char *end = rest->length ? memchr(rest->data, stop, rest->length) : NULL;
   struct span head = {rest->data, end ? (size_t)(end - rest->data) : rest->length};
-  size_t taken = head.length + (end ? 1 : 0);
-  rest->data += taken;
-  rest->length -= taken;
+  size_t cut_length = head.length + (end ? 1 : 0);
+  rest->data += cut_length;
+  rest->length -= cut_length;
   return head;
 }
 
 /* Set one field in the table below the buffer on top, as a secret where its name is in the table of secret names. */
 static void set_form_field(lua_State *L, struct buffer *decoded, struct span field) {
-  struct span name = cut_span(&field, '=');
+  struct span name = cut_form_span(&field, '=');
   decode_form_text(L, decoded, name);
   lua_pushlstring(L, decoded->data ? decoded->data : "", decoded->length);
   const struct secret_name *secret = secret_name_find(lua_tostring(L, -1), lua_rawlen(L, -1), NAMED_IN_FORM);
@@ -142,19 +142,19 @@ static void push_form_fields(lua_State *L, struct span text) {
   lua_newtable(L);
   struct buffer *decoded = buffer_new(L);
   while (text.length) {
-    struct span field = cut_span(&text, '&');
+    struct span field = cut_form_span(&text, '&');
     if (field.length) set_form_field(L, decoded, field);
   }
   buffer_free(decoded);
   lua_pop(L, 1);
 }
 
-static int incoming_form(lua_State *L) {
+static int httpd_request_form(lua_State *L) {
   push_form_fields(L, request_body_span(httpd_exchange_check(L)));
   return 1;
 }
 
-static int incoming_arguments(lua_State *L) {
+static int httpd_request_arguments(lua_State *L) {
   const char *query = evhttp_uri_get_query(check_request_uri(L));
   struct span text = {query ? query : "", query ? strlen(query) : 0};
   push_form_fields(L, text);
@@ -178,15 +178,15 @@ static int decode_basic_header(struct buffer *plain, const char *header) {
 
 /* request:basic() -> user, secret | nil. Both parts are form-encoded before
  * base64 (RFC 6749, 2.3.1). */
-static int incoming_basic(lua_State *L) {
+static int httpd_request_basic(lua_State *L) {
   struct exchange *exchange = httpd_exchange_check(L);
   struct buffer *plain = buffer_new(L), *part = buffer_new(L);
-  if (!decode_basic_header(plain, find_request_header(exchange, "Authorization"))) {
+  if (!decode_basic_header(plain, find_received_header(exchange, "Authorization"))) {
     luaL_pushfail(L);
     return 1;
   }
   struct span rest = {plain->data, plain->length};
-  decode_form_text(L, part, cut_span(&rest, ':'));
+  decode_form_text(L, part, cut_form_span(&rest, ':'));
   lua_pushlstring(L, part->data ? part->data : "", part->length);
   decode_form_text(L, part, rest);
   buffer_free(plain);
@@ -195,7 +195,7 @@ static int incoming_basic(lua_State *L) {
 }
 
 /* __gc and __close. An unanswered request is dropped, so that its client does not wait. */
-static int incoming_close(lua_State *L) {
+static int httpd_request_close(lua_State *L) {
   struct request_handle *request_handle = luaL_checkudata(L, 1, HTTPD_REQUEST);
   if (!request_handle->exchange) return 0;
   if (request_handle->exchange->request) httpd_exchange_drop(request_handle->exchange);
@@ -206,14 +206,22 @@ static int incoming_close(lua_State *L) {
 
 void httpd_request_type(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"listener", incoming_listener}, {"method", incoming_method},
-      {"path", incoming_path},         {"query", incoming_query},
-      {"header", incoming_header},     {"body", incoming_body},
-      {"json", incoming_json},         {"form", incoming_form},
-      {"basic", incoming_basic},       {"arguments", incoming_arguments},
-      {"reply", httpd_reply_send},     {"drop", httpd_reply_drop},
-      {"cut", httpd_reply_cut},        {"size", incoming_size},
-      {"user", httpd_neighbours_user}, {NULL, NULL},
+      {"listener", httpd_request_listener},
+      {"method", httpd_request_method},
+      {"path", httpd_request_path},
+      {"query", httpd_request_query},
+      {"header", httpd_request_header},
+      {"body", httpd_request_body},
+      {"json", httpd_request_json},
+      {"form", httpd_request_form},
+      {"basic", httpd_request_basic},
+      {"arguments", httpd_request_arguments},
+      {"reply", httpd_reply_send},
+      {"drop", httpd_reply_drop},
+      {"cut", httpd_reply_cut},
+      {"size", httpd_request_size},
+      {"user", httpd_neighbours_user},
+      {NULL, NULL},
   };
-  lib_type(L, HTTPD_REQUEST, methods, incoming_close);
+  lib_type(L, HTTPD_REQUEST, methods, httpd_request_close);
 }

@@ -1,11 +1,11 @@
 /* host.journal: durable records.
  *
- * This file is the interface to Lua: arguments, JSON, and the rule that no living secret is written
- * unencrypted. What is put is durable at the next commit, and gone without one. Nothing here decides what may
+ * This file has the functions for Lua: it checks arguments, encodes JSON, and refuses to write a living secret
+ * unencrypted. A record that was put is durable after the next commit, and lost without one. Callers decide what may
  * be forgotten.
  *
- * Ownership: a journal owns its database and keys. It anchors the emulator's clock and the function that makes
- * failures (user value 1: a table).
+ * Ownership: a journal owns its database and keys. User value 1 (a table) anchors the emulator's clock and the
+ * function that makes failures.
  */
 #include "hex.h"
 #include "journal_internal.h"
@@ -19,9 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LONGEST_NAME 512
+#define MAX_NAME 512
 
-enum { CLOCK = 1, FAILURE }; /* what a journal anchors, by its place in user value 1 */
+enum { ANCHOR_CLOCK = 1, ANCHOR_FAILURE }; /* indices of the anchored values in the table of user value 1 */
 
 struct journal *journal_check(lua_State *L, int index) {
   struct journal *journal = luaL_checkudata(L, index, JOURNAL);
@@ -29,12 +29,12 @@ struct journal *journal_check(lua_State *L, int index) {
   return journal;
 }
 
-/* Raise the text on top: as what the opener's function makes of it, where there is one and
- * index 1 is the journal; else as it is. [-1, +0, e] */
-static int raise_text(lua_State *L) {
+/* Raise the text on top of the stack: as the error value that the opener's function makes of it, when index 1 is a
+ * journal with such a function; else as the text itself. [-1, +0, e] */
+static int raise_journal_text(lua_State *L) {
   int text = lua_gettop(L);
   int is_anchored = luaL_testudata(L, 1, JOURNAL) && lua_getiuservalue(L, 1, 1) == LUA_TTABLE;
-  if (is_anchored && lua_rawgeti(L, -1, FAILURE) == LUA_TFUNCTION) {
+  if (is_anchored && lua_rawgeti(L, -1, ANCHOR_FAILURE) == LUA_TFUNCTION) {
     lua_pushvalue(L, text);
     lua_call(L, 1, 1);
     return lua_error(L);
@@ -45,7 +45,7 @@ static int raise_text(lua_State *L) {
 
 int journal_raise(lua_State *L, const struct journal *journal) {
   lua_pushstring(L, journal->message);
-  return raise_text(L);
+  return raise_journal_text(L);
 }
 
 struct journal *journal_check_working(lua_State *L) {
@@ -54,26 +54,26 @@ struct journal *journal_check_working(lua_State *L) {
   return journal;
 }
 
-/* Refuse text that holds a living secret. */
-static void check_no_secret(lua_State *L, const char *text, size_t length, int argument) {
-  luaL_argcheck(L, !secret_found(L, text, length), argument,
-                "holds a secret: seal it (journal:seal) and record its id");
+/* Raise an argument error when the text contains a living secret. */
+static void check_record_has_no_secret(lua_State *L, const char *text, size_t length, int argument) {
+  luaL_argcheck(L, !secret_redact_finds(L, text, length), argument,
+                "it has a secret: seal the secret (journal:seal) and record its id");
 }
 
-/* A kind, id or state: short, readable, without a secret. */
-static const char *check_name(lua_State *L, int index) {
+/* Return the kind, id or state at index: 1 to 512 bytes without control characters and without a secret. */
+static const char *check_record_name(lua_State *L, int index) {
   size_t length;
   const char *name = luaL_checklstring(L, index, &length);
-  luaL_argcheck(L, length > 0 && length <= LONGEST_NAME, index, "1 to 512 bytes expected");
+  luaL_argcheck(L, length > 0 && length <= MAX_NAME, index, "1 to 512 bytes expected");
   for (size_t i = 0; i < length; i++)
-    luaL_argcheck(L, (unsigned char)name[i] >= 0x20, index, "control character in it");
-  check_no_secret(L, name, length, index);
+    luaL_argcheck(L, (unsigned char)name[i] >= 0x20, index, "it has a control character");
+  check_record_has_no_secret(L, name, length, index);
   return name;
 }
 
-/* A kind of audit record. Callers may not write the journal's own kinds. */
-static const char *check_kind(lua_State *L, int index) {
-  const char *kind = check_name(L, index);
+/* Return the kind of audit record at index. Callers may not write the journal's own kinds. */
+static const char *check_audit_kind(lua_State *L, int index) {
+  const char *kind = check_record_name(L, index);
   luaL_argcheck(L, strncmp(kind, "journal.", 8) != 0, index, "kinds that begin with 'journal.' are the journal's own");
   return kind;
 }
@@ -84,24 +84,26 @@ double journal_check_time(lua_State *L, int index) {
   return time;
 }
 
-/* Push the table at index as JSON in a buffer to be given back, after making sure that
- * no secret is in it: neither a secret value nor the text of one. [-0, +1, e] */
-static const struct buffer *push_body(lua_State *L, int index) {
+/* Push the table at index as JSON in a borrowed buffer, after checking that it has no secret: neither a secret value
+ * nor the text of a secret. [-0, +1, e] */
+static const struct buffer *push_record_body(lua_State *L, int index) {
   luaL_checktype(L, index, LUA_TTABLE);
   struct buffer *body = buffer_borrow(L);
   size_t secrets = json_encode(L, index, body, 0);
-  luaL_argcheck(L, secrets == 0, index, "holds a secret: seal it (journal:seal) and record its id");
-  check_no_secret(L, body->data, body->length, index);
+  luaL_argcheck(L, secrets == 0, index, "it has a secret: seal the secret (journal:seal) and record its id");
+  check_record_has_no_secret(L, body->data, body->length, index);
   return body;
 }
 
-/* What an operation on the body at the top comes to, when it is done with. */
-static int finish(lua_State *L, const struct journal *journal, int done) {
+/* Give back the body's buffer on top of the stack, and return nothing when the operation is done; else raise the
+ * journal's message. */
+static int finish_record_body(lua_State *L, const struct journal *journal, int done) {
   buffer_give_back(L, -1);
   return done ? 0 : journal_raise(L, journal);
 }
 
-static int put_record(struct journal *journal, const char *const names[3], const struct buffer *body, double time) {
+static int put_journal_record(struct journal *journal, const char *const names[3], const struct buffer *body,
+                              double time) {
   if (!journal_audit_begin(journal)) return 0;
   sqlite3_stmt *put = journal_store_statement(journal, PUT);
   for (int i = 0; i < 3; i++) sqlite3_bind_text(put, i + 1, names[i], -1, SQLITE_STATIC);
@@ -117,38 +119,38 @@ static int put_record(struct journal *journal, const char *const names[3], const
 /* journal:put(kind, id, state, body, time) */
 static int journal_put(lua_State *L) {
   struct journal *journal = journal_check_working(L);
-  const char *const names[] = {check_name(L, 2), check_name(L, 3), check_name(L, 4)};
+  const char *const names[] = {check_record_name(L, 2), check_record_name(L, 3), check_record_name(L, 4)};
   double time = journal_check_time(L, 6);
   lua_settop(L, 6);
-  return finish(L, journal, put_record(journal, names, push_body(L, 5), time));
+  return finish_record_body(L, journal, put_journal_record(journal, names, push_record_body(L, 5), time));
 }
 
-static void push_column(lua_State *L, sqlite3_stmt *row, int column) {
+static void push_journal_column(lua_State *L, sqlite3_stmt *row, int column) {
   lua_pushlstring(L, (const char *)sqlite3_column_text(row, column), (size_t)sqlite3_column_bytes(row, column));
 }
 
-/* Push the JSON in this column as a value. [-0, +1, e] */
-static void push_json(lua_State *L, sqlite3_stmt *row, int column) {
+/* Decode the JSON in this column. [-0, +1, e] */
+static void push_journal_json(lua_State *L, sqlite3_stmt *row, int column) {
   struct json_rules rules = {0};
-  push_column(L, row, column); /* the row may go when an error is raised */
+  push_journal_column(L, row, column); /* copied first, because raising an error resets the row */
   size_t length;
   const char *text = lua_tolstring(L, -1, &length);
   if (!json_decode(L, text, length, &rules)) {
-    lua_pushfstring(L, "journal cannot be read: it holds a body that is no JSON: %s", lua_tostring(L, -1));
-    raise_text(L);
+    lua_pushfstring(L, "the journal cannot be read: a record's body is not JSON: %s", lua_tostring(L, -1));
+    raise_journal_text(L);
   }
   lua_remove(L, -2);
 }
 
 /* Push a record as a table. [-0, +1, e] */
-static void push_record(lua_State *L, sqlite3_stmt *row) {
+static void push_journal_record(lua_State *L, sqlite3_stmt *row) {
   static const char *const names[] = {"kind", "id", "state"};
   lua_createtable(L, 0, 6);
   for (int i = 0; i < 3; i++) {
-    push_column(L, row, i);
+    push_journal_column(L, row, i);
     lua_setfield(L, -2, names[i]);
   }
-  push_json(L, row, 3);
+  push_journal_json(L, row, 3);
   lua_setfield(L, -2, "body");
   lua_pushnumber(L, sqlite3_column_double(row, 4));
   lua_setfield(L, -2, "created");
@@ -156,14 +158,15 @@ static void push_record(lua_State *L, sqlite3_stmt *row) {
   lua_setfield(L, -2, "updated");
 }
 
-/* Step a statement that reads: 1 for a row, 0 at the end. Raises when the database cannot be read. */
-static int next_row(lua_State *L, struct journal *journal, sqlite3_stmt *statement) {
+/* Step a reading statement: 1 for a row, 0 at the end. Raises an error when the database cannot be read. */
+static int next_journal_row(lua_State *L, struct journal *journal, sqlite3_stmt *statement) {
   int code = sqlite3_step(statement);
   if (code == SQLITE_ROW) return 1;
   if (code != SQLITE_DONE)
-    lua_pushfstring(L, "journal cannot be read: %s, in '%s'", sqlite3_errmsg(journal->database), journal->directory);
+    lua_pushfstring(L, "the journal cannot be read: %s, in '%s'", sqlite3_errmsg(journal->database),
+                    journal->directory);
   sqlite3_reset(statement);
-  return code == SQLITE_DONE ? 0 : raise_text(L);
+  return code == SQLITE_DONE ? 0 : raise_journal_text(L);
 }
 
 /* journal:get(kind, id) -> record | nil */
@@ -173,14 +176,13 @@ static int journal_get(lua_State *L) {
   sqlite3_stmt *get = journal_store_statement(journal, GET);
   sqlite3_bind_text(get, 1, kind, -1, SQLITE_TRANSIENT);
   sqlite3_bind_text(get, 2, id, -1, SQLITE_TRANSIENT);
-  if (!next_row(L, journal, get)) return 0;
-  push_record(L, get);
+  if (!next_journal_row(L, journal, get)) return 0;
+  push_journal_record(L, get);
   sqlite3_reset(get);
   return 1;
 }
 
-/* journal:list(kind, except) -> records; of every kind when none is given, and
- * without those in the state `except` */
+/* journal:list(kind?, except?) -> records of this kind, or of all kinds, without those in the state `except` */
 static int journal_list(lua_State *L) {
   struct journal *journal = journal_check_working(L);
   const char *kind = luaL_optstring(L, 2, NULL), *except = luaL_optstring(L, 3, NULL);
@@ -189,22 +191,22 @@ static int journal_list(lua_State *L) {
   sqlite3_bind_text(list, 1, kind, -1, SQLITE_TRANSIENT);
   sqlite3_bind_text(list, 2, except, -1, SQLITE_TRANSIENT);
   lua_newtable(L);
-  while (next_row(L, journal, list)) {
-    push_record(L, list);
+  while (next_journal_row(L, journal, list)) {
+    push_journal_record(L, list);
     lua_rawseti(L, -2, ++count);
   }
   return 1;
 }
 
-/* Push the value sealed under this id and return 1; 0 when there is none; -1
- * when it does not open. [-0, +0|+1, e] */
-static int push_value(lua_State *L, struct journal *journal, const char *id) {
+/* Push the value that is sealed under this id and return 1; 0 when there is none; -1 when it cannot be opened. [-0,
+ * +0|+1, e] */
+static int push_sealed_value(lua_State *L, struct journal *journal, const char *id) {
   const struct seal_name name = {"value", journal->binding, id};
   sqlite3_stmt *read = journal_store_statement(journal, UNSEAL);
   sqlite3_bind_text(read, 1, id, -1, SQLITE_TRANSIENT);
-  if (!next_row(L, journal, read)) return 0;
+  if (!next_journal_row(L, journal, read)) return 0;
   size_t length = (size_t)sqlite3_column_bytes(read, 0);
-  length = journal_seal_plain_size(sqlite3_column_blob(read, 0), length, SIZE_MAX);
+  length = journal_seal_plaintext_size(sqlite3_column_blob(read, 0), length, SIZE_MAX);
   if (length == SIZE_MAX) return -1;
   struct secret *value = secret_reserve(L, SECRET_VALUE, length);
   const unsigned char *sealed = sqlite3_column_blob(read, 0);
@@ -215,14 +217,16 @@ static int push_value(lua_State *L, struct journal *journal, const char *id) {
   return opened ? 1 : -1;
 }
 
-static int altered_value(lua_State *L, const char *id) {
-  return lib_fail(L,
-                  "the value sealed under '%s' does not open: it was altered or moved from another record. Nothing of "
-                  "it can be trusted; run: moonlatch journal verify",
-                  id);
+/* Push nil and the message that the sealed value was altered. Returns 2. */
+static int push_altered_value(lua_State *L, const char *id) {
+  return lib_fail(
+      L,
+      "the value sealed under '%s' cannot be opened: it was altered or moved from another record. Nothing of "
+      "it can be trusted; run: moonlatch journal verify",
+      id);
 }
 
-static int insert_value(struct journal *journal, const char *id, const struct buffer *sealed) {
+static int insert_sealed_value(struct journal *journal, const char *id, const struct buffer *sealed) {
   if (!journal_audit_begin(journal)) return 0;
   sqlite3_stmt *insert = journal_store_statement(journal, SEAL);
   sqlite3_bind_text(insert, 1, id, -1, SQLITE_STATIC);
@@ -234,44 +238,46 @@ static int insert_value(struct journal *journal, const char *id, const struct bu
   return journal_audit_append_row(journal, as_json, journal_audit_now(journal), AUDIT_SEAL);
 }
 
-/* A value is sealed under this id already: accept the value at the top of the stack only if it is the same. */
-static int keep_value(lua_State *L, const char *id, const struct secret *value) {
-  const struct secret *held = secret_check(L, -1);
-  if (secret_equal(held, value)) return 0;
+/* Raise an error unless the value that is sealed under this id already, on top of the stack, is the same one. */
+static int check_same_sealed_value(lua_State *L, const char *id, const struct secret *value) {
+  const struct secret *found = secret_check(L, -1);
+  if (secret_equal(found, value)) return 0;
   lua_pushfstring(L, "another value is sealed under '%s': it is not replaced; seal under an id of its own", id);
   return lua_error(L);
 }
 
-/* journal:seal(id, value). Another value under the same id would destroy one
- * that may be in force. */
+/* journal:seal(id, value). A different value under the same id is refused: replacing would destroy a value that may
+ * be in force. */
 static int journal_seal(lua_State *L) {
   struct journal *journal = journal_check_working(L);
-  const char *id = check_name(L, 2);
+  const char *id = check_record_name(L, 2);
   const struct secret *value = secret_check(L, 3);
   const struct seal_name name = {"value", journal->binding, id};
   lua_settop(L, 3);
-  if (!journal_audit_begin(journal)) return journal_raise(L, journal); /* before looking: nobody may seal in between */
-  int held = push_value(L, journal, id);
-  if (held > 0) return keep_value(L, id, value);
-  if (held < 0) {
-    altered_value(L, id);
+  if (!journal_audit_begin(journal))
+    return journal_raise(L,
+                         journal); /* first, so that no other process seals a value between the look and the insert */
+  int found = push_sealed_value(L, journal, id);
+  if (found > 0) return check_same_sealed_value(L, id, value);
+  if (found < 0) {
+    push_altered_value(L, id);
     return lua_error(L);
   }
   struct buffer *sealed = buffer_new(L);
   if (!journal_seal_encrypt(journal, &name, value->bytes, value->length, sealed)) return journal_raise(L, journal);
-  return insert_value(journal, id, sealed) ? 0 : journal_raise(L, journal);
+  return insert_sealed_value(journal, id, sealed) ? 0 : journal_raise(L, journal);
 }
 
 /* journal:unseal(id) -> secret | nil | nil, message */
 static int journal_unseal(lua_State *L) {
   struct journal *journal = journal_check_working(L);
   const char *id = luaL_checkstring(L, 2);
-  int held = push_value(L, journal, id);
-  return held < 0 ? altered_value(L, id) : held;
+  int found = push_sealed_value(L, journal, id);
+  return found < 0 ? push_altered_value(L, id) : found;
 }
 
-/* Drop the value, and say so with {"id": …}. */
-static int drop_value(struct journal *journal, const char *id, const struct buffer *body) {
+/* Delete the sealed value, and append an audit record {"id": …} when there was one. */
+static int drop_sealed_value(struct journal *journal, const char *id, const struct buffer *body) {
   sqlite3_stmt *drop = journal_store_statement(journal, FORGET);
   sqlite3_bind_text(drop, 1, id, -1, SQLITE_STATIC);
   if (!journal_store_run(journal, drop)) return 0;
@@ -279,39 +285,39 @@ static int drop_value(struct journal *journal, const char *id, const struct buff
   return journal_audit_append(journal, journal_audit_now(journal), AUDIT_FORGET, body->data, body->length);
 }
 
-/* journal:forget(id). Forgetting a value that does not exist is no error. */
+/* journal:forget(id). When there is no such value, nothing happens. */
 static int journal_forget(lua_State *L) {
   struct journal *journal = journal_check_working(L);
-  const char *id = check_name(L, 2);
+  const char *id = check_record_name(L, 2);
   lua_settop(L, 2);
   lua_createtable(L, 0, 1);
   lua_pushvalue(L, 2);
   lua_setfield(L, 3, "id");
-  const struct buffer *body = push_body(L, 3);
-  return finish(L, journal, journal_audit_begin(journal) && drop_value(journal, id, body));
+  const struct buffer *body = push_record_body(L, 3);
+  return finish_record_body(L, journal, journal_audit_begin(journal) && drop_sealed_value(journal, id, body));
 }
 
 /* journal:audit(kind, body, time) */
-static int journal_audit_lua(lua_State *L) {
+static int journal_audit(lua_State *L) {
   struct journal *journal = journal_check_working(L);
-  const char *kind = check_kind(L, 2);
+  const char *kind = check_audit_kind(L, 2);
   double time = journal_check_time(L, 4);
   lua_settop(L, 4);
-  const struct buffer *body = push_body(L, 3);
-  return finish(L, journal,
-                journal_audit_begin(journal) && journal_audit_append(journal, time, kind, body->data, body->length));
+  const struct buffer *body = push_record_body(L, 3);
+  return finish_record_body(
+      L, journal, journal_audit_begin(journal) && journal_audit_append(journal, time, kind, body->data, body->length));
 }
 
-/* Push one record of the chain as a table. [-0, +1, e] */
-static void push_entry(lua_State *L, sqlite3_stmt *row) {
+/* Push a record of the audit chain as a table. [-0, +1, e] */
+static void push_audit_record(lua_State *L, sqlite3_stmt *row) {
   lua_createtable(L, 0, 4);
   lua_pushinteger(L, sqlite3_column_int64(row, 0));
   lua_setfield(L, -2, "seq");
   lua_pushnumber(L, sqlite3_column_double(row, 1));
   lua_setfield(L, -2, "time");
-  push_column(L, row, 2);
+  push_journal_column(L, row, 2);
   lua_setfield(L, -2, "kind");
-  push_json(L, row, 3);
+  push_journal_json(L, row, 3);
   lua_setfield(L, -2, "body");
 }
 
@@ -323,23 +329,23 @@ static int journal_history(lua_State *L) {
   sqlite3_stmt *history = journal_store_statement(journal, HISTORY);
   sqlite3_bind_int64(history, 1, wanted);
   lua_newtable(L);
-  while (next_row(L, journal, history)) {
-    push_entry(L, history);
+  while (next_journal_row(L, journal, history)) {
+    push_audit_record(L, history);
     lua_rawseti(L, -2, ++count);
   }
   return 1;
 }
 
 /* journal:commit() -> true | nil, message */
-static int commit(lua_State *L) {
-  const char *message = journal_commit(journal_check(L, 1));
+static int journal_commit(lua_State *L) {
+  const char *message = journal_audit_commit(journal_check(L, 1));
   if (message) return lib_fail(L, "%s", message);
   lua_pushboolean(L, 1);
   return 1;
 }
 
 /* journal:verify() -> count | nil, message, seq */
-static int verify(lua_State *L) {
+static int journal_verify(lua_State *L) {
   struct journal *journal = journal_check(L, 1);
   int64_t count, seq;
   if (journal_audit_verify(journal, &count, &seq)) {
@@ -354,12 +360,12 @@ static int verify(lua_State *L) {
 /* journal:head() -> seq, hash in hex */
 static int journal_head(lua_State *L) {
   struct journal *journal = journal_check(L, 1);
-  struct head head = journal->head;
+  struct chain_head head = journal->head;
   char hex[2 * HASH_SIZE + 1];
   const char *why = journal->writing ? NULL : journal_audit_read_head(journal, &head);
   if (why) {
-    lua_pushfstring(L, "journal cannot be read: the one in '%s' has no head: %s", journal->directory, why);
-    return raise_text(L);
+    lua_pushfstring(L, "the journal in '%s' cannot be read: %s", journal->directory, why);
+    return raise_journal_text(L);
   }
   lua_pushinteger(L, head.seq);
   lua_pushstring(L, hex_text(head.hash, HASH_SIZE, hex));
@@ -373,16 +379,10 @@ static int journal_hash(lua_State *L) {
   char hex[2 * HASH_SIZE + 1];
   sqlite3_stmt *read = journal_store_statement(journal, HASH_AT);
   sqlite3_bind_int64(read, 1, seq);
-  if (!next_row(L, journal, read) || sqlite3_column_bytes(read, 0) != HASH_SIZE) return 0;
+  if (!next_journal_row(L, journal, read) || sqlite3_column_bytes(read, 0) != HASH_SIZE) return 0;
   hex_text(sqlite3_column_blob(read, 0), HASH_SIZE, hex);
   sqlite3_reset(read);
   lua_pushstring(L, hex);
-  return 1;
-}
-
-/* journal:installation() -> 8 hex digits */
-static int installation(lua_State *L) {
-  lua_pushlstring(L, journal_check(L, 1)->installations, INSTALLATION_SIZE);
   return 1;
 }
 
@@ -394,13 +394,13 @@ static int journal_lease(lua_State *L) {
   return journal_lease_take(L, journal->directory, name, length);
 }
 
-/* journal:close(), __close and __gc. Idempotent. What was not committed is gone. */
+/* journal:close(), __close and __gc. Records that were not committed are lost. Idempotent. */
 static int journal_close(lua_State *L) {
   struct journal *journal = luaL_checkudata(L, 1, JOURNAL);
   if (journal->database) journal_mark_renew(journal);
   journal_store_close(journal);
   journal_place_close(journal);
-  journal->refusing = 1; /* a door may still hold it, and asks from C */
+  journal->refusing = 1; /* a door may still have the journal and call it from C */
   snprintf(journal->message, sizeof journal->message, "the journal is closed");
   OPENSSL_secure_clear_free(journal->keys, 2 * KEY_SIZE);
   journal->keys = NULL;
@@ -411,7 +411,7 @@ static int journal_close(lua_State *L) {
   return 0;
 }
 
-/* Everything that can fail while opening; NULL, or the kind of failure. */
+/* Open folder, mark, database and keys of a journal. Returns NULL, or the kind of failure. */
 static const char *open_journal(struct journal *journal, const char *directory, const struct secret *key,
                                 struct buffer *scratch) {
   char file[PATH_MAX];
@@ -448,8 +448,8 @@ static int journal_open(lua_State *L) {
   struct clock *clock = lua_isnil(L, 4) ? NULL : sys_clock_check(L, 4);
   struct buffer *scratch = buffer_new(L);
   struct journal *journal = lib_new(L, sizeof *journal, JOURNAL);
-  lua_createtable(L, FAILURE, 0);
-  for (int i = CLOCK; i <= FAILURE; i++) {
+  lua_createtable(L, ANCHOR_FAILURE, 0);
+  for (int i = ANCHOR_CLOCK; i <= ANCHOR_FAILURE; i++) {
     lua_pushvalue(L, 3 + i);
     lua_rawseti(L, -2, i);
   }
@@ -465,22 +465,11 @@ static int journal_open(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"put", journal_put},
-    {"get", journal_get},
-    {"list", journal_list},
-    {"seal", journal_seal},
-    {"unseal", journal_unseal},
-    {"forget", journal_forget},
-    {"audit", journal_audit_lua},
-    {"history", journal_history},
-    {"commit", commit},
-    {"verify", verify},
-    {"head", journal_head},
-    {"hash", journal_hash},
-    {"installation", installation},
-    {"lease", journal_lease},
-    {"close", journal_close},
-    {NULL, NULL},
+    {"put", journal_put},       {"get", journal_get},         {"list", journal_list},
+    {"seal", journal_seal},     {"unseal", journal_unseal},   {"forget", journal_forget},
+    {"audit", journal_audit},   {"history", journal_history}, {"commit", journal_commit},
+    {"verify", journal_verify}, {"head", journal_head},       {"hash", journal_hash},
+    {"lease", journal_lease},   {"close", journal_close},     {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {{"open", journal_open}, {NULL, NULL}};
@@ -490,10 +479,10 @@ int luaopen_host_journal(lua_State *L) {
   lib_type(L, JOURNAL, methods, journal_close);
   luaL_getmetatable(L, JOURNAL);
   lua_getfield(L, -1, "__index");
-  luaL_setfuncs(L, journal_care_methods, 0);
+  luaL_setfuncs(L, journal_admin_methods, 0);
   lua_pop(L, 2);
   journal_lease_type(L);
   luaL_newlib(L, functions);
-  luaL_setfuncs(L, journal_care_functions, 0);
+  luaL_setfuncs(L, journal_admin_functions, 0);
   return 1;
 }

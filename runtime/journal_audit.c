@@ -1,12 +1,12 @@
-/* The audit chain: records in an order that nobody can change unnoticed.
+/* The audit chain: records whose content and order nobody can change unnoticed.
  *
- * hash(n) = SHA-256(hash(n-1), seq, time, kind, body), with lengths before texts. The end of the chain is
- * stored beside it with an HMAC under the journal's key, and renewed at every commit. So without the key
- * nothing can be edited, removed, inserted, moved or cut off. The end is checked before anything is appended,
- * so that a later commit cannot hide a change. An older copy of the whole file is not noticed here, but by the
- * mark and by the end that the system's log has.
+ * hash(n) = SHA-256(hash(n-1), seq, time, kind, body), with lengths before texts. The head of the chain is stored
+ * with an HMAC under the journal's key, and renewed at every commit: without the key no record can be edited,
+ * removed, inserted, moved or cut off. The head is checked before anything is appended, so that a later commit cannot
+ * hide a change. An older copy of the whole file is noticed by the mark (journal_mark.c), and by the head in the
+ * system's log.
  *
- * Records and sealed values are in tables of their own; each has the seq of the last record about it.
+ * Records and sealed values are in tables of their own; each row has the seq of the last audit record about it.
  */
 #include "journal_internal.h"
 #include "sys.h"
@@ -16,24 +16,24 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The head as it is stored: seq, hash, HMAC. */
-enum { STORED_HEAD = 8 + HASH_SIZE + HASH_SIZE };
+/* The stored head: seq, hash, HMAC. */
+enum { STORED_HEAD_SIZE = 8 + HASH_SIZE + HASH_SIZE };
 
 double journal_audit_now(const struct journal *journal) {
   return sys_time() + (journal->clock ? sys_clock_offset(journal->clock) : 0);
 }
 
-static void put_number(unsigned char out[8], uint64_t value) {
+static void put_audit_number(unsigned char out[8], uint64_t value) {
   for (int i = 7; i >= 0; i--, value >>= 8) out[i] = (unsigned char)value;
 }
 
-static uint64_t get_number(const unsigned char in[8]) {
+static uint64_t get_audit_number(const unsigned char in[8]) {
   uint64_t value = 0;
   for (int i = 0; i < 8; i++) value = value << 8 | in[i];
   return value;
 }
 
-/* One record of the chain. */
+/* One record of the audit chain. */
 struct audit_record {
   int64_t seq;
   double time;
@@ -41,48 +41,51 @@ struct audit_record {
   size_t kind_length, body_length;
 };
 
-static int add_number(EVP_MD_CTX *hashing, uint64_t value) {
+static int hash_audit_number(EVP_MD_CTX *hashing, uint64_t value) {
   unsigned char bytes[8];
-  put_number(bytes, value);
+  put_audit_number(bytes, value);
   return EVP_DigestUpdate(hashing, bytes, sizeof bytes);
 }
 
-static int add_text(EVP_MD_CTX *hashing, const char *text, size_t length) {
-  return add_number(hashing, length) && EVP_DigestUpdate(hashing, text, length);
+static int hash_audit_text(EVP_MD_CTX *hashing, const char *text, size_t length) {
+  return hash_audit_number(hashing, length) && EVP_DigestUpdate(hashing, text, length);
 }
 
-/* A hash begun; NULL when memory is out. OpenSSL looks an algorithm up by its
- * name, which takes longer than hashing a record: so it is done once. */
-static EVP_MD_CTX *begin_hash(struct journal *journal) {
-  const EVP_MD *algorithm = journal->hashing ? NULL : EVP_sha256(); /* NULL: the one it has */
+/* Start a SHA-256; NULL when memory is out. OpenSSL looks an algorithm up by its name, which takes longer than
+ * hashing a record, so the context is kept. */
+static EVP_MD_CTX *start_audit_hash(struct journal *journal) {
+  const EVP_MD *algorithm = journal->hashing ? NULL : EVP_sha256(); /* NULL: keep the context's algorithm */
   if (!journal->hashing) journal->hashing = EVP_MD_CTX_new();
   return journal->hashing && EVP_DigestInit_ex(journal->hashing, algorithm, NULL) ? journal->hashing : NULL;
 }
 
-/* The hash of an entry that follows that one; 0 when memory is out. */
-static int hash_entry(struct journal *journal, const struct audit_record *entry, const unsigned char *before,
-                      unsigned char out[HASH_SIZE]) {
-  EVP_MD_CTX *hashing = begin_hash(journal);
+/* Compute the hash of a record that follows the one with the hash before; 0 when memory is out. */
+static int hash_audit_record(struct journal *journal, const struct audit_record *record, const unsigned char *before,
+                             unsigned char out[HASH_SIZE]) {
+  EVP_MD_CTX *hashing = start_audit_hash(journal);
   uint64_t time;
-  memcpy(&time, &entry->time, sizeof time);
-  return hashing && EVP_DigestUpdate(hashing, before, HASH_SIZE) && add_number(hashing, (uint64_t)entry->seq) &&
-         add_number(hashing, time) && add_text(hashing, entry->kind, entry->kind_length) &&
-         add_text(hashing, entry->body, entry->body_length) && EVP_DigestFinal_ex(hashing, out, NULL);
+  memcpy(&time, &record->time, sizeof time);
+  return hashing && EVP_DigestUpdate(hashing, before, HASH_SIZE) && hash_audit_number(hashing, (uint64_t)record->seq) &&
+         hash_audit_number(hashing, time) && hash_audit_text(hashing, record->kind, record->kind_length) &&
+         hash_audit_text(hashing, record->body, record->body_length) && EVP_DigestFinal_ex(hashing, out, NULL);
 }
 
-/* What the head's HMAC covers: whose journal it is, and the head. */
-static void mac_head(const struct journal *journal, const struct head *head, unsigned char out[HASH_SIZE]) {
+/* Compute the HMAC of the head; it covers binding and installation too. */
+static void compute_audit_head_hmac(const struct journal *journal, const struct chain_head *head,
+                                    unsigned char out[HASH_SIZE]) {
   unsigned char bytes[JOURNAL_BINDING + INSTALLATION_SIZE + 1 + 8 + HASH_SIZE] = {0};
   memcpy(bytes, journal->binding, strlen(journal->binding));
   memcpy(bytes + JOURNAL_BINDING, journal->installations, INSTALLATION_SIZE);
   bytes[JOURNAL_BINDING + INSTALLATION_SIZE] = journal->is_segment != 0;
-  put_number(bytes + JOURNAL_BINDING + INSTALLATION_SIZE + 1, (uint64_t)head->seq);
+  put_audit_number(bytes + JOURNAL_BINDING + INSTALLATION_SIZE + 1, (uint64_t)head->seq);
   memcpy(bytes + sizeof bytes - HASH_SIZE, head->hash, HASH_SIZE);
   journal_seal_mac(journal, bytes, sizeof bytes, out);
 }
 
-/* The HMAC of where a shortened chain begins. The installation it was made with stays the same. */
-static void mac_start(const struct journal *journal, const struct head *head, unsigned char out[HASH_SIZE]) {
+/* Compute the HMAC of the start of a shortened chain. It covers the installation that the journal was made with,
+ * which never changes. */
+static void compute_audit_start_hmac(const struct journal *journal, const struct chain_head *head,
+                                     unsigned char out[HASH_SIZE]) {
   static const char label[] = "moonlatch journal 1: start of a chain";
   unsigned char bytes[sizeof label + JOURNAL_BINDING + INSTALLATION_SIZE + 8 + HASH_SIZE] = {0};
   unsigned char *at = bytes + sizeof label;
@@ -90,73 +93,74 @@ static void mac_start(const struct journal *journal, const struct head *head, un
   memcpy(at, journal->binding, strlen(journal->binding));
   at += JOURNAL_BINDING;
   memcpy(at, journal->installations + strlen(journal->installations) - INSTALLATION_SIZE, INSTALLATION_SIZE);
-  put_number(at + INSTALLATION_SIZE, (uint64_t)head->seq);
+  put_audit_number(at + INSTALLATION_SIZE, (uint64_t)head->seq);
   memcpy(at + INSTALLATION_SIZE + 8, head->hash, HASH_SIZE);
   journal_seal_mac(journal, bytes, sizeof bytes, out);
 }
 
-int journal_audit_read_start(struct journal *journal, struct head *start) {
-  unsigned char stored[STORED_HEAD], expected[HASH_SIZE];
+int journal_audit_read_start(struct journal *journal, struct chain_head *start) {
+  unsigned char stored[STORED_HEAD_SIZE], expected[HASH_SIZE];
   size_t length = journal_store_read_meta(journal, "start", stored, sizeof stored);
-  journal_audit_start(journal, start);
+  journal_audit_empty_head(journal, start);
   if (length == 0) return 1;
-  start->seq = (int64_t)get_number(stored);
+  start->seq = (int64_t)get_audit_number(stored);
   memcpy(start->hash, stored + 8, HASH_SIZE);
-  mac_start(journal, start, expected);
+  compute_audit_start_hmac(journal, start, expected);
   return length == sizeof stored && CRYPTO_memcmp(expected, stored + 8 + HASH_SIZE, HASH_SIZE) == 0;
 }
 
-int journal_audit_write_start(struct journal *journal, const struct head *start) {
-  unsigned char stored[STORED_HEAD];
-  if (start->seq == 0) return 1; /* it begins where every chain does */
-  put_number(stored, (uint64_t)start->seq);
+int journal_audit_write_start(struct journal *journal, const struct chain_head *start) {
+  unsigned char stored[STORED_HEAD_SIZE];
+  if (start->seq == 0) return 1; /* an empty start needs no record: every chain begins there */
+  put_audit_number(stored, (uint64_t)start->seq);
   memcpy(stored + 8, start->hash, HASH_SIZE);
-  mac_start(journal, start, stored + 8 + HASH_SIZE);
+  compute_audit_start_hmac(journal, start, stored + 8 + HASH_SIZE);
   return journal_store_write_meta(journal, "start", stored, sizeof stored);
 }
 
-void journal_audit_start(const struct journal *journal, struct head *head) {
+void journal_audit_empty_head(const struct journal *journal, struct chain_head *head) {
   head->seq = 0;
   const char *first = journal->installations + strlen(journal->installations) - INSTALLATION_SIZE;
   SHA256((const unsigned char *)first, INSTALLATION_SIZE, head->hash);
 }
 
-int journal_audit_stored_head(struct journal *journal, struct head *head) {
-  unsigned char stored[STORED_HEAD], expected[HASH_SIZE];
+int journal_audit_read_stored_head(struct journal *journal, struct chain_head *head) {
+  unsigned char stored[STORED_HEAD_SIZE], expected[HASH_SIZE];
   if (journal_store_read_meta(journal, "head", stored, sizeof stored) != sizeof stored) return 0;
-  head->seq = (int64_t)get_number(stored);
+  head->seq = (int64_t)get_audit_number(stored);
   memcpy(head->hash, stored + 8, HASH_SIZE);
-  mac_head(journal, head, expected);
+  compute_audit_head_hmac(journal, head, expected);
   return CRYPTO_memcmp(expected, stored + 8 + HASH_SIZE, HASH_SIZE) == 0;
 }
 
-static int write_head(struct journal *journal) {
-  unsigned char stored[STORED_HEAD];
-  put_number(stored, (uint64_t)journal->head.seq);
+static int write_audit_head(struct journal *journal) {
+  unsigned char stored[STORED_HEAD_SIZE];
+  put_audit_number(stored, (uint64_t)journal->head.seq);
   memcpy(stored + 8, journal->head.hash, HASH_SIZE);
-  mac_head(journal, &journal->head, stored + 8 + HASH_SIZE);
+  compute_audit_head_hmac(journal, &journal->head, stored + 8 + HASH_SIZE);
   return journal_store_write_meta(journal, "head", stored, sizeof stored);
 }
 
-/* The last record of the chain as it stands; an empty chain has its start. */
-static int read_tail(struct journal *journal, struct head *tail) {
+/* Read the last record of the chain; an empty chain has its start. */
+static int read_last_audit_record(struct journal *journal, struct chain_head *tail) {
   sqlite3_stmt *read = journal_store_statement(journal, TAIL);
   int code = sqlite3_step(read);
-  int whole = code == SQLITE_ROW && sqlite3_column_bytes(read, 1) == HASH_SIZE;
-  if (whole) {
+  int has_record = code == SQLITE_ROW && sqlite3_column_bytes(read, 1) == HASH_SIZE;
+  if (has_record) {
     tail->seq = sqlite3_column_int64(read, 0);
     memcpy(tail->hash, sqlite3_column_blob(read, 1), HASH_SIZE);
   }
   sqlite3_reset(read);
-  return whole || (code == SQLITE_DONE && journal_audit_read_start(journal, tail));
+  return has_record || (code == SQLITE_DONE && journal_audit_read_start(journal, tail));
 }
 
-const char *journal_audit_read_head(struct journal *journal, struct head *head) {
-  struct head tail;
-  if (!journal_audit_stored_head(journal, head))
+const char *journal_audit_read_head(struct journal *journal, struct chain_head *head) {
+  struct chain_head tail;
+  if (!journal_audit_read_stored_head(journal, head))
     return "the end of its audit chain is not sealed by this key: it was altered outside moonlatch. Run: moonlatch "
            "journal verify";
-  if (read_tail(journal, &tail) && tail.seq == head->seq && memcmp(tail.hash, head->hash, HASH_SIZE) == 0) return NULL;
+  if (read_last_audit_record(journal, &tail) && tail.seq == head->seq && memcmp(tail.hash, head->hash, HASH_SIZE) == 0)
+    return NULL;
   return "the end of its audit chain was altered outside moonlatch. Run: moonlatch journal verify";
 }
 
@@ -168,39 +172,40 @@ int journal_audit_begin(struct journal *journal) {
   return why ? journal_store_refuse(journal, why) : 1;
 }
 
-const char *journal_commit(struct journal *journal) {
+const char *journal_audit_commit(struct journal *journal) {
   if (journal->refusing) return journal->message;
   if (!journal->writing) return NULL;
-  if (!write_head(journal) || !journal_store_commit(journal)) return journal->message;
+  if (!write_audit_head(journal) || !journal_store_commit(journal)) return journal->message;
   journal->unmarked = 1;
   return NULL;
 }
 
-int journal_audit_hash(struct journal *journal, int64_t seq, unsigned char hash[HASH_SIZE]) {
+int journal_audit_read_hash(struct journal *journal, int64_t seq, unsigned char hash[HASH_SIZE]) {
   sqlite3_stmt *read = journal_store_statement(journal, HASH_AT);
   sqlite3_bind_int64(read, 1, seq);
-  int there = sqlite3_step(read) == SQLITE_ROW && sqlite3_column_bytes(read, 0) == HASH_SIZE;
-  if (there) memcpy(hash, sqlite3_column_blob(read, 0), HASH_SIZE);
+  int found = sqlite3_step(read) == SQLITE_ROW && sqlite3_column_bytes(read, 0) == HASH_SIZE;
+  if (found) memcpy(hash, sqlite3_column_blob(read, 0), HASH_SIZE);
   sqlite3_reset(read);
-  return there;
+  return found;
 }
 
-static int insert_entry(struct journal *journal, const struct audit_record *entry, const unsigned char *hash) {
+static int insert_audit_record(struct journal *journal, const struct audit_record *record, const unsigned char *hash) {
   sqlite3_stmt *append = journal_store_statement(journal, APPEND);
-  sqlite3_bind_int64(append, 1, entry->seq);
-  sqlite3_bind_double(append, 2, entry->time);
-  sqlite3_bind_text(append, 3, entry->kind, (int)entry->kind_length, SQLITE_STATIC);
-  sqlite3_bind_text(append, 4, entry->body, (int)entry->body_length, SQLITE_STATIC);
+  sqlite3_bind_int64(append, 1, record->seq);
+  sqlite3_bind_double(append, 2, record->time);
+  sqlite3_bind_text(append, 3, record->kind, (int)record->kind_length, SQLITE_STATIC);
+  sqlite3_bind_text(append, 4, record->body, (int)record->body_length, SQLITE_STATIC);
   sqlite3_bind_blob(append, 5, hash, HASH_SIZE, SQLITE_STATIC);
   return journal_store_run(journal, append);
 }
 
 int journal_audit_append(struct journal *journal, double time, const char *kind, const char *body, size_t length) {
-  struct audit_record entry = {journal->head.seq + 1, time, kind, body, strlen(kind), length};
+  struct audit_record record = {journal->head.seq + 1, time, kind, body, strlen(kind), length};
   unsigned char hash[HASH_SIZE];
-  if (!hash_entry(journal, &entry, journal->head.hash, hash)) return journal_store_refuse(journal, "not enough memory");
-  if (!insert_entry(journal, &entry, hash)) return 0;
-  journal->head.seq = entry.seq;
+  if (!hash_audit_record(journal, &record, journal->head.hash, hash))
+    return journal_store_refuse(journal, "not enough memory");
+  if (!insert_audit_record(journal, &record, hash)) return 0;
+  journal->head.seq = record.seq;
   memcpy(journal->head.hash, hash, HASH_SIZE);
   return 1;
 }
@@ -214,82 +219,85 @@ int journal_audit_append_row(struct journal *journal, sqlite3_stmt *as_json, dou
   return done;
 }
 
-const char *journal_audit(struct journal *journal, const char *kind, const char *text, size_t length) {
+const char *journal_audit_record(struct journal *journal, const char *kind, const char *text, size_t length) {
   if (!journal_audit_begin(journal)) return journal->message;
   return journal_audit_append(journal, journal_audit_now(journal), kind, text, length) ? NULL : journal->message;
 }
 
-static void read_entry(sqlite3_stmt *walk, struct audit_record *entry) {
-  entry->seq = sqlite3_column_int64(walk, 0);
-  entry->time = sqlite3_column_double(walk, 1);
-  entry->kind = (const char *)sqlite3_column_text(walk, 2);
-  entry->kind_length = (size_t)sqlite3_column_bytes(walk, 2);
-  entry->body = (const char *)sqlite3_column_text(walk, 3);
-  entry->body_length = (size_t)sqlite3_column_bytes(walk, 3);
+static void read_audit_row(sqlite3_stmt *walk, struct audit_record *record) {
+  record->seq = sqlite3_column_int64(walk, 0);
+  record->time = sqlite3_column_double(walk, 1);
+  record->kind = (const char *)sqlite3_column_text(walk, 2);
+  record->kind_length = (size_t)sqlite3_column_bytes(walk, 2);
+  record->body = (const char *)sqlite3_column_text(walk, 3);
+  record->body_length = (size_t)sqlite3_column_bytes(walk, 3);
 }
 
-static int complain(struct journal *journal, const char *text, int64_t seq) {
+/* Set the message, with seq as its argument. Returns 0. */
+static int set_audit_message(struct journal *journal, const char *text, int64_t seq) {
   snprintf(journal->message, sizeof journal->message, text, (long long)seq);
   return 0;
 }
 
-/* Hold one record of the chain against the one before it, and become it. */
-static int follow(struct journal *journal, sqlite3_stmt *walk, struct head *at) {
-  struct audit_record entry;
+/* Check the next record of the chain against the head at, and advance at to this record. */
+static int check_next_audit_record(struct journal *journal, sqlite3_stmt *walk, struct chain_head *at) {
+  struct audit_record record;
   unsigned char hash[HASH_SIZE];
-  read_entry(walk, &entry);
+  read_audit_row(walk, &record);
   int64_t expected = at->seq + 1;
   at->seq = expected;
-  if (entry.seq != expected) return complain(journal, "audit record %lld is missing", expected);
-  if (!entry.kind || !entry.body || !hash_entry(journal, &entry, at->hash, hash))
-    return complain(journal, "audit record %lld cannot be read", expected);
+  if (record.seq != expected) return set_audit_message(journal, "audit record %lld is missing", expected);
+  if (!record.kind || !record.body || !hash_audit_record(journal, &record, at->hash, hash))
+    return set_audit_message(journal, "audit record %lld cannot be read", expected);
   if (sqlite3_column_bytes(walk, 4) != HASH_SIZE || memcmp(sqlite3_column_blob(walk, 4), hash, HASH_SIZE) != 0)
-    return complain(journal, "audit record %lld was altered, or what stood before it", expected);
+    return set_audit_message(journal, "audit record %lld or a record before it was altered", expected);
   memcpy(at->hash, hash, HASH_SIZE);
   return 1;
 }
 
-/* Put the record that was just looked at into another chain. */
-static int copy_entry(struct journal *to, sqlite3_stmt *walk, const struct head *at) {
-  struct audit_record entry;
-  read_entry(walk, &entry);
+/* Append the record that was just checked to another chain. */
+static int copy_audit_record(struct journal *to, sqlite3_stmt *walk, const struct chain_head *at) {
+  struct audit_record record;
+  read_audit_row(walk, &record);
   to->head = *at;
-  return insert_entry(to, &entry, at->hash);
+  return insert_audit_record(to, &record, at->hash);
 }
 
-int journal_audit_walk(struct journal *journal, int64_t last, struct journal *to, struct head *at) {
+int journal_audit_walk(struct journal *journal, int64_t last, struct journal *to, struct chain_head *at) {
   sqlite3_stmt *walk = journal_store_statement(journal, WALK);
-  int sound = journal_audit_read_start(journal, at) || complain(journal,
-                                                                "the start of the audit chain is not sealed by this "
-                                                                "key; what was before it may be gone (%lld)",
-                                                                at->seq);
+  int sound =
+      journal_audit_read_start(journal, at) || set_audit_message(journal,
+                                                                 "the start of the audit chain is not sealed by this "
+                                                                 "key; what was before it may be gone (%lld)",
+                                                                 at->seq);
   int code = SQLITE_DONE;
   sqlite3_bind_int64(walk, 1, last);
   while (sound && (code = sqlite3_step(walk)) == SQLITE_ROW) {
-    sound = follow(journal, walk, at);
-    if (sound && to && !copy_entry(to, walk, at)) sound = journal_store_refuse(journal, to->message);
+    sound = check_next_audit_record(journal, walk, at);
+    if (sound && to && !copy_audit_record(to, walk, at)) sound = journal_store_refuse(journal, to->message);
   }
   sqlite3_reset(walk);
   if (sound && code != SQLITE_DONE)
-    return complain(journal, "the audit chain cannot be read after record %lld", at->seq);
+    return set_audit_message(journal, "the audit chain cannot be read after record %lld", at->seq);
   return sound;
 }
 
-/* Hold the chain's end against the head that was sealed. */
-static int compare_head(struct journal *journal, struct head *at) {
-  struct head head = journal->head;
+/* Compare the last record with the head that was sealed. */
+static int check_sealed_audit_head(struct journal *journal, struct chain_head *at) {
+  struct chain_head head = journal->head;
   int64_t last = at->seq;
-  if (!journal->writing && !journal_audit_stored_head(journal, &head))
-    return complain(journal, "the head of the audit chain is not sealed by this key; the chain has %lld records", last);
+  if (!journal->writing && !journal_audit_read_stored_head(journal, &head))
+    return set_audit_message(journal,
+                             "the head of the audit chain is not sealed by this key; the chain has %lld records", last);
   if (head.seq == last && memcmp(head.hash, at->hash, HASH_SIZE) == 0) return 1;
-  if (head.seq > last) return complain(journal, "the audit chain was cut off after record %lld", last);
-  if (head.seq == last) return complain(journal, "audit record %lld and others were written anew", last);
+  if (head.seq > last) return set_audit_message(journal, "the audit chain was cut off after record %lld", last);
+  if (head.seq == last) return set_audit_message(journal, "audit record %lld and others were replaced", last);
   at->seq = head.seq + 1;
-  return complain(journal, "audit record %lld was added without the journal's key", at->seq);
+  return set_audit_message(journal, "audit record %lld was added without the journal's key", at->seq);
 }
 
-/* Run a check whose rows are faults: what it is about, and its seq. */
-static int find_fault(struct journal *journal, enum statement check, const char *format, int64_t *seq) {
+/* Run a query whose rows are faults: set the message about the first row, and its seq. 1 when there is none. */
+static int check_audit_query_empty(struct journal *journal, enum statement check, const char *format, int64_t *seq) {
   sqlite3_stmt *find = journal_store_statement(journal, check);
   int code = sqlite3_step(find);
   if (code == SQLITE_ROW) {
@@ -302,37 +310,41 @@ static int find_fault(struct journal *journal, enum statement check, const char 
   return code == SQLITE_DONE;
 }
 
-static int compare_mark(struct journal *journal, int64_t seq) {
-  return journal->mark_altered ? complain(journal,
-                                          "the mark beside it, " MARK_NAME ", is not the one that was written "
-                                          "(the chain itself has %lld records)",
-                                          seq)
+/* Set the message when the mark was altered. */
+static int check_audit_mark(struct journal *journal, int64_t seq) {
+  return journal->mark_altered ? set_audit_message(journal,
+                                                   "the file " MARK_NAME " beside the journal was altered "
+                                                   "(the chain itself has %lld records)",
+                                                   seq)
                                : 1;
 }
 
-/* The chain by itself, then what stands beside it. */
-static int verify_all(struct journal *journal, int64_t *count, int64_t *seq) {
-  struct head at;
-  struct head start;
-  int sound = journal_audit_walk(journal, INT64_MAX, NULL, &at) && compare_head(journal, &at) &&
+/* Check the chain, then the rows that it is about. */
+static int verify_audit_and_rows(struct journal *journal, int64_t *count, int64_t *seq) {
+  struct chain_head at;
+  struct chain_head start;
+  int sound = journal_audit_walk(journal, INT64_MAX, NULL, &at) && check_sealed_audit_head(journal, &at) &&
               journal_audit_read_start(journal, &start);
   *seq = at.seq;
   if (sound && !journal_store_check(journal))
-    sound = complain(journal, "its pages are damaged, after %lld sound records", at.seq);
+    sound = set_audit_message(journal, "its pages are damaged, after %lld sound records", at.seq);
   *count = sound ? at.seq - start.seq : 0;
-  if (sound && journal->is_segment) return 1; /* it holds nothing else */
-  return sound && compare_mark(journal, at.seq) &&
-         find_fault(journal, ALTERED_RECORD, "the record %s differs from the audit chain", seq) &&
-         find_fault(journal, LOST_RECORD, "the record %s is missing or was put back to an older state", seq) &&
-         find_fault(journal, ALTERED_VALUE, "the sealed value %s differs from the audit chain", seq) &&
-         find_fault(journal, LOST_VALUE, "the sealed value %s is missing or was put back to an older one", seq) &&
-         find_fault(journal, FOREIGN_VALUE, "the sealed value %s was dropped, and is there again", seq);
+  if (sound && journal->is_segment) return 1; /* a segment has no rows */
+  return sound && check_audit_mark(journal, at.seq) &&
+         check_audit_query_empty(journal, ALTERED_RECORD, "the record %s differs from the audit chain", seq) &&
+         check_audit_query_empty(journal, LOST_RECORD, "the record %s is missing, or is older than its audit record",
+                                 seq) &&
+         check_audit_query_empty(journal, ALTERED_VALUE, "the sealed value %s differs from the audit chain", seq) &&
+         check_audit_query_empty(journal, LOST_VALUE,
+                                 "the sealed value %s is missing, or is older than its audit record", seq) &&
+         check_audit_query_empty(journal, FOREIGN_VALUE, "the sealed value %s was deleted, and is there again", seq);
 }
 
 int journal_audit_verify(struct journal *journal, int64_t *count, int64_t *seq) {
-  int alone = !journal->writing; /* then one view of everything, while others may write */
-  if (alone) sqlite3_exec(journal->database, "BEGIN", NULL, NULL, NULL);
-  int sound = verify_all(journal, count, seq);
-  if (alone) sqlite3_exec(journal->database, "COMMIT", NULL, NULL, NULL);
+  int own_transaction =
+      !journal->writing; /* a transaction of its own, so that all queries read the same state while others write */
+  if (own_transaction) sqlite3_exec(journal->database, "BEGIN", NULL, NULL, NULL);
+  int sound = verify_audit_and_rows(journal, count, seq);
+  if (own_transaction) sqlite3_exec(journal->database, "COMMIT", NULL, NULL, NULL);
   return sound;
 }

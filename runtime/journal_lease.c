@@ -1,9 +1,8 @@
-/* Leases: kernel locks on one file, held by a process and gone with it.
+/* Leases: kernel locks on one file, which a process holds until it ends.
  *
- * A name is a byte of that file, far out where nothing is stored: where, its
- * hash says. So there is no file for each name to clean up, and a lock of the
- * kind that belongs to the open file (OFD) also keeps two leases of one
- * process apart. Time plays no part.
+ * A name is locked by the byte at an offset that its hash gives, far beyond the file's content. So there are no files
+ * per name to clean up. The locks belong to the open file (OFD), so two leases of one process exclude each other too.
+ * Leases do not depend on time.
  */
 #include "journal_internal.h"
 #include "sys.h"
@@ -18,7 +17,7 @@
 #define LEASE "host.journal.lease"
 
 struct lease {
-  int fd; /* 0 once closed: never a lock file's */
+  int fd; /* 0 once closed: a lock file never has descriptor 0 */
 };
 
 /* lease:close(), __close and __gc. Idempotent. */
@@ -29,13 +28,13 @@ static int lease_close(lua_State *L) {
   return 0;
 }
 
-/* The byte that stands for this name. */
-static off_t place_of(const char *name, size_t length) {
+/* Return the offset of the byte that is locked for this name. */
+static off_t lease_offset(const char *name, size_t length) {
   unsigned char hash[SHA256_DIGEST_LENGTH];
-  uint64_t place;
+  uint64_t offset;
   SHA256((const unsigned char *)name, length, hash);
-  memcpy(&place, hash, sizeof place);
-  return (off_t)(place & (UINT64_MAX >> 2));
+  memcpy(&offset, hash, sizeof offset);
+  return (off_t)(offset & (UINT64_MAX >> 2));
 }
 
 int journal_lease_take(lua_State *L, const char *directory, const char *name, size_t length) {
@@ -43,7 +42,7 @@ int journal_lease_take(lua_State *L, const char *directory, const char *name, si
   int is_held = 0;
   struct lease *lease = lib_new(L, sizeof *lease, LEASE);
   int fits = snprintf(path, sizeof path, "%s/" LEASES_NAME, directory) < (int)sizeof path;
-  int code = fits ? sys_lock_bytes(path, place_of(name, length), 1, &lease->fd, &is_held) : ENAMETOOLONG;
+  int code = fits ? sys_lock_open(path, lease_offset(name, length), 1, &lease->fd, &is_held) : ENAMETOOLONG;
   if (code == 0) return 1;
   int was_opened = lease->fd > 0;
   if (was_opened) close(lease->fd);

@@ -1,9 +1,7 @@
-/* Another key for a journal: everything that is sealed is sealed anew, in one
- * transaction. So the journal opens with the old key or with the new one, and
- * which, the owner's record tells.
+/* Change the key of a journal: every sealed value is sealed again, in one transaction. The journal opens with the old
+ * key or with the new one, and its owner's record tells which.
  *
- * Nobody else has the folder meanwhile: a process that works with the old key
- * would find a chain that it cannot prove.
+ * No other process may have the journal open meanwhile: with the old key it would find a chain that it cannot prove.
  */
 #include "hex.h"
 #include "journal_internal.h"
@@ -15,120 +13,122 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Open what is sealed with one key and seal it with the other. */
-static int seal_anew(struct journal *live, struct journal *next, const char *id, const unsigned char *sealed,
-                     size_t length, struct buffer *out) {
-  const struct seal_name name = {"value", live->binding, id};
-  size_t size = journal_seal_plain_size(sealed, length, SIZE_MAX);
+/* Open a sealed value with the current keys, and seal it with the next ones. */
+static int rekey_sealed_bytes(struct journal *current, struct journal *next, const char *id,
+                              const unsigned char *sealed, size_t length, struct buffer *out) {
+  const struct seal_name name = {"value", current->binding, id};
+  size_t size = journal_seal_plaintext_size(sealed, length, SIZE_MAX);
   char *plain = size == SIZE_MAX ? NULL : OPENSSL_secure_malloc(size + 1);
-  int opened = plain && journal_seal_decrypt(live, &name, sealed, length, plain);
+  int opened = plain && journal_seal_decrypt(current, &name, sealed, length, plain);
   int done = opened && journal_seal_encrypt(next, &name, plain, size, out);
   OPENSSL_secure_clear_free(plain, plain ? size + 1 : 0);
-  if (opened) return done || journal_store_refuse(live, next->message);
+  if (opened) return done || journal_store_refuse(current, next->message);
   char why[640];
-  snprintf(why, sizeof why, "the value sealed under '%.512s' does not open. Run: moonlatch journal verify", id);
-  return journal_store_refuse(live, why);
+  snprintf(why, sizeof why, "the value sealed under '%.512s' cannot be opened. Run: moonlatch journal verify", id);
+  return journal_store_refuse(current, why);
 }
 
-/* Replace the value under this id, and say so in the chain. */
-static int replace_value(struct journal *live, double time, const char *id, const struct buffer *sealed) {
-  sqlite3_stmt *reseal = journal_store_statement(live, RESEAL);
-  sqlite3_bind_text(reseal, 1, id, -1, SQLITE_STATIC);
-  sqlite3_bind_blob(reseal, 2, sealed->data, (int)sealed->length, SQLITE_STATIC);
-  sqlite3_bind_int64(reseal, 3, live->head.seq + 1);
-  if (!journal_store_run(live, reseal)) return 0;
-  sqlite3_stmt *as_json = journal_store_statement(live, SEALED_AS_JSON);
+/* Replace the sealed value under this id, and append an audit record. */
+static int rekey_replace_value(struct journal *current, double time, const char *id, const struct buffer *sealed) {
+  sqlite3_stmt *rekey_sealed_bytes = journal_store_statement(current, RESEAL);
+  sqlite3_bind_text(rekey_sealed_bytes, 1, id, -1, SQLITE_STATIC);
+  sqlite3_bind_blob(rekey_sealed_bytes, 2, sealed->data, (int)sealed->length, SQLITE_STATIC);
+  sqlite3_bind_int64(rekey_sealed_bytes, 3, current->head.seq + 1);
+  if (!journal_store_run(current, rekey_sealed_bytes)) return 0;
+  sqlite3_stmt *as_json = journal_store_statement(current, SEALED_AS_JSON);
   sqlite3_bind_text(as_json, 1, id, -1, SQLITE_STATIC);
-  return journal_audit_append_row(live, as_json, time, AUDIT_SEAL);
+  return journal_audit_append_row(current, as_json, time, AUDIT_SEAL);
 }
 
-/* The value after this id. 1: its id is in id; 0: there is none; -1: it failed. */
-static int reseal_next(struct journal *live, struct journal *next, double time, char id[JOURNAL_BINDING + 1],
-                       struct buffer *scratch) {
-  sqlite3_stmt *find = journal_store_statement(live, NEXT_SEALED);
+/* Seal the value whose id follows this id with the next keys. Returns 1: id is the id of that value; 0: there is no
+ * further value; -1: it failed. */
+static int rekey_next_value(struct journal *current, struct journal *next, double time, char id[JOURNAL_BINDING + 1],
+                            struct buffer *scratch) {
+  sqlite3_stmt *find = journal_store_statement(current, NEXT_SEALED);
   sqlite3_bind_text(find, 1, id, -1, SQLITE_TRANSIENT);
   sqlite3_bind_int64(find, 2, INT64_MAX);
   int code = sqlite3_step(find), done = 0;
   scratch->length = 0;
   if (code == SQLITE_ROW) {
     snprintf(id, JOURNAL_BINDING + 1, "%s", (const char *)sqlite3_column_text(find, 0));
-    done = seal_anew(live, next, id, sqlite3_column_blob(find, 1), (size_t)sqlite3_column_bytes(find, 1), scratch);
+    done = rekey_sealed_bytes(current, next, id, sqlite3_column_blob(find, 1), (size_t)sqlite3_column_bytes(find, 1),
+                              scratch);
   }
   sqlite3_reset(find);
   if (code == SQLITE_DONE) return 0;
-  return done && replace_value(live, time, id, scratch) ? 1 : -1;
+  return done && rekey_replace_value(current, time, id, scratch) ? 1 : -1;
 }
 
-static int reseal_values(struct journal *live, struct journal *next, double time, struct buffer *scratch,
-                         int64_t *count) {
+static int rekey_all_values(struct journal *current, struct journal *next, double time, struct buffer *scratch,
+                            int64_t *count) {
   char id[JOURNAL_BINDING + 1] = "";
   int more = 1;
-  for (*count = 0; more > 0; *count += more > 0) more = reseal_next(live, next, time, id, scratch);
+  for (*count = 0; more > 0; *count += more > 0) more = rekey_next_value(current, next, time, id, scratch);
   return more == 0;
 }
 
-/* From here on the journal has the new keys. */
-static int change_keys(struct journal *live, const struct journal *next, struct buffer *scratch) {
-  struct head start;
-  if (!journal_audit_read_start(live, &start))
-    return journal_store_refuse(live, "the start of its audit chain was altered");
-  live->keys = next->keys;
-  memcpy(live->key_id, next->key_id, KEY_ID_SIZE);
+/* Give the journal the next keys. */
+static int rekey_change_keys(struct journal *current, const struct journal *next, struct buffer *scratch) {
+  struct chain_head start;
+  if (!journal_audit_read_start(current, &start))
+    return journal_store_refuse(current, "the start of its audit chain was altered");
+  current->keys = next->keys;
+  memcpy(current->key_id, next->key_id, KEY_ID_SIZE);
   scratch->length = 0;
-  return journal_owner_write(live, scratch) && journal_audit_write_start(live, &start);
+  return journal_owner_write(current, scratch) && journal_audit_write_start(current, &start);
 }
 
-static int append_rekey(struct journal *live, double time) {
+static int append_rekey_record(struct journal *current, double time) {
   char body[64], digits[2 * KEY_ID_SIZE + 1];
-  int length = snprintf(body, sizeof body, "{\"key\":\"%s\"}", hex_text(live->key_id, KEY_ID_SIZE, digits));
-  return journal_audit_append(live, time, AUDIT_REKEY, body, (size_t)length);
+  int length = snprintf(body, sizeof body, "{\"key\":\"%s\"}", hex_text(current->key_id, KEY_ID_SIZE, digits));
+  return journal_audit_append(current, time, AUDIT_REKEY, body, (size_t)length);
 }
 
-/* The mark is the old key's, and no mark is better than one that nobody can read. */
-static void remove_mark(const struct journal *journal) {
+/* Remove the mark, which the old key made: a missing mark is accepted, and one that the key did not make is not. */
+static void rekey_remove_mark(const struct journal *journal) {
   char path[PATH_MAX + 16];
   snprintf(path, sizeof path, "%s/" MARK_NAME, journal->directory);
   unlink(path);
 }
 
-/* Everything with the journal open. NULL, or the kind of failure. */
-static const char *rekey_open(struct journal *old, struct journal *live, struct journal *next, double time,
-                              struct buffer *scratch, int64_t *count) {
-  int done = journal_audit_begin(live) && reseal_values(live, next, time, scratch, count) &&
-             change_keys(live, next, scratch) && append_rekey(live, time);
-  if (done) remove_mark(old);
-  if (!done || journal_commit(live) != NULL) return "io";
-  memcpy(old->installations, live->installations, sizeof old->installations);
+/* Rekey the open journal in one transaction. Returns NULL, or the kind of failure. */
+static const char *rekey_open_journal(struct journal *old, struct journal *current, struct journal *next, double time,
+                                      struct buffer *scratch, int64_t *count) {
+  int done = journal_audit_begin(current) && rekey_all_values(current, next, time, scratch, count) &&
+             rekey_change_keys(current, next, scratch) && append_rekey_record(current, time);
+  if (done) rekey_remove_mark(old);
+  if (!done || journal_audit_commit(current) != NULL) return "io";
+  memcpy(old->installations, current->installations, sizeof old->installations);
 
   return NULL;
 }
 
-/* Does it open with the new key already? */
-static int is_done(const struct journal *next, const char *path) {
-  struct journal live;
-  const char *kind = journal_copy_open(&live, next, path, READ_FILE);
-  journal_copy_close(&live);
+/* Does the file open with the next keys already? */
+static int opens_with_next_key(const struct journal *next, const char *path) {
+  struct journal current;
+  const char *kind = journal_copy_open(&current, next, path, READ_FILE);
+  journal_copy_close(&current);
   return kind == NULL;
 }
 
 const char *journal_rekey_live(struct journal *old, struct journal *next, const char *directory, double time,
                                struct buffer *scratch, int64_t *count) {
-  struct journal live;
+  struct journal current;
   char path[PATH_MAX + 16], evidence[NAME_MAX + 1];
   const char *kind = journal_place_open_alone(old, directory);
-  if (!kind) kind = journal_place_refuse_half(old);
+  if (!kind) kind = journal_place_check_restoring(old);
   if (kind) return kind;
   snprintf(path, sizeof path, "%s/" DATABASE_NAME, old->directory);
   if (access(path, F_OK) != 0)
-    return journal_place_evidence(old, evidence) ? journal_place_gone(old, "is gone", evidence) : NULL;
-  kind = journal_copy_open(&live, old, path, WORK);
-  if (kind && strcmp(kind, "key") == 0 && is_done(next, path)) {
-    journal_copy_close(&live);
+    return journal_place_find_evidence(old, evidence) ? journal_place_fail_gone(old, "is gone", evidence) : NULL;
+  kind = journal_copy_open(&current, old, path, WORK);
+  if (kind && strcmp(kind, "key") == 0 && opens_with_next_key(next, path)) {
+    journal_copy_close(&current);
     return NULL;
   }
-  if (!kind) kind = rekey_open(old, &live, next, time, scratch, count);
-  if (kind) memcpy(old->message, live.message, sizeof old->message);
-  journal_copy_close(&live);
+  if (!kind) kind = rekey_open_journal(old, &current, next, time, scratch, count);
+  if (kind) memcpy(old->message, current.message, sizeof old->message);
+  journal_copy_close(&current);
   return kind;
 }
 
@@ -136,12 +136,13 @@ const char *journal_rekey_segment(struct journal *old, struct journal *next, con
   struct journal segment;
   int64_t count, seq;
   const char *kind = journal_copy_open(&segment, old, path, CHANGE_FILE);
-  if (kind && strcmp(kind, "key") == 0 && is_done(next, path)) {
+  if (kind && strcmp(kind, "key") == 0 && opens_with_next_key(next, path)) {
     journal_copy_close(&segment);
     return NULL;
   }
   if (!kind && !journal_audit_verify(&segment, &count, &seq)) kind = "damaged";
-  if (!kind && (!journal_audit_begin(&segment) || !change_keys(&segment, next, scratch) || journal_commit(&segment)))
+  if (!kind &&
+      (!journal_audit_begin(&segment) || !rekey_change_keys(&segment, next, scratch) || journal_audit_commit(&segment)))
     kind = "io";
   if (kind) memcpy(old->message, segment.message, sizeof old->message);
   journal_copy_close(&segment);

@@ -1,9 +1,8 @@
 /* The journal's database: SQLite in WAL mode, each commit synced.
  *
- * After any failed write nothing is trusted any more: what a failed fsync left
- * in the page cache may or may not be on the disk, and trying again would only
- * hide that. The transaction is given up and the journal refuses everything;
- * the next process finds the last commit that succeeded.
+ * After a failed write the journal refuses every further write: the page cache may or may not match the disk after a
+ * failed fsync, and another try would hide that. The transaction is rolled back, and the next process finds the last
+ * commit that succeeded.
  */
 #include "hex.h"
 #include "journal_internal.h"
@@ -16,16 +15,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUSY_MS 5000 /* a second writer waits so long for the first */
+#define BUSY_MS 5000 /* how long a second writer waits for the first */
 
-/* The JSON that goes into the chain for a record and for a sealed value. It is built when they are
- * written, and built again to compare them with the chain. */
+/* The JSON in the chain for a record and for a sealed value. It is built when they are written, and again to compare
+ * them with the chain. */
 #define RECORD_JSON                                                                                                    \
   "json_object('kind', records.kind, 'id', records.id, 'state', records.state, 'created', records.created,"            \
   " 'body', json(records.body))"
 #define VALUE_JSON "json_object('id', sealed.id, 'digest', sha256(sealed.value))"
 
-/* The chain's last word about each record, and about each sealed value. */
+/* The last audit record about each record, and about each sealed value. */
 #define LAST_PUTS                                                                                                      \
   "SELECT json_extract(body, '$.kind') AS kind, json_extract(body, '$.id') AS id, max(seq) AS seq FROM audit"          \
   " WHERE kind = '" AUDIT_PUT "' GROUP BY 1, 2"
@@ -33,7 +32,7 @@
   "SELECT id, seq FROM (SELECT json_extract(body, '$.id') AS id, max(seq) AS seq, kind FROM audit"                     \
   " WHERE kind IN ('" AUDIT_SEAL "', '" AUDIT_FORGET "') GROUP BY 1) WHERE kind = '" AUDIT_SEAL "'"
 
-/* Each step takes the database from version i to i + 1. Add steps; never change one. */
+/* Step i brings the database from version i to i + 1. Add steps; never change one. */
 static const char *const migrations[] = {
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE TABLE audit (seq INTEGER PRIMARY KEY, time REAL NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,"
@@ -43,9 +42,9 @@ static const char *const migrations[] = {
     "STRICT;"
     "CREATE TABLE sealed (id TEXT PRIMARY KEY, value BLOB NOT NULL, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
 };
-enum { VERSION = sizeof migrations / sizeof *migrations };
+enum { SCHEMA_VERSION = sizeof migrations / sizeof *migrations };
 
-static const char *const texts[STATEMENTS] = {
+static const char *const statement_texts[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
@@ -88,8 +87,8 @@ static const char *const texts[STATEMENTS] = {
     [FOREIGN_VALUE] = "SELECT id, seq FROM (SELECT id, seq FROM sealed EXCEPT " LAST_SEALS ") LIMIT 1",
 };
 
-/* sha256(blob) -> hex, for SQL that compares sealed values with the chain. */
-static void sha256_function(sqlite3_context *context, int count, sqlite3_value **values) {
+/* sha256(blob) -> hex: an SQL function, for queries that compare sealed values with the chain. */
+static void sql_sha256(sqlite3_context *context, int count, sqlite3_value **values) {
   unsigned char hash[SHA256_DIGEST_LENGTH];
   char hex[2 * SHA256_DIGEST_LENGTH + 1];
   (void)count;
@@ -98,42 +97,44 @@ static void sha256_function(sqlite3_context *context, int count, sqlite3_value *
   sqlite3_result_text(context, hex_text(hash, sizeof hash, hex), -1, SQLITE_TRANSIENT);
 }
 
-/* What the database says, with the system's word where there is one. */
-static const char *reason(const struct journal *journal, char *space, size_t size) {
+/* Return SQLite's message, with the system's where there is one. */
+static const char *database_error(const struct journal *journal, char *text, size_t size) {
   int code = sqlite3_errcode(journal->database), system_code = sqlite3_system_errno(journal->database);
   int has_word = (code == SQLITE_IOERR || code == SQLITE_CANTOPEN || code == SQLITE_FULL) && system_code;
-  snprintf(space, size, "%s%s%s%s", sqlite3_errmsg(journal->database), has_word ? " (" : "",
+  snprintf(text, size, "%s%s%s%s", sqlite3_errmsg(journal->database), has_word ? " (" : "",
            has_word ? strerror(system_code) : "", has_word ? ")" : "");
-  return space;
+  return text;
 }
 
-static const char *advice(const struct journal *journal) {
+/* Return what a person can do about the database's error. */
+static const char *database_advice(const struct journal *journal) {
   int code = sqlite3_errcode(journal->database), system_code = sqlite3_system_errno(journal->database);
   if (code == SQLITE_FULL || system_code == ENOSPC || system_code == EDQUOT) return "Make room on that disk";
   if (code == SQLITE_READONLY || code == SQLITE_PERM || system_code == EROFS) return "Make that folder writable";
-  return "See to that disk";
+  return "Check that disk";
 }
 
 void journal_store_abandon(struct journal *journal) {
-  if (journal->writing) sqlite3_exec(journal->database, "ROLLBACK", NULL, NULL, NULL); /* may be rolled back already */
+  if (journal->writing)
+    sqlite3_exec(journal->database, "ROLLBACK", NULL, NULL, NULL); /* SQLite may have rolled back already */
   journal->writing = 0;
 }
 
 int journal_store_refuse(struct journal *journal, const char *why) {
-  snprintf(journal->message, sizeof journal->message, "journal cannot be written: %s", why);
+  snprintf(journal->message, sizeof journal->message, "the journal cannot be written: %s", why);
   journal->refusing = 1;
   journal_store_abandon(journal);
   return 0;
 }
 
-/* Refuse because of what the database just said. */
-static int refuse_with_reason(struct journal *journal) {
+/* Refuse every further write because of the database's error. */
+static int refuse_after_database_error(struct journal *journal) {
   char space[256], why[768];
   snprintf(why, sizeof why,
            "%s, in '%s'. What was not yet committed is not kept and nothing more is sent. %s, then run the same "
            "command again: "
            "it goes on from the last commit",
-           reason(journal, space, sizeof space), journal->directory, advice(journal));
+           database_error(journal, space, sizeof space), journal->directory, database_advice(journal));
   return journal_store_refuse(journal, why);
 }
 
@@ -146,15 +147,16 @@ sqlite3_stmt *journal_store_statement(struct journal *journal, enum statement wh
 
 int journal_store_run(struct journal *journal, sqlite3_stmt *statement) {
   int code = sqlite3_step(statement);
-  int done = code == SQLITE_DONE || refuse_with_reason(journal);
+  int done = code == SQLITE_DONE || refuse_after_database_error(journal);
   sqlite3_reset(statement);
   return done;
 }
 
-/* Another process is writing: not a failure of ours, so the journal goes on. */
-static int say_busy(struct journal *journal) {
+/* Set the message that another process writes. That is no failure of the database, so the journal does not refuse
+ * later writes. */
+static int fail_database_busy(struct journal *journal) {
   snprintf(journal->message, sizeof journal->message,
-           "journal cannot be written: another moonlatch has been writing to '%s' for more than %d seconds. "
+           "the journal cannot be written: another moonlatch has been writing to '%s' for more than %d seconds. "
            "Wait for it, or stop it",
            journal->directory, BUSY_MS / 1000);
   return 0;
@@ -164,8 +166,8 @@ int journal_store_lock(struct journal *journal) {
   sqlite3_stmt *begin = journal_store_statement(journal, BEGIN);
   int code = sqlite3_step(begin);
   sqlite3_reset(begin);
-  if (code == SQLITE_BUSY) return say_busy(journal);
-  if (code != SQLITE_DONE) return refuse_with_reason(journal);
+  if (code == SQLITE_BUSY) return fail_database_busy(journal);
+  if (code != SQLITE_DONE) return refuse_after_database_error(journal);
   journal->writing = 1;
   return 1;
 }
@@ -195,34 +197,34 @@ int journal_store_write_meta(struct journal *journal, const char *name, const vo
 
 void journal_store_close(struct journal *journal) {
   for (int i = 0; i < STATEMENTS; i++) sqlite3_finalize(journal->statements[i]);
-  if (journal->database) sys_journal_opened(-1);
-  sqlite3_close(journal->database); /* what was not committed is rolled back */
+  if (journal->database) sys_interrupt_count_journal(-1);
+  sqlite3_close(journal->database); /* an open transaction is rolled back */
   free(journal->directory);
   memset(journal->statements, 0, sizeof journal->statements);
   journal->database = NULL;
   journal->directory = NULL;
 }
 
-static const char *kind_of_failure(const struct journal *journal) {
+static const char *database_failure_kind(const struct journal *journal) {
   int code = sqlite3_errcode(journal->database);
   return code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? "damaged" : "io";
 }
 
-/* Run SQL whose first row's first column must be that word (NULL: whatever it is). */
-static int expect(struct journal *journal, const char *sql, const char *word) {
+/* Run SQL, and compare the first column of its first row with word (NULL: accept any). */
+static int expect_sql_value(struct journal *journal, const char *sql, const char *word) {
   sqlite3_stmt *statement = NULL;
   if (sqlite3_prepare_v2(journal->database, sql, -1, &statement, NULL) != SQLITE_OK) return 0;
   int code = sqlite3_step(statement);
   const char *value = code == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
   int ok = word ? value && strcmp(value, word) == 0 : code == SQLITE_ROW || code == SQLITE_DONE;
-  sqlite3_finalize(statement); /* a failure stays readable */
+  sqlite3_finalize(statement); /* the error stays available from sqlite3_errcode */
   return ok;
 }
 
-/* How the database is used. Its pages are few and the system keeps them too: 512 KiB, not 2 MiB.
- * A copy that is worked on is thrown away when that fails, and made durable afterwards; one that is
- * there to stay is changed as a whole, or not at all. */
-static int set_up(struct journal *journal) {
+/* Configure the connection. A cache of 512 KiB is enough, because the system caches the pages too. A WORK_FILE copy
+ * is thrown away when a write fails and synced afterwards, so its rollback journal may be in memory; a CHANGE_FILE
+ * stays, so it is changed completely or not at all. */
+static int configure_database(struct journal *journal) {
   static const char *const modes[][2] = {
       [WORK] = {"PRAGMA journal_mode = WAL", "wal"},
       [READ_FILE] = {"PRAGMA query_only = ON", NULL},
@@ -243,14 +245,14 @@ static int set_up(struct journal *journal) {
   int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY;
   sqlite3_busy_timeout(database, BUSY_MS);
   sqlite3_db_config(database, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-  if (sqlite3_create_function(database, "sha256", 1, flags, NULL, sha256_function, NULL, NULL) != SQLITE_OK) return 0;
+  if (sqlite3_create_function(database, "sha256", 1, flags, NULL, sql_sha256, NULL, NULL) != SQLITE_OK) return 0;
   for (size_t i = 0; i < sizeof pragmas / sizeof *pragmas; i++)
-    if (!expect(journal, pragmas[i][0], pragmas[i][1])) return 0;
+    if (!expect_sql_value(journal, pragmas[i][0], pragmas[i][1])) return 0;
   return 1;
 }
 
-/* The version of the tables; 0 in a new file, -1 when it cannot be read. */
-static int read_version(struct journal *journal) {
+/* Return the version of the tables; 0 in a new file, -1 when it cannot be read. */
+static int read_schema_version(struct journal *journal) {
   sqlite3_stmt *statement = NULL;
   int version = -1;
   if (sqlite3_prepare_v2(journal->database, "PRAGMA user_version", -1, &statement, NULL) == SQLITE_OK &&
@@ -260,123 +262,125 @@ static int read_version(struct journal *journal) {
   return version;
 }
 
-/* Are the pages as they should be of what is needed first and stays small? Those of the rest are looked at when
- * they are read, and all of them by journal_store_check: that takes the longer the more is on record. */
-static int is_sound(struct journal *journal) {
-  if (read_version(journal) == 0) return expect(journal, "PRAGMA quick_check(1)", "ok");
-  return expect(journal, "PRAGMA quick_check('meta')", "ok") && expect(journal, "PRAGMA quick_check('sealed')", "ok");
+/* Are the pages of the tables sound that are needed first and stay small? The other pages are checked when they are
+ * read, and all of them by journal_store_check, which takes longer the more records there are. */
+static int are_small_tables_sound(struct journal *journal) {
+  if (read_schema_version(journal) == 0) return expect_sql_value(journal, "PRAGMA quick_check(1)", "ok");
+  return expect_sql_value(journal, "PRAGMA quick_check('meta')", "ok") &&
+         expect_sql_value(journal, "PRAGMA quick_check('sealed')", "ok");
 }
 
-/* Run the steps that are missing, and say which version it is now. */
-static int run_migrations(struct journal *journal) {
+/* Run the missing steps, and store the new version. */
+static int run_database_migrations(struct journal *journal) {
   char last[64];
-  int version = read_version(journal);
+  int version = read_schema_version(journal);
   if (version < 0) return 0;
-  for (int i = version; i < VERSION; i++)
+  for (int i = version; i < SCHEMA_VERSION; i++)
     if (sqlite3_exec(journal->database, migrations[i], NULL, NULL, NULL) != SQLITE_OK) return 0;
-  snprintf(last, sizeof last, "PRAGMA user_version = %d; COMMIT", VERSION);
+  snprintf(last, sizeof last, "PRAGMA user_version = %d; COMMIT", SCHEMA_VERSION);
   return sqlite3_exec(journal->database, last, NULL, NULL, NULL) == SQLITE_OK;
 }
 
-/* Bring the tables to our version in one transaction. Whoever comes second waits, and finds it done. */
-static int migrate(struct journal *journal) {
-  if (read_version(journal) == VERSION) return 1;
-  return sqlite3_exec(journal->database, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK && run_migrations(journal);
+/* Bring the tables to the current version in one transaction. A second process waits, and finds them done. */
+static int migrate_database(struct journal *journal) {
+  if (read_schema_version(journal) == SCHEMA_VERSION) return 1;
+  return sqlite3_exec(journal->database, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK &&
+         run_database_migrations(journal);
 }
 
 int journal_store_check(struct journal *journal) {
-  return expect(journal, "PRAGMA quick_check(1)", "ok");
+  return expect_sql_value(journal, "PRAGMA quick_check(1)", "ok");
 }
 
-/* Set up, and again while another process opens or closes the same file: then
- * SQLite says busy at once, whatever its timeout. */
-static int set_up_patiently(struct journal *journal) {
+/* Configure the connection, and try again while another process opens or closes the file: SQLite then reports busy at
+ * once, whatever the timeout. */
+static int configure_when_free(struct journal *journal) {
   int left = BUSY_MS;
-  while (!set_up(journal)) {
+  while (!configure_database(journal)) {
     if (sqlite3_errcode(journal->database) != SQLITE_BUSY || left <= 0) return 0;
     left -= sqlite3_sleep(20);
   }
   return 1;
 }
 
-static int prepare(struct journal *journal) {
+static int prepare_sql_statements(struct journal *journal) {
   for (int i = 0; i < STATEMENTS; i++) {
-    int code =
-        sqlite3_prepare_v3(journal->database, texts[i], -1, SQLITE_PREPARE_PERSISTENT, &journal->statements[i], NULL);
+    int code = sqlite3_prepare_v3(journal->database, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT,
+                                  &journal->statements[i], NULL);
     if (code != SQLITE_OK) return 0;
   }
   return 1;
 }
 
-/* Hold one object of the schema against the statements that make ours. An index that SQLite made
- * by itself has no statement. */
-static int is_ours(const char *name, const char *sql) {
+/* Is this object of the schema one of ours, by its SQL? An index that SQLite made by itself has no SQL. */
+static int is_known_schema_object(const char *name, const char *sql) {
   if (!sql) return strncmp(name, "sqlite_autoindex_", 17) == 0;
-  for (int i = 0; i < VERSION; i++) {
+  for (int i = 0; i < SCHEMA_VERSION; i++) {
     const char *found = strstr(migrations[i], sql);
     if (found && found[strlen(sql)] == ';') return 1;
   }
   return 0;
 }
 
-/* Something in the file that moonlatch does not make: a trigger or a view would do what nobody
- * asked for, and an index that lies makes records disappear. NULL, or "damaged". */
-static const char *find_planted(struct journal *journal) {
+/* Fail when the file has a schema object that is not ours: a trigger or a view could change data, and a wrong index
+ * makes records disappear. Returns NULL, or "damaged". */
+static const char *check_database_schema(struct journal *journal) {
   sqlite3_stmt *list = NULL;
   char why[512] = "";
   sqlite3_prepare_v2(journal->database, "SELECT type, name, sql FROM sqlite_schema", -1, &list, NULL);
   while (!*why && sqlite3_step(list) == SQLITE_ROW) {
     const char *name = (const char *)sqlite3_column_text(list, 1), *sql = (const char *)sqlite3_column_text(list, 2);
-    if (is_ours(name, sql)) continue;
-    snprintf(
-        why, sizeof why,
-        "journal.db holds the %s '%.200s', which is not moonlatch's: somebody put it there, so nothing in the file "
-        "can be trusted",
-        (const char *)sqlite3_column_text(list, 0), name);
+    if (is_known_schema_object(name, sql)) continue;
+    snprintf(why, sizeof why,
+             "journal.db has the %s '%.200s', which moonlatch did not make: somebody added it, so nothing in the file "
+             "can be trusted",
+             (const char *)sqlite3_column_text(list, 0), name);
   }
   sqlite3_finalize(list);
-  return *why ? journal_place_cannot_open(journal, journal->directory, "damaged", why) : NULL;
+  return *why ? journal_place_fail_open(journal, journal->directory, "damaged", why) : NULL;
 }
 
-/* The file has no tables, though there was a journal. NULL, or "gone". */
-static const char *refuse_emptied(struct journal *journal) {
+/* Fail when the file has no tables although there was a journal. Returns NULL, or "gone". */
+static const char *check_database_emptied(struct journal *journal) {
   char evidence[NAME_MAX + 1];
-  if (read_version(journal) != 0 || !journal_place_evidence(journal, evidence) || read_version(journal) != 0)
+  if (read_schema_version(journal) != 0 || !journal_place_find_evidence(journal, evidence) ||
+      read_schema_version(journal) != 0)
     return NULL;
-  return journal_place_gone(journal, "has nothing in it", evidence);
+  return journal_place_fail_gone(journal, "is empty", evidence);
 }
 
-/* Did the last statement fail for another reason than what is in the file: the disk, memory? */
-static int is_kept_from_reading(const struct journal *journal) {
+/* Did the last statement fail because of the disk or memory, and not because of the file's content? */
+static int database_failed_to_read(const struct journal *journal) {
   int code = sqlite3_errcode(journal->database);
   int ran = code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE;
   return !ran && code != SQLITE_CORRUPT && code != SQLITE_NOTADB;
 }
 
-/* A copy is never empty. NULL, or "damaged". */
-static const char *refuse_foreign(struct journal *journal) {
-  return read_version(journal) > 0 || journal->use == MAKE_FILE
+/* Fail when a copy has no tables. Returns NULL, or "damaged". */
+static const char *check_database_not_empty(struct journal *journal) {
+  return read_schema_version(journal) > 0 || journal->use == MAKE_FILE
              ? NULL
-             : journal_place_cannot_open(journal, journal->directory, "damaged", "it is no journal");
+             : journal_place_fail_open(journal, journal->directory, "damaged", "it is not a journal");
 }
 
-/* Everything after the file is open. NULL, or the kind of failure; NULL and 0 in done: the database said why. */
-static const char *settle(struct journal *journal, int *done) {
-  *done = set_up_patiently(journal);
+/* Configure, check and migrate the open database. Returns NULL, or the kind of failure; NULL and 0 in done: SQLite
+ * has the error. */
+static const char *prepare_database(struct journal *journal, int *done) {
+  *done = configure_when_free(journal);
   if (!*done) return NULL;
-  int sound = is_sound(journal);
-  *done = sound || !is_kept_from_reading(journal);
+  int sound = are_small_tables_sound(journal);
+  *done = sound || !database_failed_to_read(journal);
   if (!*done) return NULL;
   if (!sound)
-    return journal_place_cannot_open(journal, journal->directory, "damaged",
-                                     "its pages are damaged; keep the folder and bring back a backup");
-  if (read_version(journal) > VERSION)
-    return journal_place_cannot_open(journal, journal->directory, "io", "a newer moonlatch made it; use that one");
-  const char *kind = journal->use == WORK ? refuse_emptied(journal) : refuse_foreign(journal);
+    return journal_place_fail_open(journal, journal->directory, "damaged",
+                                   "its pages are damaged; keep the folder and bring back a backup");
+  if (read_schema_version(journal) > SCHEMA_VERSION)
+    return journal_place_fail_open(journal, journal->directory, "io", "a newer moonlatch made it; use that one");
+  const char *kind = journal->use == WORK ? check_database_emptied(journal) : check_database_not_empty(journal);
   if (kind) return kind;
-  *done = journal->use == READ_FILE || migrate(journal);
-  kind = *done ? find_planted(journal) : NULL;
-  if (!kind) *done = *done && prepare(journal);
+  *done = journal->use == READ_FILE || migrate_database(journal);
+  kind = *done ? check_database_schema(journal) : NULL;
+  if (!kind) *done = *done && prepare_sql_statements(journal);
   return kind;
 }
 
@@ -385,10 +389,10 @@ const char *journal_store_open(struct journal *journal, const char *file) {
   int mode = journal->use == READ_FILE ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
   int flags = mode | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX;
   int done = sqlite3_open_v2(file, &journal->database, flags, NULL) == SQLITE_OK;
-  if (!journal->database) return journal_place_cannot_open(journal, journal->directory, "io", "not enough memory");
-  sys_journal_opened(1);
-  const char *kind = done ? settle(journal, &done) : NULL;
+  if (!journal->database) return journal_place_fail_open(journal, journal->directory, "io", "not enough memory");
+  sys_interrupt_count_journal(1);
+  const char *kind = done ? prepare_database(journal, &done) : NULL;
   if (kind || done) return kind;
-  return journal_place_cannot_open(journal, journal->directory, kind_of_failure(journal),
-                                   reason(journal, space, sizeof space));
+  return journal_place_fail_open(journal, journal->directory, database_failure_kind(journal),
+                                 database_error(journal, space, sizeof space));
 }

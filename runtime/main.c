@@ -1,4 +1,4 @@
-/* moonlatch: prepares the process, then hands over to stdlib/command/main.lua. */
+/* The program moonlatch: prepare the process, then call stdlib/command/main.lua. */
 #include "heap.h"
 #include "secret.h"
 #include "state.h"
@@ -14,30 +14,43 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-/* Variables that could weaken TLS, redirect traffic, load code or reveal what happens, by name or prefix. */
-static const char *const scrubbed[] = {"SSLKEYLOGFILE", "OPENSSL_", "SSL_CERT_", "CURL_",       "QLOGDIR",
-                                       "NETRC",         "LD_",      "LUA_",      "MALLOC_",     "GLIBC_TUNABLES",
-                                       "GCONV_PATH",    "LOCPATH",  "NLSPATH",   "HOSTALIASES", "LOCALDOMAIN",
-                                       "RES_OPTIONS",   "RESOLV_",  "EVENT_",    "SQLITE_",     NULL};
+/* Environment variables that could weaken TLS, redirect traffic, load code or reveal data, by name or prefix. */
+static const char *const removed_variables[] = {
+    "SSLKEYLOGFILE", "OPENSSL_",    "SSL_CERT_",      "CURL_",      "QLOGDIR", "NETRC",   "LD_",
+    "LUA_",          "MALLOC_",     "GLIBC_TUNABLES", "GCONV_PATH", "LOCPATH", "NLSPATH", "HOSTALIASES",
+    "LOCALDOMAIN",   "RES_OPTIONS", "RESOLV_",        "EVENT_",     "SQLITE_", NULL};
 
 extern char **environ;
 
-static int is_scrubbed(const char *entry) {
+static int is_removed_variable(const char *entry) {
   size_t name = strcspn(entry, "=");
-  for (const char *const *prefix = scrubbed; *prefix; prefix++)
+  for (const char *const *prefix = removed_variables; *prefix; prefix++)
     if (strncmp(entry, *prefix, strlen(*prefix)) == 0) return 1;
   return name >= 6 && strncasecmp(entry + name - 6, "_proxy", 6) == 0;
 }
 
-static void scrub_environment(void) {
-  char **kept = environ;
-  for (char **entry = environ; *entry; entry++)
-    if (!is_scrubbed(*entry)) *kept++ = *entry;
-  *kept = NULL;
+/* Note a variable that names a proxy for https, which other programs would use. */
+static void note_proxy_variable(const char *entry) {
+  static const char *const names[] = {"HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", NULL};
+  size_t length = strcspn(entry, "=");
+  for (const char *const *name = names; *name; name++)
+    if (strlen(*name) == length && strncmp(entry, *name, length) == 0 && entry[length] && entry[length + 1])
+      sys_note_ignored_proxy(*name);
 }
 
-/* No core dumps, no ptrace or /proc/PID/mem by the same user, private files. A broken pipe and a file at its
- * size limit are errors, not signals. */
+static void remove_variables(void) {
+  char **next = environ;
+  for (char **entry = environ; *entry; entry++) {
+    if (is_removed_variable(*entry))
+      note_proxy_variable(*entry);
+    else
+      *next++ = *entry;
+  }
+  *next = NULL;
+}
+
+/* Forbid core dumps and access by ptrace or /proc/PID/mem of the same user; make files private. A closed pipe and a
+ * file at its size limit become errors, not signals. */
 static void harden_process(void) {
   struct rlimit none = {0, 0};
   umask(077);
@@ -47,18 +60,18 @@ static void harden_process(void) {
 #ifndef MOONLATCH_DUMPABLE
   prctl(PR_SET_DUMPABLE, 0);
 #endif
-  scrub_environment();
+  remove_variables();
 }
 
-/* OpenSSL makes its default context where it is first used, and goes on with an empty one, into a null pointer, when
- * that failed. So it is made here, where a failure can be told. What takes time (its configuration, its algorithms)
- * is left to who needs it. 0 when memory is out. */
+/* Initialise OpenSSL; 0 when memory is out. OpenSSL makes its default context at the first use, and dereferences a
+ * null pointer when that failed, so it is made here, where a failure can be reported. Slow parts (configuration,
+ * algorithms) are initialised when they are used. */
 static int start_openssl(void) {
-  return secret_prepare() && OPENSSL_init_crypto(0, NULL) == 1 && OSSL_LIB_CTX_get0_global_default() != NULL;
+  return secret_vault_prepare() && OPENSSL_init_crypto(0, NULL) == 1 && OSSL_LIB_CTX_get0_global_default() != NULL;
 }
 
-/* cli.main(arguments) -> exit status */
-static int run(lua_State *L) {
+/* Call command.main.main(arguments) in a protected call: push the exit status. */
+static int call_main(lua_State *L) {
   int count = (int)lua_tointeger(L, 1);
   char **arguments = lua_touserdata(L, 2);
   const char *stdlib_dir = count > 2 && strcmp(arguments[1], "--stdlib") == 0 ? arguments[2] : NULL;
@@ -87,11 +100,11 @@ int main(int argc, char **argv) {
   struct heap *heap = heap_open();
   lua_State *L = heap ? lua_newstate(heap_allocate, heap) : NULL;
   if (!L) {
-    fputs("moonlatch: not enough memory to start\n", stderr);
+    fputs("moonlatch: cannot start: not enough memory\n", stderr);
     return status;
   }
-  lua_pushcfunction(L, state_message);
-  lua_pushcfunction(L, run);
+  lua_pushcfunction(L, state_message_handler);
+  lua_pushcfunction(L, call_main);
   lua_pushinteger(L, argc);
   lua_pushlightuserdata(L, argv);
   if (lua_pcall(L, 2, 1, 1) == LUA_OK)

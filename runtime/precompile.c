@@ -1,16 +1,16 @@
-/* precompile (CHUNK_NAME SOURCE TARGET)…: compiles Lua files while Moonlatch is built, because parsing the library took
- * longer than all else that a command does at its start. The line numbers and names for tracebacks stay in. */
+/* precompile (CHUNK_NAME SOURCE TARGET)…: compile Lua files when Moonlatch is built, because parsing the library took
+ * longer than the rest of a command's start. Line numbers and names for tracebacks are kept. */
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-static int write_chunk(lua_State *L, const void *data, size_t size, void *file) {
+static int write_lua_chunk(lua_State *L, const void *data, size_t size, void *file) {
   (void)L;
   return fwrite(data, 1, size, file) != size;
 }
 
-/* The whole text of the file. */
-static void push_text(lua_State *L, const char *path) {
+/* Push the text of the file. */
+static void push_source_text(lua_State *L, const char *path) {
   luaL_Buffer text;
   FILE *file = fopen(path, "rb");
   if (!file) luaL_error(L, "cannot read %s", path);
@@ -22,21 +22,21 @@ static void push_text(lua_State *L, const char *path) {
   luaL_pushresult(&text);
 }
 
-static void compile(lua_State *L, const char *name, const char *source, const char *target) {
+static void compile_lua_file(lua_State *L, const char *name, const char *source, const char *target) {
   size_t length;
-  push_text(L, source);
+  push_source_text(L, source);
   const char *text = lua_tolstring(L, -1, &length);
   if (luaL_loadbufferx(L, text, length, name, "t") != LUA_OK) lua_error(L);
   FILE *file = fopen(target, "wb");
   if (!file) luaL_error(L, "cannot write %s", target);
-  int failed = lua_dump(L, write_chunk, file, 0);
+  int failed = lua_dump(L, write_lua_chunk, file, 0);
   if (fclose(file) != 0 || failed) luaL_error(L, "cannot write %s", target);
   lua_settop(L, 1);
 }
 
-static int run(lua_State *L) {
+static int compile_all(lua_State *L) {
   char **words = lua_touserdata(L, 1);
-  for (; words[0] && words[1] && words[2]; words += 3) compile(L, words[0], words[1], words[2]);
+  for (; words[0] && words[1] && words[2]; words += 3) compile_lua_file(L, words[0], words[1], words[2]);
   return 0;
 }
 
@@ -44,7 +44,7 @@ int main(int argc, char **argv) {
   (void)argc;
   lua_State *L = luaL_newstate();
   if (!L) return EXIT_FAILURE;
-  lua_pushcfunction(L, run);
+  lua_pushcfunction(L, compile_all);
   lua_pushlightuserdata(L, argv + 1);
   int status = lua_pcall(L, 1, 0, 0);
   if (status != LUA_OK) fprintf(stderr, "precompile: %s\n", lua_tostring(L, -1));

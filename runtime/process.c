@@ -1,8 +1,8 @@
-/* host.process: other programs, started with an argument list, never through a shell.
+/* host.process: run other programs, with an argument list, never through a shell.
  *
- * A child gets two variables, a fixed PATH and a UTF-8 locale, so that programs which start others or print
- * names work, and those of our variables that the caller names. It leads a process group of its own: we handle
- * Ctrl-C, and a private emulator must outlive it. Closing a child reaps it.
+ * A child's environment has a fixed PATH and a UTF-8 locale, so that programs which start others or print names work,
+ * and those of our variables that the caller names. The child leads a process group of its own: we handle Ctrl-C, and
+ * a private emulator has to run longer than it. Closing a child reaps it.
  */
 #include "process.h"
 #include "sys.h"
@@ -22,24 +22,24 @@
 #include <unistd.h>
 
 #define CHILD "host.process.child"
-#define MAX_LINE ((size_t)1 << 20)
+#define MAX_LINE_BYTES ((size_t)1 << 20)
 #define MAX_SECRET ((size_t)64 << 10)
-#define PATIENCE 2.0 /* seconds a child gets to end by itself, and again after SIGTERM */
+#define END_SECONDS 2.0 /* seconds that a child may take to end, and again after SIGTERM */
 
 struct child {
-  pid_t pid;             /* 0 before it is started and once it is closed */
-  int status;            /* as exit status, once reaped */
-  int reaped;            /* 1: pid is no longer ours to signal */
+  pid_t pid;             /* 0 before the child is started and after it is closed */
+  int status;            /* exit status, valid once reaped */
+  int reaped;            /* 1: the pid must not be signalled any more */
   int input;             /* our end of its standard input, or -1 */
   int output;            /* our end of its standard output, or -1 */
-  int complaints;        /* a file in memory that its standard error goes to, or -1: ours */
-  struct buffer pending; /* output not yet asked for */
+  int complaints;        /* memory file for its standard error; -1: it has ours */
+  struct buffer pending; /* output that was not returned yet */
 };
 
-/* What one is started with. */
-struct plan {
+/* The arguments, environment and descriptors that a child is started with. */
+struct spawn_request {
   char **arguments, **environment;
-  int input, output; /* the child's ends */
+  int input, output; /* the child's ends of the pipes */
 };
 
 static struct child *check_child(lua_State *L) {
@@ -48,25 +48,25 @@ static struct child *check_child(lua_State *L) {
   return child;
 }
 
-static double now(void) {
+static double process_now(void) {
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
   return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/* Milliseconds until then, rounded up; 0 when it is past. */
-static int left_until(double deadline) {
-  double left = (deadline - now()) * 1000;
+/* Return the milliseconds until the deadline, rounded up; 0 when it has passed. */
+static int process_milliseconds_until(double deadline) {
+  double left = (deadline - process_now()) * 1000;
   return left <= 0 ? 0 : left > 1e9 ? 1000000000 : (int)left + 1;
 }
 
-static void close_end(int *fd) {
+static void close_child_descriptor(int *fd) {
   if (*fd >= 0) close(*fd);
   *fd = -1;
 }
 
-/* Reap the child if it has ended. */
-static int has_ended(struct child *child) {
+/* Reap the child if it has ended; 1 when it has. */
+static int reap_child_if_ended(struct child *child) {
   int status;
   if (child->reaped) return 1;
   if (waitpid(child->pid, &status, WNOHANG) != child->pid) return 0;
@@ -75,22 +75,23 @@ static int has_ended(struct child *child) {
   return 1;
 }
 
-/* Wait for its end until the deadline. An interrupt ends the wait when patient is 0. */
-static int wait_end(struct child *child, double deadline, int patient) {
-  int before = sys_interrupts();
+/* Wait until the child has ended or the deadline has passed; 1 when it has ended. An interrupt ends the wait when
+ * patient is 0. */
+static int wait_for_child_end(struct child *child, double deadline, int patient) {
+  int before = sys_interrupt_count();
   int fd = child->reaped ? -1 : (int)syscall(SYS_pidfd_open, child->pid, 0);
   struct pollfd source = {.fd = fd, .events = POLLIN};
-  while (!has_ended(child)) {
-    int left = left_until(deadline);
-    if (left == 0 || (!patient && sys_interrupts() != before)) break;
-    poll(&source, 1, fd >= 0 || left < 10 ? left : 10); /* without a pidfd: look again soon */
+  while (!reap_child_if_ended(child)) {
+    int left = process_milliseconds_until(deadline);
+    if (left == 0 || (!patient && sys_interrupt_count() != before)) break;
+    poll(&source, 1, fd >= 0 || left < 10 ? left : 10); /* without a pidfd: check again soon */
   }
   if (fd >= 0) close(fd);
   return child->reaped;
 }
 
-/* Signal the child and what it started. */
-static void signal_group(struct child *child, int number) {
+/* Send a signal to the child's process group. */
+static void signal_child_group(struct child *child, int number) {
   if (!child->reaped && kill(-child->pid, number) != 0) kill(child->pid, number);
 }
 
@@ -99,75 +100,78 @@ static int child_close(lua_State *L) {
   static const int steps[] = {0, SIGTERM, SIGKILL};
   struct child *child = luaL_checkudata(L, 1, CHILD);
   if (!child->pid) return 0;
-  close_end(&child->input);
-  close_end(&child->output);
-  close_end(&child->complaints);
+  close_child_descriptor(&child->input);
+  close_child_descriptor(&child->output);
+  close_child_descriptor(&child->complaints);
   for (size_t i = 0; i < sizeof steps / sizeof *steps && !child->reaped; i++) {
-    if (steps[i]) signal_group(child, steps[i]);
-    wait_end(child, now() + PATIENCE, 1);
+    if (steps[i]) signal_child_group(child, steps[i]);
+    wait_for_child_end(child, process_now() + END_SECONDS, 1);
   }
   buffer_free(&child->pending);
   child->pid = 0;
   return 0;
 }
 
-/* Push the first length bytes of what is pending and drop them with the newline. */
-static int take_line(lua_State *L, struct buffer *pending, size_t length, size_t newline) {
+/* Push the first length bytes of pending, and remove them with the newline. */
+static int push_child_line(lua_State *L, struct buffer *pending, size_t length, size_t newline) {
   lua_pushlstring(L, length ? pending->data : "", length);
   pending->length -= length + newline;
   memmove(pending->data, pending->data + length + newline, pending->length);
   return 1;
 }
 
-/* Read what there is of the output; 0 at its end. */
-static int read_more(struct child *child) {
+/* Read the available output to pending; 0 at its end. */
+static int read_child_output(struct child *child) {
   char chunk[4096];
   ssize_t count = read(child->output, chunk, sizeof chunk);
   if (count < 0 && (errno == EINTR || errno == EAGAIN)) return 1;
-  int kept = count > 0 && buffer_append(&child->pending, chunk, (size_t)count);
-  explicit_bzero(chunk, sizeof chunk); /* it may have been a secret */
-  if (!kept) close_end(&child->output);
-  return kept;
+  int ok = count > 0 && buffer_append(&child->pending, chunk, (size_t)count);
+  explicit_bzero(chunk, sizeof chunk); /* the output may be a secret */
+  if (!ok) close_child_descriptor(&child->output);
+  return ok;
 }
 
-/* Wait for output until the deadline or an interrupt; 0 when none came. */
-static int wait_output(const struct child *child, double deadline) {
-  int before = sys_interrupts();
+/* Wait for output until the deadline or an interrupt; 0 when there is none. */
+static int wait_for_child_output(const struct child *child, double deadline) {
+  int before = sys_interrupt_count();
   struct pollfd source = {.fd = child->output, .events = POLLIN};
   int left;
   do {
-    left = left_until(deadline);
+    left = process_milliseconds_until(deadline);
     if (poll(&source, 1, left) > 0) return 1;
-  } while (left > 0 && sys_interrupts() == before);
+  } while (left > 0 && sys_interrupt_count() == before);
   return 0;
 }
 
 /* child:line(seconds) -> text | nil, "end" or "timeout" */
 static int child_line(lua_State *L) {
   struct child *child = check_child(L);
-  double deadline = now() + luaL_checknumber(L, 2);
+  double deadline = process_now() + luaL_checknumber(L, 2);
   struct buffer *pending = &child->pending;
-  for (size_t seen = 0;;) {
-    char *newline = pending->length > seen ? memchr(pending->data + seen, '\n', pending->length - seen) : NULL;
-    if (newline) return take_line(L, pending, (size_t)(newline - pending->data), 1);
-    seen = pending->length;
-    if (seen >= MAX_LINE || (child->output < 0 && seen > 0)) return take_line(L, pending, seen, 0);
-    int timeout = child->output >= 0 && !wait_output(child, deadline);
+  for (size_t searched = 0;;) {
+    char *newline =
+        pending->length > searched ? memchr(pending->data + searched, '\n', pending->length - searched) : NULL;
+    if (newline) return push_child_line(L, pending, (size_t)(newline - pending->data), 1);
+    searched = pending->length;
+    if (searched >= MAX_LINE_BYTES || (child->output < 0 && searched > 0))
+      return push_child_line(L, pending, searched, 0);
+    int timeout = child->output >= 0 && !wait_for_child_output(child, deadline);
     if (timeout || child->output < 0) {
       luaL_pushfail(L);
       lua_pushstring(L, timeout ? "timeout" : "end");
       return 2;
     }
-    read_more(child);
+    read_child_output(child);
   }
 }
 
 /* child:secret(seconds) -> secret | nil, "empty", "timeout" or "too long" */
 static int child_secret(lua_State *L) {
   struct child *child = check_child(L);
-  double deadline = now() + luaL_checknumber(L, 2);
+  double deadline = process_now() + luaL_checknumber(L, 2);
   struct buffer *pending = &child->pending;
-  while (child->output >= 0 && pending->length <= MAX_SECRET && wait_output(child, deadline)) read_more(child);
+  while (child->output >= 0 && pending->length <= MAX_SECRET && wait_for_child_output(child, deadline))
+    read_child_output(child);
   if (child->output >= 0) return lib_fail(L, "%s", pending->length > MAX_SECRET ? "too long" : "timeout");
   if (pending->length > 0 && pending->data[pending->length - 1] == '\n') pending->length--;
   if (pending->length == 0) return lib_fail(L, "empty");
@@ -175,13 +179,14 @@ static int child_secret(lua_State *L) {
   return 1;
 }
 
-/* child:text(seconds, most) -> text | nil, "timeout" or "too long". All of its output. */
+/* child:text(seconds, most) -> text | nil, "timeout" or "too long". Reads all output, redacted. */
 static int child_text(lua_State *L) {
   struct child *child = check_child(L);
-  double deadline = now() + luaL_checknumber(L, 2);
+  double deadline = process_now() + luaL_checknumber(L, 2);
   size_t most = (size_t)luaL_checkinteger(L, 3);
   struct buffer *pending = &child->pending;
-  while (child->output >= 0 && pending->length <= most && wait_output(child, deadline)) read_more(child);
+  while (child->output >= 0 && pending->length <= most && wait_for_child_output(child, deadline))
+    read_child_output(child);
   if (pending->length > most) return lib_fail(L, "too long");
   if (child->output >= 0) return lib_fail(L, "timeout");
   secret_redact(L, pending->length ? pending->data : "", pending->length);
@@ -189,7 +194,7 @@ static int child_text(lua_State *L) {
   return 1;
 }
 
-/* child:complaint() -> text | nil. What it wrote to its standard error so far, at most 4 KiB. */
+/* child:complaint() -> text | nil. The child's standard error so far, at most 4 KiB. */
 static int child_complaint(lua_State *L) {
   struct child *child = check_child(L);
   char text[4096];
@@ -202,8 +207,8 @@ static int child_complaint(lua_State *L) {
 /* child:wait(seconds) -> exit status | nil */
 static int child_wait(lua_State *L) {
   struct child *child = check_child(L);
-  double deadline = now() + luaL_checknumber(L, 2);
-  if (!wait_end(child, deadline, 0)) return 0;
+  double deadline = process_now() + luaL_checknumber(L, 2);
+  if (!wait_for_child_end(child, deadline, 0)) return 0;
   lua_pushinteger(L, child->status);
   return 1;
 }
@@ -213,7 +218,7 @@ static int child_kill(lua_State *L) {
   static const char *const names[] = {"TERM", "KILL", "INT", NULL};
   static const int numbers[] = {SIGTERM, SIGKILL, SIGINT};
   struct child *child = check_child(L);
-  signal_group(child, numbers[luaL_checkoption(L, 2, NULL, names)]);
+  signal_child_group(child, numbers[luaL_checkoption(L, 2, NULL, names)]);
   return 0;
 }
 
@@ -223,16 +228,16 @@ static int child_pid(lua_State *L) {
   return 1;
 }
 
-/* Push the arguments as an array for exec; refuses what could not be passed on, and secrets. */
-static char **push_arguments(lua_State *L, int index) {
+/* Push the list at index as an argument array for exec; raise an argument error for a NUL or a secret in it. */
+static char **push_exec_arguments(lua_State *L, int index) {
   lua_Integer count = luaL_len(L, index);
   luaL_argcheck(L, count > 0 && count < 4096, index, "a list of arguments expected");
   char **arguments = lua_newuserdatauv(L, ((size_t)count + 1) * sizeof *arguments, 0);
   for (lua_Integer i = 1; i <= count; i++) {
     size_t length;
     luaL_argcheck(L, lua_geti(L, index, i) == LUA_TSTRING, index, "an argument is not a string");
-    const char *text = lua_tolstring(L, -1, &length); /* stays while the list does */
-    luaL_argcheck(L, strlen(text) == length, index, "an argument holds a NUL");
+    const char *text = lua_tolstring(L, -1, &length); /* the string lives as long as the list */
+    luaL_argcheck(L, strlen(text) == length, index, "an argument has a NUL character");
     secret_redact(L, text, length);
     luaL_argcheck(L, lua_rawequal(L, -1, -2), index, "a secret must not be an argument: every user could read it");
     arguments[i - 1] = (char *)text;
@@ -243,10 +248,11 @@ static char **push_arguments(lua_State *L, int index) {
   return arguments;
 }
 
-/* Default signals, nothing blocked, a process group or a session of its own. */
-static void set_attributes(posix_spawnattr_t *attributes, short apart) {
+/* Set the attributes of a child: default signals, no blocked signals, and a process group or session of its own by
+ * flag. */
+static void set_spawn_attributes(posix_spawnattr_t *attributes, short flag) {
   sigset_t set;
-  posix_spawnattr_setflags(attributes, (short)(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | apart));
+  posix_spawnattr_setflags(attributes, (short)(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | flag));
   sigfillset(&set);
   posix_spawnattr_setsigdefault(attributes, &set);
   sigemptyset(&set);
@@ -254,12 +260,11 @@ static void set_attributes(posix_spawnattr_t *attributes, short apart) {
   posix_spawnattr_setpgroup(attributes, 0);
 }
 
-/* Push the environment for exec: what every child gets, and those of our
- * variables that are named in the list at index. */
-static char **push_environment(lua_State *L, int index) {
+/* Push an environment array for exec: the variables of every child, and those of ours that the list at index names. */
+static char **push_exec_environment(lua_State *L, int index) {
   static const char *const always[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"};
   lua_Integer named = index == 0 || lua_isnoneornil(L, index) ? 0 : luaL_len(L, index);
-  luaL_argcheck(L, named < 64, index, "too many names");
+  luaL_argcheck(L, named < 64, index, "a list of at most 63 names expected");
   char **environment = lua_newuserdatauv(L, ((size_t)named + 3) * sizeof *environment, 1);
   lua_createtable(L, (int)named, 0); /* keeps the texts alive */
   int count = 0;
@@ -276,27 +281,27 @@ static char **push_environment(lua_State *L, int index) {
   return environment;
 }
 
-/* Start it; 0 or an errno value. */
-static int spawn(struct child *child, const struct plan *plan) {
+/* Start the child; 0 or an errno value. */
+static int spawn_child(struct child *child, const struct spawn_request *request) {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   posix_spawn_file_actions_init(&actions);
   posix_spawnattr_init(&attributes);
-  posix_spawn_file_actions_adddup2(&actions, plan->input, STDIN_FILENO);
-  posix_spawn_file_actions_adddup2(&actions, plan->output, STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, request->input, STDIN_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, request->output, STDOUT_FILENO);
   if (child->complaints >= 0) posix_spawn_file_actions_adddup2(&actions, child->complaints, STDERR_FILENO);
   posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-  set_attributes(&attributes, POSIX_SPAWN_SETPGROUP);
+  set_spawn_attributes(&attributes, POSIX_SPAWN_SETPGROUP);
   pid_t pid = 0;
-  int code = posix_spawn(&pid, plan->arguments[0], &actions, &attributes, plan->arguments, plan->environment);
+  int code = posix_spawn(&pid, request->arguments[0], &actions, &attributes, request->arguments, request->environment);
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   if (!code) child->pid = pid;
   return code;
 }
 
-/* Make both pipes and start; 0 or an errno value. All ends close on exec. */
-static int connect_and_spawn(struct child *child, struct plan *plan) {
+/* Make both pipes and start the child; 0 or an errno value. All descriptors close on exec. */
+static int open_pipes_and_spawn(struct child *child, struct spawn_request *request) {
   int input[2], output[2];
   if (pipe2(input, O_CLOEXEC) != 0) return errno;
   child->input = input[1];
@@ -306,37 +311,38 @@ static int connect_and_spawn(struct child *child, struct plan *plan) {
     return code;
   }
   child->output = output[0];
-  plan->input = input[0];
-  plan->output = output[1];
-  int code = spawn(child, plan);
+  request->input = input[0];
+  request->output = output[1];
+  int code = spawn_child(child, request);
   close(input[0]);
   close(output[1]);
   return code;
 }
 
-/* Start what the list at index names; the environment is built from the list at pass (0: none is added). Push the
- * child and return 1, or fail and a message and return 2. [-0, +1|+2, e] */
+/* Start the program that the list at index names, with the environment variables that the list at `pass` names (0:
+ * none). Push the child and return 1, or push nil and a message and return 2. [-0, +1|+2, e] */
 static int push_child(lua_State *L, int index, int pass, const struct secret *input, int keep) {
-  struct plan plan = {.arguments = push_arguments(L, index), .environment = push_environment(L, pass)};
+  struct spawn_request request = {.arguments = push_exec_arguments(L, index),
+                                  .environment = push_exec_environment(L, pass)};
   struct child *child = lib_new(L, sizeof *child, CHILD);
   child->input = child->output = -1;
   child->complaints = keep ? memfd_create("complaints", MFD_CLOEXEC) : -1;
-  int code = keep && child->complaints < 0 ? errno : connect_and_spawn(child, &plan);
+  int code = keep && child->complaints < 0 ? errno : open_pipes_and_spawn(child, &request);
   if (code) {
-    close_end(&child->input);
-    close_end(&child->output);
-    close_end(&child->complaints);
-    return lib_fail(L, "cannot start '%s': %s", plan.arguments[0], strerror(code));
+    close_child_descriptor(&child->input);
+    close_child_descriptor(&child->output);
+    close_child_descriptor(&child->complaints);
+    return lib_fail(L, "cannot start '%s': %s", request.arguments[0], strerror(code));
   }
   if (!input) return 1;
-  /* A child that ended without reading tells so by its exit status. */
-  sys_write_all(child->input, input->bytes, input->length);
-  close_end(&child->input);
+  /* a failed write is not reported: a child that ends without reading its input has an exit status that tells */
+  sys_files_write_all(child->input, input->bytes, input->length);
+  close_child_descriptor(&child->input);
   return 1;
 }
 
-/* Refuse a list at index 1 that names none of the host's own programs: fail and a message, pushed. */
-static int refuse_foreign(lua_State *L, const char *path) {
+/* Push nil and the message that the path is not one of the host's own programs. Returns 2. */
+static int push_foreign_program(lua_State *L, const char *path) {
   return lib_fail(L,
                   "cannot start '%s': it is none of the programs that Moonlatch itself uses; a script's programs are "
                   "named in the profile",
@@ -345,19 +351,19 @@ static int refuse_foreign(lua_State *L, const char *path) {
 
 /* process.start(arguments, input, pass, errors) -> child | nil, message */
 static int process_start(lua_State *L) {
-  static const char *const places[] = {"shown", "kept", NULL};
+  static const char *const error_outputs[] = {"shown", "kept", NULL};
   luaL_checktype(L, 1, LUA_TTABLE);
-  const struct secret *given = lua_isnoneornil(L, 2) ? NULL : secret_check(L, 2);
+  const struct secret *input = lua_isnoneornil(L, 2) ? NULL : secret_check(L, 2);
   if (!lua_isnoneornil(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
-  int keep = luaL_checkoption(L, 4, "shown", places);
+  int keep = luaL_checkoption(L, 4, "shown", error_outputs);
   lua_settop(L, 3);
-  const char *path = push_arguments(L, 1)[0];
-  if (!process_is_own(path)) return refuse_foreign(L, path);
-  return push_child(L, 1, 3, given, keep);
+  const char *path = push_exec_arguments(L, 1)[0];
+  if (!process_is_own(path)) return push_foreign_program(L, path);
+  return push_child(L, 1, 3, input, keep);
 }
 
-/* Start it away from us, with nothing to read and nowhere to write; 0 or an errno value. */
-static int spawn_away(char **arguments, char **environment) {
+/* Start a program in a session of its own, with /dev/null as input and output; 0 or an errno value. */
+static int spawn_detached(char **arguments, char **environment) {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   posix_spawn_file_actions_init(&actions);
@@ -366,7 +372,7 @@ static int spawn_away(char **arguments, char **environment) {
   posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDERR_FILENO);
   posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-  set_attributes(&attributes, POSIX_SPAWN_SETSID);
+  set_spawn_attributes(&attributes, POSIX_SPAWN_SETSID);
   pid_t pid;
   int code = posix_spawn(&pid, arguments[0], &actions, &attributes, arguments, environment);
   posix_spawn_file_actions_destroy(&actions);
@@ -374,21 +380,21 @@ static int spawn_away(char **arguments, char **environment) {
   return code;
 }
 
-/* process.detach(arguments, pass) -> true | nil, message. Nobody waits for it:
- * it is reaped when we have ended. */
+/* process.detach(arguments, pass) -> true | nil, message. Nobody waits for the program: init reaps it after we have
+ * ended. */
 static int process_detach(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   if (!lua_isnoneornil(L, 2)) luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
-  char **arguments = push_arguments(L, 1), **environment = push_environment(L, 2);
-  if (!process_is_own(arguments[0])) return refuse_foreign(L, arguments[0]);
-  int code = spawn_away(arguments, environment);
+  char **arguments = push_exec_arguments(L, 1), **environment = push_exec_environment(L, 2);
+  if (!process_is_own(arguments[0])) return push_foreign_program(L, arguments[0]);
+  int code = spawn_detached(arguments, environment);
   if (code) return lib_fail(L, "cannot start '%s': %s", arguments[0], strerror(code));
   lua_pushboolean(L, 1);
   return 1;
 }
 
-/* Start the pager on our terminal, in our process group so that it may read from it; 0 or an errno value. */
+/* Start the pager on our terminal, in our process group, so that it may read from the terminal; 0 or an errno value. */
 static int spawn_pager(char **arguments, char **environment, int input, pid_t *pid) {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
@@ -396,16 +402,16 @@ static int spawn_pager(char **arguments, char **environment, int input, pid_t *p
   posix_spawnattr_init(&attributes);
   posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
   posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-  set_attributes(&attributes, 0);
+  set_spawn_attributes(&attributes, 0);
   int code = posix_spawn(pid, arguments[0], &actions, &attributes, arguments, environment);
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   return code;
 }
 
-/* Let the pager show the text until the person leaves it; its exit status, or -1 and an errno value in *code. What
- * Ctrl-C means meanwhile is the pager's to say. */
-static int page(char **arguments, char **environment, const char *text, size_t length, int *code) {
+/* Show the text in the pager until the person leaves it. Returns its exit status, or -1 and an errno value in *code.
+ * Ctrl-C goes to the pager only. */
+static int run_pager(char **arguments, char **environment, const char *text, size_t length, int *code) {
   int ends[2], status = 0;
   pid_t pid = 0;
   sigset_t interrupts, before;
@@ -418,7 +424,7 @@ static int page(char **arguments, char **environment, const char *text, size_t l
   sigprocmask(SIG_BLOCK, &interrupts, &before);
   *code = spawn_pager(arguments, environment, ends[0], &pid);
   close(ends[0]);
-  if (!*code) sys_write_all(ends[1], text, length); /* a pager that was left early reads no further */
+  if (!*code) sys_files_write_all(ends[1], text, length); /* a pager that is left early does not read all of it */
   close(ends[1]);
   while (!*code && waitpid(pid, &status, 0) != pid && errno == EINTR) continue;
   while (sigtimedwait(&interrupts, NULL, &(struct timespec){0}) == SIGINT) continue;
@@ -434,15 +440,15 @@ static int process_page(lua_State *L) {
   luaL_checkstring(L, 2);
   lua_settop(L, 2);
   if (!isatty(STDOUT_FILENO)) return lib_fail(L, "a pager needs a terminal");
-  char **arguments = push_arguments(L, 1);
-  if (!process_is_own(arguments[0])) return refuse_foreign(L, arguments[0]);
+  char **arguments = push_exec_arguments(L, 1);
+  if (!process_is_own(arguments[0])) return push_foreign_program(L, arguments[0]);
   const char *terminal = getenv("TERM");
-  const char *text = term_push_shown(L, lua_tostring(L, 2), lua_rawlen(L, 2), &length);
-  /* LESSSECURE: no shell, no editor, no other files from within less. */
+  const char *text = term_text_push_printable(L, lua_tostring(L, 2), lua_rawlen(L, 2), &length);
+  /* LESSSECURE: less starts no shell or editor and opens no other file */
   terminal = lua_pushfstring(L, "TERM=%s", terminal ? terminal : "dumb");
   char *environment[] = {(char *)"PATH=/usr/bin:/bin", (char *)"LANG=C.UTF-8", (char *)"LESSSECURE=1", (char *)terminal,
                          NULL};
-  int status = page(arguments, environment, text, length, &code);
+  int status = run_pager(arguments, environment, text, length, &code);
   if (code) return lib_fail(L, "cannot start '%s': %s", arguments[0], strerror(code));
   lua_pushinteger(L, status);
   return 1;
@@ -454,10 +460,10 @@ static const luaL_Reg child_methods[] = {
     {NULL, NULL},
 };
 
-int process_run(lua_State *L, int index, const struct secret *input, int keep) {
-  lib_type(L, CHILD, child_methods, child_close); /* nobody may have required the module yet */
+int process_start_child(lua_State *L, int index, const struct secret *input, int keep) {
+  lib_type(L, CHILD, child_methods, child_close); /* the gate may start a child before host.process is required */
   int count = push_child(L, index, 0, input, keep);
-  if (count == 1) close_end(&((struct child *)lua_touserdata(L, -1))->input);
+  if (count == 1) close_child_descriptor(&((struct child *)lua_touserdata(L, -1))->input);
   return count;
 }
 

@@ -1,7 +1,7 @@
-/* Requests: plain values that protocol modules fill and the gate sends; see request.h.
+/* host.request: a value that protocol modules fill and the gate sends; see request.h.
  *
- * Ownership: the userdata owns what its fields point to (except peer, which is static text); closing it wipes
- * and frees everything.
+ * Ownership: the userdata owns all memory that its fields point to (except peer, which is static text); closing it
+ * wipes and frees the memory.
  */
 #include "request.h"
 
@@ -13,10 +13,11 @@
 #include <string.h>
 #include <strings.h>
 
-/* Headers that a request may not set: framing and routing belong to libcurl, credentials to the gate. */
-static const char *const reserved[] = {"Authorization",       "tokenId", "Cookie",  "Host",       "Content-Length",
-                                       "Transfer-Encoding",   "TE",      "Trailer", "Connection", "Upgrade",
-                                       "Proxy-Authorization", "Expect",  NULL};
+/* Headers that a request may not set: libcurl sets framing and routing, the gate sets credentials. */
+static const char *const reserved_headers[] = {
+    "Authorization",       "tokenId", "Cookie",  "Host",       "Content-Length",
+    "Transfer-Encoding",   "TE",      "Trailer", "Connection", "Upgrade",
+    "Proxy-Authorization", "Expect",  NULL};
 
 int request_is_token(const char *text) {
   if (!*text) return 0;
@@ -25,14 +26,14 @@ int request_is_token(const char *text) {
   return 1;
 }
 
-/* Printable ASCII and spaces: nothing that ends a header line or hides in it. */
+/* Only printable ASCII and spaces: no character that ends a header line or is invisible in it. */
 int request_is_header_text(const char *text, size_t length) {
   for (size_t i = 0; i < length; i++)
     if (text[i] < ' ' || text[i] > '~') return 0;
   return 1;
 }
 
-static void free_wiped(char **text) {
+static void wipe_and_free_text(char **text) {
   if (*text) explicit_bzero(*text, strlen(*text));
   free(*text);
   *text = NULL;
@@ -46,10 +47,10 @@ struct request *request_check(lua_State *L, int index) {
   return request;
 }
 
-static void free_calls(struct request *request) {
+static void free_request_calls(struct request *request) {
   for (size_t i = 0; i < request->call_count; i++) {
     free(request->calls[i].method);
-    free_wiped(&request->calls[i].path);
+    wipe_and_free_text(&request->calls[i].path);
     free(request->calls[i].members);
     buffer_free(&request->calls[i].secrets);
   }
@@ -58,14 +59,14 @@ static void free_calls(struct request *request) {
   request->call_count = 0;
 }
 
-/* __close and __gc. Idempotent. */
+/* request:close() for C only: __close and __gc. Idempotent. */
 static int request_close(lua_State *L) {
   struct request *request = lib_check(L, 1, REQUEST);
-  free_calls(request);
-  request_target_release(request->target);
+  free_request_calls(request);
+  request_url_release(request->target);
   buffer_free(&request->headers);
   buffer_free(&request->body);
-  free_wiped(&request->url);
+  wipe_and_free_text(&request->url);
   free(request->origin);
   free(request->method);
   *request = (struct request){0};
@@ -77,35 +78,37 @@ struct request *request_new(lua_State *L, const char *peer, const char *method, 
   struct request *request = lib_new(L, sizeof *request, REQUEST);
   request->peer = peer;
   request->url = lib_copy(L, url);
-  request->target = request_target_new();
-  const char *why = request_target_parse(L, request->target, peer, request->url, &request->origin);
+  request->target = request_url_new_target();
+  const char *why = request_url_parse(L, request->target, peer, request->url, &request->origin);
   if (why) luaL_error(L, "cannot build a request to %s: %s", url, why);
   request->method = lib_copy(L, method);
   return request;
 }
 
-/* Each request and answer has half a dozen, so they share one buffer, put together without printf. */
-static int add_header(struct buffer *headers, const char *name, const char *separator, const char *value) {
+/* Append one header to a shared buffer, without printf: a request and its answer have half a dozen headers each. */
+static int append_request_header(struct buffer *headers, const char *name, const char *separator, const char *value) {
   return buffer_append_string(headers, name) && buffer_append_string(headers, separator) &&
          buffer_append(headers, value, strlen(value) + 1);
 }
 
-static int is_reserved(const char *name) {
-  for (const char *const *one = reserved; *one; one++)
-    if (((**one ^ *name) | ' ') == ' ' && strcasecmp(*one, name) == 0) return 1; /* letters differ by ' ' in case */
+static int is_reserved_header(const char *name) {
+  for (const char *const *header = reserved_headers; *header; header++)
+    if (((**header ^ *name) | ' ') == ' ' && strcasecmp(*header, name) == 0)
+      return 1; /* the cases of a letter differ by ' ' only */
   return 0;
 }
 
-void request_header(lua_State *L, struct request *request, const char *name, const char *value) {
+void request_add_header(lua_State *L, struct request *request, const char *name, const char *value) {
   if (!request_is_token(name)) luaL_error(L, "cannot set header '%s': not a header name", name);
-  if (is_reserved(name)) luaL_error(L, "cannot set header '%s': it is not the request's to set", name);
+  if (is_reserved_header(name)) luaL_error(L, "cannot set header '%s': it is not the request's to set", name);
   if (!request_is_header_text(value, strlen(value)))
     luaL_error(L, "cannot set header '%s': its value has a line break, a control character or one beyond ASCII", name);
-  /* "Name;" is how libcurl takes an empty value */
-  if (!add_header(&request->headers, name, *value ? ": " : ";", value)) lib_no_memory(L);
+  /* "Name;" is libcurl's form of an empty value */
+  if (!append_request_header(&request->headers, name, *value ? ": " : ";", value)) lib_no_memory(L);
 }
 
-void request_call(lua_State *L, struct request *request, const char *method, const char *path, const char *members) {
+void request_add_call(lua_State *L, struct request *request, const char *method, const char *path,
+                      const char *members) {
   struct call *calls = reallocarray(request->calls, request->call_count + 1, sizeof *calls);
   if (!calls) lib_no_memory(L);
   request->calls = calls;
@@ -116,29 +119,30 @@ void request_call(lua_State *L, struct request *request, const char *method, con
   if (members) call->members = lib_copy(L, members);
 }
 
-/* The inner call of a $batch that a way "requests[3].body.x" leads into, and the way within its body.
- * What lies beside the inner bodies belongs to the first call, under its whole way: nothing is declared there. */
-static struct call *inner_call(struct request *request, const char **way) {
+/* Return the inner call of a $batch that a path "requests[3].body.x" leads to, and change *path to the path within
+ * its body. A secret outside the inner bodies belongs to the first call, with its whole path, where no rule declares
+ * it. */
+static struct call *find_inner_call(struct request *request, const char **path) {
   char *rest;
-  if (strncmp(*way, "requests[", 9) != 0) return request->calls;
-  unsigned long number = strtoul(*way + 9, &rest, 10);
+  if (strncmp(*path, "requests[", 9) != 0) return request->calls;
+  unsigned long number = strtoul(*path + 9, &rest, 10);
   if (number < 1 || number > request->call_count || strncmp(rest, "].body.", 7) != 0) return request->calls;
-  *way = rest + 7;
+  *path = rest + 7;
   return &request->calls[number - 1];
 }
 
-/* Give each call the places of its own secrets; the first call has those that are nobody's. */
-static int share_places(struct request *request, const struct buffer *places) {
+/* Give each call the places of its own secrets; the first call also gets those outside the inner bodies. */
+static int distribute_secret_places(struct request *request, const struct buffer *places) {
   int ok = 1;
   for (const char *place = buffer_next_text(places, NULL); place && ok; place = buffer_next_text(places, place)) {
-    const char *way = place + 1;
-    struct call *call = request->is_batch ? inner_call(request, &way) : request->calls;
-    ok = buffer_append(&call->secrets, place, 1) && buffer_append(&call->secrets, way, strlen(way) + 1);
+    const char *path = place + 1;
+    struct call *call = request->is_batch ? find_inner_call(request, &path) : request->calls;
+    ok = buffer_append(&call->secrets, place, 1) && buffer_append(&call->secrets, path, strlen(path) + 1);
   }
   return ok;
 }
 
-void request_json(lua_State *L, int index, int body) {
+void request_set_json_body(lua_State *L, int index, int body) {
   struct request *request = request_check(L, index);
   index = lua_absindex(L, index);
   body = lua_absindex(L, body);
@@ -147,9 +151,9 @@ void request_json(lua_State *L, int index, int body) {
   lua_newtable(L);
   json_encode_body(L, body, &request->body, places, top + 1);
   request->has_body = 1;
-  request_header(L, request, "Content-Type", "application/json");
+  request_add_header(L, request, "Content-Type", "application/json");
   if (places->length) {
-    if (!share_places(request, places)) lib_no_memory(L);
+    if (!distribute_secret_places(request, places)) lib_no_memory(L);
     lua_setiuservalue(L, index, 1);
   }
   lua_settop(L, top);
@@ -157,7 +161,7 @@ void request_json(lua_State *L, int index, int body) {
   lua_settop(L, top - 1);
 }
 
-int request_push_sent(lua_State *L, int index) {
+int request_push_sent_secrets(lua_State *L, int index) {
   return lua_getiuservalue(L, index, 1) == LUA_TTABLE ? lua_gettop(L) : 0;
 }
 
@@ -208,7 +212,7 @@ static int request_set_fresh(lua_State *L) {
   return 0;
 }
 
-static int append_field(struct buffer *out, const char *field, const char *end) {
+static int append_masked_form_field(struct buffer *out, const char *field, const char *end) {
   const char *equals = memchr(field, '=', (size_t)(end - field));
   size_t name = (size_t)((equals ? equals : end) - field);
   if (!secret_name_find(field, name, MASKED_IN_FORM)) return buffer_append(out, field, (size_t)(end - field));
@@ -216,18 +220,18 @@ static int append_field(struct buffer *out, const char *field, const char *end) 
 }
 
 /* Append the form with the values of secret fields masked. [-0, +0, e] */
-static void mask_form(lua_State *L, const struct buffer *body, struct buffer *out) {
+static void mask_request_form(lua_State *L, const struct buffer *body, struct buffer *out) {
   const char *end = body->data + body->length;
   for (const char *field = body->data; field < end;) {
     const char *stop = memchr(field, '&', (size_t)(end - field));
-    int ok = append_field(out, field, stop ? stop : end) && buffer_append(out, "&", stop != NULL);
+    int ok = append_masked_form_field(out, field, stop ? stop : end) && buffer_append(out, "&", stop != NULL);
     if (!ok) lib_no_memory(L);
     field = stop ? stop + 1 : end;
   }
 }
 
-/* request:body() -> text with secrets masked | nil. Masks by value and by name, because the value of a secret
- * that was closed meanwhile is unknown. */
+/* request:body() -> text with secrets masked | nil. Secrets are masked by value and by name, because the value of a
+ * closed secret is unknown. */
 static int request_body(lua_State *L) {
   const struct request *request = request_check(L, 1);
   if (!request->has_body) return 0;
@@ -236,7 +240,7 @@ static int request_body(lua_State *L) {
   if (json_decode(L, request->body.data, request->body.length, &rules))
     json_encode(L, -1, text, 0);
   else
-    mask_form(L, &request->body, text);
+    mask_request_form(L, &request->body, text);
   secret_redact(L, text->length ? text->data : "", text->length);
   buffer_free(text);
   return 1;
@@ -253,7 +257,7 @@ void request_types(lua_State *L) {
                                      {"set_fresh", request_set_fresh},
                                      {"body", request_body},
                                      {NULL, NULL}};
-  request_target_types(L);
+  request_url_types(L);
   lib_type(L, REQUEST, request, request_close);
   answer_type(L);
   credential_type(L);

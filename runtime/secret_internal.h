@@ -1,5 +1,5 @@
-/* What the files of host.secret share: the index that finds secrets in a text, and
- * what a Lua state has for all its secrets. */
+/* Declarations that the files of host.secret share: the index that finds secrets in a text, and the vault of a Lua
+ * state. */
 #ifndef SECRET_INTERNAL_H
 #define SECRET_INTERNAL_H
 
@@ -7,14 +7,14 @@
 
 #include <stdint.h>
 
-/* ---- the index: many secrets are found in one pass, in every form but the escaped ones, which
- * secret_redact.c undoes first. No Lua here. ---- */
+/* ---- the index (secret_index.c): finds many secrets in one pass, in every form but the escaped ones, which
+ * secret_redact.c decodes first. No Lua here. ---- */
 
-enum { SECRET_WINDOW = 6 }; /* bytes that are hashed; shorter secrets are not indexed */
+enum { SECRET_WINDOW = 6 }; /* length of the hashed window; shorter secrets are not in the index */
 
 enum secret_form { FORM_RAW, FORM_HEX, FORM_BASE64_0, FORM_BASE64_1, FORM_BASE64_2, FORM_COUNT };
 
-/* One form of one secret, in the index. Lives inside the secret's userdata. */
+/* One form of one secret in the index. It is part of the secret's userdata. */
 struct secret_needle {
   struct secret_needle *next;
   const struct secret *secret;
@@ -22,54 +22,58 @@ struct secret_needle {
 };
 
 struct secret_index {
-  struct secret_needle **buckets; /* a power of two of them; NULL before the first add */
+  struct secret_needle **buckets; /* the number is a power of two; NULL before the first add */
   size_t bucket_count, count;
-  size_t stale;     /* removed since the filter was filled */
-  uint64_t *filter; /* as many words as buckets, with a bit for each hash that may be there */
+  size_t removed;   /* needles removed since the filter was made */
+  uint64_t *filter; /* one word per bucket; the bit of each hash that may be in the index is set */
 };
 
-/* Where a secret stands in a text. Zero it, and secret_index_next gives one after the
- * other; they may overlap. */
+/* Where a secret is in a text. Zero it first; each call of secret_index_next moves it to the next secret. Hits may
+ * overlap. */
 struct secret_hit {
   size_t start, end;
-  size_t position; /* where the search goes on */
+  size_t position; /* where the search continues */
   uint64_t window;
 };
 
-/* Add all forms of a secret; 0 when memory is out. */
+/* Add all forms of a secret to the index; 0 when memory is out. */
 int secret_index_add(struct secret_index *index, const struct secret *secret, struct secret_needle needles[FORM_COUNT]);
 
-/* Take them out again, while the secret's bytes are still there. */
+/* Remove all forms of a secret from the index, before its bytes are freed. */
 void secret_index_remove(struct secret_index *index, struct secret_needle needles[FORM_COUNT]);
 
-/* The next hit; 0 when there is none. */
+/* Find the next hit; 0 when there is none. */
 int secret_index_next(const struct secret_index *index, const char *text, size_t length, struct secret_hit *hit);
 
 void secret_index_free(struct secret_index *index);
 
-/* ---- the vault: the heap that secrets lie on, and their index ---- */
+/* ---- the vault (secret_vault.c): the secure heap, and the index of its secrets ---- */
 
-enum { HEAP_SIZE = 1 << 20, HEAP_MOST = 1 << 26, HEAP_MINIMUM = 16 }; /* bytes: of all secrets, of the smallest */
+enum {
+  HEAP_SIZE = 1 << 20,
+  HEAP_MOST = 1 << 26,
+  HEAP_MINIMUM = 16
+}; /* bytes: of the heap, of the largest heap, of the smallest block */
 
-enum heap { HEAP_NONE, HEAP_LOCKED, HEAP_UNLOCKED };
+enum heap_state { HEAP_NONE, HEAP_LOCKED, HEAP_UNLOCKED };
 
 struct vault {
   struct secret_index index;
-  enum heap heap;
-  unsigned comparisons; /* that scripts made */
+  enum heap_state heap;
+  unsigned comparisons; /* comparisons that scripts made */
 };
 
-/* Let all secrets of the process have that many bytes, a power of two, in
- * place of HEAP_SIZE; 0 when the heap is open already. */
-int secret_vault_room(size_t size);
+/* Set the size of the heap of all secrets of the process, a power of two, instead of HEAP_SIZE; 0 when the heap is
+ * open already. */
+int secret_vault_set_size(size_t size);
 
-/* Bytes of all secrets. */
+/* Return the size of the heap of all secrets. */
 size_t secret_vault_size(void);
 
-/* The vault, or NULL before the first secret. [-0, +0, -] */
+/* Return the vault, or NULL before the first secret. [-0, +0, -] */
 struct vault *secret_vault_find(lua_State *L);
 
-/* The vault, made if there is none. [-0, +0, m] */
+/* Return the vault; make it when there is none. [-0, +0, m] */
 struct vault *secret_vault_get(lua_State *L);
 
 #endif

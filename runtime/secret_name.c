@@ -37,8 +37,9 @@ const struct secret_name secret_names[] = {
 };
 
 const struct secret_name *secret_name_find(const char *name, size_t length, unsigned uses) {
-  for (const struct secret_name *one = secret_names; one->name; one++)
-    if ((one->uses & uses) && *one->name == *name && strncmp(one->name, name, length) == 0 && !one->name[length])
-      return one;
+  for (const struct secret_name *entry = secret_names; entry->name; entry++)
+    if ((entry->uses & uses) && *entry->name == *name && strncmp(entry->name, name, length) == 0 &&
+        !entry->name[length])
+      return entry;
   return NULL;
 }

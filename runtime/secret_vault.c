@@ -1,4 +1,5 @@
-/* The vault of a Lua state: made with its first secret, found in the registry. */
+/* The vault of a Lua state, made with its first secret and anchored in the registry; and the secure heap of the
+ * process. */
 #include "secret_internal.h"
 
 #include <openssl/crypto.h>
@@ -7,7 +8,7 @@
 #define VAULT "host.secret.vault"
 
 static const char vault_key;
-static size_t heap_size = HEAP_SIZE; /* the heap is the process's, and so is this */
+static size_t heap_size = HEAP_SIZE; /* one per process, as the heap is */
 
 static int vault_close(lua_State *L) {
   struct vault *vault = luaL_checkudata(L, 1, VAULT);
@@ -15,59 +16,59 @@ static int vault_close(lua_State *L) {
   return 0;
 }
 
-/* While OpenSSL makes its secure heap, it ends the program when one of the heap's tables cannot be had. So the memory
- * for them is got before, and given out then. The tables stay as long as the process. */
+/* Memory for the tables of OpenSSL's secure heap. OpenSSL ends the program when it cannot allocate a table while it
+ * makes the heap, so this memory is allocated before and handed out then. The tables live as long as the process. */
 static struct {
   char *memory;
   size_t size, used;
   int open;
-} reserve;
+} table_reserve;
 
-static int is_reserved(const void *block) {
-  return reserve.memory && (const char *)block >= reserve.memory && (const char *)block < reserve.memory + reserve.size;
+static int is_in_heap_reserve(const void *block) {
+  return table_reserve.memory && (const char *)block >= table_reserve.memory &&
+         (const char *)block < table_reserve.memory + table_reserve.size;
 }
 
-static void *allocate(size_t size, const char *file, int line) {
+static void *vault_malloc(size_t size, const char *file, int line) {
   (void)file, (void)line;
   size_t rounded = (size + 15) & ~(size_t)15;
   if (!size) return NULL;
-  if (!reserve.open || rounded > reserve.size - reserve.used) return malloc(size);
-  reserve.used += rounded;
-  return reserve.memory + reserve.used - rounded;
+  if (!table_reserve.open || rounded > table_reserve.size - table_reserve.used) return malloc(size);
+  table_reserve.used += rounded;
+  return table_reserve.memory + table_reserve.used - rounded;
 }
 
-static void *resize(void *block, size_t size, const char *file, int line) {
+static void *vault_realloc(void *block, size_t size, const char *file, int line) {
   (void)file, (void)line;
   return realloc(block, size);
 }
 
-static void release(void *block, const char *file, int line) {
+static void vault_free(void *block, const char *file, int line) {
   (void)file, (void)line;
-  if (!is_reserved(block)) free(block);
+  if (!is_in_heap_reserve(block)) free(block);
 }
 
-int secret_prepare(void) {
-  return CRYPTO_set_mem_functions(allocate, resize, release) == 1;
+int secret_vault_prepare(void) {
+  return CRYPTO_set_mem_functions(vault_malloc, vault_realloc, vault_free) == 1;
 }
 
-/* Two tables with two bits for each smallest block, and a list. */
-static int fill_reserve(void) {
-  reserve.size = 2 * (heap_size / HEAP_MINIMUM * 2 / 8) + 4096;
-  reserve.memory = calloc(1, reserve.size);
-  return reserve.memory != NULL;
+/* Allocate the reserve: two tables with two bits for each smallest block, and a list. */
+static int allocate_heap_reserve(void) {
+  table_reserve.size = 2 * (heap_size / HEAP_MINIMUM * 2 / 8) + 4096;
+  table_reserve.memory = calloc(1, table_reserve.size);
+  return table_reserve.memory != NULL;
 }
 
-/* The heap is the process's: the first state in it opens it, and one that
- * comes later cannot know how that went. */
-static enum heap open_heap(void) {
-  if (CRYPTO_secure_malloc_initialized() || !fill_reserve()) return HEAP_UNLOCKED;
-  reserve.open = 1;
+/* Open the secure heap of the process. A later Lua state finds it open and cannot tell whether it is locked. */
+static enum heap_state open_secure_heap(void) {
+  if (CRYPTO_secure_malloc_initialized() || !allocate_heap_reserve()) return HEAP_UNLOCKED;
+  table_reserve.open = 1;
   int locked = CRYPTO_secure_malloc_init(heap_size, HEAP_MINIMUM) == 1;
-  reserve.open = 0;
+  table_reserve.open = 0;
   return locked ? HEAP_LOCKED : HEAP_UNLOCKED;
 }
 
-int secret_vault_room(size_t size) {
+int secret_vault_set_size(size_t size) {
   if (CRYPTO_secure_malloc_initialized()) return 0;
   heap_size = size;
   return 1;
@@ -81,7 +82,7 @@ static struct vault *vault_open(lua_State *L) {
   static const luaL_Reg none[] = {{NULL, NULL}};
   lib_type(L, VAULT, none, vault_close);
   struct vault *vault = lib_new(L, sizeof *vault, VAULT);
-  vault->heap = open_heap();
+  vault->heap = open_secure_heap();
   lua_rawsetp(L, LUA_REGISTRYINDEX, &vault_key);
   return vault;
 }

@@ -1,5 +1,5 @@
-/* The Lua state: which libraries are open, which native modules exist, and
- * where Lua text comes from. The working directory is never searched. */
+/* The Lua state: which libraries are open, which native modules exist, and where Lua files are found. The working
+ * directory is never searched. */
 #include "state.h"
 
 #include "embed.h"
@@ -24,8 +24,8 @@ int luaopen_host_secret(lua_State *L);
 int luaopen_host_sys(lua_State *L);
 int luaopen_host_term(lua_State *L);
 
-/* All native modules. Preloaded, not opened: what nobody requires costs nothing. */
-static const luaL_Reg native[] = {
+/* All native modules. They are preloaded, not opened: a module that nobody requires costs nothing. */
+static const luaL_Reg native_modules[] = {
     {"host.crypto", luaopen_host_crypto},   {"host.devolutions", luaopen_host_devolutions},
     {"host.edit", luaopen_host_edit},       {"host.gate", luaopen_host_gate},
     {"host.graph", luaopen_host_graph},     {"host.httpd", luaopen_host_httpd},
@@ -35,21 +35,21 @@ static const luaL_Reg native[] = {
     {"host.term", luaopen_host_term},       {NULL, NULL},
 };
 
-static const luaL_Reg standard[] = {
+static const luaL_Reg standard_libraries[] = {
     {LUA_GNAME, luaopen_base},          {LUA_COLIBNAME, luaopen_coroutine}, {LUA_DBLIBNAME, luaopen_debug},
     {LUA_LOADLIBNAME, luaopen_package}, {LUA_MATHLIBNAME, luaopen_math},    {LUA_STRLIBNAME, luaopen_string},
     {LUA_TABLIBNAME, luaopen_table},    {LUA_UTF8LIBNAME, luaopen_utf8},    {NULL, NULL},
 };
 
-/* Without these no Lua code opens a file or a library by itself. */
-static const char *const forbidden[] = {"dofile", "loadfile", NULL};
+/* Functions that are removed, so that Lua code cannot open files itself. */
+static const char *const removed_functions[] = {"dofile", "loadfile", NULL};
 
-static void open_libraries(lua_State *L) {
-  for (const luaL_Reg *library = standard; library->func; library++) {
+static void open_lua_libraries(lua_State *L) {
+  for (const luaL_Reg *library = standard_libraries; library->func; library++) {
     luaL_requiref(L, library->name, library->func, 1);
     lua_pop(L, 1);
   }
-  for (const char *const *name = forbidden; *name; name++) {
+  for (const char *const *name = removed_functions; *name; name++) {
     lua_pushnil(L);
     lua_setglobal(L, *name);
   }
@@ -58,13 +58,13 @@ static void open_libraries(lua_State *L) {
 
 void state_preload(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  luaL_setfuncs(L, native, 0);
+  luaL_setfuncs(L, native_modules, 0);
   lua_pop(L, 1);
 }
 
-/* searcher(name): the library file of that name, from upvalue 1 (a directory
- * a developer gave) or from the binary. */
-static int search_library(lua_State *L) {
+/* searcher(name): find the library file of this name in the directory of upvalue 1 (a developer's --stdlib) or in the
+ * program. */
+static int search_lua_library(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   const char *path = lua_pushfstring(L, "stdlib/%s.lua", luaL_gsub(L, name, ".", "/"));
   const char *chunk = lua_pushfstring(L, "@%s", path);
@@ -86,7 +86,7 @@ static int search_library(lua_State *L) {
   return 2;
 }
 
-static void install_searchers(lua_State *L, const char *stdlib_dir) {
+static void install_lua_searchers(lua_State *L, const char *stdlib_dir) {
   lua_getglobal(L, LUA_LOADLIBNAME);
   lua_getfield(L, -1, "searchers");
   lua_rawgeti(L, -1, 1); /* the preload searcher stays */
@@ -94,12 +94,12 @@ static void install_searchers(lua_State *L, const char *stdlib_dir) {
   lua_insert(L, -2);
   lua_rawseti(L, -2, 1);
   lua_pushstring(L, stdlib_dir);
-  lua_pushcclosure(L, search_library, 1);
+  lua_pushcclosure(L, search_lua_library, 1);
   lua_rawseti(L, -2, 2);
   lua_setfield(L, -3, "searchers");
   lua_pop(L, 1);
-  static const char *const gone[] = {"loadlib", "searchpath", "cpath", "path", NULL};
-  for (const char *const *name = gone; *name; name++) {
+  static const char *const removed_fields[] = {"loadlib", "searchpath", "cpath", "path", NULL};
+  for (const char *const *name = removed_fields; *name; name++) {
     lua_pushnil(L);
     lua_setfield(L, -2, *name);
   }
@@ -107,12 +107,12 @@ static void install_searchers(lua_State *L, const char *stdlib_dir) {
 }
 
 void state_open(lua_State *L, const char *stdlib_dir) {
-  open_libraries(L);
+  open_lua_libraries(L);
   state_preload(L);
-  install_searchers(L, stdlib_dir);
+  install_lua_searchers(L, stdlib_dir);
 }
 
-int state_message(lua_State *L) {
+int state_message_handler(lua_State *L) {
   size_t length;
   if (lua_type(L, 1) == LUA_TSTRING) luaL_traceback(L, L, lua_tostring(L, 1), 1);
   const char *text = luaL_tolstring(L, -1, &length);

@@ -1,7 +1,7 @@
-/* host.sys: clocks, environment, the files in the binary.
+/* host.sys: time, environment, and the files in the program.
  *
- * Files are in sys_files.c, secrets that come from outside in sys_secret.c,
- * signals in sys_interrupt.c, code with a bound in sys_bounded.c, the emulator's shared clock in sys_clock.c.
+ * The other files: sys_files.c (files), sys_secret.c (secrets from outside), sys_interrupt.c (signals), sys_bounded.c
+ * (code with a limit), sys_clock.c (the emulator's clock), sys_lock.c (locks), sys_user.c (users).
  */
 #include "sys.h"
 #include "secret.h"
@@ -17,73 +17,73 @@
 #include <time.h>
 #include <unistd.h>
 
-static double seconds_of(clockid_t clock) {
+static double read_system_clock(clockid_t clock) {
   struct timespec now;
   clock_gettime(clock, &now);
   return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 double sys_time(void) {
-  return seconds_of(CLOCK_REALTIME);
+  return read_system_clock(CLOCK_REALTIME);
 }
 
 /* sys.monotonic() -> seconds since the machine started, suspended ones included */
-static int monotonic(lua_State *L) {
-  lua_pushnumber(L, seconds_of(CLOCK_BOOTTIME));
+static int sys_monotonic(lua_State *L) {
+  lua_pushnumber(L, read_system_clock(CLOCK_BOOTTIME));
   return 1;
 }
 
 /* sys.time() -> seconds since 1970 */
-static int real_time(lua_State *L) {
+static int sys_real_time(lua_State *L) {
   lua_pushnumber(L, sys_time());
   return 1;
 }
 
-static void set_integer(lua_State *L, const char *name, lua_Integer value) {
+static void set_integer_field(lua_State *L, const char *name, lua_Integer value) {
   lua_pushinteger(L, value);
   lua_setfield(L, -2, name);
 }
 
 /* sys.utc(time) -> table */
-static int utc(lua_State *L) {
-  double given = floor(luaL_checknumber(L, 1));
+static int sys_utc(lua_State *L) {
+  double seconds = floor(luaL_checknumber(L, 1));
   struct tm parts;
-  luaL_argcheck(L, given > -1e15 && given < 1e15, 1, "time out of range");
-  time_t time = (time_t)given;
+  luaL_argcheck(L, seconds > -1e15 && seconds < 1e15, 1, "time out of range");
+  time_t time = (time_t)seconds;
   if (!gmtime_r(&time, &parts)) return luaL_argerror(L, 1, "time out of range");
   lua_createtable(L, 0, 6);
-  set_integer(L, "year", (lua_Integer)parts.tm_year + 1900);
-  set_integer(L, "month", parts.tm_mon + 1);
-  set_integer(L, "day", parts.tm_mday);
-  set_integer(L, "hour", parts.tm_hour);
-  set_integer(L, "minute", parts.tm_min);
-  set_integer(L, "second", parts.tm_sec);
+  set_integer_field(L, "year", (lua_Integer)parts.tm_year + 1900);
+  set_integer_field(L, "month", parts.tm_mon + 1);
+  set_integer_field(L, "day", parts.tm_mday);
+  set_integer_field(L, "hour", parts.tm_hour);
+  set_integer_field(L, "minute", parts.tm_min);
+  set_integer_field(L, "second", parts.tm_sec);
   return 1;
 }
 
-/* Argument as an int; months and days beyond their range are carried over by timegm. */
-static int check_part(lua_State *L, int index) {
+/* Return the argument as an int. timegm carries months and days beyond their range over. */
+static int check_time_part(lua_State *L, int index) {
   lua_Integer value = luaL_checkinteger(L, index);
   luaL_argcheck(L, value > -1000000 && value < 1000000, index, "out of range");
   return (int)value;
 }
 
 /* sys.from_utc(year, month, day, hour, minute, second) -> seconds since 1970 */
-static int from_utc(lua_State *L) {
+static int sys_from_utc(lua_State *L) {
   struct tm parts = {
-      .tm_year = check_part(L, 1) - 1900,
-      .tm_mon = check_part(L, 2) - 1,
-      .tm_mday = check_part(L, 3),
-      .tm_hour = check_part(L, 4),
-      .tm_min = check_part(L, 5),
-      .tm_sec = check_part(L, 6),
+      .tm_year = check_time_part(L, 1) - 1900,
+      .tm_mon = check_time_part(L, 2) - 1,
+      .tm_mday = check_time_part(L, 3),
+      .tm_hour = check_time_part(L, 4),
+      .tm_min = check_time_part(L, 5),
+      .tm_sec = check_time_part(L, 6),
   };
   lua_pushnumber(L, (lua_Number)timegm(&parts));
   return 1;
 }
 
-/* sys.sleep(ms). A signal ends it early. */
-static int sleep_for(lua_State *L) {
+/* sys.sleep(ms). A signal ends the sleep early. */
+static int sys_sleep(lua_State *L) {
   lua_Integer ms = luaL_checkinteger(L, 1);
   luaL_argcheck(L, ms >= 0, 1, "must not be negative");
   struct timespec time = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
@@ -91,20 +91,30 @@ static int sleep_for(lua_State *L) {
   return 0;
 }
 
+static const char *ignored_proxy;
+
+void sys_note_ignored_proxy(const char *variable) {
+  ignored_proxy = variable;
+}
+
+const char *sys_ignored_proxy(void) {
+  return ignored_proxy;
+}
+
 /* sys.getenv(name) -> string | nil */
-static int get_environment(lua_State *L) {
+static int sys_getenv(lua_State *L) {
   lua_pushstring(L, getenv(luaL_checkstring(L, 1)));
   return 1;
 }
 
 /* sys.pid() -> integer */
-static int pid(lua_State *L) {
+static int sys_pid(lua_State *L) {
   lua_pushinteger(L, getpid());
   return 1;
 }
 
 /* sys.executable() -> path */
-static int executable(lua_State *L) {
+static int sys_executable(lua_State *L) {
   char path[PATH_MAX];
   ssize_t length = readlink("/proc/self/exe", path, sizeof path);
   if (length < 0) return luaL_error(L, "cannot find the running program: /proc is not mounted");
@@ -113,15 +123,15 @@ static int executable(lua_State *L) {
 }
 
 /* sys.embedded(name) -> text | nil */
-static int embedded_text(lua_State *L) {
+static int sys_embedded(lua_State *L) {
   const struct embedded *file = embed_find(luaL_checkstring(L, 1));
   if (!file) return 0;
   lua_pushlstring(L, file->text, file->length);
   return 1;
 }
 
-/* sys.embedded_list(prefix) -> names; the list in the binary is sorted */
-static int embedded_list(lua_State *L) {
+/* sys.embedded_list(prefix) -> names, sorted as the embedded list is */
+static int sys_embedded_list(lua_State *L) {
   const char *prefix = luaL_checkstring(L, 1);
   lua_Integer count = 0;
   lua_newtable(L);
@@ -133,9 +143,9 @@ static int embedded_list(lua_State *L) {
   return 1;
 }
 
-/* sys.trim(). What is free in the middle of the heap goes back to the system too, and from
- * now on its end does soon: malloc would keep as much as the largest answer took. */
-static int trim(lua_State *L) {
+/* sys.trim(). Return free memory to the system, also from the middle of the heap, and from now on sooner: malloc
+ * would keep as much as the largest answer took. */
+static int sys_trim(lua_State *L) {
   lua_gc(L, LUA_GCCOLLECT);
   malloc_trim(0);
   mallopt(M_TOP_PAD, 16 << 10);
@@ -143,8 +153,8 @@ static int trim(lua_State *L) {
   return 0;
 }
 
-/* sys.syslog(text): one line to the system's log, where there is one */
-static int to_syslog(lua_State *L) {
+/* sys.syslog(text): write one line to the system's log */
+static int sys_syslog(lua_State *L) {
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length);
   secret_redact(L, text, length);
@@ -153,27 +163,27 @@ static int to_syslog(lua_State *L) {
 }
 
 /* sys.version() -> string */
-static int version(lua_State *L) {
+static int sys_version(lua_State *L) {
   lua_pushliteral(L, MOONLATCH_VERSION);
   return 1;
 }
 
 static const luaL_Reg functions[] = {
-    {"monotonic", monotonic},
-    {"time", real_time},
-    {"sleep", sleep_for},
-    {"utc", utc},
-    {"from_utc", from_utc},
+    {"monotonic", sys_monotonic},
+    {"time", sys_real_time},
+    {"sleep", sys_sleep},
+    {"utc", sys_utc},
+    {"from_utc", sys_from_utc},
     {"clock", sys_clock},
     {"lock", sys_lock},
-    {"getenv", get_environment},
-    {"pid", pid},
-    {"executable", executable},
-    {"embedded", embedded_text},
-    {"embedded_list", embedded_list},
-    {"syslog", to_syslog},
-    {"trim", trim},
-    {"version", version},
+    {"getenv", sys_getenv},
+    {"pid", sys_pid},
+    {"executable", sys_executable},
+    {"embedded", sys_embedded},
+    {"embedded_list", sys_embedded_list},
+    {"syslog", sys_syslog},
+    {"trim", sys_trim},
+    {"version", sys_version},
     {NULL, NULL},
 };
 

@@ -1,5 +1,5 @@
-/* The emulator's clock: real time plus an offset that only grows. The offset is
- * a counter of microseconds that all processes of the emulator share. */
+/* host.sys.clock: the emulator's clock, which is real time plus an offset that only grows. The offset is a counter of
+ * microseconds that all processes of the emulator share. */
 #include "sys.h"
 
 #include <errno.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define MICROSECONDS 1e6
-#define MOST 1e12 /* seconds: beyond what a double or gmtime counts exactly */
+#define MAX_OFFSET 1e12 /* seconds: a larger time is not exact in a double or gmtime */
 
 struct clock {
   _Atomic int64_t *offset; /* mapped; NULL once closed */
@@ -35,7 +35,7 @@ static int clock_advance(lua_State *L) {
   struct clock *clock = sys_clock_check(L, 1);
   double seconds = luaL_checknumber(L, 2);
   luaL_argcheck(L, seconds >= 0, 2, "an emulator's clock never goes back");
-  luaL_argcheck(L, seconds + sys_clock_offset(clock) <= MOST, 2, "too far");
+  luaL_argcheck(L, seconds + sys_clock_offset(clock) <= MAX_OFFSET, 2, "too far");
   atomic_fetch_add(clock->offset, (int64_t)(seconds * MICROSECONDS));
   return 0;
 }
@@ -48,7 +48,7 @@ static int clock_close(lua_State *L) {
   return 0;
 }
 
-static const char *reason(int code) {
+static const char *clock_file_problem(int code) {
   return code == EINVAL ? "it is not a clock file" : strerror(code);
 }
 
@@ -57,10 +57,10 @@ int sys_clock(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   int create = lua_toboolean(L, 2) ? O_CREAT : 0;
   struct clock *clock = lib_new(L, sizeof *clock, SYS_CLOCK);
-  int fd = sys_open_private(L, path, O_RDWR | O_NOFOLLOW | create, 077);
+  int fd = sys_files_open_private(L, path, O_RDWR | O_NOFOLLOW | create, 077);
   if (fd < 0) return 3;
   int code = sys_counter_map(fd, create, &clock->offset);
-  if (code) return lib_fail(L, "cannot use '%s' as the emulator's clock: %s", path, reason(code));
+  if (code) return lib_fail(L, "cannot use '%s' as the emulator's clock: %s", path, clock_file_problem(code));
   return 1;
 }
 

@@ -1,7 +1,7 @@
-/* A 64-bit counter in a file of its own, which every process that uses it maps.
+/* A 64-bit counter in a file of its own, which several processes map.
  *
- * It changes only by atomic operations. So two processes cannot lose each
- * other's change, and one that is killed leaves nothing half written.
+ * It changes only by atomic operations: two processes cannot lose each other's change, and a killed process leaves no
+ * half-written value.
  */
 #include "sys.h"
 
@@ -13,8 +13,8 @@
 
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "counters shared by processes need lock-free 64-bit atomics");
 
-/* Give a new file its size; whoever else makes it at the same time writes the same zeros. */
-static int check_size(int fd, int create) {
+/* Check the size of the file, and extend a new one. Two processes may extend it at the same time: both write zeros. */
+static int check_counter_size(int fd, int create) {
   struct stat info;
   if (fstat(fd, &info) != 0) return errno;
   if (info.st_size == sizeof(int64_t)) return 0;
@@ -23,7 +23,7 @@ static int check_size(int fd, int create) {
 }
 
 int sys_counter_map(int fd, int create, _Atomic int64_t **counter) {
-  int code = check_size(fd, create);
+  int code = check_counter_size(fd, create);
   void *mapped = code ? MAP_FAILED : mmap(NULL, sizeof(int64_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (!code && mapped == MAP_FAILED) code = errno;
   close(fd);

@@ -1,6 +1,5 @@
-/* Private files: read with their owner and mode checked, written whole or not
- * at all, and durable once the call returns.
- */
+/* host.sys: private files. Owner and mode are checked before reading; writing is atomic, and durable once the call
+ * returns. */
 #include "secret.h"
 #include "sys.h"
 
@@ -16,34 +15,39 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define MAX_DEPTH 32 /* folders within folders that remove_tree goes into; each holds a descriptor */
+#define MAX_DEPTH 32 /* depth of folders that remove_tree enters; each keeps a descriptor open */
 
-/* Why this open file is not private enough, or NULL. */
-static const char *objection(const struct stat *info, mode_t refused) {
+/* Return why the open file is not private enough, or NULL. *kind is the kind of that failure. */
+static const char *file_privacy_problem(const struct stat *info, mode_t refused, const char **kind) {
+  *kind = "type";
+  if (S_ISDIR(info->st_mode)) return "it is a folder";
   if (!S_ISREG(info->st_mode)) return "it is not a regular file";
+  *kind = "owner";
   if (info->st_uid != geteuid() && info->st_uid != 0) return "it belongs to another user";
+  *kind = "mode";
   if (!(info->st_mode & refused)) return NULL;
-  return refused & 044 ? "others may read it; run: chmod 600 on it"
+  return refused & 044 ? "other users may read it; run chmod 600 on it"
                        : "other users may write to it; run chmod go-w on it";
 }
 
-int sys_open_private(lua_State *L, const char *path, int flags, mode_t refused) {
+int sys_files_open_private(lua_State *L, const char *path, int flags, mode_t refused) {
   struct stat info;
-  int fd = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600); /* a pipe in its place must not block us */
+  int fd = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600); /* opening a pipe must not block */
   if (fd < 0) {
     int code = errno;
     const char *why = code == ELOOP ? "it is a symbolic link" : strerror(code);
     lib_fail_kind(L, code == ENOENT ? "missing" : code == ELOOP ? "link" : "io", "cannot open '%s': %s", path, why);
     return -1;
   }
-  const char *why = fstat(fd, &info) == 0 ? objection(&info, refused) : strerror(errno);
+  const char *kind = "io";
+  const char *why = fstat(fd, &info) == 0 ? file_privacy_problem(&info, refused, &kind) : strerror(errno);
   if (!why) return fd;
   close(fd);
-  lib_fail_kind(L, "mode", "refused '%s': %s", path, why);
+  lib_fail_kind(L, kind, "refused '%s': %s", path, why);
   return -1;
 }
 
-int sys_read_all(int fd, struct buffer *out, size_t limit) {
+int sys_files_read_all(int fd, struct buffer *out, size_t limit) {
   char chunk[4096];
   ssize_t count;
   size_t total = 0;
@@ -61,7 +65,7 @@ int sys_read_all(int fd, struct buffer *out, size_t limit) {
   return code;
 }
 
-int sys_write_all(int fd, const char *data, size_t length) {
+int sys_files_write_all(int fd, const char *data, size_t length) {
   while (length > 0) {
     ssize_t count = write(fd, data, length);
     if (count < 0 && errno == EAGAIN)
@@ -76,23 +80,23 @@ int sys_write_all(int fd, const char *data, size_t length) {
 }
 
 /* sys.read(path, limit) -> text | nil, message, kind */
-static int read_file(lua_State *L) {
+static int sys_read(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   lua_Integer limit = luaL_checkinteger(L, 2);
   luaL_argcheck(L, limit >= 0, 2, "not negative");
   struct buffer *content = buffer_new(L);
-  int fd = sys_open_private(L, path, O_RDONLY, 022);
+  int fd = sys_files_open_private(L, path, O_RDONLY, 022);
   if (fd < 0) return 3;
-  int code = sys_read_all(fd, content, (size_t)limit);
+  int code = sys_files_read_all(fd, content, (size_t)limit);
   close(fd);
   if (code == EFBIG)
-    return lib_fail_kind(L, "io", "refused '%s': it is larger than %lld bytes", path, (long long)limit);
+    return lib_fail_kind(L, "size", "refused '%s': it is larger than %lld bytes", path, (long long)limit);
   if (code) return lib_fail_kind(L, "io", "cannot read '%s': %s", path, strerror(code));
   lua_pushlstring(L, content->data ? content->data : "", content->length);
   return 1;
 }
 
-/* Make the names in the folder that holds this path durable. */
+/* Sync the folder of this path, which makes its names durable. */
 static int sync_folder_of(const char *path) {
   char folder[PATH_MAX];
   const char *slash = strrchr(path, '/');
@@ -105,10 +109,10 @@ static int sync_folder_of(const char *path) {
   return code;
 }
 
-/* Put the temporary file in its place. "new" must not lose a race against
- * another writer; link is for file systems that cannot rename that way. */
-static int move_in_place(const char *temporary, const char *path, int fresh) {
-  if (!fresh) return rename(temporary, path) == 0 ? 0 : errno;
+/* Rename the temporary file to path. A new file must not replace one that another process makes at the same moment;
+ * link is for file systems without RENAME_NOREPLACE. */
+static int rename_temporary_file(const char *temporary, const char *path, int must_be_new) {
+  if (!must_be_new) return rename(temporary, path) == 0 ? 0 : errno;
   if (renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE) == 0) return 0;
   if (errno != EINVAL && errno != ENOSYS) return errno;
   if (link(temporary, path) != 0) return errno;
@@ -116,46 +120,46 @@ static int move_in_place(const char *temporary, const char *path, int fresh) {
   return 0;
 }
 
-int sys_place_new(const char *temporary, const char *path) {
-  int code = move_in_place(temporary, path, 1);
+int sys_files_place_new(const char *temporary, const char *path) {
+  int code = rename_temporary_file(temporary, path, 1);
   return code ? code : sync_folder_of(path);
 }
 
-int sys_replace(const char *temporary, const char *path) {
-  int code = move_in_place(temporary, path, 0);
+int sys_files_replace(const char *temporary, const char *path) {
+  int code = rename_temporary_file(temporary, path, 0);
   return code ? code : sync_folder_of(path);
 }
 
-/* Fill the temporary file, make it durable and move it; 0 or an errno value. */
-static int fill_and_move(int fd, const char *temporary, const char *path, const struct secret *content, int fresh) {
-  int code = sys_write_all(fd, content->bytes, content->length);
+/* Write the temporary file, sync it and rename it; 0 or an errno value. */
+static int write_and_rename_file(int fd, const char *temporary, const char *path, const struct secret *content,
+                                 int must_be_new) {
+  int code = sys_files_write_all(fd, content->bytes, content->length);
   if (!code && fsync(fd) != 0) code = errno;
   if (close(fd) != 0 && !code) code = errno;
-  return code ? code : move_in_place(temporary, path, fresh);
+  return code ? code : rename_temporary_file(temporary, path, must_be_new);
 }
 
-enum way { REPLACE, NEW, EDIT };
+enum write_mode { WRITE_REPLACE, WRITE_NEW, WRITE_EDIT };
 
-/* Give an open file the owner, group and mode of another; 0 or an errno value. */
-static int resemble(int fd, const char *path) {
+/* Copy owner, group and mode of a file to an open file; 0 or an errno value. */
+static int copy_owner_and_mode(int fd, const char *path) {
   struct stat info;
   if (stat(path, &info) != 0 || fchown(fd, info.st_uid, info.st_gid) != 0) return errno;
   return fchmod(fd, info.st_mode & 0777) == 0 ? 0 : errno;
 }
 
-/* Write content to path by way of a temporary file beside it; 0 or an errno value. A file that is
- * edited is found behind a symbolic link. */
-static int write_durably(const char *path, const struct secret *content, enum way way) {
+/* Write content to path through a temporary file beside it; 0 or an errno value. WRITE_EDIT follows a symbolic link. */
+static int write_file_durably(const char *path, const struct secret *content, enum write_mode mode) {
   char real[PATH_MAX], temporary[PATH_MAX];
-  if (way == EDIT && !(path = realpath(path, real))) return errno;
+  if (mode == WRITE_EDIT && !(path = realpath(path, real))) return errno;
   if (snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) >= (int)sizeof temporary) return ENAMETOOLONG;
   int fd = mkostemp(temporary, O_CLOEXEC);
   if (fd < 0) return errno;
-  int code = way == EDIT ? resemble(fd, path) : 0;
+  int code = mode == WRITE_EDIT ? copy_owner_and_mode(fd, path) : 0;
   if (code)
     close(fd);
   else
-    code = fill_and_move(fd, temporary, path, content, way == NEW);
+    code = write_and_rename_file(fd, temporary, path, content, mode == WRITE_NEW);
   if (code) {
     unlink(temporary);
     return code;
@@ -164,22 +168,22 @@ static int write_durably(const char *path, const struct secret *content, enum wa
 }
 
 /* sys.write(path, content, how) -> true | nil, message, kind */
-static int write_file(lua_State *L) {
-  static const char *const ways[] = {"replace", "new", "edit", NULL};
+static int sys_write(lua_State *L) {
+  static const char *const modes[] = {"replace", "new", "edit", NULL};
   const char *path = luaL_checkstring(L, 1);
-  const struct secret *given = secret_test(L, 2);
-  enum way way = (enum way)luaL_checkoption(L, 3, NULL, ways);
+  const struct secret *secret = secret_test(L, 2);
+  enum write_mode mode = (enum write_mode)luaL_checkoption(L, 3, NULL, modes);
   struct secret content = {0};
-  if (!given) content.bytes = (char *)luaL_checklstring(L, 2, &content.length);
-  int code = write_durably(path, given ? given : &content, way);
+  if (!secret) content.bytes = (char *)luaL_checklstring(L, 2, &content.length);
+  int code = write_file_durably(path, secret ? secret : &content, mode);
   if (code == EEXIST) return lib_fail_kind(L, "exists", "'%s' exists already and is not replaced", path);
   if (code) return lib_fail_kind(L, "io", "cannot write '%s': %s", path, strerror(code));
   lua_pushboolean(L, 1);
   return 1;
 }
 
-/* Make one folder; one that is there is as good. */
-static int make_one(const char *path) {
+/* Make one folder; an existing one is fine. */
+static int make_single_folder(const char *path) {
   struct stat info;
   if (mkdir(path, 0700) == 0) return sync_folder_of(path);
   if (errno != EEXIST) return errno;
@@ -187,53 +191,54 @@ static int make_one(const char *path) {
   return S_ISDIR(info.st_mode) ? 0 : ENOTDIR;
 }
 
-int sys_make_folder(const char *path) {
+int sys_files_make_folder(const char *path) {
   char part[PATH_MAX];
   size_t length = strlen(path);
   if (length == 0 || length >= sizeof part) return length ? ENAMETOOLONG : ENOENT;
   for (size_t i = 1; i < length; i++) {
     if (path[i] != '/') continue;
     snprintf(part, sizeof part, "%.*s", (int)i, path);
-    int code = make_one(part);
+    int code = make_single_folder(part);
     if (code) return code;
   }
-  return make_one(path);
+  return make_single_folder(path);
 }
 
-/* Push true, or fail and what could not be done. */
-static int outcome(lua_State *L, int code, const char *what, const char *path) {
-  if (code) return lib_fail(L, "cannot %s '%s': %s", what, path, strerror(code));
+/* Push true, or nil and a message what could not be done. */
+static int push_file_outcome(lua_State *L, int code, const char *verb, const char *path) {
+  if (code) return lib_fail(L, "cannot %s '%s': %s", verb, path, strerror(code));
   lua_pushboolean(L, 1);
   return 1;
 }
 
 /* sys.mkdir(path, private?) -> true | nil, message */
-static int make_folder(lua_State *L) {
+static int sys_mkdir(lua_State *L) {
   char where[PATH_MAX];
   const char *path = lib_checktext(L, 1);
-  const char *why = lua_toboolean(L, 2) ? sys_refuse_way(path, where) : NULL;
+  const char *why = lua_toboolean(L, 2) ? sys_way_problem(path, where) : NULL;
   if (why) return lib_fail_kind(L, "io", "cannot make the folder '%s': '%s' %s", path, where, why);
-  return outcome(L, sys_make_folder(path), "make the folder", path);
+  return push_file_outcome(L, sys_files_make_folder(path), "make the folder", path);
 }
 
-/* sys.remove(path) -> true | nil, message. What is not there is removed. */
-static int remove_file(lua_State *L) {
+/* sys.remove(path) -> true | nil, message. A missing file counts as removed. */
+static int sys_remove(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   int code = remove(path) == 0 || errno == ENOENT ? 0 : errno;
-  return outcome(L, code, "remove", path);
+  return push_file_outcome(L, code, "remove", path);
 }
 
-static int remove_entries(DIR *folder, int depth);
+static int remove_folder_entries(DIR *folder, int depth);
 
-/* Remove one name; goes into it only if it is a real folder, whatever it was a moment ago. */
-static int remove_entry(int parent, const char *name, int depth) {
+/* Remove one entry of a folder, recursively when it is a real folder; a link that replaced the folder meanwhile is
+ * not followed. */
+static int remove_folder_entry(int parent, const char *name, int depth) {
   if (unlinkat(parent, name, 0) == 0 || errno == ENOENT) return 0;
   if (errno != EISDIR && errno != EPERM) return errno;
   if (depth == 0) return ELOOP;
   int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return errno;
   DIR *folder = fdopendir(fd);
-  int code = folder ? remove_entries(folder, depth - 1) : errno;
+  int code = folder ? remove_folder_entries(folder, depth - 1) : errno;
   if (folder)
     closedir(folder);
   else
@@ -242,51 +247,51 @@ static int remove_entry(int parent, const char *name, int depth) {
   return unlinkat(parent, name, AT_REMOVEDIR) == 0 ? 0 : errno;
 }
 
-static int is_dots(const char *name) {
+static int is_dot_entry(const char *name) {
   return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-static int remove_entries(DIR *folder, int depth) {
+static int remove_folder_entries(DIR *folder, int depth) {
   int code = 0;
   struct dirent *entry;
   while (!code && (entry = readdir(folder)))
-    if (!is_dots(entry->d_name)) code = remove_entry(dirfd(folder), entry->d_name, depth);
+    if (!is_dot_entry(entry->d_name)) code = remove_folder_entry(dirfd(folder), entry->d_name, depth);
   return code;
 }
 
 /* sys.remove_tree(path) -> true | nil, message */
-static int remove_tree(lua_State *L) {
+static int sys_remove_tree(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   luaL_argcheck(L, *path && strspn(path, "/.") != strlen(path), 1, "a folder's name expected");
-  return outcome(L, remove_entry(AT_FDCWD, path, MAX_DEPTH), "remove", path);
+  return push_file_outcome(L, remove_folder_entry(AT_FDCWD, path, MAX_DEPTH), "remove", path);
 }
 
 /* sys.temporary(prefix) -> path | nil, message */
-static int temporary_folder(lua_State *L) {
+static int sys_temporary(lua_State *L) {
   const char *prefix = luaL_checkstring(L, 1);
-  const char *place = getenv("TMPDIR");
+  const char *folder = getenv("TMPDIR");
   char path[PATH_MAX];
   luaL_argcheck(L, !strchr(prefix, '/'), 1, "a name without '/' expected");
-  int length = snprintf(path, sizeof path, "%s/%sXXXXXX", place && *place == '/' ? place : "/tmp", prefix);
+  int length = snprintf(path, sizeof path, "%s/%sXXXXXX", folder && *folder == '/' ? folder : "/tmp", prefix);
   if (length >= (int)sizeof path || !mkdtemp(path))
     return lib_fail(L, "cannot make a folder '%s': %s", path, strerror(errno));
   lua_pushstring(L, path);
   return 1;
 }
 
-static const char *type_name(mode_t mode) {
+static const char *file_type_name(mode_t mode) {
   if (S_ISREG(mode)) return "file";
   if (S_ISDIR(mode)) return "directory";
   return S_ISLNK(mode) ? "link" : "other";
 }
 
-/* sys.stat(path, follow) -> table | nil. Of a link itself, unless links are to be followed. */
-static int stat_file(lua_State *L) {
+/* sys.stat(path, follow) -> table | nil. A link is followed only with follow. */
+static int sys_stat(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   struct stat info;
   if ((lua_toboolean(L, 2) ? stat(path, &info) : lstat(path, &info)) != 0) return 0;
   lua_createtable(L, 0, 5);
-  lua_pushstring(L, type_name(info.st_mode));
+  lua_pushstring(L, file_type_name(info.st_mode));
   lua_setfield(L, -2, "type");
   lua_pushinteger(L, info.st_mode & 07777);
   lua_setfield(L, -2, "mode");
@@ -300,17 +305,17 @@ static int stat_file(lua_State *L) {
 }
 
 /* sys.list(path) -> names | nil, message */
-static int list_folder(lua_State *L) {
+static int sys_list(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   struct dirent **entries;
   int count = scandir(path, &entries, NULL, alphasort);
-  lua_Integer kept = 0;
+  lua_Integer length = 0;
   if (count < 0) return lib_fail(L, "cannot list '%s': %s", path, strerror(errno));
   lua_newtable(L);
   for (int i = 0; i < count; i++) {
-    if (!is_dots(entries[i]->d_name)) {
+    if (!is_dot_entry(entries[i]->d_name)) {
       lua_pushstring(L, entries[i]->d_name);
-      lua_rawseti(L, -2, ++kept);
+      lua_rawseti(L, -2, ++length);
     }
     free(entries[i]);
   }
@@ -319,7 +324,7 @@ static int list_folder(lua_State *L) {
 }
 
 /* sys.free_space(path) -> bytes | nil */
-static int free_space(lua_State *L) {
+static int sys_free_space(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   struct statvfs info;
   if (statvfs(path, &info) != 0) return 0;
@@ -328,9 +333,14 @@ static int free_space(lua_State *L) {
 }
 
 const luaL_Reg sys_file_functions[] = {
-    {"read", read_file},          {"write", write_file},
-    {"mkdir", make_folder},       {"remove", remove_file},
-    {"remove_tree", remove_tree}, {"temporary", temporary_folder},
-    {"stat", stat_file},          {"list", list_folder},
-    {"free_space", free_space},   {NULL, NULL},
+    {"read", sys_read},
+    {"write", sys_write},
+    {"mkdir", sys_mkdir},
+    {"remove", sys_remove},
+    {"remove_tree", sys_remove_tree},
+    {"temporary", sys_temporary},
+    {"stat", sys_stat},
+    {"list", sys_list},
+    {"free_space", sys_free_space},
+    {NULL, NULL},
 };

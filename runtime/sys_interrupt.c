@@ -1,20 +1,17 @@
 /* host.sys: SIGINT and SIGTERM.
  *
- * The first one asks the program to stop: the loop of stdlib/task.lua looks at
- * sys.interrupts() in each turn and stops where stopping is safe. Three things
- * end code that does not come back to that loop:
+ * The first signal asks the program to stop: the loop of stdlib/task.lua calls sys.interrupts() in each turn, and
+ * stops where stopping is safe. Three things end code that does not return to the loop:
  *
- * 1. A count hook raises an error in the functions of scripts, never in those of
- *    the library. In a person's script, where nothing can be changed (no journal is
- *    open), it does so at once; else only after SLOW_NS of computing without a look,
- *    because a script between two calls may be in the middle of a change.
- * 2. A timer ends the process by the signal's default action after twice that time:
- *    for loops inside C (a pattern) and in finalizers, where Lua calls no hook. The
- *    journal survives that as it survives a power cut.
+ * 1. A count hook raises an error in functions of scripts, never in those of the library. In a person's script, while
+ * no change is possible (no journal is open), it does so at once; else only after SLOW_NS of computing without a call
+ * of sys.interrupts(), because a script may be between two parts of a change.
+ * 2. A timer ends the process by the signal's default action after twice that time: for loops inside C (a pattern)
+ * and in finalizers, where Lua calls no hook. The journal survives that as it survives a power failure.
  * 3. A third signal ends the process at once.
  *
- * While a change is in flight, 1 and 2 wait for a second signal. The timer counts
- * processor time: waiting for a disk or a child is no loop.
+ * While a change is in flight, 1 and 2 wait for a second signal, and their time begins with that signal. The timer
+ * counts processor time: waiting for a disk or a child does not count.
  */
 #include "sys.h"
 
@@ -25,106 +22,107 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SLOW_NS 300000000 /* of processor time without a look at the interrupts */
-#define SELDOM 100000     /* instructions between two calls of the hook at the prompt */
+#define SLOW_NS 300000000          /* processor time without a call of sys.interrupts() */
+#define PROMPT_INSTRUCTIONS 100000 /* instructions between two calls of the hook at the prompt */
 #define TERMINATION 0x10000
 
-/* The only static that changes, because a signal handler gets no argument. Signals are
- * handled on the main thread, so that it is never written from two threads. */
+/* The only mutable static variable, because a signal handler has no argument. Only the main thread handles signals,
+ * so two threads never write it. */
 static struct {
-  volatile sig_atomic_t signals; /* SIGINT and SIGTERM, plus TERMINATION for each that was a SIGTERM */
+  volatile sig_atomic_t signals; /* number of signals, plus TERMINATION for each SIGTERM */
   volatile sig_atomic_t latest;  /* number of the last signal */
-  volatile sig_atomic_t expired; /* how often the timer ran out since the last look */
-  volatile sig_atomic_t prompt;  /* a person sits at the prompt: stop library code too, do not end the process */
-  volatile sig_atomic_t journals, changes; /* open, and in flight */
-  lua_State *volatile running;             /* the coroutine that runs; NULL until a way to stop is given */
-  pthread_t thread;                        /* the main one */
+  volatile sig_atomic_t expired; /* how often the timer expired since the last call of sys.interrupts() */
+  volatile sig_atomic_t prompt;  /* 1: at the prompt, library code is interrupted too, and the process is not ended */
+  volatile sig_atomic_t journals, changes; /* open journals; changes in flight */
+  lua_State *volatile running;             /* the running coroutine; NULL before scripts can be stopped */
+  pthread_t thread;                        /* the main thread */
   timer_t timer;
-  int timed; /* is there a timer? */
+  int has_timer; /* 1: there is a timer */
 } interrupt;
 
-static const char raise_key; /* in the registry: the function that raises in a script */
+static const char raise_key; /* registry key of the function that raises the error in a script */
 
-static int signal_count(void) {
+static int interrupt_signal_count(void) {
   return interrupt.signals % TERMINATION;
 }
 
-static void set_timer(long ns) {
+static void set_interrupt_timer(long ns) {
   struct timespec time = {ns / 1000000000, ns % 1000000000};
   struct itimerspec when = {.it_value = time, .it_interval = time};
-  if (interrupt.timed) timer_settime(interrupt.timer, 0, &when, NULL);
+  if (interrupt.has_timer) timer_settime(interrupt.timer, 0, &when, NULL);
 }
 
-int sys_interrupts(void) {
+int sys_interrupt_count(void) {
   interrupt.expired = 0;
-  if (interrupt.signals) set_timer(SLOW_NS);
-  return signal_count();
+  if (interrupt.signals) set_interrupt_timer(SLOW_NS);
+  return interrupt_signal_count();
 }
 
-int sys_may_end(void) {
+int sys_interrupt_may_end(void) {
   return interrupt.journals == 0;
 }
 
-void sys_journal_opened(int by) {
+void sys_interrupt_count_journal(int by) {
   interrupt.journals += by;
 }
 
-void sys_change_sent(int by) {
+void sys_interrupt_count_change(int by) {
   interrupt.changes += by;
 }
 
 /* ---- in Lua code ---- */
 
-/* May an error be raised in this function? Never in the library's, and in those of bundled scripts (the emulator's
- * service loop is one) only when they do not stop by themselves. */
-static int may_raise(lua_State *L, lua_Debug *record) {
+/* May an error be raised in this function? Not in the library, and in bundled scripts (such as the emulator's service
+ * loop) only when they do not stop by themselves. */
+static int may_raise_interrupt(lua_State *L, lua_Debug *record) {
   lua_getinfo(L, "S", record);
   if (strncmp(record->source, "@stdlib/", 8) == 0) return 0;
-  return strncmp(record->source, "@scripts/", 9) != 0 || interrupt.expired > 0 || signal_count() >= 2;
+  return strncmp(record->source, "@scripts/", 9) != 0 || interrupt.expired > 0 || interrupt_signal_count() >= 2;
 }
 
-/* Is now the time to raise an error in a script, or in whatever runs at the prompt? */
-static int is_due(void) {
-  if (interrupt.prompt || signal_count() >= 2) return signal_count() > 0;
+/* Is it time to raise an error in a script, or in any code at the prompt? */
+static int is_interrupt_due(void) {
+  if (interrupt.prompt || interrupt_signal_count() >= 2) return interrupt_signal_count() > 0;
   if (!interrupt.signals) return 0;
   return interrupt.changes == 0 && (interrupt.journals == 0 || interrupt.expired > 0);
 }
 
-static void on_count(lua_State *L, lua_Debug *record) {
-  if (!is_due()) return;
+static void on_interrupt_count(lua_State *L, lua_Debug *record) {
+  if (!is_interrupt_due()) return;
   if (interrupt.prompt) luaL_error(L, "interrupted");
-  if (!may_raise(L, record)) return;
+  if (!may_raise_interrupt(L, record)) return;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &raise_key);
   lua_call(L, 0, 0);
 }
 
-/* Set the hook when an interrupt is due. In a script it runs at every instruction, so a script that
- * catches the error gets no further. At the prompt it runs every SELDOM instructions: there it
- * interrupts the library too, which has to get some way between two errors. May be called in a
- * signal handler, as Lua's own lua.c does. */
-static void set_hook(lua_State *L) {
-  if (L && is_due()) lua_sethook(L, on_count, LUA_MASKCOUNT, interrupt.prompt ? SELDOM : 1);
+/* Set the hook when an error is due. In a script it runs at every instruction, so a script that catches the error is
+ * stopped again. At the prompt it also interrupts the library, which has to make progress between two errors, so it
+ * runs every PROMPT_INSTRUCTIONS instructions. A signal handler may call it, as in Lua's own lua.c. */
+static void set_interrupt_hook(lua_State *L) {
+  if (L && is_interrupt_due())
+    lua_sethook(L, on_interrupt_count, LUA_MASKCOUNT, interrupt.prompt ? PROMPT_INSTRUCTIONS : 1);
 }
 
-/* Know which coroutine runs, and give it the hook when a signal has come. Returns the one that ran before. */
-static lua_State *enter(lua_State *L) {
+/* Make L the running coroutine, and set its hook when an error is due. Returns the coroutine that ran before. */
+static lua_State *enter_coroutine(lua_State *L) {
   lua_State *before = interrupt.running;
   if (before) interrupt.running = L;
-  if (before) set_hook(L);
+  if (before) set_interrupt_hook(L);
   return before;
 }
 
-/* As in Lua's lcorolib.c: results on top of L and their count, or -1 and the error. */
-static int resume(lua_State *L, lua_State *co, int arguments) {
+/* Resume a coroutine, as Lua's lcorolib.c does. Returns the number of results on top of L, or -1 and the error on
+ * top. */
+static int resume_coroutine(lua_State *L, lua_State *co, int arguments) {
   int results = 0;
   if (!lua_checkstack(co, arguments)) {
     lua_pushliteral(L, "too many arguments to resume");
     return -1;
   }
   lua_xmove(L, co, arguments);
-  lua_State *before = enter(co);
+  lua_State *before = enter_coroutine(co);
   int status = lua_resume(co, L, arguments, &results);
-  if (before) enter(before);
+  if (before) enter_coroutine(before);
   if (status != LUA_OK && status != LUA_YIELD) {
     lua_xmove(co, L, 1);
     return -1;
@@ -142,16 +140,16 @@ static int resume(lua_State *L, lua_State *co, int arguments) {
 static int coroutine_resume(lua_State *L) {
   lua_State *co = lua_tothread(L, 1);
   luaL_argexpected(L, co, 1, "coroutine");
-  int results = resume(L, co, lua_gettop(L) - 1);
+  int results = resume_coroutine(L, co, lua_gettop(L) - 1);
   lua_pushboolean(L, results >= 0);
   lua_insert(L, results >= 0 ? -(results + 1) : -2);
   return results >= 0 ? results + 1 : 2;
 }
 
-/* What coroutine.wrap(fn) returns. */
-static int call_wrapped(lua_State *L) {
+/* The function that coroutine.wrap(fn) returns. */
+static int call_wrapped_coroutine(lua_State *L) {
   lua_State *co = lua_tothread(L, lua_upvalueindex(1));
-  int results = resume(L, co, lua_gettop(L));
+  int results = resume_coroutine(L, co, lua_gettop(L));
   if (results >= 0) return results;
   int status = lua_status(co);
   if (status != LUA_OK && status != LUA_YIELD) {
@@ -172,7 +170,7 @@ static int coroutine_wrap(lua_State *L) {
   lua_State *co = lua_newthread(L);
   lua_pushvalue(L, 1);
   lua_xmove(L, co, 1);
-  lua_pushcclosure(L, call_wrapped, 1);
+  lua_pushcclosure(L, call_wrapped_coroutine, 1);
   return 1;
 }
 
@@ -191,95 +189,96 @@ void sys_interrupt_coroutines(lua_State *L) {
 
 /* ---- signals ---- */
 
-/* Is this the main thread? If not, it gets the signal (libcurl looks names up in threads of its own). */
-static int on_main_thread(int number) {
+/* Is this the main thread? Else send the signal to it: libcurl looks names up in threads of its own. */
+static int is_main_thread(int number) {
   if (pthread_equal(pthread_self(), interrupt.thread)) return 1;
   pthread_kill(interrupt.thread, number);
   return 0;
 }
 
-static void on_signal(int number) {
-  if (!on_main_thread(number)) return;
+static void on_interrupt_signal(int number) {
+  if (!is_main_thread(number)) return;
   interrupt.signals += number == SIGTERM ? 1 + TERMINATION : 1;
   interrupt.latest = number;
-  if (signal_count() >= 2) signal(number, SIG_DFL);
-  if (signal_count() == 1) set_timer(SLOW_NS);
-  set_hook(interrupt.running);
+  if (interrupt_signal_count() >= 2) signal(number, SIG_DFL);
+  if (interrupt_signal_count() <= 2) set_interrupt_timer(SLOW_NS);
+  set_interrupt_hook(interrupt.running);
 }
 
-static void on_timer(int number) {
-  if (!on_main_thread(number) || !interrupt.signals) return;
+/* Time before the signal that may end the code does not count: code that the second signal ends has the whole time. */
+static void on_interrupt_timer(int number) {
+  int needed = interrupt.prompt || interrupt.changes ? 2 : 1;
+  if (!is_main_thread(number) || interrupt_signal_count() < needed) return;
   interrupt.expired++;
-  set_hook(interrupt.running);
-  int least = interrupt.prompt || interrupt.changes ? 2 : 1;
-  if (interrupt.expired < 2 || signal_count() < least) return;
+  set_interrupt_hook(interrupt.running);
+  if (interrupt.expired < 2) return;
   signal(interrupt.latest, SIG_DFL);
   raise(interrupt.latest);
 }
 
-static void handle(int number, void (*handler)(int), int flags) {
+static void set_signal_handler(int number, void (*handler)(int), int flags) {
   struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
   sigemptyset(&action.sa_mask);
   sigaction(number, &action, NULL);
 }
 
-/* From now on scripts are stopped with the function at index. [-0, +0, m] */
-static void stop_with(lua_State *L, int index) {
+/* Stop scripts with the function at index from now on. [-0, +0, m] */
+static void set_interrupt_function(lua_State *L, int index) {
   struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM};
-  if (interrupt.timed) return;
+  if (interrupt.has_timer) return;
   if (timer_create(CLOCK_PROCESS_CPUTIME_ID, &event, &interrupt.timer) != 0)
-    luaL_error(L, "the system has no timer left for this program");
+    luaL_error(L, "cannot catch interrupts: the system has no timer left");
   lua_pushvalue(L, index);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &raise_key);
-  handle(SIGALRM, on_timer, SA_RESTART);
-  interrupt.timed = 1;
+  set_signal_handler(SIGALRM, on_interrupt_timer, SA_RESTART);
+  interrupt.has_timer = 1;
   interrupt.running = L;
 }
 
-/* sys.catch_interrupts(raise). Without SA_RESTART, so that whatever blocks returns. */
-static int catch_interrupts(lua_State *L) {
+/* sys.catch_interrupts(raise). Without SA_RESTART, so that blocking calls return. */
+static int sys_catch_interrupts(lua_State *L) {
   if (!lua_isnoneornil(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
   interrupt.thread = pthread_self();
-  if (!lua_isnoneornil(L, 1)) stop_with(L, 1);
-  handle(SIGINT, on_signal, 0);
-  handle(SIGTERM, on_signal, 0);
+  if (!lua_isnoneornil(L, 1)) set_interrupt_function(L, 1);
+  set_signal_handler(SIGINT, on_interrupt_signal, 0);
+  set_signal_handler(SIGTERM, on_interrupt_signal, 0);
   return 0;
 }
 
 /* sys.forget_interrupts() */
-static int forget_interrupts(lua_State *L) {
-  set_timer(0);
+static int sys_forget_interrupts(lua_State *L) {
+  set_interrupt_timer(0);
   interrupt.signals = interrupt.expired = 0;
   lua_sethook(L, NULL, 0, 0);
-  handle(SIGINT, on_signal, 0); /* the second one took the handler away */
-  handle(SIGTERM, on_signal, 0);
+  set_signal_handler(SIGINT, on_interrupt_signal, 0); /* the second signal removed the handler */
+  set_signal_handler(SIGTERM, on_interrupt_signal, 0);
   return 0;
 }
 
 /* sys.interruptible(yes) */
-static int interruptible(lua_State *L) {
+static int sys_interruptible(lua_State *L) {
   interrupt.prompt = lua_toboolean(L, 1);
   if (!interrupt.prompt) lua_sethook(L, NULL, 0, 0);
   return 0;
 }
 
 /* sys.interrupts() -> integer */
-static int interrupts_so_far(lua_State *L) {
-  lua_pushinteger(L, sys_interrupts());
+static int sys_interrupts(lua_State *L) {
+  lua_pushinteger(L, sys_interrupt_count());
   return 1;
 }
 
 /* sys.terminated() -> boolean */
-static int terminated(lua_State *L) {
+static int sys_terminated(lua_State *L) {
   lua_pushboolean(L, interrupt.signals >= TERMINATION);
   return 1;
 }
 
 const luaL_Reg sys_interrupt_functions[] = {
-    {"catch_interrupts", catch_interrupts},
-    {"forget_interrupts", forget_interrupts},
-    {"interruptible", interruptible},
-    {"interrupts", interrupts_so_far},
-    {"terminated", terminated},
+    {"catch_interrupts", sys_catch_interrupts},
+    {"forget_interrupts", sys_forget_interrupts},
+    {"interruptible", sys_interruptible},
+    {"interrupts", sys_interrupts},
+    {"terminated", sys_terminated},
     {NULL, NULL},
 };

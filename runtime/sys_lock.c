@@ -1,7 +1,6 @@
-/* Locks between processes: a kernel lock on a file of its own, gone with the
- * process that holds it. The holder may leave a mark in the file while it does
- * what must not be cut off; the next one then learns that it was.
- */
+/* host.sys.lock: a lock between processes, which is a kernel lock on a file of its own and ends with the process that
+ * holds it. The holder may leave a mark in the file while it does something that must not be interrupted; the next
+ * holder then learns of the interruption. */
 #include "sys.h"
 
 #include <errno.h>
@@ -29,8 +28,8 @@ static int lock_close(lua_State *L) {
   return 0;
 }
 
-/* lock:mark(). Not made durable: a process that is killed leaves it, and after
- * a power failure only the explanation is less exact. */
+/* lock:mark(). The mark is not synced: it survives a killed process, and after a power failure only the explanation
+ * is less exact. */
 static int lock_mark(lua_State *L) {
   lua_pushboolean(L, pwrite(check_lock(L)->fd, "!", 1, 0) == 1);
   return 1;
@@ -49,7 +48,7 @@ static int lock_marked(lua_State *L) {
   return 1;
 }
 
-int sys_lock_bytes(const char *path, off_t start, off_t length, int *fd, int *is_held) {
+int sys_lock_open(const char *path, off_t start, off_t length, int *fd, int *is_held) {
   struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = start, .l_len = length};
   *is_held = 0;
   *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0600);
@@ -64,7 +63,7 @@ int sys_lock(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   struct lock *lock = lib_new(L, sizeof *lock, LOCK);
   int is_held;
-  int code = sys_lock_bytes(path, 0, 0, &lock->fd, &is_held);
+  int code = sys_lock_open(path, 0, 0, &lock->fd, &is_held);
   if (!code) return 1;
   if (lock->fd >= 0) close(lock->fd);
   lock->fd = -1;

@@ -1,8 +1,8 @@
-/* UTF-8; see utf8.h. */
+/* UTF-8 as in RFC 3629; see utf8.h. */
 #include "utf8.h"
 
-/* Are these so many bytes, all but the first continuations? Returns count or 0. */
-static size_t continuations(const unsigned char *text, size_t length, size_t count) {
+/* Return count when text has count bytes, of which all but the first are continuation bytes; else 0. */
+static size_t check_continuation_bytes(const unsigned char *text, size_t length, size_t count) {
   if (length < count) return 0;
   for (size_t i = 1; i < count; i++)
     if ((text[i] & 0xc0) != 0x80) return 0;
@@ -15,11 +15,11 @@ size_t utf8_size(const char *bytes, size_t length) {
   unsigned char c = text[0], next = length > 1 ? text[1] : 0;
   if (c < 0x80) return 1;
   if (c < 0xc2 || c > 0xf4) return 0;
-  if (c < 0xe0) return continuations(text, length, 2);
-  if ((c == 0xe0 && next < 0xa0) || (c == 0xed && next > 0x9f)) return 0; /* overlong; surrogates */
-  if (c < 0xf0) return continuations(text, length, 3);
-  if ((c == 0xf0 && next < 0x90) || (c == 0xf4 && next > 0x8f)) return 0; /* overlong; beyond Unicode */
-  return continuations(text, length, 4);
+  if (c < 0xe0) return check_continuation_bytes(text, length, 2);
+  if ((c == 0xe0 && next < 0xa0) || (c == 0xed && next > 0x9f)) return 0; /* overlong forms; surrogates */
+  if (c < 0xf0) return check_continuation_bytes(text, length, 3);
+  if ((c == 0xf0 && next < 0x90) || (c == 0xf4 && next > 0x8f)) return 0; /* overlong forms; beyond U+10FFFF */
+  return check_continuation_bytes(text, length, 4);
 }
 
 size_t utf8_decode(const char *text, size_t length, uint32_t *point) {

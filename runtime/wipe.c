@@ -1,6 +1,5 @@
-/* Wiping what is freed, everywhere: this program's own free and realloc stand
- * before the C library's, so that curl, OpenSSL, nghttp2, SQLite, cjson and
- * Lua all leave nothing behind. Left out of sanitizer builds. */
+/* Wipe all memory that is freed: this program's free and realloc replace those of the C library, so that memory of
+ * curl, OpenSSL, nghttp2, SQLite, cjson and Lua is wiped too. Not part of sanitizer builds. */
 #include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -13,7 +12,10 @@ void __libc_free(void *block);
 void free(void *block) {
   if (!block) return;
   memset(block, 0, malloc_usable_size(block));
-  __asm__ volatile("" : : "r"(block) : "memory"); /* it is looked at, for all the compiler knows */
+  __asm__ volatile(""
+                   :
+                   : "r"(block)
+                   : "memory"); /* the compiler has to assume that the memory is read, so it keeps the memset */
   __libc_free(block);
 }
 
@@ -26,7 +28,7 @@ void *realloc(void *block, size_t size) {
   size_t old = malloc_usable_size(block);
   if (size <= old && size >= old / 2) return block;
   void *fresh = __libc_malloc(size);
-  if (!fresh) return size <= old ? block : NULL; /* shrinking must not fail */
+  if (!fresh) return size <= old ? block : NULL; /* shrinking in place: callers do not expect that it fails */
   memcpy(fresh, block, old < size ? old : size);
   free(block);
   return fresh;

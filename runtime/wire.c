@@ -1,4 +1,4 @@
-/* What the protocol modules share; see wire.h. */
+/* Helpers of the protocol modules; see wire.h. */
 #include "wire.h"
 
 #include "hex.h"
@@ -13,43 +13,43 @@
 #include <strings.h>
 #include <time.h>
 
-#define LINE_BYTES 500
-#define HEADER_BYTES 65536
-#define RETRY_SECONDS 31536000 /* a year: who is told to wait longer is told the same */
+#define MAX_LINE_BYTES 500
+#define MAX_HEADER_BYTES 65536
+#define MAX_RETRY_SECONDS 31536000 /* a year: a longer time is cut to it */
 
-static int is_unreserved(unsigned char c) {
+static int is_unreserved_url_character(unsigned char c) {
   return c < 128 && (isalnum(c) || (c && strchr("-._~", c)));
 }
 
-/* How many bytes at the start of the text need no escape. */
-static size_t plain_length(const char *text, size_t length, const char *plain) {
+/* Return how many bytes at the start of the text need no escape. */
+static size_t unescaped_url_length(const char *text, size_t length, const char *plain) {
   size_t i = 0;
-  while (i < length && text[i] && (is_unreserved((unsigned char)text[i]) || strchr(plain, text[i]))) i++;
+  while (i < length && text[i] && (is_unreserved_url_character((unsigned char)text[i]) || strchr(plain, text[i]))) i++;
   return i;
 }
 
 void wire_escape(lua_State *L, struct buffer *out, const char *text, size_t length, const char *plain) {
-  static const char digits[] = "0123456789ABCDEF";
+  static const char parse_date_digits[] = "0123456789ABCDEF";
   for (size_t i = 0; i < length;) {
-    size_t run = plain_length(text + i, length - i, plain);
+    size_t run = unescaped_url_length(text + i, length - i, plain);
     buffer_add(L, out, text + i, run);
     i += run;
     if (i == length) return;
     unsigned char c = (unsigned char)text[i++];
-    const char escaped[] = {'%', digits[c >> 4], digits[c & 15]};
+    const char escaped[] = {'%', parse_date_digits[c >> 4], parse_date_digits[c & 15]};
     buffer_add(L, out, escaped, sizeof escaped);
   }
 }
 
-void wire_form(lua_State *L, struct buffer *out, const char *name, const char *value, size_t length) {
+void wire_append_form_field(lua_State *L, struct buffer *out, const char *name, const char *value, size_t length) {
   if (out->length) buffer_add(L, out, "&", 1);
   wire_escape(L, out, name, strlen(name), "");
   buffer_add(L, out, "=", 1);
   wire_escape(L, out, value, length, "");
 }
 
-/* Push a sorted list of the string keys of the table at index. [-0, +1, e] */
-static lua_Integer sorted_keys(lua_State *L, int index) {
+/* Push a sorted list of the string keys of the table at index; returns their number. [-0, +1, e] */
+static lua_Integer push_sorted_table_keys(lua_State *L, int index) {
   lua_Integer count = 0;
   index = lua_absindex(L, index);
   lua_newtable(L);
@@ -70,10 +70,10 @@ static lua_Integer sorted_keys(lua_State *L, int index) {
   return count;
 }
 
-void wire_query(lua_State *L, int index, struct buffer *out) {
+void wire_append_query(lua_State *L, int index, struct buffer *out) {
   if (lua_isnoneornil(L, index)) return;
   index = lua_absindex(L, index);
-  lua_Integer count = sorted_keys(L, index);
+  lua_Integer count = push_sorted_table_keys(L, index);
   for (lua_Integer i = 1; i <= count; i++) {
     size_t name_length, length;
     lua_rawgeti(L, -1, i);
@@ -90,35 +90,37 @@ void wire_query(lua_State *L, int index, struct buffer *out) {
   lua_pop(L, 1);
 }
 
-/* Is this segment only dots, plain or escaped? Empty counts. */
-static int is_dots(const char *segment, size_t length) {
+/* Is this segment empty, or only dots, plain or escaped? */
+static int is_dot_path_segment(const char *segment, size_t length) {
   size_t i = 0;
   while (i < length && (segment[i] == '.' || strncasecmp(segment + i, "%2e", 3) == 0)) i += segment[i] == '.' ? 1 : 3;
   return i >= length;
 }
 
-/* A control character, '/' or '\' must not hide behind an escape either. */
-static int is_hidden(const char *text) {
+/* Does the escape at text hide a control character, '/' or '\'? */
+static int escape_hides_separator(const char *text) {
   int c = hex_value(text + 1, 2, 2);
   return c < 32 || c == 127 || c == '/' || c == '\\';
 }
 
-static const char *character_fault(const char *text, size_t left) {
+/* Return why the character at text may not be in a path, or NULL. */
+static const char *path_character_problem(const char *text, size_t left) {
   unsigned char c = (unsigned char)*text;
-  if (c == '%' && hex_value(text + 1, left - 1, 2) < 0) return "a '%' that escapes nothing";
-  if (c == '%' && is_hidden(text)) return "a hidden separator or control character";
-  if (c != '%' && !is_unreserved(c) && (!c || !strchr("!$&'()*+,;=:@/", c))) return "a character that must be escaped";
+  if (c == '%' && hex_value(text + 1, left - 1, 2) < 0) return "a '%' without two hex digits after it";
+  if (c == '%' && escape_hides_separator(text)) return "a hidden separator or control character";
+  if (c != '%' && !is_unreserved_url_character(c) && (!c || !strchr("!$&'()*+,;=:@/", c)))
+    return "a character that must be escaped";
   return NULL;
 }
 
-const char *wire_path_fault(const char *path, size_t length) {
+const char *wire_path_problem(const char *path, size_t length) {
   size_t start = 1;
   if (!length || path[0] != '/') return "no '/' at its start";
   for (size_t i = 1; i <= length; i++) {
-    const char *fault = i < length ? character_fault(path + i, length - i) : NULL;
-    if (fault) return fault;
+    const char *problem = i < length ? path_character_problem(path + i, length - i) : NULL;
+    if (problem) return problem;
     if (i < length && path[i] != '/') continue;
-    if (is_dots(path + start, i - start)) return "an empty or dotted segment";
+    if (is_dot_path_segment(path + start, i - start)) return "an empty or dotted segment";
     start = i + 1;
   }
   return NULL;
@@ -130,12 +132,12 @@ const char *wire_path_of(const char *url) {
   return authority + 3 + strcspn(authority + 3, "/?#");
 }
 
-void wire_members(lua_State *L, int index) {
-  if (!lua_istable(L, index) || json_is_array(L, index)) {
+void wire_push_members(lua_State *L, int index) {
+  if (!lua_istable(L, index) || json_array_check(L, index)) {
     lua_pushnil(L);
     return;
   }
-  lua_Integer count = sorted_keys(L, index);
+  lua_Integer count = push_sorted_table_keys(L, index);
   luaL_Buffer out;
   int keys = lua_gettop(L);
   luaL_buffinit(L, &out);
@@ -149,14 +151,14 @@ void wire_members(lua_State *L, int index) {
   lua_remove(L, keys);
 }
 
-int wire_visible(const char *bytes, size_t length) {
-  if (!length || length > HEADER_BYTES) return 0;
+int wire_is_visible(const char *bytes, size_t length) {
+  if (!length || length > MAX_HEADER_BYTES) return 0;
   for (size_t i = 0; i < length; i++)
     if (bytes[i] <= ' ' || bytes[i] > '~') return 0;
   return 1;
 }
 
-const char *wire_string(lua_State *L, int index, const char *name) {
+const char *wire_push_string(lua_State *L, int index, const char *name) {
   size_t length;
   lua_getfield(L, index, name);
   const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &length) : NULL;
@@ -166,12 +168,12 @@ const char *wire_string(lua_State *L, int index, const char *name) {
   return NULL;
 }
 
-void wire_line(lua_State *L, const char *text) {
+void wire_push_line(lua_State *L, const char *text) {
   luaL_Buffer out;
   size_t length;
   secret_redact(L, text, strcspn(text, "\r\n"));
   text = lua_tolstring(L, -1, &length);
-  if (length > LINE_BYTES) length = LINE_BYTES;
+  if (length > MAX_LINE_BYTES) length = MAX_LINE_BYTES;
   while (length && ((unsigned char)text[length] & 0xC0) == 0x80) length--;
   luaL_buffinit(L, &out);
   for (size_t i = 0; i < length; i++) luaL_addchar(&out, iscntrl((unsigned char)text[i]) ? ' ' : text[i]);
@@ -181,12 +183,12 @@ void wire_line(lua_State *L, const char *text) {
 
 void wire_set_line(lua_State *L, const char *name, const char *text) {
   if (!text) return;
-  wire_line(L, text);
+  wire_push_line(L, text);
   lua_setfield(L, -2, name);
 }
 
-/* The number of so many digits at text; -1 when they are none. */
-static int digits(const char *text, int count) {
+/* Return the number of count digits at text; -1 when a character is not a digit. */
+static int parse_date_digits(const char *text, int count) {
   int number = 0;
   for (int i = 0; i < count; i++) {
     if (!isdigit((unsigned char)text[i])) return -1;
@@ -195,34 +197,34 @@ static int digits(const char *text, int count) {
   return number;
 }
 
-/* "Mon, 23 Nov 2026 05:00:00 GMT", which is how all servers write it today; each
- * answer has one, and libcurl's parser of any form takes ten times as long. -1 for another form. */
-static double plain_date(const char *text) {
+/* Parse "Mon, 23 Nov 2026 05:00:00 GMT", the form that all servers use today; -1 for another form. Each answer has a
+ * date, and libcurl's parser of all forms takes ten times as long. */
+static double parse_http_date(const char *text) {
   static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
   char month[4] = "";
   if (strlen(text) != 29 || strcmp(text + 25, " GMT") != 0 || text[3] != ',') return -1;
   memcpy(month, text + 8, 3);
   const char *found = strstr(names, month);
-  struct tm parts = {.tm_mday = digits(text + 5, 2),
-                     .tm_year = digits(text + 12, 4) - 1900,
-                     .tm_hour = digits(text + 17, 2),
-                     .tm_min = digits(text + 20, 2),
-                     .tm_sec = digits(text + 23, 2)};
-  int whole = found && (found - names) % 3 == 0 && parts.tm_mday > 0 && parts.tm_year > 0 && parts.tm_hour >= 0 &&
-              parts.tm_min >= 0 && parts.tm_sec >= 0;
-  parts.tm_mon = whole ? (int)(found - names) / 3 : 0;
-  return whole ? (double)timegm(&parts) : -1;
+  struct tm parts = {.tm_mday = parse_date_digits(text + 5, 2),
+                     .tm_year = parse_date_digits(text + 12, 4) - 1900,
+                     .tm_hour = parse_date_digits(text + 17, 2),
+                     .tm_min = parse_date_digits(text + 20, 2),
+                     .tm_sec = parse_date_digits(text + 23, 2)};
+  int digits_length = found && (found - names) % 3 == 0 && parts.tm_mday > 0 && parts.tm_year > 0 &&
+                      parts.tm_hour >= 0 && parts.tm_min >= 0 && parts.tm_sec >= 0;
+  parts.tm_mon = digits_length ? (int)(found - names) / 3 : 0;
+  return digits_length ? (double)timegm(&parts) : -1;
 }
 
 double wire_date(const struct answer *answer) {
   const char *value = answer_header(answer, "date");
-  double plain = value ? plain_date(value) : -1;
+  double plain = value ? parse_http_date(value) : -1;
   return plain >= 0 || !value ? plain : (double)curl_getdate(value, NULL);
 }
 
-/* A date is read against the server's own clock when it tells us, since ours may be off.
- * libcurl's parser also makes dates of numbers, so only a text with a time of day counts. */
-static double until(const struct answer *answer, const char *value) {
+/* Return the seconds until the date in value, or -1. The server's own clock counts when the answer has a Date, since
+ * ours may be wrong. libcurl's parser also makes dates of numbers, so the value must have a time of day. */
+static double seconds_until_http_date(const struct answer *answer, const char *value) {
   double then = strchr(value, ':') ? (double)curl_getdate(value, NULL) : -1;
   double now = wire_date(answer);
   if (then < 0) return -1;
@@ -233,10 +235,11 @@ static double until(const struct answer *answer, const char *value) {
 double wire_retry_after(const struct answer *answer) {
   const char *value = answer_header(answer, "retry-after");
   if (!value || !*value) return -1;
-  size_t whole = strspn(value, "0123456789"), point = whole && value[whole] == '.';
-  int is_number = whole && value[whole + point + strspn(value + whole + point, "0123456789")] == 0;
-  double seconds = is_number ? ceil(strtod(value, NULL)) : until(answer, value);
-  return seconds > RETRY_SECONDS ? RETRY_SECONDS : seconds;
+  size_t digits_length = strspn(value, "0123456789"), point = digits_length && value[digits_length] == '.';
+  int is_number =
+      digits_length && value[digits_length + point + strspn(value + digits_length + point, "0123456789")] == 0;
+  double seconds = is_number ? ceil(strtod(value, NULL)) : seconds_until_http_date(answer, value);
+  return seconds > MAX_RETRY_SECONDS ? MAX_RETRY_SECONDS : seconds;
 }
 
 int wire_is_html(const struct answer *answer) {
@@ -247,7 +250,7 @@ int wire_is_html(const struct answer *answer) {
   return i < answer->body.length && answer->body.data[i] == '<';
 }
 
-const char *wire_kind(long status) {
+const char *wire_status_kind(long status) {
   switch (status) {
   case 401:
     return "auth";
@@ -271,13 +274,13 @@ const char *wire_kind(long status) {
   }
 }
 
-int wire_segment(lua_State *L, const char *plain) {
+int wire_push_segment(lua_State *L, const char *plain) {
   size_t length;
   const char *value = luaL_checklstring(L, 1, &length);
-  int is_dots = length <= 2 && strspn(value, ".") == length;
-  luaL_argcheck(L, !is_dots, 1, "an empty or dotted value cannot be part of a path");
+  int is_dot_path_segment = length <= 2 && strspn(value, ".") == length;
+  luaL_argcheck(L, !is_dot_path_segment, 1, "an empty or dotted value cannot be part of a path");
   luaL_argcheck(L, !strpbrk(value, "/\\") && strlen(value) == length, 1, "a separator cannot be part of a segment");
-  if (plain_length(value, length, plain) == length) {
+  if (unescaped_url_length(value, length, plain) == length) {
     lua_pushvalue(L, 1);
     return 1;
   }

@@ -90,8 +90,8 @@ local function undo_place(self, place)
   local pem, key = place:open(function() return true end)
   local row = key and row_of(self, key:describe())
   if not row then return end
-  place.ours = function() return retirement.whose(self.credential, row) end
-  self.run:undoing(place, pem)
+  place.ours = function() return retirement.is_ours_to_remove(self.credential, row) end
+  self.run:add_removal(place, pem)
 end
 
 local function undo(self)

@@ -1,8 +1,8 @@
 --- Devolutions Server: vaults and entries, by the profile's application identity. Calls wait, page and retry, and fail
 --- with a cause and a fix. The session is opened by the first call and closed with the program.
 --
--- There is no ETag, and an update replaces the whole entry: `replace_entry` looks again before it writes, and reads
--- back what it wrote.
+-- The API has no ETag, and an update replaces the whole entry. So `replace_entry` reads the entry before it writes, and
+-- reads it back afterwards.
 
 local options_of = require("base.options").of
 local server = require "devolutions.server"
@@ -26,8 +26,8 @@ local FILTER = { name = "string", path = "string", tag = "string" }
 local read_filter, read_each_filter = options_of("devolutions.entries", FILTER),
   options_of("devolutions.each_entry", FILTER)
 
---- Go through the entries of a vault, without their secrets: exactly those that fit the filter. A folder is the same in
---- any spelling.
+--- Go through the entries of a vault that fit the filter, without their secrets. The case of a folder's name does not
+--- matter.
 ---@param vault_id string
 ---@param filter { name: string?, path: string?, tag: string? }?
 ---@return fun(): devolutions.entry?
@@ -65,21 +65,21 @@ local read_entry = options_of("devolutions.create_entry", {
   data = "table",
 })
 
---- Make an entry, and read it back. Where the server has put it into another folder it is deleted again, and this
---- raises "conflict".
+--- Create an entry, and read it back. Raises "conflict" when the server has put the entry into another folder; then it
+--- is deleted again.
 ---@param vault_id string
 ---@param fields devolutions.new_entry
 ---@return devolutions.entry
 function M.create_entry(vault_id, fields) return server.create_entry(vault_id, read_entry(fields)) end
 
---- Replace an entry that was read with `entry` and then changed; gives the entry as it is afterwards. Raises "conflict"
---- when somebody else has changed it since.
+--- Replace an entry that was read with `entry` and then changed. Returns the entry as it is afterwards. Raises
+--- "conflict" when somebody else has changed the entry since.
 ---@param vault_id string
 ---@param entry devolutions.entry
 ---@return devolutions.entry
 function M.replace_entry(vault_id, entry) return server.replace_entry(vault_id, entry) end
 
---- Remove an entry. It is no failure when it is gone already.
+--- Delete an entry. No failure when it is gone already.
 ---@param vault_id string
 ---@param id string
 function M.delete_entry(vault_id, id) return server.delete_entry(vault_id, id) end

@@ -1,4 +1,4 @@
---- The doctor: checks that change nothing and run side by side. Each finding has a verdict, its evidence, a cause and a
+--- The doctor: checks that change nothing and run side by side. Each finding has a verdict, evidence, a cause and a
 --- fix; the likely root cause comes first.
 
 local examination = require "doctor.examination"
@@ -30,7 +30,7 @@ local M = {}
 ---@field requests integer
 ---@field chain integer how many requests each needed the answer of the one before
 
--- An earlier check explains later ones: no secret is judged when no service answers.
+-- The checks. An earlier check explains findings of later checks: when no service answers, no secret can be tried.
 local CHECKS = {
   "reach", "clock", "sign_in", "application", "service_principal", "conditional_access", "secret", "entry",
   "permissions", "roles", "accounts", "policy", "journal", "handover", "rotations", "credentials", "privilege",
@@ -39,7 +39,7 @@ local CHECKS = {
 
 local WORST = { broken = 1, warning = 2, unknown = 3, ok = 4 }
 
-local function sort(findings)
+local function sort_findings(findings)
   for place, finding in ipairs(findings) do finding.place = place end
   table.sort(findings, function(a, b)
     if a.verdict ~= b.verdict then return WORST[a.verdict] < WORST[b.verdict] end
@@ -52,9 +52,9 @@ end
 local OVERALL = { broken = "broken", warning = "warnings", unknown = "unknown", ok = "healthy" }
 
 -- The overall verdict: that of the first finding, which is the worst.
-local function overall(findings) return findings[1] and OVERALL[findings[1].verdict] or "unknown" end
+local function overall_verdict(findings) return findings[1] and OVERALL[findings[1].verdict] or "unknown" end
 
----@class doctor.args what the setup was told, where it is not to be read from the journal
+---@class doctor.args the arguments of the setup, where they are not to be read from the journal
 ---@field name string of the application
 ---@field client_id string?
 ---@field managed string[]?
@@ -68,50 +68,50 @@ local read_args = options_of("doctor.examine", {
   path = "string", renew_before = "number",
 })
 
---- Look at everything. Waits; changes nothing.
+--- Run all checks. Waits; changes nothing.
 ---@param workflow string id of the setup that PAM was set up with
 ---@param args doctor.args
 ---@return doctor.report
 function M.examine(workflow, args)
   local began = sys.monotonic() -- an emulator's clock may jump
-  local one <close> = examination.new(workflow, read_args(args))
+  local examined <close> = examination.new(workflow, read_args(args))
   local lists = task.map(CHECKS, #CHECKS, function(name)
-    return one:run(require("doctor.check." .. name))
+    return examined:run(require("doctor.check." .. name))
   end)
   local findings = {}
   for _, list in ipairs(lists) do table.move(list, 1, #list, #findings + 1, findings) end
-  sort(findings)
+  sort_findings(findings)
   return {
-    verdict = overall(findings), findings = findings, seconds = sys.monotonic() - began,
+    verdict = overall_verdict(findings), findings = findings, seconds = sys.monotonic() - began,
     requests = http.request_count(), chain = http.longest_chain(),
   }
 end
 
---- Go through what is believed of the real services, and settle what reading can settle. Waits; reads only.
+--- Check the beliefs about the real services that reading can check, and print them all. Waits; reads only.
 ---@return integer status 0, or 1 when a belief does not hold
 function M.first_contact() return require("doctor.first_contact").run() end
 
 local STATUS = { healthy = 0, broken = 1, warnings = 3, unknown = 3 }
 local COLOR = { broken = "red", warning = "yellow", unknown = "cyan", ok = "green" }
 
-local function indent(text) return (text:gsub("\n", "\n             ")) end
+local function indent_finding(text) return (text:gsub("\n", "\n             ")) end
 
-local function say(finding)
+local function print_finding(finding)
   if log.quiet() and finding.verdict == "ok" then return end
   local verdict = log.style(COLOR[finding.verdict], finding.verdict) .. (" "):rep(9 - #finding.verdict)
-  log.prose(("%s%s: %s"):format(verdict, finding.check, indent(finding.evidence)))
-  if finding.cause then log.prose("         why: " .. indent(finding.cause)) end
-  if finding.fix then log.prose("         fix: " .. indent(finding.fix)) end
+  log.prose(("%s%s: %s"):format(verdict, finding.check, indent_finding(finding.evidence)))
+  if finding.cause then log.prose("         why: " .. indent_finding(finding.cause)) end
+  if finding.fix then log.prose("         fix: " .. indent_finding(finding.fix)) end
 end
 
--- The first finding may have scrolled away by then.
-local function say_where_to_begin(found)
+-- Print the fix of the first finding again, which may have scrolled away.
+local function print_first_fix(found)
   local first = found.findings[1]
   if not first.fix or first.verdict == "ok" or first.verdict == "unknown" then return end
   log.prose(("%s %s: %s"):format(log.style("bold", "begin with"), first.check, first.fix:gsub("\n", " ")))
 end
 
-local function counts(findings)
+local function verdict_counts(findings)
   local by = { broken = 0, warning = 0, unknown = 0, ok = 0 }
   for _, finding in ipairs(findings) do by[finding.verdict] = by[finding.verdict] + 1 end
   return ("%d broken, %s, %d unknown, %d ok")
@@ -125,10 +125,10 @@ function M.show(found)
   if log.json() then
     report.json(found)
   else
-    for _, finding in ipairs(found.findings) do say(finding) end
+    for _, finding in ipairs(found.findings) do print_finding(finding) end
     log.note(output.wrap_to_terminal(("%s: %s (%d requests, the longest chain %d, %.1f s)")
-      :format(found.verdict, counts(found.findings), found.requests, found.chain, found.seconds)))
-    say_where_to_begin(found)
+      :format(found.verdict, verdict_counts(found.findings), found.requests, found.chain, found.seconds)))
+    print_first_fix(found)
   end
   return STATUS[found.verdict]
 end

@@ -45,7 +45,7 @@ local metatable_of = debug.getmetatable -- a protected metatable gives its name 
 ---@class Failure: fail.fields
 local Failure = { __name = "failure", __metatable = "failure" }
 
---- "what: why", and on a second line the fix.
+--- The failure as a text: "what: why", and the fix on a second line.
 function Failure:__tostring()
   local text = self.what .. ": " .. self.why
   if self.fix then text = text .. "\n" .. self.fix end

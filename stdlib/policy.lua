@@ -20,8 +20,8 @@ local M = {}
 ---@return policy.selection
 M.users = policy_select.users
 
---- Select applications: by client id, those that whoever signs in owns, or the setup's application of a provider, by
---- the provider's name.
+--- Select applications: by client id, the applications that the signed-in principal owns, or the setup's application of
+--- a provider, by the provider's name.
 ---@param fields { client_id: string|string[]|nil, provider: string|string[]|nil, owned: boolean? }
 ---@return policy.selection
 M.applications = policy_select.applications

@@ -22,7 +22,7 @@ function M.advance(seconds)
   if used.kind ~= "emulator" then
     fail.raise {
       kind = "usage", what = "move the clock of the profile '" .. used.name .. "'",
-      why = "it is a real tenant's, and time there is not ours",
+      why = "it names a real tenant, whose clock cannot be moved",
       fix = "Name an emulator's profile with --config, as `moonlatch emulator` prints it.",
     }
   end

@@ -21,7 +21,7 @@ local BELOW_INDENT = "    "
 local read_column = options_of("report.table, with a column,", { key = "any", title = "string", align = "string" })
 
 -- The columns as tables; without given columns, one column for each member of the rows, sorted by name.
-local function settle_columns(rows, columns)
+local function describe_columns(rows, columns)
   local described, seen = {}, {}
   for i, column in ipairs(columns or {}) do
     described[i] = type(column) == "string" and { key = column } or read_column(column)
@@ -37,19 +37,19 @@ local function settle_columns(rows, columns)
   return described
 end
 
-local function cell_text(value)
+local function table_cell_text(value)
   if value == nil then return "" end
   if type(value) == "table" then return json.encode(value) end
   return (tostring(value):gsub("%c", " "))
 end
 
-local function column_title(column) return (column.title or column.key):upper() end
+local function table_column_title(column) return (column.title or column.key):upper() end
 
 -- The width of a column, and whether its cells are aligned to the right.
-local function measure_column(rows, column)
-  local width, numbers = layout.width(column_title(column)), #rows > 0
+local function measure_table_column(rows, column)
+  local width, numbers = layout.width(table_column_title(column)), #rows > 0
   for _, row in ipairs(rows) do
-    width = math.max(width, layout.width(cell_text(row[column.key])))
+    width = math.max(width, layout.width(table_cell_text(row[column.key])))
     numbers = numbers and type(row[column.key]) == "number"
   end
   local align = column.align or (numbers and "right" or "left")
@@ -57,13 +57,13 @@ local function measure_column(rows, column)
 end
 
 -- The lines of a table without its last column, the line of the titles at index 0; and the width of these columns.
-local function left_columns(rows, columns)
+local function lines_of_left_columns(rows, columns)
   local lines, total = {}, 0
   for place = 1, #columns - 1 do
     local column = columns[place]
-    local width, right = measure_column(rows, column)
+    local width, right = measure_table_column(rows, column)
     for i = 0, #rows do
-      local text = i == 0 and column_title(column) or cell_text(rows[i][column.key])
+      local text = i == 0 and table_column_title(column) or table_cell_text(rows[i][column.key])
       lines[i] = (lines[i] or "") .. layout.pad(text, width, right) .. COLUMN_GAP
     end
     total = total + width + #COLUMN_GAP
@@ -74,34 +74,35 @@ end
 local function add_table_line(lines, line) lines[#lines + 1] = line:gsub("%s+$", "") end
 
 -- Add a row whose last cell takes several lines.
-local function add_cell_beside(lines, left, text, room)
-  for i, part in ipairs(layout.wrap(text, room)) do
+local function add_cell_beside(lines, left, text, width)
+  for i, part in ipairs(layout.wrap(text, width)) do
     add_table_line(lines, (i == 1 and left or (" "):rep(layout.width(left))) .. part)
   end
 end
 
 -- Add a row, and its last cell on lines of its own below it.
-local function add_cell_below(lines, left, text, room)
+local function add_cell_below(lines, left, text, width)
   add_table_line(lines, left)
-  for _, part in ipairs(text ~= "" and layout.wrap(text, room) or {}) do add_table_line(lines, BELOW_INDENT .. part) end
+  if text == "" then return end
+  for _, part in ipairs(layout.wrap(text, width)) do add_table_line(lines, BELOW_INDENT .. part) end
 end
 
 -- The lines of a table. On a narrow terminal, a cell of the last column takes several lines, beside the other cells or
 -- below them.
 local function table_lines(rows, columns, width)
-  local last, left, used = columns[#columns], left_columns(rows, columns)
-  local widest, right = measure_column(rows, last)
-  local lines, room = {}, width - used
+  local last, left, used = columns[#columns], lines_of_left_columns(rows, columns)
+  local widest, right = measure_table_column(rows, last)
+  local lines, beside = {}, width - used -- beside: the space for the last column beside the others
   for i = 0, #rows do
-    local text = i == 0 and column_title(last) or cell_text(rows[i][last.key])
-    if widest <= room or #columns == 1 then add_table_line(lines, (left[i] or "") .. layout.pad(text, widest, right))
-    elseif room >= LEAST_COLUMN_WIDTH then add_cell_beside(lines, left[i], text, room)
+    local text = i == 0 and table_column_title(last) or table_cell_text(rows[i][last.key])
+    if widest <= beside or #columns == 1 then add_table_line(lines, (left[i] or "") .. layout.pad(text, widest, right))
+    elseif beside >= LEAST_COLUMN_WIDTH then add_cell_beside(lines, left[i], text, beside)
     else add_cell_below(lines, left[i], text, width - #BELOW_INDENT) end
   end
   return lines
 end
 
-local function pick_members(rows, columns)
+local function records_of_columns(rows, columns)
   local records = json.array {}
   for i, row in ipairs(rows) do
     records[i] = {}
@@ -114,8 +115,8 @@ end
 ---@param rows table[]
 ---@param columns (string|report.column)[]?
 function M.table(rows, columns)
-  local described = settle_columns(rows, columns)
-  if log.json() then return M.json(pick_members(rows, described)) end
+  local described = describe_columns(rows, columns)
+  if log.json() then return M.json(records_of_columns(rows, described)) end
   if #rows == 0 then return log.say("(nothing)") end
   local width = term.is_terminal("out") and term.width() or math.huge
   log.say(table.concat(table_lines(rows, described, width), "\n"))

@@ -1,9 +1,9 @@
 --- Rotation of an application's credential, so that no value is ever lost. States: intent, sent, known (sealed),
 --- proven, stored or handed over, confirmed; earlier credentials retire by their date.
 ---
---- In a workflow, several steps do this: a late step makes the credential, later ones prove and store it, and only then
---- the earlier ones are removed. Each state is on record before the next begins, so any run can go on where another
---- stopped.
+--- In a workflow, several steps do this: one step makes the credential, later steps prove and store it, and the last
+--- one removes the earlier credentials. Each state is on record before the next begins, so any run can go on where
+--- another stopped.
 
 local credentials = require "rotation.credential"
 local options_of = require("base.options").of
@@ -19,8 +19,9 @@ local RULES = {
 local read_secret = options_of("rotation.client_secret", RULES)
 local read_certificate = options_of("rotation.certificate", RULES)
 
---- Find the client secret of the application, or make one when there is none, it is due, or its value is lost. Ends in
---- the state "known" or later; the methods `prove`, `placed`, `confirm` and `tidy` of the result go on. Waits.
+--- Find the client secret of the application; make a new one when there is none, when it is due, or when its value is
+--- lost. The client secret is in the state "known" or later afterwards; the methods `prove`, `placed`, `confirm` and
+--- `tidy` of the result go on from there. Waits.
 ---@param run workflow.Run
 ---@param fields rotation.fields
 ---@return rotation.Credential
@@ -28,7 +29,8 @@ function M.client_secret(run, fields)
   return credentials.ensure(require "rotation.client_secret", run, read_secret(fields))
 end
 
---- The same for a certificate. Its key is made on this machine, and stays here, sealed. Waits.
+--- Find the certificate of the application, or make a new one, like `client_secret`. Its key is made on this machine,
+--- and stays here, sealed. Waits.
 ---@param run workflow.Run
 ---@param fields rotation.fields
 ---@return rotation.Credential

@@ -12,11 +12,13 @@ local M = {}
 
 ---@class workflow.Step
 ---@field name string
----@field settled boolean? starts only when everything before it is visible and no person is waited for
+---@field settled boolean? start the step only when all earlier changes are visible and the run waits for no person
 ---@field act fun(run: workflow.Run, have: table, args: table)
 
 ---@class workflow.Declaration
----@field id string marks what the job makes; a copy that keeps the id continues with what the original made
+---@field id string the mark of the objects that the job makes; a copy with the same id continues with the objects of
+--- the
+--- original
 ---@field summary string
 ---@field args table?
 ---@field needs table?
@@ -27,8 +29,8 @@ local Declaration = class("workflow.Declaration", { open = {
 
 local read_step = options_of("workflow.step", { settled = "boolean", act = "function", [1] = "function" })
 
---- Make a step: `step "Service principal" (function(run, have, args) … end)`. `have` contains what earlier steps found
---- and made; each step adds to it.
+--- Make a step: `step "Service principal" (function(run, have, args) … end)`. `have` contains the objects that earlier
+--- steps found and made; each step adds to it.
 ---@param name string
 ---@return fun(act: function|table): workflow.Step
 function M.step(name)
@@ -40,7 +42,7 @@ function M.step(name)
 end
 
 ---@class workflow.declare.fields
----@field id string what its things are marked with
+---@field id string the mark of the objects that the job makes
 ---@field summary string
 ---@field description string?
 ---@field args table?
@@ -53,7 +55,7 @@ local read_declaration = options_of("workflow.declare", {
   steps = "table",
 })
 
---- Declare a job. Returns what a script returns.
+--- Declare a job. A script returns this declaration.
 ---@param fields workflow.declare.fields
 ---@return workflow.Declaration
 function M.declare(fields)
@@ -66,7 +68,7 @@ function M.declare(fields)
   return Declaration(declaration)
 end
 
-local function place_of(steps, name)
+local function place_of_step(steps, name)
   for i, step in ipairs(steps) do
     if step.name == name then return i end
   end
@@ -78,24 +80,24 @@ local function place_of(steps, name)
   }
 end
 
-local function copy(declaration)
-  local twin = {}
-  for name, value in pairs(declaration) do twin[name] = value end
-  twin.steps = table.move(declaration.steps, 1, #declaration.steps, 1, {})
-  return Declaration(twin)
+local function copy_declaration(declaration)
+  local copy = {}
+  for name, value in pairs(declaration) do copy[name] = value end
+  copy.steps = table.move(declaration.steps, 1, #declaration.steps, 1, {})
+  return Declaration(copy)
 end
 
 --- The same job with some steps replaced, by name; `false` leaves a step out.
 ---@param replaced table<string, workflow.Step|false>
 ---@return workflow.Declaration
 function Declaration:with(replaced)
-  local twin = copy(self)
+  local copy = copy_declaration(self)
   for name, step in pairs(replaced) do
-    local place = place_of(twin.steps, name)
-    if step then twin.steps[place] = { name = name, settled = step.settled, act = step.act }
-    else table.remove(twin.steps, place) end
+    local place = place_of_step(copy.steps, name)
+    if step then copy.steps[place] = { name = name, settled = step.settled, act = step.act }
+    else table.remove(copy.steps, place) end
   end
-  return twin
+  return copy
 end
 
 --- The same job with one more step, after the named one.
@@ -103,28 +105,28 @@ end
 ---@param step workflow.Step
 ---@return workflow.Declaration
 function Declaration:after(name, step)
-  local twin = copy(self)
-  table.insert(twin.steps, place_of(twin.steps, name) + 1, step)
-  return twin
+  local copy = copy_declaration(self)
+  table.insert(copy.steps, place_of_step(copy.steps, name) + 1, step)
+  return copy
 end
 
-local function merged(a, b)
-  local both = {}
-  for name, value in pairs(a or {}) do both[name] = value end
-  for name, value in pairs(b or {}) do both[name] = value end
-  return both
+local function merge_tables(a, b)
+  local joined = {}
+  for name, value in pairs(a or {}) do joined[name] = value end
+  for name, value in pairs(b or {}) do joined[name] = value end
+  return joined
 end
 
-local function joined(a, b)
-  local both = merged(a)
+local function join_needs(a, b)
+  local joined = merge_tables(a)
   for peer, calls in pairs(b or {}) do
-    local before = both[peer] or {}
-    both[peer] = table.move(calls, 1, #calls, #before + 1, table.move(before, 1, #before, 1, {}))
+    local before = joined[peer] or {}
+    joined[peer] = table.move(calls, 1, #calls, #before + 1, table.move(before, 1, #before, 1, {}))
   end
   for _, kind in ipairs { "when", "peers" } do -- by name
-    if a and a[kind] or b and b[kind] then both[kind] = merged(a and a[kind], b and b[kind]) end
+    if a and a[kind] or b and b[kind] then joined[kind] = merge_tables(a and a[kind], b and b[kind]) end
   end
-  return both
+  return joined
 end
 
 local read_more = options_of("workflow.Declaration:extend", { summary = "string", args = "table", needs = "table" })
@@ -133,68 +135,71 @@ local read_more = options_of("workflow.Declaration:extend", { summary = "string"
 ---@param more { summary: string?, args: table?, needs: table? }
 ---@return workflow.Declaration
 function Declaration:extend(more)
-  local twin = copy(self)
+  local copy = copy_declaration(self)
   more = read_more(more)
-  twin.summary = more.summary or self.summary
-  twin.args = merged(self.args, more.args)
-  twin.needs = joined(self.needs, more.needs)
-  return twin
+  copy.summary = more.summary or self.summary
+  copy.args = merge_tables(self.args, more.args)
+  copy.needs = join_needs(self.needs, more.needs)
+  return copy
 end
 
 ---------------------------------------------------------------------------
--- Resources of a script's own
+-- Resources that a script defines
 
-local METHODS = sets.of {
+local RESOURCE_METHODS = sets.of {
   "read", "create", "update", "delete", "key", "ours", "seen", "differs", "adopt", "gone", "readable", "once",
 }
 
--- A method that is misspelt would never be called: a resource that is to be deleted would stay.
-local function check_name(name)
+-- Raise "usage" for a name that looks like a misspelt method. A misspelt method would never be called: without
+-- `delete`, for example, `destroy` would leave the object.
+local function check_method_name(name)
   if type(name) ~= "string" or not name:find "^%l" then
     error(("'%s' is no name for a method of a resource"):format(tostring(name)), 4)
   end
-  local meant = not METHODS[name] and nearest(name, METHODS)
+  local meant = not RESOURCE_METHODS[name] and nearest(name, RESOURCE_METHODS)
   if not meant then return end
   fail.raise {
     kind = "usage", what = "define a resource", why = ("it has no method '%s'"):format(name),
-    fix = ("Did you mean '%s'? A method of your own needs a name that is less like it."):format(meant),
+    fix = ("Did you mean '%s'? Give a method of your own a name that is less similar."):format(meant),
   }
 end
 
--- What is not the author's to say: metamethods, and what ensuring keeps on a resource.
-local function check_methods(methods)
+-- Check the methods of a kind of resource: metamethods and tables are refused, and `read` is required.
+local function check_resource_methods(methods)
   for name, value in pairs(methods) do
-    check_name(name)
+    check_method_name(name)
     if type(value) == "table" then error(("'%s' of a resource is a table: a resource gets it"):format(name), 3) end
   end
-  if type(methods.read) ~= "function" then error("a resource needs read: what is there now", 3) end
+  if type(methods.read) ~= "function" then
+    error("a resource needs the method read, which returns the existing object", 3)
+  end
 end
 
--- What the journal keeps under the keys of the library's own kinds decides what `destroy` removes: a resource of a
--- script has no such key, whatever it says.
-local function own_key(kind, key)
+-- The key of a script's resource in the journal. The prefix keeps it apart from the keys of the library's resources,
+-- because the records under these decide what `destroy` removes.
+local function script_resource_key(kind, key)
   return function(self) return ("of a script/%s/%s"):format(kind, key(self)) end
 end
 
---- Define a kind of resource: `workflow.resource "group" { read = function(self) … end, create = …, … }`. It gives a
---- function that makes one of that kind from its fields (name, wanted, …), which `run:ensure` takes. A method gets the
---- resource; it reads its fields and calls its other methods, and changes neither.
+--- Define a kind of resource: `workflow.resource "group" { read = function(self) … end, create = …, … }`. Returns a
+--- function that makes a resource of this kind from its fields (name, wanted, …), for `run:ensure`. A method gets the
+--- resource: it may read the fields and call the other methods, and must not change them.
 ---
---- Methods: read (what is there, nil when nothing is), create, update(self, actual, changes), delete(self, actual), key
---- (what it is on record as), ours(self, actual) (is it provably made here, and if not, why), seen, differs.
---- `once` is a text: by what the far side itself takes one only.
----@param kind string what plans call it: "group"
+--- Methods: read (returns the existing object; nil when there is none), create, update(self, actual, changes),
+--- delete(self, actual), key (returns the key of its records), ours(self, actual) (is it proven that this workflow made
+--- the object? if not, why), seen, differs. `once` is a text: how the service refuses a second object.
+---@param kind string the name of the kind in plans: "group"
 ---@return fun(methods: table<string, function>): fun(fields: table): resource.Resource
 function M.resource(kind)
   return function(methods)
-    check_methods(methods)
+    check_resource_methods(methods)
     local Kind = resource.kind(kind, { open = "all" })
     for name, method in pairs(methods) do Kind[name] = method end
-    if methods.key then Kind.key = own_key(kind, methods.key) end
+    if methods.key then Kind.key = script_resource_key(kind, methods.key) end
     return function(fields)
-      local own = {}
-      for name, value in pairs(fields) do own[name] = value end
-      return Kind(own)
+      local fields_copy = {}
+      for name, value in pairs(fields) do fields_copy[name] = value end
+      return Kind(fields_copy)
     end
   end
 end

@@ -1,4 +1,4 @@
-/* Instead of runtime/process_own.c: what the tests' own programs run in may start any program. */
+/* Replaces runtime/process_own.c in the tests' programs: they may start any program. */
 #include "process.h"
 
 int process_is_own(const char *path) {

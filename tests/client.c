@@ -1,4 +1,4 @@
-/* A client for the specs: requests from the spec's own process, over connections that stay. Test only. */
+/* The HTTPS client of the specs: requests from the spec's own process, over connections that are kept. Test only. */
 #include "client.h"
 
 #include "lib.h"
@@ -6,7 +6,7 @@
 #include <curl/curl.h>
 
 #define CLIENT "client"
-#define LONGEST_MS 60000L /* an answer that takes longer is an error */
+#define MAX_ANSWER_MS 60000L /* a later answer is an error */
 
 struct client {
   CURL *easy;
@@ -20,7 +20,7 @@ static struct client *check_client(lua_State *L) {
   return client;
 }
 
-static size_t keep(char *data, size_t size, size_t count, void *body) {
+static size_t on_client_body(char *data, size_t size, size_t count, void *body) {
   return buffer_append(body, data, size * count) ? size * count : 0;
 }
 
@@ -34,8 +34,8 @@ static int client_close(lua_State *L) {
   return 0;
 }
 
-/* Replace the headers by those of the list at index, "Name: value" each. [-0, +0, e] */
-static void set_headers(lua_State *L, struct client *client, int index) {
+/* Replace the request's headers by those of the list at index, "Name: value" each. [-0, +0, e] */
+static void set_client_headers(lua_State *L, struct client *client, int index) {
   curl_slist_free_all(client->headers);
   client->headers = NULL;
   for (lua_Integer i = 1; lua_rawgeti(L, index, i) == LUA_TSTRING; i++) {
@@ -48,10 +48,11 @@ static void set_headers(lua_State *L, struct client *client, int index) {
   curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, client->headers);
 }
 
-/* Prepare a request; a body is sent as it is. The body has to outlive the request. */
-static void set_request(struct client *client, const char *method, const char *url, const char *body, size_t length) {
+/* Prepare a request. The body is sent unchanged, and has to outlive the request. */
+static void set_client_request(struct client *client, const char *method, const char *url, const char *body,
+                               size_t length) {
   curl_easy_setopt(client->easy, CURLOPT_URL, url);
-  curl_easy_setopt(client->easy, CURLOPT_HTTPGET, 1L); /* forgets the body of the request before */
+  curl_easy_setopt(client->easy, CURLOPT_HTTPGET, 1L); /* removes the body of the last request */
   if (body) {
     curl_easy_setopt(client->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)length);
     curl_easy_setopt(client->easy, CURLOPT_POSTFIELDS, body);
@@ -59,16 +60,16 @@ static void set_request(struct client *client, const char *method, const char *u
   curl_easy_setopt(client->easy, CURLOPT_CUSTOMREQUEST, method);
 }
 
-/* client:ask(method, url, headers, body) -> status, text | nil, message. `headers` is a list of
- * "Name: value"; without a body none is sent. */
+/* client:ask(method, url, headers, body) -> status, text | nil, message. `headers` is a list of "Name: value";
+ * without a body none is sent. */
 static int client_ask(lua_State *L) {
   struct client *client = check_client(L);
   const char *method = luaL_checkstring(L, 2), *url = luaL_checkstring(L, 3);
   luaL_checktype(L, 4, LUA_TTABLE);
   size_t length = 0;
   const char *body = luaL_optlstring(L, 5, NULL, &length);
-  set_headers(L, client, 4);
-  set_request(client, method, url, body, length);
+  set_client_headers(L, client, 4);
+  set_client_request(client, method, url, body, length);
   buffer_free(&client->body);
   CURLcode result = curl_easy_perform(client->easy);
   if (result != CURLE_OK) return lib_fail(L, "%s %s: %s", method, url, curl_easy_strerror(result));
@@ -79,7 +80,7 @@ static int client_ask(lua_State *L) {
   return 2;
 }
 
-/* client.open(ca) -> client, which trusts the authority in this PEM file only. */
+/* client.open(ca) -> client, which trusts only the certificate authority in this PEM file. */
 static int client_open(lua_State *L) {
   const char *ca = luaL_checkstring(L, 1);
   struct client *client = lib_new(L, sizeof *client, CLIENT);
@@ -89,8 +90,8 @@ static int client_open(lua_State *L) {
   curl_easy_setopt(client->easy, CURLOPT_CAINFO, ca);
   curl_easy_setopt(client->easy, CURLOPT_PROXY, "");
   curl_easy_setopt(client->easy, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(client->easy, CURLOPT_TIMEOUT_MS, LONGEST_MS);
-  curl_easy_setopt(client->easy, CURLOPT_WRITEFUNCTION, keep);
+  curl_easy_setopt(client->easy, CURLOPT_TIMEOUT_MS, MAX_ANSWER_MS);
+  curl_easy_setopt(client->easy, CURLOPT_WRITEFUNCTION, on_client_body);
   curl_easy_setopt(client->easy, CURLOPT_WRITEDATA, &client->body);
   return 1;
 }

@@ -1,4 +1,4 @@
-/* The specs' own HTTPS client, as the module `client`. Test only. */
+/* The specs' own HTTPS client, as the Lua module `client`. Test only. */
 #ifndef CLIENT_H
 #define CLIENT_H
 

@@ -93,7 +93,7 @@ local CASES = {
     fault = function() return configure('login = "https://127%.0%.0%.1:%d+"', 'login = "https://127.0.0.1:1"') end,
     fix = "address in the profile", heal = restore },
   { "Graph's address is another service's: the wrong cloud host", check = "reach",
-    says = "something else answers there",
+    says = "another service answers there",
     fault = function()
       return configure('graph = "https://127%.0%.0%.1:%d+/v1%.0"', 'graph = "' .. emu.ready.devolutions .. '/v1.0"')
     end, fix = "those of the tenant's cloud", heal = restore },
@@ -340,10 +340,10 @@ local CASES = {
   { "another rotator put a secret of its own into the entry", check = "entry", verdict = "warning",
     says = "Another rotator", fix = "adopts it",
     fault = function()
-      local made = emu:control("POST", ("/graph/v1.0/applications/%s/addPassword"):format(app.id),
+      local made = emu:control_text("POST", ("/graph/v1.0/applications/%s/addPassword"):format(app.id),
         { passwordCredential = { displayName = "theirs" } })
       emu:later "2m"
-      paste_secret(made.secretText)
+      paste_secret(made:match '"secretText":"([^"]+)"')
     end,
     heal = function()
       apply() -- adopts it

@@ -1,5 +1,6 @@
 --- Starts tests/hostile.py and leads requests to it through a door.
 
+local await = require "await"
 local graph = require "host.graph"
 local json = require "host.json"
 local process = require "host.process"
@@ -64,13 +65,12 @@ end
 ---@param transfer host.gate.transfer
 ---@return host.answer|nil answer, string? message, string? kind, boolean? maybe_sent
 function M.wait(door, transfer)
-  local deadline = sys.monotonic() + 30
-  while sys.monotonic() < deadline do
+  await.event("the transfer ends", function()
     for _, done in ipairs(door:poll(1000)) do
-      if done == transfer then return transfer:answer() end
+      if done == transfer then return true end
     end
-  end
-  error("the transfer did not end within 30 seconds")
+  end)
+  return transfer:answer()
 end
 
 --- Send and wait.

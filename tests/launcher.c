@@ -1,6 +1,5 @@
-/* Runs busted specs inside the product's own Lua state: every native module
- * is there by its name, the library is read from the source tree, and busted
- * comes from the system. Test only. */
+/* Run busted specs inside the product's own Lua state: every native module can be required by its name, the library
+ * is read from the source tree, and busted comes from the system. Test only. */
 #include "client.h"
 #include "state.h"
 
@@ -20,7 +19,7 @@ static const char prologue[] = "local source, arch, specs = ...\n"
                                "require 'lfs'\n"
                                "require('busted.runner')({ standalone = false })\n";
 
-static int run(lua_State *L) {
+static int run_busted(lua_State *L) {
   int count = (int)lua_tointeger(L, 1);
   char **arguments = lua_touserdata(L, 2);
   luaL_openlibs(L);
@@ -55,7 +54,7 @@ int main(int argc, char **argv) {
   if (!L) return 1;
   signal(SIGPIPE, SIG_IGN);
   leave_terminal();
-  lua_pushcfunction(L, run);
+  lua_pushcfunction(L, run_busted);
   lua_pushinteger(L, argc);
   lua_pushlightuserdata(L, argv);
   int status = lua_pcall(L, 2, 0, 0);

@@ -1,5 +1,6 @@
 --- nginx on a free port of loopback, over TLS and HTTP/2, for what our own servers do not speak.
 
+local await = require "await"
 local httpd = require "host.httpd"
 local process = require "host.process"
 local sys = require "host.sys"
@@ -84,21 +85,18 @@ function M.run(folder, http, values)
   assert(sys.write(folder .. "/nginx.conf", text, "new"))
   local child = assert(process.start { NGINX, "-p", folder, "-e", folder .. "/error.log", "-c",
     folder .. "/nginx.conf" })
-  local deadline = sys.monotonic() + 10
-  while not sys.stat(folder .. "/pid") and sys.monotonic() < deadline do sys.sleep(20) end
+  await.event("nginx writes its number", function() return sys.stat(folder .. "/pid") end)
   return child
 end
 
 -- Until it answers by HTTP at all.
-local function await(server)
-  local deadline = sys.monotonic() + 10
-  repeat
+local function wait_for_answer(server)
+  await.event("nginx answers", function()
     local curl <close> = assert(process.start { "/usr/bin/curl", "-s", "--cacert", server.ca, "-o", "/dev/null",
       server.base .. "/" })
-    if curl:wait(5) == 0 then return server end
-    sys.sleep(20)
-  until sys.monotonic() > deadline
-  error("nginx does not answer")
+    return curl:wait(await.PATIENCE) == 0
+  end)
+  return server
 end
 
 --- Start it with these locations; a connection is retired after so many requests.
@@ -112,8 +110,9 @@ function M.start(locations, retire)
     "-keyout", folder .. "/key.pem", "-out", folder .. "/cert.pem")
   local port = M.free_port()
   local child = M.run(folder, OWN, { PORT = tostring(port), LOCATIONS = locations, RETIRE = tostring(retire) })
-  return await(setmetatable({ child = child, folder = folder, base = ("https://127.0.0.1:%d/v1.0"):format(port),
-    ca = folder .. "/cert.pem" }, Nginx))
+  return wait_for_answer(setmetatable({
+    child = child, folder = folder, base = ("https://127.0.0.1:%d/v1.0"):format(port), ca = folder .. "/cert.pem",
+  }, Nginx))
 end
 
 return M

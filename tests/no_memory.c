@@ -1,7 +1,7 @@
-/* Preloaded into a program by a test: lets allocations fail from number NO_MEMORY_AT since main began, NO_MEMORY_FOR
- * of them (1 when that is not said; Lua tries again after it has collected garbage, so one is little to it), and writes
- * to the file NO_MEMORY_COUNT how many there were. What libraries allocate before main is not counted: a failure there
- * is not the program's to tell. */
+/* A library that a test preloads into a program: allocations fail from number NO_MEMORY_AT on, counted from the start
+ * of main, NO_MEMORY_FOR of them (1 by default; Lua collects garbage and tries again, so one failure has little
+ * effect). At the end the number of allocations is written to the file NO_MEMORY_COUNT. Allocations before main are
+ * not counted: the program cannot report their failure. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,80 +16,80 @@ typedef int start_function(main_function *, int, char **, void (*)(void), void (
 
 static void *(*next_malloc)(size_t), *(*next_calloc)(size_t, size_t), *(*next_realloc)(void *, size_t);
 static main_function *real_main;
-static long count, chosen, lasting;
-static int begun;
-static char counted[4096]; /* the file; the program wipes its environment */
+static long count, first_failing, failing_count;
+static int in_main;
+static char count_file[4096]; /* kept here, because the program removes the variable */
 
-/* dlsym itself may allocate, before the next functions are known. */
-static char early[1 << 16];
+/* Memory for dlsym, which may allocate before the next functions are known. */
+static char early_memory[1 << 16];
 static size_t early_used;
 
-static void *take_early(size_t size) {
-  void *block = early + early_used;
+static void *allocate_early(size_t size) {
+  void *block = early_memory + early_used;
   early_used += (size + 15) & ~(size_t)15;
-  if (early_used > sizeof early) abort();
+  if (early_used > sizeof early_memory) abort();
   return block;
 }
 
-/* ISO C knows no conversion from dlsym's object pointer to a function's. */
-static void find(const char *name, void *function) {
+/* memcpy, because ISO C cannot convert dlsym's object pointer to a function pointer. */
+static void find_next_function(const char *name, void *function) {
   void *symbol = dlsym(RTLD_NEXT, name);
   memcpy(function, &symbol, sizeof symbol);
 }
 
-static int find_all(void) {
+static int find_allocators(void) {
   static int busy;
   if (next_malloc) return 1;
   if (busy) return 0;
   busy = 1;
-  find("calloc", &next_calloc);
-  find("realloc", &next_realloc);
-  find("malloc", &next_malloc);
+  find_next_function("calloc", &next_calloc);
+  find_next_function("realloc", &next_realloc);
+  find_next_function("malloc", &next_malloc);
   busy = 0;
   return next_malloc != NULL;
 }
 
-static int fails(void) {
-  if (!__atomic_load_n(&begun, __ATOMIC_RELAXED)) return 0;
+static int allocation_fails(void) {
+  if (!__atomic_load_n(&in_main, __ATOMIC_RELAXED)) return 0;
   long number = __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED);
-  if (!chosen || number < chosen || number >= chosen + lasting) return 0;
+  if (!first_failing || number < first_failing || number >= first_failing + failing_count) return 0;
   errno = ENOMEM;
   return 1;
 }
 
 void *malloc(size_t size) {
-  if (!find_all()) return take_early(size);
-  return fails() ? NULL : next_malloc(size);
+  if (!find_allocators()) return allocate_early(size);
+  return allocation_fails() ? NULL : next_malloc(size);
 }
 
 void *calloc(size_t number, size_t size) {
-  if (!find_all()) return take_early(number * size);
-  return fails() ? NULL : next_calloc(number, size);
+  if (!find_allocators()) return allocate_early(number * size);
+  return allocation_fails() ? NULL : next_calloc(number, size);
 }
 
 void *realloc(void *block, size_t size) {
-  if (!find_all()) abort();
-  return fails() ? NULL : next_realloc(block, size);
+  if (!find_allocators()) abort();
+  return allocation_fails() ? NULL : next_realloc(block, size);
 }
 
 static void write_count(void) {
   char text[32];
   int length = snprintf(text, sizeof text, "%ld\n", count);
-  int fd = open(counted, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  int fd = open(count_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0 || write(fd, text, (size_t)length) != length) abort();
   close(fd);
 }
 
-static int begin(int words, char **arguments, char **environment) {
-  const char *at = getenv("NO_MEMORY_AT"), *most = getenv("NO_MEMORY_FOR"), *file = getenv("NO_MEMORY_COUNT");
-  chosen = at ? strtol(at, NULL, 10) : 0;
-  lasting = most ? strtol(most, NULL, 10) : 1;
-  if (file) snprintf(counted, sizeof counted, "%s", file);
-  unsetenv("LD_PRELOAD"); /* not for the programs that this one starts */
-  begun = 1;
+static int main_with_failures(int words, char **arguments, char **environment) {
+  const char *at = getenv("NO_MEMORY_AT"), *failures = getenv("NO_MEMORY_FOR"), *file = getenv("NO_MEMORY_COUNT");
+  first_failing = at ? strtol(at, NULL, 10) : 0;
+  failing_count = failures ? strtol(failures, NULL, 10) : 1;
+  if (file) snprintf(count_file, sizeof count_file, "%s", file);
+  unsetenv("LD_PRELOAD"); /* not inherited by programs that this one starts */
+  in_main = 1;
   int status = real_main(words, arguments, environment);
-  begun = 0;
-  if (*counted) write_count();
+  in_main = 0;
+  if (*count_file) write_count();
   return status;
 }
 
@@ -97,7 +97,7 @@ int __libc_start_main(main_function *, int, char **, void (*)(void), void (*)(vo
 int __libc_start_main(main_function *program, int words, char **arguments, void (*init)(void), void (*fini)(void),
                       void (*loader)(void), void *stack) {
   start_function *next;
-  find("__libc_start_main", &next);
+  find_next_function("__libc_start_main", &next);
   real_main = program;
-  return next(begin, words, arguments, init, fini, loader, stack);
+  return next(main_with_failures, words, arguments, init, fini, loader, stack);
 }

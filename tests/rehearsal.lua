@@ -50,10 +50,20 @@ end
 ---@param body table?
 ---@return any
 function Rehearsal:control(method, path, body)
+  local text = self:control_text(method, path, body)
+  return assert(json.decode(text == "" and "{}" or text))
+end
+
+--- The same as text, in which a secret can be read.
+---@param method string
+---@param path string
+---@param body table?
+---@return string
+function Rehearsal:control_text(method, path, body)
   self.client = self.client or client.open(self.ready.ca)
   local _, text = assert(self.client:ask(method, self.ready.control .. path, { "Content-Type: application/json" },
     body and json.encode(body)))
-  return assert(json.decode(text == "" and "{}" or text))
+  return text
 end
 
 --- How many requests with this method it was asked.

@@ -107,7 +107,7 @@ local function visit_metatable(walk, value, path)
 end
 
 local function visit_members(walk, value, path)
-  local names = names_of(border.behind(value))
+  local names = names_of(border.library_value_of(value))
   for key in walk.globals.pairs(value) do names[key] = true end
   for key in pairs(names) do
     local ok, member = pcall(function() return value[key] end)
@@ -117,7 +117,7 @@ local function visit_members(walk, value, path)
 end
 
 local function visit_table(walk, value, path)
-  if not border.is_ours(value) then
+  if not border.is_face_or_view(value) then
     walk.tables[value] = path
     if class.of(value) and class.name(value) ~= "failure" then find(walk, path, "an object as the library has it") end
     if walk.library[value] then find(walk, path, "a table that the library reads, and a script can write") end
@@ -128,7 +128,7 @@ end
 
 local function visit_function(walk, value, path)
   local name = module_of(value)
-  if not name or border.behind(value) ~= value or is_of_border(value) then return end
+  if not name or border.library_value_of(value) ~= value or is_of_border(value) then return end
   local how = interfaces.of((name:gsub("/", ".")))
   if not (how and how.raw) and not walk.plain[value] then find(walk, path, "a function as the library has it") end
 end

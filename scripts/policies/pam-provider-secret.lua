@@ -9,8 +9,8 @@ return policy {
   select = policy.applications { provider = "Devolutions PAM" },
   every = "150d", lifetime = "180d", grace = "7d",
 
-  -- The same entry setup made. Where Devolutions reads that very entry (linked = true in
-  -- the profile), nobody has to do anything; otherwise a person pastes it and confirms. With
-  -- Devolutions Cloud there is no such entry: a person has it from `moonlatch handover`.
+  -- The entry that the setup made. Where Devolutions reads that very entry (linked = true in the profile), nobody has
+  -- to do anything; otherwise a person pastes the secret and confirms that. Devolutions Cloud has no such entry: a
+  -- person gets the secret from `moonlatch handover`.
   sink = policy.devolutions.server {},
 }

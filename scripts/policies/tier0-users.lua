@@ -1,5 +1,5 @@
 --- Tier 0 accounts: a new password each month, by night, into Devolutions Server.
--- Copy it (`moonlatch scripts copy policies/tier0-users`) and make it yours.
+-- Copy this policy (`moonlatch scripts copy policies/tier0-users`), then edit the copy.
 
 local policy = require "policy"
 local users = policy.users
@@ -7,21 +7,21 @@ local users = policy.users
 return policy {
   summary = "Tier 0 accounts, monthly",
 
-  -- Whom: everybody in the group, but never the break-glass accounts.
+  -- Which accounts: everybody in the group, but never the break-glass accounts.
   select = users { group = "PAM managed tier 0" },
   never = {},
 
-  -- When: spread over three days, so that not all fall due at once.
+  -- When: spread over three days, so that the accounts do not become due all at once.
   every = "30d", jitter = "3d",
   -- window = "02:00-04:00 America/Toronto",
   -- except = "2026-12-15..2027-01-05", -- days on which nothing begins
 
-  -- How carefully: one first, alone; after a failure no other is begun.
+  -- How carefully: one account first; after a failure no other is begun.
   limits = { max_changes = 50, canary = 1, stop_on_failure = true },
-  -- Who cannot be changed is refused, and a run that refuses somebody has failed (exit 1), unless that is expected;
-  -- or leave them out: select = users { … } - policy.guests() - policy.synced() - policy.disabled().
+  -- A run fails (exit 1) when an account has to be refused, for example a guest. Say which refusals you expect, or
+  -- leave such accounts out: select = users { … } - policy.guests() - policy.synced() - policy.disabled().
   -- accept = { "guest", "synced" },
-  -- The outcome of a change stayed unknown for an hour: a person is asked, or the same value is sent again.
+  -- When the outcome of a change is unknown for an hour, a person is asked; or the same value is sent again:
   -- on_unknown = "repeat",
 
   -- Passwords are kept by entries of Devolutions Server only; Devolutions Cloud has no sink for them yet.

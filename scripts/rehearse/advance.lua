@@ -1,4 +1,4 @@
---- Move the clock of the emulator that the profile names, to see what time brings.
+--- Move the clock of the emulator that the profile names forward, to see what becomes due.
 
 local log = require "log"
 local rehearse = require "rehearse"

@@ -1,7 +1,7 @@
 --- Create an Entra ID PAM provider for Devolutions: the vendor's how-to, as ten steps.
 --
 -- The steps have the order of the how-to, except that the client secret comes late: a secret is made only when
--- everything is there that it needs to work. Each step reads, compares, and acts on the difference.
+-- everything that it needs exists. Each step reads, compares, and acts on the difference.
 
 local admin = require "entra.admin"
 local api_permissions = require "entra.api_permissions"
@@ -59,7 +59,7 @@ return workflow.declare {
       help = "make a new client secret this long before the old one expires (default: 30 days, at most a third of its "
         .. "life)",
     },
-    grace = { type = "duration", default = "7d", help = "keep the old one this long after the new one is in use" },
+    grace = { type = "duration", default = "7d", help = "keep the old secret this long after the new one is in use" },
     vault = { type = "string", help = "vault of Devolutions Server (default: the profile's)" },
     path = { type = "folder", help = "folder in the vault, parts separated by \\ (default: the profile's)" },
     prove_on = {
@@ -109,7 +109,7 @@ return workflow.declare {
 
   steps = {
     step "Sign in" (function(run, have, args)
-      -- begins to read Devolutions Server, and does not wait
+      -- this begins to read Devolutions Server, and does not wait for the answer
       have.entry = sink.entry(run, { name = args.name, vault = args.vault, path = args.path })
       have.admin = admin.sign_in(run)
       run:note("signed in as %s", have.admin.principal.name)

@@ -44,7 +44,9 @@ return workflow.declare {
       help = "make a new certificate this long before the old one expires (default: 30 days, at most a third of its "
         .. "life)",
     },
-    grace = { type = "duration", default = "7d", help = "keep the old one this long after the new one is in use" },
+    grace = {
+      type = "duration", default = "7d", help = "keep the old certificate this long after the new one is in use",
+    },
   },
 
   examples = {

@@ -12,7 +12,7 @@ local UTF16_MARKS = { ["\255\254"] = true, ["\254\255"] = true }
 local SAVE_AS_UTF8 = "Save the file as UTF-8."
 
 -- Why the text is not Lua source in UTF-8, and what to do; nil when it is.
-local function check_encoding(text)
+local function check_source_encoding(text)
   if UTF16_MARKS[text:sub(1, 2)] then return "the file is UTF-16", SAVE_AS_UTF8 end
   if text:sub(1, 4) == "\27Lua" then return "the file is compiled Lua", "Name the file with the source text." end
   local _, wrong = utf8.len(text)
@@ -22,7 +22,7 @@ local function check_encoding(text)
 end
 
 -- The text without a byte order mark and without a first line that begins with "#": lua(1) skips them, too.
-local function skip_front(text)
+local function skip_bom_and_shebang(text)
   if text:sub(1, 3) == UTF8_MARK then text = text:sub(4) end
   return (text:gsub("^#[^\n]*", ""))
 end
@@ -33,9 +33,9 @@ end
 ---@param environment table<string, any> the globals of the file
 ---@return function? chunk, string? why it cannot be compiled, string? fix
 function M.compile(text, chunk_name, environment)
-  local why, fix = check_encoding(text)
+  local why, fix = check_source_encoding(text)
   if why then return nil, why, fix end
-  local chunk, message = load(skip_front(text), chunk_name, "t", environment)
+  local chunk, message = load(skip_bom_and_shebang(text), chunk_name, "t", environment)
   if chunk then return chunk end
   return nil, message, "Correct the line named."
 end
@@ -51,7 +51,7 @@ end
 
 local function keep_error(err) return err end
 
-local function raise_wrong(file, why, fix)
+local function raise_bad_lua_file(file, why, fix)
   fail.raise { kind = "config", what = "load the file " .. file, why = why, fix = fix }
 end
 
@@ -63,10 +63,10 @@ end
 ---@return any
 function M.evaluate(text, file, environment)
   local chunk, why, fix = M.compile(text, "@" .. file, environment)
-  if not chunk then raise_wrong(file, why, fix) end
+  if not chunk then raise_bad_lua_file(file, why, fix) end
   local ok, value = M.run_bounded(keep_error, chunk)
   if ok then return value end
-  raise_wrong(file, tostring(value), "Write plain values only, without loops and calls of functions.")
+  raise_bad_lua_file(file, tostring(value), "Write plain values only, without loops and calls of functions.")
 end
 
 return M

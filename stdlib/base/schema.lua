@@ -14,11 +14,13 @@ local M = {}
 ---@field required boolean?
 ---@field default any
 ---@field choices string[]? the only values allowed
+---@field fix string? what to do when the value has another type
+---@field misplaced table<string, string>? of a table: members that people write though there are none, and what to do
 ---@field members table<string, base.schema.rule>? of a table: the members that it may have, and no others
 ---@field each base.schema.rule? of a table: what every value must be
 ---@field check nil|fun(value: any): string? returns nil when the value is right, else what is wrong
 
-local function raise_wrong(file, where, why, fix)
+local function raise_schema_violation(file, where, why, fix)
   fail.raise { kind = "config", what = where == "" and file or file .. ": " .. where, why = why, fix = fix }
 end
 
@@ -42,7 +44,7 @@ local function is_of_types(value, types)
   return false
 end
 
-local function quote_words(words)
+local function quote_choices(words)
   local list = {}
   for i, word in ipairs(words) do list[i] = ('"%s"'):format(word) end
   return table.concat(list, ", ")
@@ -58,7 +60,7 @@ local function check_choice(file, where, value, choices)
     if value == choice then return end
   end
   local meant = nearest(tostring(value), choices)
-  raise_wrong(file, where, ('"%s" is none of %s'):format(tostring(value), quote_words(choices)),
+  raise_schema_violation(file, where, ('"%s" is none of %s'):format(tostring(value), quote_choices(choices)),
     meant and ('Did you mean "%s"?'):format(meant))
 end
 
@@ -67,26 +69,30 @@ local function copy_default(value)
   return table.move(value, 1, #value, 1, {})
 end
 
-local function refuse_unknown_members(file, where, value, members)
+local function refuse_unknown_members(file, where, value, members, misplaced)
   for _, key in ipairs(sets.sorted(value)) do
-    if not members[key] then
+    if misplaced and misplaced[key] then
+      raise_schema_violation(file, member_path(where, key), "there is no such member", misplaced[key])
+    elseif not members[key] then
       local meant = type(key) == "string" and nearest(key, members)
-      raise_wrong(file, member_path(where, key), "there is no such member",
+      raise_schema_violation(file, member_path(where, key), "there is no such member",
         meant and ('Did you mean "%s"?'):format(meant)
           or ("There are %s."):format(table.concat(sets.sorted(members), ", ")))
     end
   end
 end
 
-local function check_members(file, where, value, members)
-  refuse_unknown_members(file, where, value, members)
+local function check_members(file, where, value, rule)
+  local members = rule.members
+  refuse_unknown_members(file, where, value, members, rule.misplaced)
   for _, key in ipairs(sets.sorted(members)) do
-    local rule = members[key]
-    if value[key] == nil then value[key] = copy_default(rule.default) end
+    local member = members[key]
+    if value[key] == nil then value[key] = copy_default(member.default) end
     if value[key] ~= nil then
-      M.check(file, member_path(where, key), value[key], rule)
-    elseif rule.required then
-      raise_wrong(file, member_path(where, key), ("it is missing; %s is needed"):format(M.with_article(rule.type)))
+      M.check(file, member_path(where, key), value[key], member)
+    elseif member.required then
+      local why = ("it is missing; %s is needed"):format(M.with_article(member.type))
+      raise_schema_violation(file, member_path(where, key), why)
     end
   end
 end
@@ -99,17 +105,18 @@ end
 function M.check(file, where, value, rule)
   if not is_of_types(value, rule.type) then
     local given = value == nil and "nil" or M.with_article(type(value))
-    raise_wrong(file, where, ("%s is needed, but it is %s"):format(M.with_article(rule.type), given))
+    raise_schema_violation(file, where, ("%s is needed, but it is %s"):format(M.with_article(rule.type), given),
+      rule.fix)
   end
   if rule.choices then check_choice(file, where, value, rule.choices) end
   if type(value) == "table" then
-    if rule.members then check_members(file, where, value, rule.members) end
+    if rule.members then check_members(file, where, value, rule) end
     for _, key in ipairs(rule.each and sets.sorted(value) or {}) do
       M.check(file, member_path(where, key), value[key], rule.each)
     end
   end
   local wrong = rule.check and rule.check(value)
-  if wrong then raise_wrong(file, where, wrong) end
+  if wrong then raise_schema_violation(file, where, wrong) end
 end
 
 ---------------------------------------------------------------------------

@@ -50,7 +50,7 @@ local function split_folder(text)
 end
 
 -- A sentence that says how to write the folder that the text probably means, in a Lua file and in a shell.
-local function spelling_advice(text)
+local function folder_spelling_advice(text)
   local meant = join_folder(split_folder((text:gsub("/", "\\"))))
   return ("Write it as \"%s\" or [[%s]] in a file, '%s' in a shell."):format(meant:gsub("\\", "\\\\"), meant, meant)
 end
@@ -73,8 +73,8 @@ end
 local function folder_problem(text)
   local wrong = M.check_vault_name(text)
   if wrong == NOT_UTF8 then return wrong, "Write each \\ twice, or the folder as [[Entra\\Tier0]]." end
-  if wrong then return wrong, spelling_advice(show_invisible_characters(text)) end
-  if text:find("/", 1, true) then return "folders are separated by \\", spelling_advice(text) end
+  if wrong then return wrong, folder_spelling_advice(show_invisible_characters(text)) end
+  if text:find("/", 1, true) then return "folders are separated by \\", folder_spelling_advice(text) end
 end
 
 --- Why the text cannot be a folder, and how to write the folder; nil when the text is right.

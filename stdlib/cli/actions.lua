@@ -1,4 +1,4 @@
---- Commands that do one of several things: `scripts show NAME`, `journal verify`.
+--- Choose the action of a command that has several: `scripts show NAME`, `journal verify`.
 
 local fail = require "fail"
 local nearest = require "base.nearest"
@@ -6,34 +6,36 @@ local nearest = require "base.nearest"
 local M = {}
 
 ---@class cli.action
----@field run function? gets the open journal, what was named, and the options
----@field alone function? the same without a journal: gets the profile, what was named, and the options
----@field names string? what has to be named: "NAME", "ID"; "[COUNT]" may be
+---@field run function? called with the open journal, the operand and the options
+---@field alone function? called with the profile, the operand and the options, for an action without a journal
+---@field names string? the operand in the help: "NAME", "ID"; in brackets when it is optional: "[COUNT]"
 
-local function words_of(actions, order)
+local function list_actions(actions, order)
   local list = {}
   for i, name in ipairs(order) do
     list[i] = actions[name].names and name .. " " .. actions[name].names or name
   end
   local last = table.remove(list)
+  if #list == 0 then return ("There is only %s."):format(last) end
   return ("There are %s and %s."):format(table.concat(list, ", "), last)
 end
 
---- The action that was asked for; the first of them when none was.
+--- The action that the command line names; the first action when it names none. Raises "usage" for an unknown action,
+--- and for a missing operand.
 ---@param command string
 ---@param actions table<string, cli.action>
----@param order string[] their names
----@param word string?
----@param named string? what was named
+---@param order string[] the names of the actions
+---@param word string? the action on the command line
+---@param operand string? the word after the action
 ---@return cli.action
-function M.choose(command, actions, order, word, named)
+function M.choose(command, actions, order, word, operand)
   local action = actions[word or order[1]]
-  if action and (named or not action.names or action.names:match("^%[")) then return action end
+  if action and (operand or not action.names or action.names:match("^%[")) then return action end
   local meant = not action and nearest(word, actions)
   fail.raise {
     kind = "usage", what = ("%s %s"):format(command, word or ""),
     why = action and action.names .. " is missing" or "there is no such action",
-    fix = (meant and ("Did you mean '%s'? "):format(meant) or "") .. words_of(actions, order),
+    fix = (meant and ("Did you mean '%s'? "):format(meant) or "") .. list_actions(actions, order),
   }
 end
 

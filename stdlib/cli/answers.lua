@@ -1,6 +1,6 @@
---- What a person decides once: arguments of a script that say how to ask for them (`ask`). The first apply on a
---- terminal asks; what counted at the last apply is on record, and counts for plan, verify and the next apply until an
---- argument says otherwise.
+--- Ask a person once for the arguments of a script that have a question (`ask`). The first apply on a terminal asks.
+--- The values of the last apply are on record, and are used for plan, verify and the next apply, unless the command
+--- line gives other values.
 
 local arguments = require "script.arguments"
 local fail = require "fail"
@@ -13,54 +13,54 @@ local time = require "time"
 
 local M = {}
 
-local KIND = "answer" -- of the journal's rows
+local ROW_KIND = "answer" -- the kind of the rows in the journal
 
---- How to ask; tests bring their own.
+--- Print a question and read a line. Tests replace this function.
 M.read_line = term.read_line
 
--- The names of what is asked for, in order.
-local function names_of(job)
+-- The names of the arguments that have a question, sorted.
+local function names_to_ask(invocation)
   local asked = {}
-  for name, argument in pairs(job.declaration.args) do
+  for name, argument in pairs(invocation.declaration.args) do
     if argument.ask then asked[name] = true end
   end
   return sets.sorted(asked)
 end
 
--- Of which application: a script may be run for several.
-local function id_of(job, name)
-  return ("%s/%s/%s"):format(job.declaration.id, job.args.client_id or job.args.name or "", name)
+-- The id of the record of an answer. It names the application, because a script may be run for several applications.
+local function answer_record_id(invocation, name)
+  return ("%s/%s/%s"):format(invocation.declaration.id, invocation.args.client_id or invocation.args.name or "", name)
 end
 
-local function text_of(value) return json.encode(value == nil and json.null or value) end
+local function answer_as_json(value) return json.encode(value == nil and json.null or value) end
 
--- "--managed a,b", "--no-jit-elevation"
-local function option_of(name, value)
+-- An argument with its value, as on the command line: "--managed a,b", "--no-jit-elevation".
+local function answer_as_option(name, value)
   local option = name:gsub("_", "-")
   if value == true then return "--" .. option end
   if value == false then return "--no-" .. option end
   return ("--%s %s"):format(option, type(value) == "table" and table.concat(value, ",") or tostring(value))
 end
 
---- Take what counted at the last apply for what is not given now, and say so.
----@param job cli.job
+--- Use the values of the last apply for the arguments that are not on the command line, and print them.
+---@param invocation cli.invocation
 ---@param journal host.journal.journal?
-function M.recall(job, journal)
-  for _, name in ipairs(names_of(job)) do
-    local row = journal and not job.given[name] and journal:get(KIND, id_of(job, name))
+function M.recall_last_apply(invocation, journal)
+  for _, name in ipairs(names_to_ask(invocation)) do
+    local row = journal and not invocation.given[name] and journal:get(ROW_KIND, answer_record_id(invocation, name))
     if row then
-      job.given[name] = true
+      invocation.given[name] = true
       local value = row.body.value
-      if text_of(value) ~= text_of(job.args[name]) then
-        job.args[name] = value
-        log.note(("  · %s, as at the last apply (%s)"):format(option_of(name, value), time.day(row.updated)))
+      if answer_as_json(value) ~= answer_as_json(invocation.args[name]) then
+        invocation.args[name] = value
+        log.note(("  · %s, as at the last apply (%s)"):format(answer_as_option(name, value), time.day(row.updated)))
       end
     end
   end
 end
 
--- Until there is an answer that can be read. Enter takes what is there.
-local function answer(name, argument, default)
+-- Ask until the answer is a valid value of the argument. Enter alone means the default.
+local function ask_for_argument_value(name, argument, default)
   local is_choice = argument.type == "boolean"
   local hint = is_choice and (default and " [Y/n] " or " [y/N] ") or " (Enter for none): "
   while true do
@@ -75,24 +75,25 @@ local function answer(name, argument, default)
   end
 end
 
---- Ask for what is neither given nor on record.
----@param job cli.job
-function M.ask(job)
-  for _, name in ipairs(names_of(job)) do
-    if not job.given[name] then
-      job.args[name] = answer(name, job.declaration.args[name], job.args[name])
-      job.given[name] = true
+--- Ask for the arguments that are neither on the command line nor on record.
+---@param invocation cli.invocation
+function M.ask_for_missing(invocation)
+  for _, name in ipairs(names_to_ask(invocation)) do
+    if not invocation.given[name] then
+      invocation.args[name] = ask_for_argument_value(name, invocation.declaration.args[name], invocation.args[name])
+      invocation.given[name] = true
     end
   end
 end
 
---- Put on record what counts for this apply; durable with the next commit.
----@param job cli.job
+--- Stage the values of this apply in the journal; they are durable with the next commit.
+---@param invocation cli.invocation
 ---@param journal host.journal.journal?
-function M.keep(job, journal)
+function M.record_answers(invocation, journal)
   if not journal then return end
-  for _, name in ipairs(names_of(job)) do
-    journal:put(KIND, id_of(job, name), "given", { workflow = job.declaration.id, value = job.args[name] }, time.now())
+  for _, name in ipairs(names_to_ask(invocation)) do
+    local body = { workflow = invocation.declaration.id, value = invocation.args[name] }
+    journal:put(ROW_KIND, answer_record_id(invocation, name), "given", body, time.now())
   end
 end
 

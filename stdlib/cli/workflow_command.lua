@@ -1,5 +1,5 @@
---- What plan, apply, verify and destroy share: a script of steps, its arguments,
---- a session, a run, and what is said of it.
+--- What the commands plan, apply, verify and destroy share: load a script of steps, read its arguments, open a session,
+--- run the steps, and print the result.
 
 local answers = require "cli.answers"
 local copies = require "script.copies"
@@ -20,32 +20,33 @@ local M = {}
 M.arguments = { { name = "script", help = "name or path of the script: setup/entra-pam-provider, ./mine.lua" } }
 M.usage = "SCRIPT [--name value …] [options]"
 
----@class cli.job
+---@class cli.invocation a script, with the arguments and options of the command line
 ---@field declaration script.declaration
 ---@field args table
----@field given table<string, boolean> arguments that were said, or are on record
----@field options table
+---@field given table<string, boolean> names of the arguments that are on the command line or on record
+---@field options table of the command line
+---@field owner string describes the script, for the lease
 
---- A copy that needs more than the bundled script of its name has to be accepted once. What
---- only reads shows the difference and goes on; a private emulator needs no such care.
+--- Let a person accept a copy that needs more than the bundled script of its name. A command that only reads prints the
+--- needs and goes on. On a private emulator nothing has to be accepted. Raises "person".
 ---@param declaration script.declaration
 ---@param found script.found
 ---@param options table of the command line
----@param reading boolean?
-function M.check_growth(declaration, found, options, reading)
+---@param reads_only boolean?
+function M.check_growth(declaration, found, options, reads_only)
   if found.origin == "bundled" or options.emulator then return end
   local growth = require "script.growth"
-  if reading then return growth.show(declaration, found) end
-  growth.check(declaration, found, not options.yes and M.is_interactive() and M.ask or nil)
+  if reads_only then return growth.show(declaration, found) end
+  growth.check(declaration, found, not options.yes and M.is_interactive() and M.ask_yes_or_no or nil)
 end
 
---- Load the script and read its arguments; nothing is asked of anybody yet.
+--- Load the script and read its arguments. Raises "usage" for a script without steps.
 ---@param options table of the command line
 ---@param command string
----@return cli.job
+---@return cli.invocation
 function M.load(options, command)
   local declaration, found = script.load(options.script)
-  copies.tell(found)
+  copies.tell_replacement(found)
   M.check_growth(declaration, found, options, command == "plan" or command == "verify")
   if declaration.steps then
     local args, given = script.arguments(declaration, options.rest)
@@ -58,7 +59,8 @@ function M.load(options, command)
   }
 end
 
---- Help for the script when one is named, else nil.
+--- Make the function that returns the help of the script on the command line; nil when the command line names no
+--- script.
 ---@param command string
 ---@return fun(options: table): string?
 function M.help(command)
@@ -69,16 +71,16 @@ function M.help(command)
   end
 end
 
---- Can a person be asked something?
+--- Can a person be asked at the terminal?
 ---@return boolean
 function M.is_interactive()
   return term.is_terminal("in") and term.is_terminal("err") and not log.json()
 end
 
---- Without a person to ask, changes need --yes.
+--- Raise "usage" when no person can be asked before changes, and --yes is not given.
 ---@param options table
----@param command string as it was given, without the program's name
----@param has_plan boolean? false: `plan` shows nothing of it
+---@param command string the command line without the program's name
+---@param has_plan boolean? false: `plan` does not show these changes
 function M.require_consent(options, command, has_plan)
   if options.yes or M.is_interactive() then return end
   fail.raise {
@@ -88,50 +90,51 @@ function M.require_consent(options, command, has_plan)
   }
 end
 
---- Ask a question that only "y" or "yes" answers with yes.
+--- Ask a question. Only the answers "y" and "yes" mean yes.
 ---@param question string
 ---@return boolean
-function M.ask(question)
+function M.ask_yes_or_no(question)
   output.end_progress()
   local answer = term.read_line(question .. " [y/N] ")
   return answer ~= nil and (answer:lower() == "y" or answer:lower() == "yes")
 end
 
---- Open the job's session and run `fn(go)` in a task; `go(mode, more)` goes through
---- the steps once and returns result and exit status.
----@param job cli.job
----@param reading boolean nothing may be changed
----@param fn fun(go: function): integer
----@return integer exit status
-function M.run(job, reading, fn)
-  local open <close> = session.start(job.options, {
-    owner = job.owner, needs = script.needs(job.declaration, job.args), reading = reading,
+--- Open a session for the script, and call `fn(run_steps)` in a task. `run_steps(mode, more)` runs the steps once, and
+--- returns the result and the exit status.
+---@param invocation cli.invocation
+---@param reads_only boolean may the session change nothing?
+---@param fn fun(run_steps: function): integer
+---@return integer exit_status
+function M.run(invocation, reads_only, fn)
+  local open_session <close> = session.start(invocation.options, {
+    owner = invocation.owner, needs = script.needs(invocation.declaration, invocation.args), reading = reads_only,
   })
-  answers.recall(job, open.journal)
-  local options = { journal = open.journal, profile = open.profile }
-  options.renew, options.old_now = job.options.renew and "asked for with --renew" or nil, job.options.old_now
-  options.interactive = not job.options.yes and M.is_interactive()
-  local function go(mode, more)
+  answers.recall_last_apply(invocation, open_session.journal)
+  local options = { journal = open_session.journal, profile = open_session.profile }
+  options.renew = invocation.options.renew and "asked for with --renew" or nil
+  options.old_now = invocation.options.old_now
+  options.interactive = not invocation.options.yes and M.is_interactive()
+  local function run_steps(mode, more)
     for name, value in pairs(more or {}) do options[name] = value end
-    return require("workflow.run").run(job.declaration, mode, job.args, options)
+    return require("workflow.run").run(invocation.declaration, mode, invocation.args, options)
   end
-  return scheduler.run(http.poll, fn, go)
+  return scheduler.run(http.poll, fn, run_steps)
 end
 
--- What it took: the requests so far, and how many of them each needed the answer before.
-local function json_of(result)
+-- The result as a document, with the number of requests and the length of their longest chain.
+local function workflow_result_document(result)
   local document = require("workflow.print").json(result)
   document.requests, document.chain = http.request_count(), http.longest_chain()
   return document
 end
 
---- Say what came of it. With --json only the last result counts.
+--- Print the result of the steps. With --json only the last result is printed.
 ---@param result workflow.result
 ---@param last boolean?
-function M.show(result, last)
+function M.print_result(result, last)
   output.end_progress()
   if log.json() then
-    if last ~= false then report.json(json_of(result)) end
+    if last ~= false then report.json(workflow_result_document(result)) end
   else
     log.prose(require("workflow.print").text(result, log.quiet()))
   end

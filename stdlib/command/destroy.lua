@@ -5,25 +5,25 @@ local log = require "log"
 local session = require "session.open"
 local workflow_command = require "cli.workflow_command"
 
--- A real tenant's things go only when its profile is named once more.
-local function require_name(options)
+-- Raise "usage" unless --confirm names the profile of a real tenant.
+local function require_profile_name(options)
   local profile = session.current().profile
   if profile.kind == "emulator" or options.confirm == profile.name then return end
   fail.raise {
     kind = "usage", what = "destroy " .. options.script,
     why = options.confirm and ("--confirm says '%s', the profile is '%s'"):format(options.confirm, profile.name)
-      or "this is a real tenant",
-    fix = ("If you mean this tenant: --confirm %s"):format(profile.name),
+      or "the profile is of a real tenant, and --confirm is missing",
+    fix = ("If you mean this tenant, add --confirm %s."):format(profile.name),
   }
 end
 
--- Show what would go and ask. True when it may go on; else the exit status.
-local function agreed(go)
-  local result = go("destroy", { dry = true })
-  workflow_command.show(result, false)
+-- Print what would be deleted, and ask whether to delete it. Returns true; or false and the exit status.
+local function ask_to_destroy(run_steps)
+  local result = run_steps("destroy", { dry = true })
+  workflow_command.print_result(result, false)
   if result.failure then return false, 1 end
   if result.changes.delete == 0 then return false, result.status end
-  if workflow_command.ask("Remove this?") then return true end
+  if workflow_command.ask_yes_or_no("Remove this?") then return true end
   log.say("Nothing was changed.")
   return false, 1
 end
@@ -49,17 +49,17 @@ return {
   help = workflow_command.help "destroy",
 
   run = function(options)
-    local made = workflow_command.load(options, "destroy")
-    made.args.purge = options.purge -- what it takes is declared under that name
+    local invocation = workflow_command.load(options, "destroy")
+    invocation.args.purge = options.purge -- the script declares the calls for it under `needs.when.purge`
     workflow_command.require_consent(options, "destroy " .. options.script)
-    return workflow_command.run(made, false, function(go)
-      require_name(options)
+    return workflow_command.run(invocation, false, function(run_steps)
+      require_profile_name(options)
       if not options.yes then
-        local yes, status = agreed(go)
+        local yes, status = ask_to_destroy(run_steps)
         if not yes then return status end
       end
-      local result, status = go("destroy", { dry = false })
-      workflow_command.show(result)
+      local result, status = run_steps("destroy", { dry = false })
+      workflow_command.print_result(result)
       return status
     end)
   end,

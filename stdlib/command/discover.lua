@@ -17,10 +17,10 @@ return {
     local declaration, args = fixed.load(NAME, options)
     if args.format ~= "table" and not options.json then -- what is said goes elsewhere, as with --json
       options.json = true
-      dispatch.speak(options)
+      dispatch.configure_output(options)
     elseif options.json then
       args.format = "json"
     end
-    return fixed.read(declaration, args, options)
+    return fixed.run_reading(declaration, args, options)
   end,
 }

@@ -1,4 +1,4 @@
---- From words to a command: common options, the command's own, its help.
+--- Find the command that the command line names, parse its options, print its help, and run it.
 
 local argparse = require "argparse"
 local fail = require "fail"
@@ -21,31 +21,34 @@ local M = {}
 ---@class cli.command
 ---@field summary string one line
 ---@field details string?
----@field usage string? what follows the command's name
+---@field usage string? the words after the command's name in the usage line
 ---@field arguments { name: string, help: string, optional: boolean?, many: boolean? }[]?
 ---@field options cli.option[]?
----@field script "named"|"fixed"|nil it runs a script, the one named first or always the same: words we do not know are
---- arguments of that
+---@field script "named"|"fixed"|nil the command runs a script ("named": its first word names the script; "fixed":
+--- always
+--- the same script): unknown words are arguments of the script
 ---@field examples string[]
----@field help nil|fun(options: table): string? instead of the general help, when it knows better
+---@field help nil|fun(options: table): string? returns the help of the script on the command line; nil: the command's
+--- own
+--- help is printed
 ---@field run fun(options: table): integer exit status
 
--- In the order of the help.
+-- The commands, in the order of the help.
 local COMMANDS = {
   "plan", "apply", "verify", "destroy", "handover", "rotate", "rehearse", "run", "repl", "scripts", "new", "types",
   "permissions", "doctor", "discover", "init", "login", "logout", "whoami", "journal", "emulator",
 }
 
 ---@type cli.option[]
-local COMMON = {
+local COMMON_OPTIONS = {
   { name = "--profile", value = "NAME", help = "use this profile of the configuration" },
   { name = "--config", value = "FILE", help = "use this configuration file (~/.config/moonlatch/moonlatch.lua)" },
   { name = "--emulator", help = "run against a private emulator instead" },
   { name = "--scripts", value = "DIR", help = "look for scripts in this folder first" },
   { name = "--json", help = "write one JSON document to standard output" },
   { name = "--yes", help = "do not ask before changes" },
-  { name = "--quiet", short = "-q", help = "say only what is needed" },
-  { name = "--verbose", short = "-v", help = "say more: each request, and the traceback of errors" },
+  { name = "--quiet", short = "-q", help = "leave out notes and progress" },
+  { name = "--verbose", short = "-v", help = "also print each request, and the traceback of errors" },
   { name = "--no-color", help = "write without colours" },
   { name = "--help", short = "-h", help = "show this help" },
   { name = "--version", help = "show the version" },
@@ -60,13 +63,14 @@ local EXAMPLES = {
 }
 
 ---------------------------------------------------------------------------
--- Splitting off what belongs to a script
+-- Separating the words of a script
 
-local function target_of(option) return (option.name:sub(3):gsub("-", "_")) end
+-- The key of an option in the table of options: "old_key" for "--old-key".
+local function command_option_key(option) return (option.name:sub(3):gsub("-", "_")) end
 
-local function known_options(command)
+local function known_command_options(command)
   local known = {}
-  for _, list in ipairs { COMMON, command and command.options or {} } do
+  for _, list in ipairs { COMMON_OPTIONS, command and command.options or {} } do
     for _, option in ipairs(list) do
       known[option.name] = option
       if option.short then known[option.short] = option end
@@ -75,76 +79,79 @@ local function known_options(command)
   return known
 end
 
-local function add(list, ...)
+local function append_command_words(list, ...)
   for _, word in ipairs { ... } do list[#list + 1] = word end
 end
 
--- Words after the command: ours, and those after the first plain word that we do
--- not know, which are the script's.
-local function split(command, words)
-  local known, ours, theirs = known_options(command), {}, {}
-  local place, named = 1, command.script ~= "named"
+-- Split the words after the command into the words of the command and the words of the script. The script's words are
+-- the unknown words after the name of the script.
+local function split_command_words(command, words)
+  local known, command_words, script_words = known_command_options(command), {}, {}
+  local place, has_script_name = 1, command.script ~= "named"
   while words[place] do
     local word = words[place]
     local option = known[word:match("^(%-%-[^=]+)=") or word]
-    local takes = option and option.value and not word:find("=", 1, true)
+    local has_value_word = option and option.value and not word:find("=", 1, true)
     if option then
-      add(ours, word, takes and words[place + 1] or nil)
-    elseif not named then
-      add(ours, word)
-      named = word:sub(1, 1) ~= "-"
+      append_command_words(command_words, word, has_value_word and words[place + 1] or nil)
+    elseif not has_script_name then
+      append_command_words(command_words, word)
+      has_script_name = word:sub(1, 1) ~= "-"
     else
-      add(command.script and theirs or ours, word)
+      append_command_words(command.script and script_words or command_words, word)
     end
-    place = place + (takes and 2 or 1)
+    place = place + (has_value_word and 2 or 1)
   end
-  return ours, theirs
+  return command_words, script_words
 end
 
 ---------------------------------------------------------------------------
 -- Parsing
 
-local function usage(why, fix)
+local function raise_command_line_usage(why, fix)
   fail.raise { kind = "usage", what = "read the command line", why = why, fix = fix }
 end
 
-local function declare(parser, option)
+local function add_option_to_parser(parser, option)
   local names = (option.short and option.short .. " " or "") .. option.name
   if option.value then
-    parser:option(names):target(target_of(option)):argname(option.value):count(option.many and "*" or "?")
+    parser:option(names):target(command_option_key(option)):argname(option.value):count(option.many and "*" or "?")
   else
-    parser:flag(names):target(target_of(option)):count("*")
+    parser:flag(names):target(command_option_key(option)):count("*")
   end
 end
 
-local function parser_for(name, command)
+local function new_parser(name, command)
   local parser = argparse(name and "moonlatch " .. name or "moonlatch"):add_help(false)
-  for _, option in ipairs(COMMON) do declare(parser, option) end
-  for _, option in ipairs(command.options or {}) do declare(parser, option) end
+  for _, option in ipairs(COMMON_OPTIONS) do add_option_to_parser(parser, option) end
+  for _, option in ipairs(command.options or {}) do add_option_to_parser(parser, option) end
   for _, argument in ipairs(command.arguments or {}) do
     parser:argument(argument.name):args(argument.many and "*" or "?")
   end
   return parser
 end
 
--- Counted flags become booleans.
-local function settle(result)
+-- Turn the counts of flags into booleans.
+local function convert_flags(result)
   for name, value in pairs(result) do
     if math.type(value) then result[name] = value > 0 or nil end
   end
   return result
 end
 
-local function parse(name, command, words)
-  local ok, result = parser_for(name, command):pparse(words)
-  if ok then return settle(result) end
-  usage((result:gsub("\n.*", "")), result:match("\n(.*)") or ("`moonlatch %s --help` says more."):format(name or ""))
+local function parse_options(name, command, words)
+  local ok, result = new_parser(name, command):pparse(words)
+  if ok then return convert_flags(result) end
+  local why, fix = result:match("^([^\n]*)\n?(.*)$")
+  raise_command_line_usage(why, fix ~= "" and fix or ("`moonlatch %s--help` lists the options.")
+    :format(name and name .. " " or ""))
 end
 
-local function require_arguments(name, command, options)
+local function require_command_arguments(name, command, options)
   for _, argument in ipairs(command.arguments or {}) do
     if not argument.optional and options[argument.name] == nil then
-      usage(("%s is missing"):format(argument.name:upper()), ("`moonlatch %s --help` says more."):format(name))
+      raise_command_line_usage(("%s is missing"):format(argument.name:upper()),
+        ("`moonlatch %s --help` shows the usage."):format(name))
     end
   end
 end
@@ -152,7 +159,7 @@ end
 ---------------------------------------------------------------------------
 -- Help
 
-local function add_options(lines, options)
+local function add_option_lines(lines, options)
   for _, option in ipairs(options) do
     local left = (option.short and option.short .. ", " or "    ") .. option.name
     if option.value then left = left .. " " .. option.value end
@@ -160,16 +167,16 @@ local function add_options(lines, options)
   end
 end
 
---- The options that every command has, as its help lists them.
+--- The lines of a help that list the options of every command.
 ---@return string
 function M.options_help()
   local lines = { "Options:" }
-  add_options(lines, COMMON)
+  add_option_lines(lines, COMMON_OPTIONS)
   return table.concat(lines, "\n")
 end
 
--- Its examples stay lines that can be copied.
-local function show_help(text)
+-- Print a help, wrapped to the terminal. The examples are not wrapped, so that they can be copied.
+local function print_command_help(text)
   local before, examples = text:match("^(.-\n)(Examples:\n.*)$")
   log.say(before and output.wrap_to_terminal(before) .. examples or output.wrap_to_terminal(text))
 end
@@ -183,14 +190,14 @@ local function general_help()
     lines[#lines + 1] = ("  %-12s %s"):format(name, require("command." .. name).summary)
   end
   lines[#lines + 1] = ("  %-12s %s"):format("-e CODE", require("command.eval").summary)
-  add(lines, "", "Options:")
-  add_options(lines, COMMON)
-  add(lines, "", "Examples:")
+  append_command_words(lines, "", "Options:")
+  add_option_lines(lines, COMMON_OPTIONS)
+  append_command_words(lines, "", "Examples:")
   for _, example in ipairs(EXAMPLES) do lines[#lines + 1] = "  " .. example end
   return table.concat(lines, "\n")
 end
 
-local function usage_line(name, command)
+local function command_usage_line(name, command)
   if command.usage then return ("Usage: moonlatch %s %s"):format(name, command.usage) end
   local words = { "Usage: moonlatch", name }
   for _, argument in ipairs(command.arguments or {}) do
@@ -201,19 +208,19 @@ local function usage_line(name, command)
   return table.concat(words, " ")
 end
 
-local function help_of(name, command)
-  local lines = { usage_line(name, command), "", command.summary }
-  if command.details then add(lines, "", command.details) end
+local function command_help(name, command)
+  local lines = { command_usage_line(name, command), "", command.summary }
+  if command.details then append_command_words(lines, "", command.details) end
   if command.arguments then
-    add(lines, "", "Arguments:")
+    append_command_words(lines, "", "Arguments:")
     for _, argument in ipairs(command.arguments) do
       lines[#lines + 1] = ("  %-22s %s"):format(argument.name:upper(), argument.help)
     end
   end
-  add(lines, "", "Options:")
-  add_options(lines, command.options or {})
-  add_options(lines, COMMON)
-  add(lines, "", "Examples:")
+  append_command_words(lines, "", "Options:")
+  add_option_lines(lines, command.options or {})
+  add_option_lines(lines, COMMON_OPTIONS)
+  append_command_words(lines, "", "Examples:")
   for _, example in ipairs(command.examples) do lines[#lines + 1] = "  " .. example end
   return table.concat(lines, "\n")
 end
@@ -221,32 +228,38 @@ end
 ---------------------------------------------------------------------------
 -- Running
 
--- Before anything is parsed: how to speak even if parsing fails.
-local function speak_early(words)
+-- Configure the output before the options are parsed, for the errors of parsing.
+local function configure_output_early(words)
   local seen = {}
   for _, word in ipairs(words) do seen[word] = true end
-  M.speak { json = seen["--json"], verbose = seen["--verbose"] or seen["-v"], no_color = seen["--no-color"] }
+  M.configure_output {
+    json = seen["--json"], verbose = seen["--verbose"] or seen["-v"], no_color = seen["--no-color"],
+  }
 end
 
---- Set how to speak from the options.
+--- Configure the output by the options --json, --quiet, --verbose and --no-color.
 ---@param options table
-function M.speak(options)
+function M.configure_output(options)
   local color = not options.no_color and not sys.getenv("NO_COLOR") and sys.getenv("TERM") ~= "dumb"
     and term.is_terminal("err") and term.is_terminal("out")
   output.configure { json = options.json, quiet = options.quiet, verbose = options.verbose, color = color }
 end
 
-local function check_together(options)
+local function check_option_pairs(options)
   if options.emulator and (options.profile or options.config) then
-    usage(("--emulator stands beside --%s"):format(options.profile and "profile" or "config"),
-      "A private emulator brings a profile of its own: leave one of the two out.")
+    local other = options.profile and "profile" or "config"
+    raise_command_line_usage(("--emulator and --%s exclude each other"):format(other),
+      "Leave one of the two out: a private emulator has a profile of its own.")
   end
-  if options.quiet and options.verbose then usage("--quiet stands beside --verbose", "Leave one of the two out.") end
+  if options.quiet and options.verbose then
+    raise_command_line_usage("--quiet and --verbose exclude each other", "Leave one of the two out.")
+  end
 end
 
--- The first plain word is the command; options before it are common ones.
+-- The command on the command line, which is the first word that is no option, and its place. The options before it are
+-- common options.
 local function find_command(words)
-  local known, place = known_options(), 1
+  local known, place = known_command_options(), 1
   while words[place] and words[place]:sub(1, 1) == "-" and words[place] ~= "-e" do
     local option = known[words[place]]
     place = place + (option and option.value and 2 or 1)
@@ -254,65 +267,65 @@ local function find_command(words)
   return words[place], place
 end
 
-local function unknown_command(name)
+local function raise_unknown_command(name)
   local meant = nearest(name, COMMANDS)
-  usage(("there is no command '%s'"):format(name),
+  raise_command_line_usage(("there is no command '%s'"):format(name),
     meant and ("Did you mean '%s'?"):format(meant) or "`moonlatch --help` lists the commands.")
 end
 
-local function command_named(name)
+local function load_command(name)
   if name == "-e" then return require "command.eval" end
   for _, known in ipairs(COMMANDS) do
     if known == name then return require("command." .. name) end
   end
-  unknown_command(name)
+  raise_unknown_command(name)
 end
 
-local function without_command(words)
-  local options = parse(nil, {}, words)
+local function run_without_command(words)
+  local options = parse_options(nil, {}, words)
   if options.version then
     log.say("moonlatch " .. sys.version())
     return 0
   end
   if options.help then
-    show_help(general_help())
+    print_command_help(general_help())
     return 0
   end
-  usage("a command is missing", "`moonlatch --help` lists the commands.")
+  raise_command_line_usage("a command is missing", "`moonlatch --help` lists the commands.")
 end
 
--- The words around the command; the code of -e is none of them, whatever it looks like.
-local function words_around(words, place)
+-- The words before and after the command; and the code of -e, which is not among these words.
+local function words_around_command(words, place)
   local rest, code = table.move(words, 1, place - 1, 1, {}), nil
   if words[place] == "-e" then
     place = place + 1
-    code = words[place] or usage("-e needs code", "moonlatch -e 'print(1 + 1)'")
+    code = words[place] or raise_command_line_usage("-e needs code", "moonlatch -e 'print(1 + 1)'")
   end
   return table.move(words, place + 1, #words, #rest + 1, rest), code
 end
 
---- Run the command that the words name.
----@param words string[]
----@return integer exit status
+--- Run the command that the command line names.
+---@param words string[] the command line
+---@return integer exit_status
 function M.run(words)
-  speak_early(words)
+  configure_output_early(words)
   local name, place = find_command(words)
-  if not name then return without_command(words) end
-  local command = command_named(name)
-  local around, code = words_around(words, place)
-  local ours, theirs = split(command, around)
-  local options = parse(name, command, ours)
-  options.rest, options.code = theirs, code
-  M.speak(options)
-  if options.version then return without_command { "--version" } end
+  if not name then return run_without_command(words) end
+  local command = load_command(name)
+  local around, code = words_around_command(words, place)
+  local command_words, script_words = split_command_words(command, around)
+  local options = parse_options(name, command, command_words)
+  options.rest, options.code = script_words, code
+  M.configure_output(options)
+  if options.version then return run_without_command { "--version" } end
   require("script.load").use_folder(options.scripts)
   if options.help then
-    show_help(command.help and command.help(options) or help_of(name, command))
+    print_command_help(command.help and command.help(options) or command_help(name, command))
     return 0
   end
-  check_together(options)
+  check_option_pairs(options)
   hint.use(options.profile, COMMANDS)
-  require_arguments(name, command, options)
+  require_command_arguments(name, command, options)
   local status = command.run(options)
   require("report.document").flush()
   return status

@@ -13,6 +13,6 @@ return {
 
   run = function(options)
     local declaration, args = fixed.load(NAME, options)
-    return fixed.read(declaration, args, options)
+    return fixed.run_reading(declaration, args, options)
   end,
 }

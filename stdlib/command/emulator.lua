@@ -6,17 +6,17 @@ local fixed = require "command.fixed"
 local secret = require "host.secret"
 local sys = require "host.sys"
 
-local ROOM = 16 -- MiB for secrets: all passwords of the tenant and all that its vaults hold
+local SECRET_MEMORY = 16 -- MiB, for the passwords of the tenant and the secrets of the vaults
 
 local NAME = "emulator/main"
 local EXAMPLES = { "moonlatch emulator", "moonlatch emulator --devolutions cloud",
   "moonlatch emulator --users 1000 --seed 7" }
 
-local LARGEST_KEY = 16384 -- bytes of a file with a key
+local MOST_KEY_BYTES = 16384
 
--- The PEM text of the key that signs tokens. It protects nothing: who asks this emulator trusts it anyway.
+-- Read the PEM text of the key that signs tokens. The key is no secret, because it protects only the emulator.
 local function read_signing_key(path)
-  local pem, message = sys.read(path, LARGEST_KEY)
+  local pem, message = sys.read(path, MOST_KEY_BYTES)
   local key
   if pem then key, message = crypto.private_key(pem) end
   if key then return pem end
@@ -34,7 +34,7 @@ return {
   help = fixed.help(NAME, "emulator", EXAMPLES),
 
   run = function(options)
-    secret.room(ROOM)
+    secret.room(SECRET_MEMORY)
     local declaration, args = fixed.load(NAME, options)
     args.signing_key = args.signing_key and read_signing_key(args.signing_key)
     return declaration.run(args) or 0

@@ -1,29 +1,30 @@
---- moonlatch -e CODE: run Lua inside a task, with the library at hand.
+--- moonlatch -e CODE: run Lua inside a task, with the interfaces of the library.
 --
--- Code that declares nothing may only read; --write lifts that. No profile is
--- loaded and nothing is opened before the code needs it.
+-- The code declares no calls, so it may only read; with --write it may also change. A profile is loaded, and a session
+-- opened, when the code first needs them.
 
 local command_task = require "cli.command_task"
 local on_demand = require "session.on_demand"
 local sandbox = require "script.sandbox"
 
-local function raise(message)
+local function raise_bad_code(message)
   require("fail").raise {
-    kind = "usage", what = "read the code of -e", why = message, fix = "It has to be Lua: moonlatch -e 'print(1 + 1)'",
+    kind = "usage", what = "read the code of -e", why = message,
+    fix = "Write Lua, for example: moonlatch -e 'print(1 + 1)'",
   }
 end
 
--- As in any interactive Lua, an expression is code too.
-local function compile(code)
+-- Compile the code. As in interactive Lua, the code may also be an expression.
+local function compile_code(code)
   local globals = sandbox.globals()
   local chunk, as_value = load("return " .. code, "=-e", "t", globals)
   if chunk then return chunk end
   local message
   chunk, message = load(code, "=-e", "t", globals)
-  return chunk or raise(as_value:match("<eof>$") and as_value or message)
+  return chunk or raise_bad_code(as_value:match("<eof>$") and as_value or message)
 end
 
-local function show(...)
+local function print_code_results(...)
   local report, log = require "report", require "log"
   for _, value in ipairs { ... } do
     if type(value) == "table" or log.json() then report.json(value) else log.say(tostring(value)) end
@@ -41,10 +42,10 @@ return {
   },
 
   run = function(options)
-    local chunk = compile(options.code)
+    local chunk = compile_code(options.code)
     local _ <close> = on_demand(options)
     local results = table.pack(command_task.run(chunk))
-    if results.n > 0 then show(table.unpack(results, 1, results.n)) end
+    if results.n > 0 then print_code_results(table.unpack(results, 1, results.n)) end
     return 0
   end,
 }

@@ -18,140 +18,146 @@ local sys = require "host.sys"
 local term = require "host.term"
 local tick = require "handover.tick"
 
----@class handover.desk what an action works with
+---@class handover.context the hand-over that an action is for
 ---@field journal host.journal.journal
 ---@field row handover.row
----@field several boolean are there others?
+---@field several boolean are there several hand-overs on record?
 ---@field options table of the command line
 
----@param desk handover.desk
+-- The present state of the hand-over.
+---@param context handover.context
 ---@return handover.state
-local function state_of(desk) return states.of(desk.journal, desk.row, graph_clock.now()) end
+local function handover_state(context) return states.read(context.journal, context.row, graph_clock.now()) end
 
-local function command_of(row, several) return "moonlatch handover" .. (several and " " .. row.id or "") end
+local function handover_command(row, several) return "moonlatch handover" .. (several and " " .. row.id or "") end
 
 ---------------------------------------------------------------------------
--- Doing
+-- Actions
 
-local function tick_all(desk, keys, done)
+local function tick_checklist_items(context, keys, done)
   for _, word in ipairs(keys) do
     for key in word:gmatch "[^,]+" do
-      local ticked = tick(desk.journal, state_of(desk), key, done, sys.user(), log.person() and "terminal" or "command")
+      local how = log.person() and "terminal" or "command"
+      local ticked = tick(context.journal, handover_state(context), key, done, sys.user(), how)
       log.note(("%s: %s"):format(ticked.key, done and "done" or "open again"))
     end
   end
 end
 
-local function write(desk, path)
-  deliver.write(desk.journal, deliver.row_of(desk.journal, state_of(desk)), path)
+local function write_handover_secret(context, path)
+  deliver.write(context.journal, deliver.secret_row(context.journal, handover_state(context)), path)
   log.prose(("The client secret is in %s, readable by you only; delete the file when it has been pasted."):format(path))
 end
 
-local function show(desk)
+local function show_handover_secret(context)
   if not term.can_reveal() then
     fail.raise {
-      kind = "usage", what = "handover --show", why = "no terminal can show it and clear it again",
-      fix = "Run it on a terminal; or --secret-file PATH writes it to a new file.",
+      kind = "usage", what = "handover --show",
+      why = "there is no terminal that can show the secret and clear it again",
+      fix = "Run the command on a terminal, or write the secret to a new file with --secret-file PATH.",
     }
   end
-  local state = state_of(desk)
-  log.prose(table.concat(handover_terminal.form(state.form), "\n"))
-  handover_terminal.run(desk.journal, deliver.row_of(desk.journal, state), state, { shown = true })
+  local state = handover_state(context)
+  log.prose(table.concat(handover_terminal.form_lines(state.form), "\n"))
+  handover_terminal.ask_until_confirmed(context.journal, deliver.secret_row(context.journal, state), state,
+    { shown = true })
 end
 
-local function open_page(desk)
-  page.serve(desk.journal, desk.row, desk.options["for"])
+local function serve_handover_page(context)
+  page.serve(context.journal, context.row, context.options["for"])
 end
 
-local function confirm(desk)
-  local state = state_of(desk)
-  deliver.confirm(desk.journal, deliver.row_of(desk.journal, state), sys.user())
+local function confirm_handover(context)
+  local state = handover_state(context)
+  deliver.confirm(context.journal, deliver.secret_row(context.journal, state), sys.user())
   log.prose(("%s has the client secret %s; apply removes those made here before it when their grace is over.")
-    :format(summary.consumer(state), state.secret.short))
+    :format(summary.consumer_name(state), state.secret.short))
 end
 
-local function write_calendar(desk, path)
-  calendar.write(path, state_of(desk))
+local function write_handover_calendar(context, path)
+  calendar.write(path, handover_state(context))
   log.say(("%s: the day to renew the client secret, and its last."):format(path))
 end
 
--- In the order in which they are done; each gets the option's value.
+-- The actions by option, in the order in which they are carried out. Each function gets the value of the option.
 local ACTIONS = {
-  { "undo", function(desk, keys) tick_all(desk, keys, false) end },
-  { "secret_file", write }, { "show", show }, { "page", open_page }, { "confirm", confirm },
-  { "done", function(desk, keys) tick_all(desk, keys, true) end }, -- `proof` only counts after that
-  { "calendar", write_calendar },
+  { "undo", function(context, keys) tick_checklist_items(context, keys, false) end },
+  { "secret_file", write_handover_secret }, { "show", show_handover_secret }, { "page", serve_handover_page },
+  { "confirm", confirm_handover },
+  -- After --confirm, because the item `proof` counts only then.
+  { "done", function(context, keys) tick_checklist_items(context, keys, true) end },
+  { "calendar", write_handover_calendar },
 }
 
-local function is_given(value) return value and (type(value) ~= "table" or #value > 0) end
+local function is_handover_option_given(value) return value and (type(value) ~= "table" or #value > 0) end
 
-local function act(desk)
+local function run_handover_actions(context)
   for _, action in ipairs(ACTIONS) do
-    local value = desk.options[action[1]]
-    if is_given(value) then action[2](desk, value) end
+    local value = context.options[action[1]]
+    if is_handover_option_given(value) then action[2](context, value) end
   end
 end
 
 ---------------------------------------------------------------------------
--- Which
+-- Choosing a hand-over
 
-local function raise_unknown(word)
+local function raise_unknown_provider(word)
   fail.raise {
     kind = "missing", what = "handover " .. word, why = "no provider of that name or client id is on record",
-    fix = "`moonlatch handover` lists them.",
+    fix = "`moonlatch handover` lists the providers.",
   }
 end
 
--- Those that are meant; without a word all that are not over.
-local function rows_of(journal, profile, word)
+-- The hand-overs that the word names; without a word, the hand-overs that are not complete.
+local function chosen_handovers(journal, profile, word)
   local list = {}
   for _, row in ipairs(states.rows(journal, word)) do
-    local waits = row.state == "known" or not states.of(journal, row, graph_clock.now()).complete
+    local waits = row.state == "known" or not states.read(journal, row, graph_clock.now()).complete
     if word or waits then list[#list + 1] = row end
   end
-  if #list == 0 and word then raise_unknown(word) end
+  if #list == 0 and word then raise_unknown_provider(word) end
   if #list == 0 and profile.devolutions then list[1] = states.preview(profile) end
   return list
 end
 
-local function refuse_several(rows)
+local function refuse_unless_one_handover(rows)
   local names = {}
   if #rows == 0 then
     fail.raise {
       kind = "missing", what = "handover",
       why = "nothing was handed over yet, and the profile names no Devolutions instance",
-      fix = "moonlatch apply setup/entra-pam-provider comes first.",
+      fix = "Run `moonlatch apply setup/entra-pam-provider` first.",
     }
   end
   for i, row in ipairs(rows) do names[i] = ("%s (%s)"):format(row.body.name, row.id) end
   fail.raise {
     kind = "usage", what = "handover", why = "there are several: " .. table.concat(names, ", "),
-    fix = "Name the one that is meant, or its client id: moonlatch handover NAME …",
+    fix = "Name the provider, or its client id: moonlatch handover NAME …",
   }
 end
 
-local function check_for(options)
+local function refuse_for_without_page(options)
   if not options["for"] or options.page then return end
   fail.raise {
-    kind = "usage", what = "read the command line", why = "--for stands without --page",
+    kind = "usage", what = "read the command line", why = "--for is given without --page",
     fix = "moonlatch handover --page --for " .. options["for"],
   }
 end
 
-local function is_asked_for(options)
+local function has_handover_action(options)
   for _, action in ipairs(ACTIONS) do
-    if is_given(options[action[1]]) then return true end
+    if is_handover_option_given(options[action[1]]) then return true end
   end
   return false
 end
 
 ---------------------------------------------------------------------------
--- Looking
+-- Printing
 
-local function look(journal, rows)
+local function print_handover_states(journal, rows)
   local list, complete = json.array {}, true
   for i, row in ipairs(rows) do
-    list[i] = states.of(journal, row, graph_clock.now())
+    list[i] = states.read(journal, row, graph_clock.now())
     complete = complete and list[i].complete
   end
   if log.json() then
@@ -161,20 +167,21 @@ local function look(journal, rows)
   if #list == 0 then log.say "Nothing is handed over yet: moonlatch apply setup/entra-pam-provider comes first." end
   for i, state in ipairs(list) do
     if i > 1 then log.say "" end
-    log.prose(summary.of(state, command_of(rows[i], #states.rows(journal) > 1), graph_clock.now()))
+    log.prose(summary.text(state, handover_command(rows[i], #states.rows(journal) > 1), graph_clock.now()))
   end
   return complete and 0 or 3
 end
 
-local function run(journal, profile, options)
-  check_for(options)
-  local rows = rows_of(journal, profile, options.name)
-  if not is_asked_for(options) then return look(journal, rows) end
-  if #rows ~= 1 then refuse_several(rows) end
-  local desk = { journal = journal, row = rows[1], several = #states.rows(journal) > 1, options = options }
-  act(desk)
-  if log.json() then look(journal, rows) else
-    log.prose("\n" .. summary.next(state_of(desk), command_of(desk.row, desk.several), graph_clock.now()))
+local function run_handover(journal, profile, options)
+  refuse_for_without_page(options)
+  local rows = chosen_handovers(journal, profile, options.name)
+  if not has_handover_action(options) then return print_handover_states(journal, rows) end
+  if #rows ~= 1 then refuse_unless_one_handover(rows) end
+  local context = { journal = journal, row = rows[1], several = #states.rows(journal) > 1, options = options }
+  run_handover_actions(context)
+  if log.json() then print_handover_states(journal, rows) else
+    local command = handover_command(context.row, context.several)
+    log.prose("\n" .. summary.next_step(handover_state(context), command, graph_clock.now()))
   end
   return 0
 end
@@ -213,6 +220,6 @@ return {
 
   run = function(options)
     local open <close> = session.start(options, { owner = "moonlatch handover" })
-    return command_task.run(run, open.journal, open.profile, options)
+    return command_task.run(run_handover, open.journal, open.profile, options)
   end,
 }

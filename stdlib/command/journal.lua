@@ -18,32 +18,32 @@ local term = require "host.term"
 local time = require "time"
 local workflow_command = require "cli.workflow_command"
 
--- A person knows an account by its name, a secret by its marker.
-local function name_of(row)
+-- The name of a row for a person: the account's name, or the secret's marker.
+local function journal_row_name(row)
   if row.kind == passwords.kind then return row.body.name end
   return row.body.marker or row.body.name
 end
 
-local function list(journal)
+local function list_journal_rows(journal)
   local rows = {}
   for i, row in ipairs(journal:list()) do
     local body = row.body
     rows[i] = {
-      id = row.id, kind = body.type or row.kind, state = row.state, name = name_of(row),
+      id = row.id, kind = body.type or row.kind, state = row.state, name = journal_row_name(row),
       updated = time.iso(row.updated),
     }
   end
   report.table(rows, { "kind", "state", "updated", "name", "id" })
 end
 
-local function raise_unknown(id)
+local function raise_unknown_journal_row(id)
   fail.raise {
     kind = "missing", what = "journal show " .. id, why = "there is no record of that id",
-    fix = "`moonlatch journal list` shows them.",
+    fix = "`moonlatch journal list` lists the records.",
   }
 end
 
-local function rows_named(journal, id)
+local function find_journal_rows(journal, id)
   local found = {}
   for _, row in ipairs(journal:list()) do
     local body = row.body
@@ -51,12 +51,13 @@ local function rows_named(journal, id)
       found[#found + 1] = row
     end
   end
-  if #found == 0 then raise_unknown(id) end
+  if #found == 0 then raise_unknown_journal_row(id) end
   return found
 end
 
--- Of an account: the password in force, or that value of a rotation whose outcome is not known.
-local function value_of(journal, row, number)
+-- Unseal the value of a row. For an account: the password in force; or, with a number, this value of a rotation whose
+-- outcome is unknown.
+local function unseal_journal_value(journal, row, number)
   local place = number and math.tointeger(tonumber(number))
   if row.kind == passwords.kind and place then return passwords:value(journal, row, place) end
   if row.kind == passwords.kind then return row.body.value and passwords:unseal(journal, row.body.value) end
@@ -66,43 +67,48 @@ local function value_of(journal, row, number)
   end
 end
 
-local function refuse_reveal(id, message)
-  fail.raise { kind = "usage", what = "show the value of " .. id, why = message, fix = "Run it on a terminal." }
+local function refuse_to_reveal(id, message)
+  fail.raise {
+    kind = "usage", what = "show the value of " .. id, why = message, fix = "Run the command on a terminal.",
+  }
 end
 
--- On a terminal, cleared afterwards, and on record before it is shown: what is
--- refused was seen by nobody, so it is no record.
-local function reveal(journal, id, number)
-  if not term.can_reveal() then refuse_reveal(id, "no terminal can show it and clear it again") end
-  local row = rows_named(journal, id)[1]
-  local value <close> = value_of(journal, row, number)
+-- Show a value on the terminal, and clear it afterwards. The record is committed before the value is shown. Without a
+-- terminal the value is not shown, so there is no record.
+local function reveal_journal_value(journal, id, number)
+  if not term.can_reveal() then
+    refuse_to_reveal(id, "there is no terminal that can show the value and clear it again")
+  end
+  local row = find_journal_rows(journal, id)[1]
+  local value <close> = unseal_journal_value(journal, row, number)
   if not value then
     fail.raise {
       kind = "missing", what = "show the value of " .. id, why = "the journal does not hold it",
       fix = "The journal forgets values that were replaced; the value in use is in the sink.",
     }
   end
-  journal:audit("reveal", { record = row.id, name = name_of(row), how = "terminal" }, time.now())
+  journal:audit("reveal", { record = row.id, name = journal_row_name(row), how = "terminal" }, time.now())
   commit.commit(journal)
-  local ok, message = term.reveal(name_of(row), value)
-  if not ok then refuse_reveal(id, message) end
+  local ok, message = term.reveal(journal_row_name(row), value)
+  if not ok then refuse_to_reveal(id, message) end
 end
 
-local function show(journal, id, options)
-  if options.reveal then return reveal(journal, id, options.value) end
-  for _, row in ipairs(rows_named(journal, id)) do
+local function show_journal_rows(journal, id, options)
+  if options.reveal then return reveal_journal_value(journal, id, options.value) end
+  for _, row in ipairs(find_journal_rows(journal, id)) do
     report.json(document.write_moments_as_text(row))
   end
 end
 
-local function history(journal, count)
+local function print_journal_history(journal, count)
   local rows = journal:history(math.tointeger(count or 50) or 50)
   for _, row in ipairs(rows) do document.write_moments_as_text(row) end
   report.table(rows, { "seq", "time", "kind", "body" })
 end
 
--- Is it the chain that ended so once? Elsewhere this was put on record: system's log, a run's report.
-local function check_head(journal, text)
+-- Check that the chain contains a record with this number and hash, which was written to the system's log or to the
+-- report of a run.
+local function check_recorded_head(journal, text)
   local seq, hash = tostring(text):match("^(%d+):(%x+)$")
   if not seq then
     fail.raise {
@@ -122,7 +128,7 @@ local function check_head(journal, text)
   }
 end
 
-local function verify_living(journal)
+local function verify_open_journal(journal)
   local count, message, seq = journal:verify()
   if count then return count end
   fail.raise {
@@ -133,8 +139,8 @@ local function verify_living(journal)
   }
 end
 
-local function tell_verified(journal, count, names, options)
-  if options.head then check_head(journal, options.head) end
+local function print_verified_journal(journal, count, names, options)
+  if options.head then check_recorded_head(journal, options.head) end
   local head, hash = journal:head()
   if log.json() then return report.json { records = count, head = head, hash = hash, segments = names } end
   log.say(("%d records, unbroken; the last is %d:%s"):format(count, head, hash))
@@ -144,18 +150,18 @@ local function tell_verified(journal, count, names, options)
   for _, name in ipairs(names) do log.say("  " .. name) end
 end
 
-local function verify(journal, _, options)
-  local count, names = verify_living(journal), {}
+local function verify_journal(journal, _, options)
+  local count, names = verify_open_journal(journal), {}
   journal_segments.each(profiles.current(), journal, function(_, name) names[#names + 1] = name end)
-  tell_verified(journal, count, names, options)
+  print_verified_journal(journal, count, names, options)
 end
 
-local function verify_file(profile, path, options)
-  local copy <close>, count = journal_copies.verified(profile, path)
-  tell_verified(copy, count, {}, options)
+local function verify_journal_copy(profile, path, options)
+  local copy <close>, count = journal_copies.open_verified(profile, path)
+  print_verified_journal(copy, count, {}, options)
 end
 
-local function confirm(journal, id, options)
+local function confirm_journal_secret(journal, id, options)
   local confirm_and_retire = require "rotation.confirm_and_retire"
   if options.undo then
     return log.say(("%s is not confirmed any more; it waits to be brought to where it is used."):format(
@@ -165,16 +171,17 @@ local function confirm(journal, id, options)
   log.say(("%s is confirmed; the ones before it are let go when their grace is over."):format(row.body.marker))
 end
 
-local function retire(journal, id, options)
-  if not options.yes and not workflow_command.ask(("Remove the credential %s from Entra?"):format(id)) then
+local function retire_journal_credential(journal, id, options)
+  if not options.yes and not workflow_command.ask_yes_or_no(("Remove the credential %s from Entra?"):format(id)) then
     log.say("Nothing was changed.")
     return 1
   end
   log.say(("removed: %s"):format(require("rotation.confirm_and_retire").retire(journal, id)))
 end
 
--- What was sent and may be in force is the reason why a person has to look: say what happens to it.
-local function resume(journal, id, options)
+-- Let the next rotate go on with a rotation that waited for a person, and print what happens to the values that were
+-- sent.
+local function resume_journal_rotation(journal, id, options)
   local row = require("rotation.resume_and_close").resume(journal, id, options.over)
   local body = row.body
   local sent = #body.candidates > 0 and ("; the values sent before stay sealed, and in the sink, until it is in force")
@@ -186,7 +193,7 @@ local function resume(journal, id, options)
     :format(body.name, sent, over))
 end
 
-local function close(journal, id, options, profile)
+local function close_journal_rotation(journal, id, options, profile)
   local row = require("rotation.resume_and_close").close(journal, id, options.drop and profile)
   local name, pending = row.body.name, options.drop and "were removed" or "stay"
   log.say(("%s: the rotation is closed; its pending entries %s. Its values stay sealed until %s: "
@@ -202,11 +209,13 @@ local RETIRE_NEEDS = {
 
 ---@type table<string, cli.action>
 local ACTIONS = {
-  list = { run = list }, show = { run = show, names = "ID" }, history = { run = history, names = "[COUNT]" },
-  verify = { run = verify, alone = verify_file, names = "[FILE]" }, confirm = { run = confirm, names = "ID" },
-  retire = { run = retire, names = "ID", needs = RETIRE_NEEDS, asks = true },
-  resume = { run = resume, names = "ID", needs = RESUME_NEEDS },
-  close = { run = close, names = "ID", needs = CLOSE_NEEDS },
+  list = { run = list_journal_rows }, show = { run = show_journal_rows, names = "ID" },
+  history = { run = print_journal_history, names = "[COUNT]" },
+  verify = { run = verify_journal, alone = verify_journal_copy, names = "[FILE]" },
+  confirm = { run = confirm_journal_secret, names = "ID" },
+  retire = { run = retire_journal_credential, names = "ID", needs = RETIRE_NEEDS, asks = true },
+  resume = { run = resume_journal_rotation, names = "ID", needs = RESUME_NEEDS },
+  close = { run = close_journal_rotation, names = "ID", needs = CLOSE_NEEDS },
   backup = { run = journal_copies.backup, names = "FILE" },
   restore = { alone = journal_copies.restore, names = "FILE", asks = true },
   rekey = { alone = journal_rekey.run, asks = true },
@@ -215,8 +224,8 @@ local ACTIONS = {
 local ORDER = { "list", "show", "history", "verify", "confirm", "retire", "resume", "close", "backup", "restore",
   "rekey", "compact" }
 
--- As it was given.
-local function command_of(options)
+-- The command line of the command, for messages.
+local function journal_command_line(options)
   local words = { "journal", options.action, options.id }
   for _, name in ipairs { "before", "old_key", "drop", "replaces", "set_aside" } do
     local value, option = options[name], "--" .. name:gsub("_", "-")
@@ -225,8 +234,8 @@ local function command_of(options)
   return table.concat(words, " ")
 end
 
--- What is done with a file by itself, or to a journal that cannot be open meanwhile.
-local function run_alone(action, options)
+-- Run an action that works on a file, or on a journal that must not be open meanwhile.
+local function run_action_without_journal(action, options)
   local open <close> = session.start(options, { journal = false })
   return action.alone(open.profile, options.id, options) or 0
 end
@@ -273,8 +282,8 @@ return {
 
   run = function(options)
     local action = actions.choose("journal", ACTIONS, ORDER, options.action, options.id)
-    if action.asks then workflow_command.require_consent(options, command_of(options), false) end
-    if action.alone and (options.id or not action.run) then return run_alone(action, options) end
+    if action.asks then workflow_command.require_consent(options, journal_command_line(options), false) end
+    if action.alone and (options.id or not action.run) then return run_action_without_journal(action, options) end
     local open <close> = session.start(options, { owner = "moonlatch journal", needs = action.needs })
     return command_task.run(action.run, open.journal, options.id, options, open.profile) or 0
   end,

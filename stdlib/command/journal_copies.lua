@@ -14,34 +14,34 @@ local workflow_command = require "cli.workflow_command"
 local M = {}
 
 local FIXES = {
-  exists = "Name a file that is not there yet: a backup is never replaced.",
-  io = "Make room, or name a place that can be written, then run the same command again.",
+  exists = "Name a new file: a backup is never replaced.",
+  io = "Make room, or name a file that can be written, then run the same command again.",
   damaged = "Keep it as it is: it is evidence. Look at the journal with `moonlatch journal verify`, and take another "
     .. "backup.",
   key = "Let the profile name the key that the journal had when the backup was made; afterwards `moonlatch journal "
     .. "rekey` gives it another one.",
   binding = "Use the profile that the backup was made with, or another backup.",
-  busy = "Wait for it, or stop it; then run the same command again.",
-  living = "Bring a backup back only where the journal is lost: what was put on record after the backup is not in it. "
-    .. "To do it nevertheless: add --set-aside, which moves the one that is there aside.",
-  restoring = "Run the same command again: nothing is lost, and no journal is opened there until it is done.",
+  busy = "Wait until the other process has ended, or stop it; then run the same command again.",
+  living = "Restore a backup only when the journal is lost: records made after the backup are not in it. To restore it "
+    .. "nevertheless, add --set-aside, which moves the present journal aside.",
+  restoring = "Run the same command again: nothing is lost, and no journal is opened there until the restore is done.",
 }
 
-local function folder_of(path) return path:match("^(.*)/[^/]*$") or "." end
+local function folder_of_path(path) return path:match("^(.*)/[^/]*$") or "." end
 
-local function raise(what, message, kind)
+local function raise_journal_copy_failure(what, message, kind)
   fail.raise { kind = "journal", what = what, why = message, fix = FIXES[kind] }
 end
 
---- Copy the journal to a new file, and say where its chain ends.
+--- Copy the journal to a new file, and print the last record of its chain.
 ---@param journal host.journal.journal
 ---@param path string
 function M.backup(journal, path)
   commit.commit(journal)
   local seq, hash, kind = journal:backup(path)
-  if not seq then raise("back the journal up to " .. path, hash, kind) end
+  if not seq then raise_journal_copy_failure("back the journal up to " .. path, hash, kind) end
   local profile = profiles.current()
-  local copied = journal_segments.copy(profile, profile.state, folder_of(path))
+  local copied = journal_segments.copy(profile, profile.state, folder_of_path(path))
   if log.json() then return report.json { file = path, head = seq, hash = hash, segments = copied } end
   log.say(("%s holds the journal up to %d:%s, and is verified."):format(path, seq, hash))
   if copied > 0 then
@@ -51,22 +51,22 @@ function M.backup(journal, path)
     .. "it again."):format(path))
 end
 
---- Verify a file that is a copy, not the journal in use.
+--- Open and verify a copy of the journal.
 ---@param profile profile
 ---@param path string
----@return host.journal.journal to be closed
+---@return host.journal.journal copy the caller closes it
 ---@return integer records
-function M.verified(profile, path)
+function M.open_verified(profile, path)
   local key <close> = profiles.key(profile)
   local copy, message, kind = native_journal.read(path, key, profile.binding)
-  if not copy then raise("verify " .. path, message, kind) end
+  if not copy then raise_journal_copy_failure("verify " .. path, message, kind) end
   local count, why = copy:verify()
   if count then return copy, count end
   copy:close()
-  raise("verify " .. path, why, "damaged")
+  raise_journal_copy_failure("verify " .. path, why, "damaged")
 end
 
-local function tell_restored(profile, path, done, options)
+local function print_restored_journal(profile, path, done, options)
   if log.json() then
     return report.json {
       file = path, head = done.head, hash = done.hash, installation = done.installation, aside = done.aside,
@@ -84,22 +84,23 @@ local function tell_restored(profile, path, done, options)
     .. "they make anything new. Look first: moonlatch plan POLICY. Then: moonlatch rotate POLICY.")
 end
 
---- Put a backup in the journal's place.
+--- Put a backup in the place of the journal.
 ---@param profile profile
 ---@param path string
 ---@param options { yes: boolean?, replaces: boolean?, set_aside: boolean? }
 ---@return integer? exit status
 function M.restore(profile, path, options)
-  if not options.yes and not workflow_command.ask(("Make %s the journal of %s?"):format(path, profile.binding)) then
+  local question = ("Make %s the journal of %s?"):format(path, profile.binding)
+  if not options.yes and not workflow_command.ask_yes_or_no(question) then
     log.say("Nothing was changed.")
     return 1
   end
   local key <close> = profiles.key(profile)
   local done, message, kind = native_journal.restore(profile.state, path, key, profile.binding, time.now(),
     options.replaces, options.set_aside)
-  if not done then raise(("restore %s to %s"):format(path, profile.state), message, kind) end
-  journal_segments.copy(profile, folder_of(path), profile.state)
-  tell_restored(profile, path, done, options)
+  if not done then raise_journal_copy_failure(("restore %s to %s"):format(path, profile.state), message, kind) end
+  journal_segments.copy(profile, folder_of_path(path), profile.state)
+  print_restored_journal(profile, path, done, options)
 end
 
 return M

@@ -1,6 +1,6 @@
---- Change the key of everything that a profile keeps sealed: the journal, then each sealed file of the state folder. It
---- can be stopped at any point and run again: each file opens with the old key or with the new one, and says with
---- which.
+--- Change the key of everything that a profile keeps sealed: the journal, then each sealed file of the state folder.
+--- The command can be stopped at any point and run again, because each file opens with the old key or with the new key,
+--- and names its key.
 
 local fail = require "fail"
 local journal_segments = require "command.journal_segments"
@@ -20,17 +20,18 @@ local workflow_command = require "cli.workflow_command"
 local M = {}
 
 local OLD_PASSPHRASE = "passphrase.old.json"
-local PATIENCE = 50 -- times 100 ms: the wait for a process that renews a sign-in
+local LOCK_TRIES = 50 -- times 100 ms: the longest wait for a process that renews a sign-in
 
 local FIXES = {
-  busy = "Wait for it, or stop it (timers and services, too); then run the same command again.",
-  key = "--old-key names the key the journal was made with; the profile names the new one.",
+  busy = "Wait until the other process has ended, or stop it (timers and services, too); then run the same command "
+    .. "again.",
+  key = "Name with --old-key the key that the journal was made with; the profile names the new key.",
 }
 
-local function usage(why)
+local function raise_rekey_usage(why)
   fail.raise {
     kind = "usage", what = "journal rekey", why = why,
-    fix = "The profile names the new key. The old one: --old-key file:PATH, keyring:NAME, credential:NAME, "
+    fix = "The profile names the new key. Name the old key: --old-key file:PATH, keyring:NAME, credential:NAME, "
       .. "passphrase, or fd:N.",
   }
 end
@@ -38,7 +39,7 @@ end
 ---------------------------------------------------------------------------
 -- The two keys
 
-local SOURCES = {
+local OLD_KEY_SOURCES = {
   file = function(value) return { from = "file", path = value } end,
   keyring = function(value) return { from = "keyring", name = value } end,
   credential = function(value) return { from = "credentials_directory", name = value } end,
@@ -48,52 +49,57 @@ local SOURCES = {
   end,
 }
 
--- Move a file within the state folder. When it is cut off, both files exist and are equal.
-local function move(profile, from, to)
+-- Move a file with the parameters of a passphrase within the state folder. When this is interrupted, both files exist
+-- and are equal.
+local function move_parameters_file(profile, from, to)
   local text, message = sys.read(profile.state .. "/" .. from, 4096)
   local ok = text ~= nil
   if ok then ok, message = sys.write(profile.state .. "/" .. to, text, "replace") end
   if ok then ok, message = sys.remove(profile.state .. "/" .. from) end
   if ok then return end
-  fail.raise { kind = "config", what = ("keep how a key is made, %s, as %s"):format(from, to), why = message }
+  fail.raise { kind = "config", what = ("move the parameters of a passphrase from %s to %s"):format(from, to),
+    why = message, fix = "Correct what the message names, then run the same command again." }
 end
 
--- Where both keys come from a passphrase, keep how the old key is derived in a file of its own.
-local function old_passphrase(profile)
+-- Read the old key from its passphrase. When the new key comes from a passphrase, too, the parameters of the old
+-- passphrase are moved to a file of their own.
+local function read_old_passphrase_key(profile)
   local file = sys.stat(profile.state .. "/" .. OLD_PASSPHRASE) and OLD_PASSPHRASE or passphrase.FILE
   local old = passphrase.read(setmetatable({ key = { from = "passphrase", file = file } }, { __index = profile }))
-  if profile.key.from == "passphrase" and file == passphrase.FILE then move(profile, file, OLD_PASSPHRASE) end
+  if profile.key.from == "passphrase" and file == passphrase.FILE then
+    move_parameters_file(profile, file, OLD_PASSPHRASE)
+  end
   return old
 end
 
-local function read_old(profile, text)
-  if not text then usage("the old key is not named") end
-  if text == "passphrase" then return old_passphrase(profile) end
+local function read_old_key(profile, text)
+  if not text then raise_rekey_usage("the old key is not named") end
+  if text == "passphrase" then return read_old_passphrase_key(profile) end
   local kind, value = text:match("^(%l+):(.+)$")
-  local found = SOURCES[kind] and SOURCES[kind](value)
-  if not found then usage(("'%s' names no place of a key"):format(text)) end
+  local found = OLD_KEY_SOURCES[kind] and OLD_KEY_SOURCES[kind](value)
+  if not found then raise_rekey_usage(("'%s' does not name a key"):format(text)) end
   return source.read(found, "the old key", "bytes")
 end
 
--- Does the journal open with that key? True when there is no journal.
-local function opens(profile, key)
+-- Does the journal open with this key? True when there is no journal.
+local function does_key_open_journal(profile, key)
   local copy <close>, _, kind = native_journal.read(profile.state .. "/journal.db", key, profile.binding)
   return copy ~= nil or kind ~= "key"
 end
 
--- Read the new key, or make it; not before the old key is known to be right.
-local function read_new(profile, old)
-  local is_right = opens(profile, old)
+-- Read the new key, or make it. A key is made only after the old key has opened the journal.
+local function read_new_key(profile, old)
+  local is_right = does_key_open_journal(profile, old)
   if is_right and profile_key.make_another(profile) then
-    log.say("made: the new key, in " .. source.words(profile.key))
+    log.say("made: the new key, in " .. source.describe(profile.key))
   end
   local new = profile_key.read(profile)
-  if secret.equals(new, old) then usage("the old key and the one that the profile names are the same") end
+  if secret.equals(new, old) then raise_rekey_usage("the old key and the one that the profile names are the same") end
   return new
 end
 
 ---------------------------------------------------------------------------
--- What is sealed
+-- Sealing anew
 
 local function rekey_journal(profile, old, new)
   local count, message, kind = native_journal.rekey(profile.state, old, new, profile.binding, time.now())
@@ -104,13 +110,13 @@ local function rekey_journal(profile, old, new)
   }
 end
 
--- The lock that a process holds while it renews a sign-in.
-local function lock(profile, name)
+-- Take the lock that a process holds while it renews a sign-in.
+local function lock_sealed_file(profile, name)
   local path = ("%s/%s.lock"):format(profile.state, name)
-  for try = 1, PATIENCE do
+  for try = 1, LOCK_TRIES do
     local held, message, kind = sys.lock(path)
     if held then return held end
-    if kind ~= "held" or try == PATIENCE then
+    if kind ~= "held" or try == LOCK_TRIES then
       fail.raise { kind = "config", what = ("seal %s under another key"):format(name), why = message,
         fix = FIXES.busy }
     end
@@ -118,12 +124,12 @@ local function lock(profile, name)
   end
 end
 
-local function rekey_files(profile, old, new)
+local function rekey_sealed_files(profile, old, new)
   local count = 0
   for _, file in ipairs(sys.list(profile.state) or {}) do
     local name = file:match("^(.+)%.sealed$")
     if name then
-      local held <close> = lock(profile, name)
+      local held <close> = lock_sealed_file(profile, name)
       if sealed_file.rekey(profile, name, old, new) and held then count = count + 1 end
     end
   end
@@ -141,8 +147,8 @@ local function rekey_segments(profile, old, new)
   end
 end
 
--- Files that only the old key opens, and that stay so.
-local function left_behind(profile)
+-- The files that stay sealed with the old key.
+local function files_under_old_key(profile)
   local list = {}
   for _, file in ipairs(sys.list(profile.state) or {}) do
     if file:find("^journal%.db%.before%-%d+$") then list[#list + 1] = file end
@@ -150,41 +156,44 @@ local function left_behind(profile)
   return list
 end
 
--- Keep how the old key is derived: it is needed as long as backups under it exist.
-local function put_old_passphrase_away(profile, old)
+-- Keep the parameters of the old passphrase under the id of the old key: they are needed as long as backups that were
+-- sealed with the old key exist.
+local function rename_old_parameters(profile, old)
   local file = profile.key.from == "passphrase" and OLD_PASSPHRASE or passphrase.FILE
   if not sys.stat(profile.state .. "/" .. file) then return nil end
   local name = ("passphrase-%s.json"):format(sealed_file.key_id(old))
-  move(profile, file, name)
+  move_parameters_file(profile, file, name)
   return name
 end
 
-local function tell(values, files, left, kept)
-  if log.json() then return report.json { values = values, files = files, old_key = left, passphrase = kept } end
+local function print_rekey_result(values, files, left, old_parameters)
+  if log.json() then
+    return report.json { values = values, files = files, old_key = left, passphrase = old_parameters }
+  end
   log.say(("The journal and the sealed files open with the new key alone (sealed anew: %s, %s)."):format(
     layout.count(values, "value"), layout.count(files, "file")))
   log.say("Backups made before need the old key: keep it as long as you keep them, and take another backup now.")
   if #left > 0 then log.say("The old key alone opens: " .. table.concat(left, ", ") .. ".") end
-  if kept then log.say(("How the old key is made of its passphrase is kept in %s."):format(kept)) end
+  if old_parameters then log.say(("The parameters of the old passphrase are in %s."):format(old_parameters)) end
 end
 
---- Seal everything with the key that the profile names now. `--old-key` says where the old one is.
+--- Seal everything with the key that the profile names now. `--old-key` says where the old key is.
 ---@param profile profile
 ---@param _ nil
 ---@param options { yes: boolean?, old_key: string? }
 ---@return integer? exit status
 function M.run(profile, _, options)
-  local old <close> = read_old(profile, options.old_key)
-  local new <close> = read_new(profile, old)
-  if not options.yes and not workflow_command.ask(("Seal everything of %s under the key in %s?"):format(profile.binding,
-    source.words(profile.key))) then
+  local old <close> = read_old_key(profile, options.old_key)
+  local new <close> = read_new_key(profile, old)
+  local question = ("Seal everything of %s under the key in %s?"):format(profile.binding, source.describe(profile.key))
+  if not options.yes and not workflow_command.ask_yes_or_no(question) then
     log.say("Nothing was changed.")
     return 1
   end
   local values = rekey_journal(profile, old, new)
-  local files = rekey_files(profile, old, new)
+  local files = rekey_sealed_files(profile, old, new)
   rekey_segments(profile, old, new)
-  tell(values, files, left_behind(profile), put_old_passphrase_away(profile, old))
+  print_rekey_result(values, files, files_under_old_key(profile), rename_old_parameters(profile, old))
 end
 
 return M

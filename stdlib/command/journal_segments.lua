@@ -32,7 +32,7 @@ function M.names(folder)
   return list
 end
 
-local function raise_missing(folder, seq, why)
+local function raise_unreadable_segment(folder, seq, why)
   fail.raise {
     kind = "journal", what = "look at the journal's older records",
     why = ("the segment that ends with record %d, in %s: %s. What it said is unknown; the journal itself is whole")
@@ -41,24 +41,24 @@ local function raise_missing(folder, seq, why)
   }
 end
 
--- The segment that ends with this record: the chain goes on there, backwards. The caller closes it.
-local function ending_with(profile, key, seq, hash)
+-- Open the segment that ends with this record; the caller closes it. Raises "journal" when it is missing or damaged.
+local function open_segment_ending_with(profile, key, seq, hash)
   for _, name in ipairs(M.names(profile.state)) do
     if name:find(("-%d-%s.segment"):format(seq, hash:sub(1, 8)), 1, true) then
       local segment, message = native_journal.read(profile.state .. "/" .. name, key, profile.binding)
-      if not segment then raise_missing(profile.state, seq, message) end
-      local ok, last, its = pcall(segment.head, segment)
-      if ok and last == seq and its == hash and segment:is_segment() then return segment, name end
+      if not segment then raise_unreadable_segment(profile.state, seq, message) end
+      local ok, last, last_hash = pcall(segment.head, segment)
+      if ok and last == seq and last_hash == hash and segment:is_segment() then return segment, name end
       segment:close()
-      raise_missing(profile.state, seq, ok and "it is another one" or tostring(last))
+      raise_unreadable_segment(profile.state, seq, ok and "it is another one" or tostring(last))
     end
   end
-  raise_missing(profile.state, seq, "it is not there")
+  raise_unreadable_segment(profile.state, seq, "it is not there")
 end
 
---- Call `fn(segment, name)` for each segment of a chain, newest first, until it returns something, and return that.
---- Each segment is found, opened, and checked to end where the next begins; its records are not checked. Raises
---- "journal" when one is missing.
+--- Call `fn(segment, name)` for each segment of a chain, the newest first, until `fn` returns a value; return that
+--- value. Each segment is checked to end where the next one begins; its records are not verified. Raises "journal" when
+--- a segment is missing.
 ---@param profile profile
 ---@param journal host.journal.journal
 ---@param fn fun(segment: host.journal.journal, name: string): any
@@ -67,14 +67,14 @@ function M.each(profile, journal, fn)
   local key <close> = profiles.key(profile)
   local seq, hash = journal:start()
   while seq > 0 do
-    local segment <close>, name = ending_with(profile, key, seq, hash)
+    local segment <close>, name = open_segment_ending_with(profile, key, seq, hash)
     local found = fn(segment, name)
     if found then return found end
     seq, hash = segment:start()
   end
 end
 
---- Copy the segments that another folder lacks; each one is verified.
+--- Copy the segments that another folder lacks. Each copied segment is verified.
 ---@param profile profile
 ---@param from string
 ---@param to string
@@ -100,7 +100,7 @@ end
 ---------------------------------------------------------------------------
 -- Compacting
 
-local function by_application(rows)
+local function journal_rows_by_application(rows)
   local lists = {}
   for _, row in ipairs(rows) do
     local id = row.body.app_id or row.id
@@ -110,11 +110,12 @@ local function by_application(rows)
   return lists
 end
 
--- Rows of closed rotations that are neither the newest of their application nor what its consumer still has.
-local function superseded(journal)
+-- The rows of closed rotations that are neither the newest row of their application nor the row of the secret that the
+-- consumer has.
+local function superseded_journal_rows(journal)
   local rows = {}
   for _, kind in ipairs { rotations.client_secrets, rotations.certificates } do
-    for _, list in pairs(by_application(kind:all(journal))) do
+    for _, list in pairs(journal_rows_by_application(kind:all(journal))) do
       local has = in_use.sort(list).has
       for place, row in ipairs(list) do
         local is_over = row.state == "closed" and place < #list and row ~= has
@@ -125,30 +126,30 @@ local function superseded(journal)
   return rows
 end
 
-local function moment_of(text)
+local function parse_compaction_day(text)
   local year, month, day = tostring(text or ""):match("^(%d%d%d%d)%-(%d%d)%-(%d%d)$")
   local at = year and sys.from_utc(tonumber(year), tonumber(month), tonumber(day), 0, 0, 0)
   if at and time.iso(at):sub(1, 10) == text then return at end
   fail.raise {
     kind = "usage", what = "journal compact", why = text and ("'%s' is no date"):format(text) or "--before is missing",
-    fix = "--before 2026-01-31: what was put on record before that day, in UTC.",
+    fix = "Write --before 2026-01-31 to move the records made before that day, in UTC.",
   }
 end
 
---- Move what was recorded before a date out of the journal, into a segment beside it.
+--- Move the records made before a date out of the journal, into a segment beside it.
 ---@param journal host.journal.journal
 ---@param _ nil
 ---@param options { before: string?, yes: boolean? }
 ---@return integer? exit status
 function M.compact(journal, _, options)
-  local before = moment_of(options.before)
+  local before = parse_compaction_day(options.before)
   local question = ("Move what was put on record before %s to a file beside the journal?"):format(options.before)
-  if not options.yes and not workflow_command.ask(question) then
+  if not options.yes and not workflow_command.ask_yes_or_no(question) then
     log.say("Nothing was changed.")
     return 1
   end
   commit.commit(journal)
-  local done, message, kind = journal:compact(before, time.now(), superseded(journal))
+  local done, message, kind = journal:compact(before, time.now(), superseded_journal_rows(journal))
   if kind then
     fail.raise { kind = "journal", what = "compact the journal", why = message, fix = kind == "io"
       and "Correct what the message names, then run the same command again: nothing is lost." or nil }

@@ -13,43 +13,46 @@ local source = require "profile.source"
 local sys = require "host.sys"
 local term = require "host.term"
 local token_cache = require "oauth.token_cache"
+local traceback = require "base.traceback"
 
-local WHAT = {
+local SECRET_NAMES = {
   ["client-secret"] = "the client secret to sign in with",
   ["devolutions-secret"] = "the application secret for Devolutions Server",
   ["certificate-passphrase"] = "the passphrase of the certificate",
+  ["proxy-password"] = "the password for the proxy",
 }
 
--- In the order in which they are asked for.
-local WORDS = { "client-secret", "certificate-passphrase", "devolutions-secret" }
+-- In the order in which the person is asked.
+local SECRET_WORDS = { "client-secret", "certificate-passphrase", "devolutions-secret", "proxy-password" }
 
-local function refuse_emulator()
+local function refuse_login_to_emulator()
   fail.raise {
     kind = "usage", what = "moonlatch login --emulator", why = "a private emulator ends with the command",
     fix = "For an emulator that keeps running, name its configuration: --config FILE.",
   }
 end
 
-local function refuse_descriptor()
+local function refuse_descriptor_without_secret()
   fail.raise {
-    kind = "usage", what = "read the command line", why = "--fd stands without --secret",
+    kind = "usage", what = "read the command line", why = "--fd is given without --secret",
     fix = "moonlatch login --secret client-secret --fd 3 3<file",
   }
 end
 
--- The profile's secrets by what they are called.
-local function sources_of(profile)
+-- The sources of the profile's secrets, by the words for --secret.
+local function secret_sources_by_word(profile)
   return {
     ["client-secret"] = profile.sign_in.secret,
     ["devolutions-secret"] = profile.devolutions and profile.devolutions.app_secret,
     ["certificate-passphrase"] = profile.sign_in.certificate and profile.sign_in.certificate.passphrase,
+    ["proxy-password"] = profile.proxy and profile.proxy.password,
   }
 end
 
 ---------------------------------------------------------------------------
--- Putting a secret where the profile says it is
+-- Storing a secret in the source that the profile names
 
-local function read_descriptor(text, what)
+local function read_secret_from_descriptor(text, what)
   local fd = math.tointeger(tonumber(text))
   local value, message
   if fd and fd >= 0 then value, message = sys.read_secret_fd(fd) end
@@ -60,63 +63,64 @@ local function read_descriptor(text, what)
   }
 end
 
-local function ask(word)
-  local value, message = term.read_secret(WHAT[word] .. ": ")
+local function ask_for_profile_secret(word)
+  local value, message = term.read_secret(SECRET_NAMES[word] .. ": ")
   if value then return value end
   fail.raise {
-    kind = "config", what = "ask for " .. WHAT[word], why = message,
+    kind = "config", what = "ask for " .. SECRET_NAMES[word], why = message,
     fix = ("moonlatch login --secret %s --fd 3 3<file"):format(word),
   }
 end
 
-local function refuse_foreign(profile, word, from)
+local function refuse_unwritable_source(profile, word, from)
   fail.raise {
-    kind = "usage", what = ("put %s in its place"):format(WHAT[word]),
+    kind = "usage", what = ("store %s"):format(SECRET_NAMES[word]),
     why = from and ("the profile '%s' takes it from %s, which Moonlatch does not write"):format(profile.name,
-        source.words(from))
-      or ("the profile '%s' names none"):format(profile.name),
-    fix = 'from = "sealed" has it kept here, sealed; "keyring" and "file" can be written too.',
+        source.describe(from))
+      or ("the profile '%s' names no source for it"):format(profile.name),
+    fix = 'Name a source in the profile that Moonlatch can write: from = "sealed", "keyring" or "file".',
   }
 end
 
-local function put(profile, word, options)
-  local from = sources_of(profile)[word]
-  if not (from and source.can_keep(from)) then refuse_foreign(profile, word, from) end
+local function store_profile_secret(profile, word, options)
+  local from = secret_sources_by_word(profile)[word]
+  if not (from and source.is_writable(from)) then refuse_unwritable_source(profile, word, from) end
   if from.from == "sealed" then profiles.key():close() end -- before anything is asked
-  local value <close> = options.fd and read_descriptor(options.fd, WHAT[word]) or ask(word)
-  source.keep(from, WHAT[word], value)
-  log.say(("%s is kept: %s"):format(WHAT[word], from.from == "sealed" and sealed_file.path(profile, from.name)
-    or source.words(from)))
+  local value <close> = options.fd and read_secret_from_descriptor(options.fd, SECRET_NAMES[word])
+    or ask_for_profile_secret(word)
+  source.write(from, SECRET_NAMES[word], value)
+  log.say(("%s is kept: %s"):format(SECRET_NAMES[word], from.from == "sealed" and sealed_file.path(profile, from.name)
+    or source.describe(from)))
 end
 
-local function put_named(options)
-  if not WHAT[options.secret] then
+local function store_named_secret(options)
+  if not SECRET_NAMES[options.secret] then
     fail.raise {
       kind = "usage", what = "moonlatch login --secret " .. options.secret, why = "there is no such secret",
-      fix = ("There are %s."):format(table.concat(WORDS, ", ")),
+      fix = ("There are %s."):format(table.concat(SECRET_WORDS, ", ")),
     }
   end
   local profile = profiles.load { config = options.config, name = options.profile }
-  put(profile, options.secret, options)
+  store_profile_secret(profile, options.secret, options)
   profiles.use(nil)
   return 0
 end
 
--- Put what is to be sealed and is not there yet; the names of what was put.
-local function put_missing(profile)
+-- Ask for the sealed secrets that are missing, and store them. Returns the names of their files.
+local function store_missing_secrets(profile)
   local names = {}
-  for _, word in ipairs(WORDS) do
-    local from = sources_of(profile)[word]
+  for _, word in ipairs(SECRET_WORDS) do
+    local from = secret_sources_by_word(profile)[word]
     if from and from.from == "sealed" and not sealed_file.has(profile, from.name) then
-      put(profile, word, {})
+      store_profile_secret(profile, word, {})
       names[#names + 1] = from.name
     end
   end
   return names
 end
 
--- A secret that was just typed and does not serve is asked for again next time.
-local function forget(profile, names, err)
+-- Remove the secrets that were just typed, when the sign-in with them failed, so that the next login asks again.
+local function remove_stored_secrets(profile, names, err)
   if not (fail.is(err, "auth") or fail.is(err, "config")) then return end
   for _, name in ipairs(names) do
     if name ~= "devolutions-secret" then sealed_file.remove(profile, name) end
@@ -126,34 +130,34 @@ end
 ---------------------------------------------------------------------------
 -- Signing in
 
-local function scopes_of(options)
+local function login_scopes_of_script(options)
   if not options["for"] then return nil end
   local declaration = require("script.load").load(options["for"])
   return declaration.needs and declaration.needs.scopes
 end
 
-local function show(profile, principal, kept)
+local function print_sign_in(profile, principal, is_kept)
   if log.json() then
     for _, name in ipairs { "scopes", "roles", "wids" } do json.array(principal[name]) end
-    principal.kept = kept and token_cache.path(profile) or nil
+    principal.kept = is_kept and token_cache.path(profile) or nil
     return report.json(principal)
   end
   log.say(("signed in to %s as %s"):format(principal.tenant or profile.tenant, principal.name))
-  if kept then
+  if is_kept then
     log.say(("kept, sealed, in %s\n`moonlatch logout` forgets it."):format(token_cache.path(profile)))
   elseif token_cache.is_personal(profile) then
     log.warn "the sign-in is not kept: the service gave no refresh token"
   else
-    log.say "Nothing is kept of it: an application proves itself anew each time."
+    log.say "The sign-in is not kept: an application signs in again each time."
   end
 end
 
-local function sign_in(profile, announced)
+local function log_in_and_print(profile, announced)
   local oauth = require "oauth.sign_in"
   if announced and token_cache.is_personal(profile) then oauth.announce(profile) end
   local principal = oauth.sign_in(profile)
   local about = token_cache.is_personal(profile) and token_cache.about(profile)
-  show(profile, principal, about and about.oid == principal.oid)
+  print_sign_in(profile, principal, about and about.oid == principal.oid)
 end
 
 ---@type cli.command
@@ -172,17 +176,19 @@ return {
   },
 
   run = function(options)
-    if options.emulator then refuse_emulator() end
-    if options.secret then return put_named(options) end
-    if options.fd then refuse_descriptor() end
+    if options.emulator then refuse_login_to_emulator() end
+    if options.secret then return store_named_secret(options) end
+    if options.fd then refuse_descriptor_without_secret() end
     local open <close> = session.start(options, {
-      owner = "moonlatch login", journal = false, mode = "read", fresh = true, needs = { scopes = scopes_of(options) },
+      owner = "moonlatch login", journal = false, mode = "read", fresh = true,
+      needs = { scopes = login_scopes_of_script(options) },
     })
-    profiles.key():close() -- a key that is not there is better noticed before the person has signed in
-    local names = put_missing(open.profile)
-    local ok, err = xpcall(scheduler.run, scheduler.keep_trace, http.poll, sign_in, open.profile, options["for"] ~= nil)
+    profiles.key():close() -- raises when the key is missing, before the person signs in
+    local names = store_missing_secrets(open.profile)
+    local ok, err = xpcall(scheduler.run, traceback.keep, http.poll, log_in_and_print, open.profile,
+      options["for"] ~= nil)
     if ok then return 0 end
-    forget(open.profile, names, err)
+    remove_stored_secrets(open.profile, names, err)
     error(err, 0)
   end,
 }

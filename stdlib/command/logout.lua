@@ -1,4 +1,4 @@
---- moonlatch logout: forget a stored sign-in, and say what stays valid.
+--- moonlatch logout: remove a stored sign-in, and print what stays valid.
 
 local fail = require "fail"
 local log = require "log"
@@ -7,22 +7,22 @@ local report = require "report"
 local sealed_file = require "profile.sealed_file"
 local token_cache = require "oauth.token_cache"
 
-local STAYS = [[
+local STILL_VALID = [[
 What stays valid:
-  - access tokens that were given out, until they end by themselves, 60 to 90 minutes as a rule: nobody takes them back
-  - the refresh token itself, should there be a copy of it elsewhere, until it was not used for 90 days
+  - access tokens that were issued, until they expire, usually after 60 to 90 minutes: they cannot be revoked
+  - the refresh token, if there is a copy of it elsewhere, until it was not used for 90 days
   - sign-ins in browsers and on other machines, and the consent that was given to the sign-in client
 To end all sign-ins of %s: Entra admin center > Users > (the person) > Revoke sessions. It takes minutes.]]
 
-local function refuse_emulator()
+local function refuse_logout_of_emulator()
   fail.raise {
     kind = "usage", what = "moonlatch logout --emulator", why = "a private emulator keeps nothing: it has ended",
     fix = "For an emulator that keeps running, name its configuration: --config FILE.",
   }
 end
 
--- Secrets that were sealed here; removed with --secrets.
-local function forget_secrets(profile)
+-- Remove the sealed secrets of the profile. Returns the names of their files.
+local function remove_sealed_secrets(profile)
   local removed = {}
   local devolutions, certificate = profile.devolutions or {}, profile.sign_in.certificate or {}
   for _, from in ipairs { profile.sign_in.secret or {}, certificate.passphrase or {}, devolutions.app_secret or {} } do
@@ -34,11 +34,11 @@ local function forget_secrets(profile)
   return removed
 end
 
-local function show(about, secrets, path)
+local function print_signed_out(about, secrets, path)
   for _, name in ipairs(secrets) do log.say(("the %s is forgotten. It stays valid where it was made."):format(name)) end
   if about then
     log.say(("signed out: the sign-in of %s is forgotten (%s)"):format(about.name, path))
-    log.say(STAYS:format(about.name))
+    log.say(STILL_VALID:format(about.name))
   elseif #secrets == 0 then
     log.say "Nothing was kept, so there is nothing to forget."
   end
@@ -51,15 +51,15 @@ return {
   examples = { "moonlatch logout", "moonlatch logout --profile contoso --secrets" },
 
   run = function(options)
-    if options.emulator then refuse_emulator() end
+    if options.emulator then refuse_logout_of_emulator() end
     local profile = profiles.load { config = options.config, name = options.profile }
     local path, about = token_cache.path(profile), token_cache.forget(profile)
-    local secrets = options.secrets and forget_secrets(profile) or {}
+    local secrets = options.secrets and remove_sealed_secrets(profile) or {}
     profiles.use(nil)
     if log.json() then
       report.json { forgotten = about and about.name or nil, secrets = require("host.json").array(secrets) }
     else
-      show(about, secrets, path)
+      print_signed_out(about, secrets, path)
     end
     return 0
   end,

@@ -7,21 +7,21 @@ local script = require "script.load"
 local sys = require "host.sys"
 local templates = require "rehearse.templates"
 
-local function raise_bad_name(name)
+local function raise_bad_policy_name(name)
   fail.raise {
     kind = "usage", what = "new policy " .. name, why = "it is not a plain file name",
     fix = "Letters, digits, _ and -: moonlatch new policy weekly.",
   }
 end
 
--- "weekly" and "policies/weekly" are the same.
-local function plain_name(name)
+-- The plain name of a policy: "weekly" for "weekly", "policies/weekly" and "policies/weekly.lua".
+local function plain_policy_name(name)
   local plain = name:gsub("^policies/", ""):gsub("%.lua$", "")
-  if not plain:match("^[%w_][%w_-]*$") then raise_bad_name(name) end
+  if not plain:match("^[%w_][%w_-]*$") then raise_bad_policy_name(name) end
   return plain
 end
 
-local function write(path, text)
+local function write_policy_file(path, text)
   local ok, message, kind = sys.write(path, text, "new")
   if ok then return end
   fail.raise {
@@ -31,7 +31,7 @@ local function write(path, text)
   }
 end
 
-local function check_free(path)
+local function check_policy_path_is_free(path)
   if not sys.stat(path) then return end
   fail.raise {
     kind = "conflict", what = "write " .. path, why = "a file of that name exists",
@@ -39,22 +39,22 @@ local function check_free(path)
   }
 end
 
-local function make(name, options)
-  local plain, folder = plain_name(name), (options.scripts or script.own_folder()) .. "/policies"
+local function make_policy(name, options)
+  local plain, folder = plain_policy_name(name), (options.scripts or script.own_folder()) .. "/policies"
   local policy, test = ("%s/%s.lua"):format(folder, plain), ("%s/%s_test.lua"):format(folder, plain)
-  check_free(policy)
-  check_free(test)
+  check_policy_path_is_free(policy)
+  check_policy_path_is_free(test)
   sys.mkdir(folder)
   local texts = templates[options.applications and "applications" or "users"]
-  write(policy, texts.policy(plain))
-  write(test, texts.test(plain))
-  log.say(("%s: the policy; edit it.\n%s: what it is tried with."):format(policy, test))
-  log.note(("\nNext: moonlatch rehearse policies/%s      a year of it on an emulator, in seconds\n"
+  write_policy_file(policy, texts.policy(plain))
+  write_policy_file(test, texts.test(plain))
+  log.say(("%s: the policy; edit it.\n%s: its test."):format(policy, test))
+  log.note(("\nNext: moonlatch rehearse policies/%s      run a year of it on an emulator, in seconds\n"
     .. "      moonlatch plan policies/%s          who is due in your tenant, and why"):format(plain, plain))
 end
 
 ---@type table<string, cli.action>
-local ACTIONS = { policy = { run = make, names = "NAME" } }
+local ACTIONS = { policy = { run = make_policy, names = "NAME" } }
 
 ---@type cli.command
 return {

@@ -11,7 +11,7 @@ local script = require "script.load"
 local session = require "session.open"
 local sets = require "base.sets"
 
-local SHOWN = 2 -- calls shown as reasons
+local MOST_CALLS_SHOWN = 2 -- as reasons for a permission
 
 ---------------------------------------------------------------------------
 -- What we have
@@ -22,7 +22,7 @@ local SHOWN = 2 -- calls shown as reasons
 ---@field difference permissions.difference
 ---@field roles permissions.difference? of a person
 
-local function roles_of(least, held)
+local function compare_roles_with_ours(least, held)
   if held.kind ~= "delegated" then return nil end
   local difference = permissions.compare(least, "roles", require("permissions.granted").roles(held))
   for _, name in ipairs(require("permissions.granted").roles(held)) do
@@ -31,31 +31,33 @@ local function roles_of(least, held)
   return difference
 end
 
-local function hold(least)
+local function compare_with_token(least)
   local held = require("permissions.granted").holder_of_token()
   local difference = permissions.compare(least, held.kind, sets.sorted(held.token))
-  return { who = held.principal.name, kind = held.kind, difference = difference, roles = roles_of(least, held) }
+  return {
+    who = held.principal.name, kind = held.kind, difference = difference, roles = compare_roles_with_ours(least, held),
+  }
 end
 
--- Would a person have to sign in first?
-local function would_ask(profile)
+-- Does a person have to sign in first?
+local function needs_sign_in_to_compare(profile)
   local token_cache = require "oauth.token_cache"
   return profile.kind == "real" and token_cache.is_personal(profile) and not token_cache.about(profile)
 end
 
-local function ask(options, least)
+local function compare_permissions_in_session(options, least)
   local open <close> = session.start(options, { owner = "moonlatch permissions", journal = false, mode = "read" })
-  if would_ask(open.profile) then return nil, "nobody is signed in: moonlatch login" end
-  return command_task.run(hold, least)
+  if needs_sign_in_to_compare(open.profile) then return nil, "nobody is signed in: moonlatch login" end
+  return command_task.run(compare_with_token, least)
 end
 
--- What we have; or nil, and why that is unknown.
-local function compare(options, least)
+-- Compare the least permissions with ours. Returns nil and the reason when ours are unknown.
+local function compare_permissions_with_ours(options, least)
   if options.offline then return nil, "--offline" end
   if not options.emulator and not options.config and not require("host.sys").stat(require("profile.file").file()) then
     return nil, "there is no profile"
   end
-  local ok, found, why = pcall(ask, options, least)
+  local ok, found, why = pcall(compare_permissions_in_session, options, least)
   profiles.use(nil)
   if ok then return found, why end
   if fail.is(found) and found.kind ~= "interrupted" and found.kind ~= "usage" then return nil, tostring(found) end
@@ -65,57 +67,57 @@ end
 ---------------------------------------------------------------------------
 -- Output
 
-local function some(entries)
-  if #entries <= SHOWN or log.verbose() then return table.concat(entries, ", ") end
-  return ("%s and %d more"):format(table.concat(entries, ", ", 1, SHOWN), #entries - SHOWN)
+local function abbreviate_graph_calls(entries)
+  if #entries <= MOST_CALLS_SHOWN or log.verbose() then return table.concat(entries, ", ") end
+  return ("%s and %d more"):format(table.concat(entries, ", ", 1, MOST_CALLS_SHOWN), #entries - MOST_CALLS_SHOWN)
 end
 
-local function section(title, least, kind)
+local function print_permission_section(title, least, kind)
   log.say(title)
   local width = 0
   for _, name in ipairs(least[kind]) do width = math.max(width, #name) end
   for _, name in ipairs(least[kind]) do
-    log.say(("  %-" .. width .. "s  %s"):format(name, some(permissions.reasons(least, kind, name))))
+    log.say(("  %-" .. width .. "s  %s"):format(name, abbreviate_graph_calls(permissions.reasons(least, kind, name))))
   end
   if #least[kind] == 0 then log.say("  none") end
   if kind ~= "roles" and #least.unavailable[kind] > 0 then
-    log.say("  not possible so: " .. some(least.unavailable[kind]))
+    log.say("  not possible so: " .. abbreviate_graph_calls(least.unavailable[kind]))
   end
 end
 
-local function show_unknown(least)
-  if #least.roles_unknown > 0 then log.say("  not known for " .. some(least.roles_unknown)) end
-  if #least.unknown > 0 then log.say("\nNothing is known of " .. some(least.unknown)) end
+local function print_unknown_calls(least)
+  if #least.roles_unknown > 0 then log.say("  not known for " .. abbreviate_graph_calls(least.roles_unknown)) end
+  if #least.unknown > 0 then log.say("\nNothing is known of " .. abbreviate_graph_calls(least.unknown)) end
   for _, note in ipairs(least.notes) do log.say("\n" .. note) end
 end
 
-local function list(names) return #names > 0 and table.concat(names, ", ") or "nothing" end
+local function permission_names_or_nothing(names) return #names > 0 and table.concat(names, ", ") or "nothing" end
 
-local function show_difference(held, why)
+local function print_permission_difference(held, why)
   if not held then return log.say("\nNot compared with what we have: " .. why) end
   local is_app = held.kind == "application"
   log.say(("\n%s (%s)"):format(held.who, is_app and "application" or "person"))
-  log.say("  lacks         " .. list(held.difference.missing))
-  log.say("  needs not     " .. list(held.difference.needless))
-  if held.roles then log.say("  lacks roles   " .. list(held.roles.missing)) end
+  log.say("  lacks         " .. permission_names_or_nothing(held.difference.missing))
+  log.say("  needs not     " .. permission_names_or_nothing(held.difference.needless))
+  if held.roles then log.say("  lacks roles   " .. permission_names_or_nothing(held.roles.missing)) end
 end
 
-local function show(name, least, held, why)
+local function print_permissions(name, least, held, why)
   log.say(("%s: %d calls of Graph\n"):format(name, #least.needs + #least.unknown))
-  section("As an application", least, "application")
-  section("\nAs a person (delegated)", least, "delegated")
-  section("\nWeakest directory roles of that person", least, "roles")
-  show_unknown(least)
-  show_difference(held, why)
+  print_permission_section("As an application", least, "application")
+  print_permission_section("\nAs a person (delegated)", least, "delegated")
+  print_permission_section("\nWeakest directory roles of that person", least, "roles")
+  print_unknown_calls(least)
+  print_permission_difference(held, why)
 end
 
-local function lists_in(difference)
+local function difference_as_json(difference)
   if not difference then return nil end
   for _, part in ipairs { "missing", "blocked", "needless" } do json.array(difference[part]) end
   return difference
 end
 
-local function show_json(name, least, held, why)
+local function print_permissions_as_json(name, least, held, why)
   local calls = json.array {}
   for i, need in ipairs(least.needs) do
     local row = need.row
@@ -129,18 +131,18 @@ local function show_json(name, least, held, why)
     not_possible = { application = json.array(least.unavailable.application),
       delegated = json.array(least.unavailable.delegated) },
     not_compared = why,
-    held = held and { who = held.who, kind = held.kind, difference = lists_in(held.difference),
-      roles = lists_in(held.roles) },
+    held = held and { who = held.who, kind = held.kind, difference = difference_as_json(held.difference),
+      roles = difference_as_json(held.roles) },
   }
 end
 
-local function status_of(held)
+local function exit_status_of_comparison(held)
   if not held then return 0 end
   local lacks = #held.difference.missing > 0 or held.roles and #held.roles.missing > 0
   return lacks and 3 or 0
 end
 
-local function accept(declaration, found)
+local function accept_script_needs(declaration, found)
   local count = require("script.growth").accept(declaration, found)
   if count == 0 then log.say(("%s needs no more than the bundled script of its name."):format(found.path)) end
   if count > 0 then log.say("Accepted.") end
@@ -166,15 +168,15 @@ return {
         fix = "`moonlatch scripts` lists all scripts." }
     end
     local declaration, found = script.load(options.script)
-    if options.accept then return accept(declaration, found) end
+    if options.accept then return accept_script_needs(declaration, found) end
     require("script.growth").show(declaration, found)
     local least = permissions.least(declaration.needs.graph or {})
-    local held, why = compare(options, least)
+    local held, why = compare_permissions_with_ours(options, least)
     if log.json() then
-      show_json(found.name, least, held, why)
+      print_permissions_as_json(found.name, least, held, why)
     else
-      show(found.name, least, held, why)
+      print_permissions(found.name, least, held, why)
     end
-    return status_of(held)
+    return exit_status_of_comparison(held)
   end,
 }

@@ -12,16 +12,16 @@ local stage = require "rehearse.stage"
 local sys = require "host.sys"
 local time = require "time"
 
-local function raise_neither(name, declaration)
+local function raise_no_policy_to_rehearse(name, declaration)
   fail.raise {
     kind = "usage", what = "rehearse " .. name, why = "it is neither a policy nor the test of one",
-    fix = declaration.steps and ("moonlatch apply %s --emulator tries it."):format(name)
+    fix = declaration.steps and ("To try it: moonlatch apply %s --emulator."):format(name)
       or "`moonlatch new policy NAME` makes a policy, with a test.",
   }
 end
 
--- The test beside a policy: mine_test for mine, ./mine_test.lua for ./mine.lua.
-local function test_beside(name)
+-- Load the test beside a policy: mine_test for mine, ./mine_test.lua for ./mine.lua. Returns nil when there is none.
+local function load_test_beside(name)
   local beside = name:match("^(.*)%.lua$")
   local test = beside and beside .. "_test.lua" or name .. "_test"
   local ok, declaration = pcall(script.load, test)
@@ -30,17 +30,17 @@ local function test_beside(name)
   error(declaration, 0)
 end
 
-local function terms_of(options)
+local function load_rehearsal_terms(options)
   local declaration = script.load(options.policy)
   if declaration.rehearsal then return declaration.rehearsal end
-  if not declaration.policy then raise_neither(options.policy, declaration) end
-  local test = not options.plain and test_beside(options.policy)
-  return test or rehearse_declaration.plain(options.policy, time.duration "365d")
+  if not declaration.policy then raise_no_policy_to_rehearse(options.policy, declaration) end
+  local test = not options.plain and load_test_beside(options.policy)
+  return test or rehearse_declaration.without_test(options.policy, time.duration "365d")
 end
 
--- What the command line adds to the test.
-local function adjusted(options)
-  local terms = terms_of(options)
+-- The terms of the rehearsal, changed by the options --over and --fault.
+local function rehearsal_terms_for_options(options)
+  local terms = load_rehearsal_terms(options)
   if options.over then terms.over = time.duration(options.over) end
   local events = {}
   for _, event in ipairs(terms.events) do
@@ -51,11 +51,11 @@ local function adjusted(options)
   return terms
 end
 
-local function refuse_profile(options)
+local function refuse_profile_options(options)
   if not options.profile and not options.config then return end
   fail.raise {
-    kind = "usage", what = "rehearse " .. options.policy, why = "a rehearsal plays on an emulator of its own",
-    fix = "Leave --profile and --config out; `moonlatch plan` says what the policy would do in the tenant.",
+    kind = "usage", what = "rehearse " .. options.policy, why = "a rehearsal runs on an emulator of its own",
+    fix = "Leave --profile and --config out. `moonlatch plan` shows what the policy would do in the tenant.",
   }
 end
 
@@ -80,8 +80,8 @@ return {
   },
 
   run = function(options)
-    refuse_profile(options)
-    local terms, began = adjusted(options), sys.monotonic()
+    refuse_profile_options(options)
+    local terms, began = rehearsal_terms_for_options(options), sys.monotonic()
     local played <close> = stage.open { scripts = options.scripts }
     local outcome = play.play(terms, played)
     local took = sys.monotonic() - began

@@ -1,4 +1,4 @@
---- moonlatch repl: look around a tenant from a prompt.
+--- moonlatch repl: open a prompt to look around a tenant.
 
 ---@type cli.command
 return {

@@ -10,44 +10,45 @@ local session = require "session.open"
 local task = require "task"
 local workflow_command = require "cli.workflow_command"
 
-local function confirm(all)
+local function confirm_rotation_plan(all)
   output.end_progress()
   log.say(rotate_policies.plan_text(all))
-  return workflow_command.ask "Do this?"
+  return workflow_command.ask_yes_or_no "Do this?"
 end
 
-local function run(options, loaded, open)
-  local surroundings = {
+local function rotate_loaded_policies(options, loaded, open)
+  local context = {
     journal = open.journal, profile = open.profile, now = options.now, outside_window = options.outside_window,
     old_now = options.old_now, rights = open.rights,
   }
-  if not options.yes then surroundings.confirm = confirm end
-  if options.watch then return rotate_policies.watch(loaded.policies, surroundings) end
-  local all, status = rotate_policies.once(loaded.policies, surroundings)
+  if not options.yes then context.confirm = confirm_rotation_plan end
+  if options.watch then return rotate_policies.watch(loaded.policies, context) end
+  local all, status = rotate_policies.once(loaded.policies, context)
   output.end_progress()
   if log.json() then report.json(rotate_policies.json(all, status)) else log.say(rotate_policies.text(all)) end
   task.check()
   return status
 end
 
-local function refuse_usage(what, why, fix) fail.raise { kind = "usage", what = what, why = why, fix = fix } end
+local function raise_rotate_usage(what, why, fix) fail.raise { kind = "usage", what = what, why = why, fix = fix } end
 
-local function refuse_together(options)
+local function refuse_rotate_option_pairs(options)
   if options.old_now and not options.now then
-    refuse_usage("rotate --old-now", "without --now it would cut off everybody who has not changed over yet",
-      "Name which application: --now NAME --old-now.")
+    raise_rotate_usage("rotate --old-now",
+      "without --now, every consumer that still uses an old credential would be cut off",
+      "Name the application: --now NAME --old-now.")
   end
   if options.outside_window and not options.now then
-    refuse_usage("rotate --outside-window", "without --now it would lift the window for everybody",
-      "Name whom: --now NAME --outside-window.")
+    raise_rotate_usage("rotate --outside-window", "without --now, the window would not apply to any account",
+      "Name the account: --now NAME --outside-window.")
   end
   if options.watch and options.now then
-    refuse_usage("rotate --watch --now", "a service changes what is due, and --now is done once",
-      "Leave one of them out.")
+    raise_rotate_usage("rotate --watch --now", "--watch changes what is due again and again, and --now changes once",
+      "Leave one of the two out.")
   end
   if not options.watch or not log.json() then return end
-  refuse_usage("rotate --watch --json", "a service never finishes a document",
-    "Leave --json out; the journal has it all: moonlatch journal history.")
+  raise_rotate_usage("rotate --watch --json", "with --watch, the one JSON document would never end",
+    "Leave --json out. The journal has all changes: moonlatch journal history.")
 end
 
 ---@type cli.command
@@ -82,9 +83,9 @@ return {
   run = function(options)
     if options.now and #options.now == 0 then options.now = nil end
     local loaded = rotate_policies.load(options.policy or {})
-    refuse_together(options)
+    refuse_rotate_option_pairs(options)
     workflow_command.require_consent(options, "rotate " .. table.concat(options.policy, " "))
     local open <close> = session.start(options, { needs = loaded.needs, scripts = loaded.scripts })
-    return command_task.run(run, options, loaded, open)
+    return command_task.run(rotate_loaded_policies, options, loaded, open)
   end,
 }

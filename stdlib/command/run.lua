@@ -1,7 +1,7 @@
---- moonlatch run FILE: run a script, or a bare file of Lua.
+--- moonlatch run FILE: run a script without steps, or a file of Lua.
 --
--- A script that declares what it needs may do that. Code that declares nothing
--- may only read; --write lifts that.
+-- A script may make the calls that it declares. A file that declares nothing may only read; with --write it may also
+-- change.
 
 local command_task = require "cli.command_task"
 local copies = require "script.copies"
@@ -11,30 +11,30 @@ local script = require "script.load"
 local session = require "session.open"
 local workflow_command = require "cli.workflow_command"
 
-local function refuse_steps(name)
+local function refuse_script_with_steps(name)
   fail.raise {
-    kind = "usage", what = "run " .. name, why = "it is made of steps",
-    fix = ("moonlatch plan %s, then moonlatch apply %s."):format(name, name),
+    kind = "usage", what = "run " .. name, why = "this script has steps",
+    fix = ("Run `moonlatch plan %s`, then `moonlatch apply %s`."):format(name, name),
   }
 end
 
-local function run_declared(found, value, options)
+local function run_declaration(found, value, options)
   local declaration = script.check(found, value)
-  if declaration.steps then refuse_steps(options.script) end
+  if declaration.steps then refuse_script_with_steps(options.script) end
   local args = script.arguments(declaration, options.rest)
   workflow_command.check_growth(declaration, found, options)
-  session.close() -- the one for undeclared code, if loading it opened one
+  session.close() -- loading the file may have opened a session for undeclared code
   local _ <close> = on_demand(options, { owner = script.describe(found), needs = script.needs(declaration, args) })
-  return command_task.explained(declaration.run, args)
+  return command_task.explain_denied_calls(declaration.run, args)
 end
 
-local function run(found, options)
+local function run_found_script(found, options)
   local value = script.chunk(found)(table.unpack(options.rest))
-  if type(value) == "table" then value = run_declared(found, value, options) end
+  if type(value) == "table" then value = run_declaration(found, value, options) end
   return math.tointeger(value) or 0
 end
 
-local function help(options)
+local function help_of_script_to_run(options)
   if not options.script then return nil end
   local declaration, found = script.load(options.script)
   return script.help(declaration, found, "run")
@@ -48,12 +48,12 @@ return {
   script = "named",
   options = { { name = "--write", help = "allow changes by a file that declares nothing" } },
   examples = { "moonlatch run ./mine.lua --emulator", "moonlatch run ./mine.lua --within 30d --json" },
-  help = help,
+  help = help_of_script_to_run,
 
   run = function(options)
     local found = script.find(options.script)
-    copies.tell(found)
+    copies.tell_replacement(found)
     local _ <close> = on_demand(options)
-    return command_task.run(run, found, options)
+    return command_task.run(run_found_script, found, options)
   end,
 }

@@ -10,47 +10,48 @@ local script = require "script.load"
 local sys = require "host.sys"
 local term = require "host.term"
 
-local SECONDS = 2 -- of processor time to load one script
+local LOAD_SECONDS = 2 -- of processor time, to load one script
 
-local function load_summary(name)
+local function load_script_summary(name)
   local ok, declaration = pcall(script.load, name)
   if ok then return declaration.summary end
   return "does not load: " .. (fail.is(declaration) and declaration.why or tostring(declaration)):match("^[^\n]*")
 end
 
--- A person's script is loaded in a process of its own: it may be wrong in any way, and the others are to be listed.
-local function summary_of(found)
-  if found.origin == "bundled" then return load_summary(found.name) end
-  local text, why = sys.apart(function() return load_summary(found.name) end, SECONDS)
+-- The summary of a script. A person's script is loaded in a process of its own, so that a broken script does not stop
+-- the list.
+local function summary_of_script(found)
+  if found.origin == "bundled" then return load_script_summary(found.name) end
+  local text, why = sys.apart(function() return load_script_summary(found.name) end, LOAD_SECONDS)
   return text or "does not load: " .. why
 end
 
-local function list()
+local function list_scripts()
   local rows = {}
   for i, name in ipairs(script.names()) do
     local found = script.find(name)
-    local origin = found.origin .. (copies.outdated(found) and ", the bundled one has changed" or "")
-    rows[i] = { name = name, origin = origin, summary = summary_of(found), path = found.path }
+    local origin = found.origin .. (copies.outdated_origin(found) and ", the bundled one has changed" or "")
+    rows[i] = { name = name, origin = origin, summary = summary_of_script(found), path = found.path }
   end
   report.table(rows, { "name", "origin", "summary" })
 end
 
--- The bundled script of this name; fails when there is none.
-local function original(name)
-  return copies.original(name) or fail.raise {
+-- The bundled script of this name. Raises "usage" when there is none.
+local function require_bundled_script(name)
+  return copies.bundled_original(name) or fail.raise {
     kind = "usage", what = ("find the bundled script '%s'"):format(name), why = "no script has this name",
     fix = "`moonlatch scripts` lists all scripts.",
   }
 end
 
-local function show(name, options)
-  local found = options.bundled and original(name) or script.find(name)
+local function show_script(name, options)
+  local found = options.bundled and require_bundled_script(name) or script.find(name)
   if log.json() then return report.json { name = name, path = found.path, origin = found.origin, text = found.text } end
-  copies.tell(found)
+  copies.tell_replacement(found)
   term.write("out", found.text)
 end
 
-local function copy(name)
+local function copy_script(name)
   local found = script.find(name)
   local path = ("%s/%s.lua"):format(script.own_folder(), name)
   sys.mkdir((path:match("^(.*)/")))
@@ -62,23 +63,23 @@ local function copy(name)
         or "Let the folder be written, or set XDG_CONFIG_HOME to one that can be.",
     }
   end
-  copies.note(name)
+  copies.record_origin(name)
   log.say(("%s: edit it. It is found before the bundled one."):format(path))
 end
 
--- A person's own script of this name; fails when there is none.
-local function own(name, what)
+-- A person's own script of this name. Raises "usage" when there is none.
+local function require_own_script(name, what)
   local found = script.find(name)
   if found.origin ~= "bundled" then return found end
   fail.raise {
     kind = "usage", what = ("%s %s"):format(what, name), why = "you have no copy of it",
-    fix = ("moonlatch scripts copy %s makes one."):format(name),
+    fix = ("To make a copy: moonlatch scripts copy %s."):format(name),
   }
 end
 
-local function diff(name)
-  local found = own(name, "scripts diff")
-  local lines = difference.lines(original(name).text, found.text)
+local function print_script_difference(name)
+  local found = require_own_script(name, "scripts diff")
+  local lines = difference.lines(require_bundled_script(name).text, found.text)
   if log.json() then return report.json { name = name, path = found.path, lines = lines } end
   if #lines == 0 then return log.say("They are the same.") end
   log.say(("- the bundled one\n+ %s"):format(found.path))
@@ -89,16 +90,17 @@ local function diff(name)
   end
 end
 
-local function keep(name)
-  local found = own(name, "scripts keep")
-  copies.note(original(name).name)
+local function keep_script_copy(name)
+  local found = require_own_script(name, "scripts keep")
+  copies.record_origin(require_bundled_script(name).name)
   log.say(("%s stays as it is. You are told when the bundled one changes again."):format(found.path))
 end
 
 ---@type table<string, cli.action>
 local ACTIONS = {
-  list = { run = list }, show = { run = show, names = "NAME" }, copy = { run = copy, names = "NAME" },
-  diff = { run = diff, names = "NAME" }, keep = { run = keep, names = "NAME" },
+  list = { run = list_scripts }, show = { run = show_script, names = "NAME" },
+  copy = { run = copy_script, names = "NAME" },
+  diff = { run = print_script_difference, names = "NAME" }, keep = { run = keep_script_copy, names = "NAME" },
 }
 local ORDER = { "list", "show", "copy", "diff", "keep" }
 

@@ -1,10 +1,10 @@
---- moonlatch types DIR: write what editors know of the modules that scripts may require.
+--- moonlatch types DIR: write definition files for editors, for the modules that scripts may require.
 
 local fail = require "fail"
 local log = require "log"
 local sys = require "host.sys"
 
-local function write(path, text)
+local function write_definition_file(path, text)
   sys.mkdir((path:match("^(.*)/")))
   local ok, message = sys.write(path, text, "replace")
   if ok then return end
@@ -22,7 +22,7 @@ return {
   run = function(options)
     local count = 0
     for name, text in pairs(require("script.definitions").files()) do
-      write(options.folder .. "/" .. name, text)
+      write_definition_file(options.folder .. "/" .. name, text)
       count = count + 1
     end
     log.say(("%d files of definitions are in %s. In .luarc.json beside your scripts: "

@@ -15,9 +15,9 @@ return {
   help = workflow_command.help "verify",
 
   run = function(options)
-    return workflow_command.run(workflow_command.load(options, "verify"), true, function(go)
-      local result, status = go "verify"
-      workflow_command.show(result)
+    return workflow_command.run(workflow_command.load(options, "verify"), true, function(run_steps)
+      local result, status = run_steps "verify"
+      workflow_command.print_result(result)
       return status
     end)
   end,

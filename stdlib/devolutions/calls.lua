@@ -1,4 +1,4 @@
---- What the words of a script's `needs.devolutions` mean in calls of Devolutions Server.
+--- The calls of Devolutions Server that the words of a script's `needs.devolutions` stand for.
 
 local M = {}
 
@@ -12,7 +12,7 @@ local BY_WORD = {
   },
 }
 
---- What a script may say.
+--- The words that a script may use.
 M.WORDS = { "vaults:read", "entries:read", "entries:write" }
 
 --- Logging in and out, and the version: Moonlatch's own calls.
@@ -22,6 +22,6 @@ M.SESSION = { { "POST", "/api/v1/login" }, { "POST", "/api/v1/logout" }, { "GET"
 --- The calls a word stands for; nil for an unknown word.
 ---@param word string
 ---@return { [1]: string, [2]: string }[]|nil
-function M.of(word) return BY_WORD[word] end
+function M.calls_of_word(word) return BY_WORD[word] end
 
 return M

@@ -1,5 +1,5 @@
---- What has to be in place before Devolutions can rotate passwords with our application: a list of single items, in the
---- order in which they can be done. Devolutions has no public call that does or shows any of them, so a person ticks
+--- The checklist of a hand-over: what has to be done before Devolutions can rotate passwords with our application, in
+--- the order in which the items can be done. No public API of Devolutions does or shows an item, so a person ticks
 --- each.
 ---
 --- Sources: the vendor's pages on Devolutions Cloud of 2024 to 2026 and on Devolutions Server 2025.2. The names of
@@ -23,8 +23,8 @@ local DOCS = "https://docs.devolutions.net/"
 M.HOW_TO = DOCS .. "pam/knowledge-base/how-to-articles/create-an-entra-id-pam-provider-devolutions-cloud"
 M.DOWNLOAD = "https://devolutions.net/download-center/#hub"
 
---- What a person sees when everything works. A green "Test connection" proves nothing: Entra gives a token to an
---- application without any rights, too.
+--- How a person proves that everything works. A successful "Test connection" is no proof, because Entra gives a token
+--- to an application without any rights, too.
 ---@param consumer "cloud"|"server"|"none"
 ---@return string[]
 function M.proof(consumer)
@@ -127,15 +127,15 @@ local SERVER = {
 }
 
 local NONE = {
-  { key = "provider", scope = "provider", who = "whoever runs what signs in with it",
-    what = "what uses the application has the client secret that is to be used",
-    where = "wherever it is configured",
-    known_by = "it signs in; confirming the client secret ticks this" },
+  { key = "provider", scope = "provider", who = "the administrator of the service that signs in with it",
+    what = "the service that uses the application has the client secret that is to be used",
+    where = "the configuration of that service",
+    known_by = "the service signs in; confirming the client secret ticks this" },
 }
 
 local LISTS = { cloud = CLOUD, server = SERVER, none = NONE }
 
-local function link_of(link)
+local function page_address(link)
   if not link or link:find("^https:") then return link end
   return DOCS .. link
 end
@@ -150,14 +150,14 @@ function M.items(consumer, address)
   for i, item in ipairs(LISTS[consumer]) do
     list[i] = {
       key = item.key, what = item.what, who = item.who, where = item.where:gsub("%%s", host),
-      known_by = item.known_by, link = link_of(item.link), scope = item.scope, required = not item.optional,
+      known_by = item.known_by, link = page_address(item.link), scope = item.scope, required = not item.optional,
     }
   end
   return list
 end
 
 ---------------------------------------------------------------------------
--- When the application goes
+-- Items after the application was deleted
 
 -- No page of the vendor says what happens to accounts whose provider is deleted: they keep their password.
 local GONE_ACCOUNT = {
@@ -180,10 +180,11 @@ local GONE = {
   none = {},
 }
 
---- What stays in Devolutions when the application is gone, in the order in which it can be removed.
+--- What a person has to remove from Devolutions after the application was deleted, in the order in which it can be
+--- removed.
 ---@param consumer "cloud"|"server"|"none"
 ---@return devolutions.checklist.item[]
-function M.leftovers(consumer)
+function M.removal_items(consumer)
   local list = {}
   for i, item in ipairs(GONE[consumer]) do
     list[i] = {

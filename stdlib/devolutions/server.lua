@@ -40,22 +40,27 @@ local as_read = setmetatable({}, { __mode = "k" }) -- entry -> its members as th
 ---------------------------------------------------------------------------
 -- One call
 
-local function said(failure)
+local function status_and_message(failure)
   if not failure.status then return failure.message end
   return ("%d: %s"):format(failure.status, failure.message)
 end
 
--- Raise the failure of a call. No other code makes one.
-local function raise(what, failure)
+-- Raise the failure of a call. Every failure of a call is raised here.
+local function raise_server_failure(what, failure)
   local reason = explain.devolutions(failure)
   fail.raise {
-    kind = failure.kind, what = what, why = explain.why(reason, failure, said(failure), "Devolutions Server"),
-    fix = reason.fix, resumes = reason.resumes, status = failure.status, cause = failure,
+    kind = failure.kind, what = what,
+    why = explain.why(reason, failure, status_and_message(failure), "Devolutions Server"), fix = reason.fix,
+    resumes = reason.resumes, status = failure.status, cause = failure,
     unreachable = outage.is_unreached(failure) or nil,
   }
 end
 
-local function server_of(current)
+local function raise_bad_answer(what, message)
+  raise_server_failure(what, { kind = "bad_answer", status = 200, message = message })
+end
+
+local function server_settings(current)
   local devolutions = current.devolutions
   if devolutions and devolutions.server then return devolutions end
   fail.raise {
@@ -64,8 +69,8 @@ local function server_of(current)
   }
 end
 
--- The request is closed at the end, because it may hold a secret.
-local function exchange(what, request, credential, judge, options)
+-- Send a request and judge the answer. The request is closed at the end, because it may hold a secret.
+local function send_and_judge(what, request, credential, judge, options)
   local _ <close> = request
   local answer <close>, message, kind, maybe_sent = http.send(request, credential, {
     timeout = M.TIMEOUT, note = what, own = options.own, sending = options.sending,
@@ -75,35 +80,36 @@ local function exchange(what, request, credential, judge, options)
 end
 
 local open_session = single_flight.wrap(function()
-  local server = server_of(settings)
+  local server = server_settings(settings)
   local what = ("log in to Devolutions Server %s"):format(server.server)
   local app_secret <close> = profiles.secret(server.app_secret, "the application secret for Devolutions Server")
   local credential, failure = retry.run {
     what = what, peer = "devolutions", repeatable = true,
     attempt = function()
-      return exchange(what, native_devolutions.login(server.server, server.app_key, app_secret), nil, function(answer)
+      local request = native_devolutions.login(server.server, server.app_key, app_secret)
+      return send_and_judge(what, request, nil, function(answer)
         return native_devolutions.judge_login(answer, server.server)
       end, { own = true })
     end,
   }
-  if not credential then raise(what, failure) end
+  if not credential then raise_server_failure(what, failure) end
   session = credential
 end)
 
-local function login_if_needed()
+local function devolutions_session()
   if settings ~= profiles.current() then settings, session = profiles.current(), nil end
   if not session then open_session() end
   return session
 end
 
--- The session itself is Moonlatch's; all else is the script's it works for.
+-- Calls for the session, which are made with Moonlatch's own rights. Other calls are made with the script's rights.
 local OWN = { ["/api/v1/logout"] = true, ["/api/public-instance-information"] = true }
 
 -- Send one call and judge the answer. When the session has expired, log in again and send once more. `sending` is
 -- called for each try when it leaves, and may raise to stop it.
-local function perform(what, method, path, query, body, sending)
-  local used = login_if_needed()
-  local base = server_of(settings).server
+local function call_server(what, method, path, query, body, sending)
+  local used = devolutions_session()
+  local base = server_settings(settings).server
   local function build() return native_devolutions.request(base, method, path, query, body) end
   local first <close> = build()
   local unsent = first
@@ -113,17 +119,17 @@ local function perform(what, method, path, query, body, sending)
       local request = unsent or build()
       unsent, used = nil, session
       local function judge(answer) return native_devolutions.judge(request, answer) end
-      return exchange(what, request, used, judge, { own = OWN[path], sending = sending })
+      return send_and_judge(what, request, used, judge, { own = OWN[path], sending = sending })
     end,
     renew = function()
       if session == used then open_session() end
     end,
   }
-  if value == nil then raise(what, failure) end
+  if value == nil then raise_server_failure(what, failure) end
   return value
 end
 
-local function path_of(template, ...)
+local function fill_path(template, ...)
   local values, place = { ... }, 0
   return (template:gsub("{[^}]*}", function()
     place = place + 1
@@ -144,7 +150,7 @@ end
 --- End the session. A failure is ignored: the session expires by itself.
 function M.logout()
   if not session then return end
-  pcall(perform, "log out of Devolutions Server", "POST", "/api/v1/logout")
+  pcall(call_server, "log out of Devolutions Server", "POST", "/api/v1/logout")
   session = nil
 end
 
@@ -152,10 +158,10 @@ end
 ---@return { version: string, name: string? }
 function M.info()
   local what = "ask Devolutions Server for its version"
-  local value = perform(what, "GET", "/api/public-instance-information")
+  local value = call_server(what, "GET", "/api/public-instance-information")
   local data = type(value.data) == "table" and value.data or value
   if type(data.version) ~= "string" then
-    raise(what, { kind = "bad_answer", status = 200, message = "the answer names no version" })
+    raise_bad_answer(what, "the answer names no version")
   end
   return { version = data.version, name = data.servername }
 end
@@ -163,52 +169,52 @@ end
 ---------------------------------------------------------------------------
 -- Lists
 
--- Official clients use two names for the page number. Both are sent, and the answer must be the page that was asked
--- for.
-local function page_of(what, path, filter, number)
+-- Read one page of a list. Official clients use two names for the page number. Both are sent, and the answer must be
+-- the page that was asked for.
+local function read_list_page(what, path, filter, number)
   local query = { page = ("%d"):format(number), pageNumber = ("%d"):format(number), pageSize = ("%d"):format(PAGE) }
   for name, value in pairs(filter) do query[name] = value end
-  local page = perform(what, "GET", path, query)
+  local page = call_server(what, "GET", path, query)
   if type(page) ~= "table" or type(page.data) ~= "table" then
-    raise(what, { kind = "bad_answer", status = 200, message = "the answer is no page: it has no list called data" })
+    raise_bad_answer(what, "the answer is not a page: it has no list called data")
   end
   if page.currentPage ~= nil and page.currentPage ~= number then
-    raise(what, { kind = "bad_answer", status = 200,
-      message = ("page %d was asked for and page %s came"):format(number, tostring(page.currentPage)) })
+    raise_bad_answer(what, ("page %d was asked for and page %s came"):format(number, tostring(page.currentPage)))
   end
   return page
 end
 
--- Raise a failure: a list that is not read to its end might lack the entry that matters.
-local function raise_too_many(what)
-  raise(what, { kind = "bad_answer", status = 200, message = ("there are more than %d pages"):format(MOST_PAGES) })
+-- Raise a failure for a list that is too long, because a list that is not read to its end may lack the entry that is
+-- looked for.
+local function raise_too_many_pages(what)
+  raise_bad_answer(what, ("there are more than %d pages"):format(MOST_PAGES))
 end
 
 -- Go through the items of all pages.
-local function each(what, path, filter)
+local function each_page_item(what, path, filter)
   local page, number, place = { data = {} }, 0, 0
   return function()
     while place >= #page.data do
       if number > 0 and number >= (math.tointeger(page.totalPage) or 1) then return nil end
-      if number >= MOST_PAGES then raise_too_many(what) end
+      if number >= MOST_PAGES then raise_too_many_pages(what) end
       number, place = number + 1, 0
-      page = page_of(what, path, filter, number)
+      page = read_list_page(what, path, filter, number)
     end
     place = place + 1
     return page.data[place]
   end
 end
 
-local function list(what, path, filter)
+local function list_all_items(what, path, filter)
   local all = {}
-  for item in each(what, path, filter) do all[#all + 1] = item end
+  for item in each_page_item(what, path, filter) do all[#all + 1] = item end
   return all
 end
 
 --- All vaults that the application identity may see. Waits.
 ---@return table[] with id, name, description, …
 function M.vaults()
-  return list("list the vaults", "/api/v1/vault", {})
+  return list_all_items("list the vaults", "/api/v1/vault", {})
 end
 
 --- The vault of that name or id. Raises a failure when there is none, or more than one. Waits.
@@ -241,15 +247,15 @@ function M.has_tag(entry, tag)
   return false
 end
 
--- Does the entry fit the filter? Some versions of the server ignore filters.
-local function fits(entry, filter)
+-- Does the entry fit the filter? Checked here, too, because some versions of the server ignore filters.
+local function fits_filter(entry, filter)
   return (not filter.name or entry.name == filter.name)
     and (not filter.path or vault_folder.is_same(entry.path, filter.path))
     and (not filter.tag or M.has_tag(entry, filter.tag))
 end
 
---- Go through the entries of a vault, without their secrets: exactly those that fit the filter. The case of a folder's
---- name does not matter. Waits.
+--- Go through the entries of a vault that fit the filter, without their secrets. The case of a folder's name does not
+--- matter. Waits.
 ---@param vault_id string
 ---@param filter { name: string?, path: string?, tag: string? }?
 ---@return fun(): devolutions.entry?
@@ -257,10 +263,10 @@ function M.each_entry(vault_id, filter)
   filter = filter or {}
   -- It is unknown whether the server's filter by path ignores case, so that filter is not used.
   local asked = { name = filter.name, tag = filter.tag }
-  local next_entry = each("list the vault's entries", path_of("/api/v1/vault/{id}/entry", vault_id), asked)
+  local next_entry = each_page_item("list the vault's entries", fill_path("/api/v1/vault/{id}/entry", vault_id), asked)
   return function()
     for entry in next_entry do
-      if fits(entry, filter) then return entry end
+      if fits_filter(entry, filter) then return entry end
     end
   end
 end
@@ -284,8 +290,9 @@ local SECRETS = {
   AzureServicePrincipal = { "clientSecret" }, ConnectionString = { "connectionString" },
 }
 
--- A server that may not show a password leaves the member out, or empty. That must not pass for an empty secret.
-local function check_shown(what, entry)
+-- Raise "denied" when the server does not show the entry's secret: it leaves the member out, or empty, and that must
+-- not pass for an empty secret.
+local function check_secret_is_shown(what, entry)
   if entry.type ~= "Credential" then return end
   for _, name in ipairs(SECRETS[entry.subType] or {}) do
     local value = entry.data[name]
@@ -298,36 +305,36 @@ local function check_shown(what, entry)
   end
 end
 
--- Does `kept` contain everything in `wanted`? The server may add members of its own. A secret in `wanted` that was
+-- Does `stored` contain every member of `wanted`? The server may add members of its own. A secret in `wanted` that was
 -- closed meanwhile is not compared.
-local function is_same(wanted, kept)
+local function contains_members(wanted, stored)
   if secret.is(wanted) then
-    local ok, same = pcall(secret.equals, wanted, kept)
-    return not ok and secret.is(kept) or ok and same
+    local ok, same = pcall(secret.equals, wanted, stored)
+    return not ok and secret.is(stored) or ok and same
   end
-  if type(wanted) ~= "table" or type(kept) ~= "table" then return wanted == kept end
+  if type(wanted) ~= "table" or type(stored) ~= "table" then return wanted == stored end
   for name, value in pairs(wanted) do
-    if not is_same(value, kept[name]) then return false end
+    if not contains_members(value, stored[name]) then return false end
   end
   return true
 end
 
-local function copy(value)
+local function copy_entry(value)
   if type(value) ~= "table" then return value end
   local made = {}
-  for name, member in pairs(value) do made[name] = copy(member) end
+  for name, member in pairs(value) do made[name] = copy_entry(member) end
   return made
 end
 
-local function get(what, vault_id, id)
-  local entry = perform(what, "GET", path_of("/api/v1/vault/{id}/entry/{id}", vault_id, id), {
+local function read_server_entry(what, vault_id, id)
+  local entry = call_server(what, "GET", fill_path("/api/v1/vault/{id}/entry/{id}", vault_id, id), {
     includePasswords = "true", includeSensitiveData = "true",
   })
   if type(entry) == "table" and type(entry.data) == "table" and entry.id then
-    as_read[entry] = copy(entry)
+    as_read[entry] = copy_entry(entry)
     return entry
   end
-  raise(what, { kind = "bad_answer", status = 200, message = "the answer is no entry: it has no id and data" })
+  raise_bad_answer(what, "the answer is not an entry: it has no id and data")
 end
 
 --- Read one entry with its secrets. Raises "denied" when the server hides them. Waits.
@@ -336,47 +343,48 @@ end
 ---@return devolutions.entry
 function M.entry(vault_id, id)
   local what = ("read the entry %s"):format(id)
-  local entry = get(what, vault_id, id)
-  check_shown(what, entry)
+  local entry = read_server_entry(what, vault_id, id)
+  check_secret_is_shown(what, entry)
   return entry
 end
 
-local function named(entry)
+local function entry_name(entry)
   return (entry.path and entry.path ~= "") and entry.path .. "\\" .. entry.name or entry.name
 end
 
-local function check_kept(what, wanted, kept)
+local function check_entry_read_back(what, wanted, stored)
   for name, value in pairs(wanted.data) do
-    if not is_same(value, kept.data[name]) then
+    if not contains_members(value, stored.data[name]) then
       fail.raise {
         kind = "conflict", what = what, why = ("read back, its %s is not what was written"):format(name),
-        fix = "Somebody else may have changed the entry at the same time: look at it, then run this again.",
+        fix = "Somebody else may have changed the entry at the same time: look at the entry, then run this again.",
       }
     end
   end
-  return kept
+  return stored
 end
 
-local function place_text(path)
+local function folder_text(path)
   return vault_folder.key(path) == "" and "the vault itself" or ("the folder '%s'"):format(path)
 end
 
--- Is the entry in the folder it was written to? If not, the next look would not find it there.
-local function check_place(what, wanted, kept, left)
-  if vault_folder.is_same(kept.path, wanted.path) then return kept end
-  local place = type(kept.path) == "string" and place_text(kept.path) or "a folder that the server does not name"
+-- Raise "conflict" unless the entry is in the folder that it was written to, where the next run looks for it.
+local function check_folder(what, wanted, stored, left)
+  if vault_folder.is_same(stored.path, wanted.path) then return stored end
+  local place = type(stored.path) == "string" and folder_text(stored.path) or "a folder that the server does not name"
   fail.raise {
     kind = "conflict", what = what,
-    why = ("the server has put it into %s, not into %s%s"):format(place, place_text(wanted.path), left),
+    why = ("the server has put it into %s, not into %s%s"):format(place, folder_text(wanted.path), left),
     fix = "Name the folder as Devolutions Server shows it, as path in the policy or in the profile's devolutions.",
   }
 end
 
--- Delete an entry that the server put into another folder: else each run would add one more there.
-local function take_back(what, vault_id, entry, kept)
-  if vault_folder.is_same(kept.path, entry.path) then return end
-  local gone = pcall(M.delete_entry, vault_id, kept.id)
-  check_place(what, entry, kept, gone and "; there it was deleted again" or ("; there it is left, as " .. kept.id))
+-- Delete an entry that the server put into another folder, and raise "conflict". Otherwise each run would add one more
+-- entry there.
+local function delete_when_misplaced(what, vault_id, entry, stored)
+  if vault_folder.is_same(stored.path, entry.path) then return end
+  local gone = pcall(M.delete_entry, vault_id, stored.id)
+  check_folder(what, entry, stored, gone and "; there it was deleted again" or ("; there it is left, as " .. stored.id))
 end
 
 --- Create an entry and read it back. When the server has put the entry into another folder, delete it and raise
@@ -386,57 +394,59 @@ end
 ---@param options { sending: nil|fun() }? sending: called when the request leaves; it may raise to stop it
 ---@return devolutions.entry
 function M.create_entry(vault_id, entry, options)
-  local what = ("create the entry '%s'"):format(named(entry))
-  local made = perform(what, "POST", path_of("/api/v1/vault/{id}/entry", vault_id), nil, {
+  local what = ("create the entry '%s'"):format(entry_name(entry))
+  local made = call_server(what, "POST", fill_path("/api/v1/vault/{id}/entry", vault_id), nil, {
     name = entry.name, path = entry.path or "", type = entry.type or "Credential", subType = entry.subType,
     description = entry.description or "", tags = entry.tags, data = entry.data,
   }, options and options.sending)
   if type(made.id) ~= "string" then
-    raise(what, { kind = "unknown_outcome", status = 200, message = "the answer has no id of the new entry" })
+    raise_server_failure(what, {
+      kind = "unknown_outcome", status = 200, message = "the answer has no id of the new entry",
+    })
   end
-  local kept = get(what, vault_id, made.id)
-  take_back(what, vault_id, entry, kept)
-  check_shown(what, kept)
-  return check_kept(what, entry, kept)
+  local stored = read_server_entry(what, vault_id, made.id)
+  delete_when_misplaced(what, vault_id, entry, stored)
+  check_secret_is_shown(what, stored)
+  return check_entry_read_back(what, entry, stored)
 end
 
-local function check_unchanged(what, vault_id, entry)
-  local before, known = get(what, vault_id, entry.id), as_read[entry]
-  if before.modifiedOn == entry.modifiedOn and (not known or is_same(known, before)) then return end
+local function check_entry_unchanged(what, vault_id, entry)
+  local before, known = read_server_entry(what, vault_id, entry.id), as_read[entry]
+  if before.modifiedOn == entry.modifiedOn and (not known or contains_members(known, before)) then return end
   fail.raise {
     kind = "conflict", what = what, why = "somebody changed it after it was read",
     fix = "Run this again: it starts from the entry as it is now.",
   }
 end
 
---- Replace an entry that was read with `entry` and then changed. Raises "conflict" when somebody else has changed it
---- since. Returns the entry as it is afterwards. Waits.
+--- Replace an entry that was read with `entry` and then changed. Raises "conflict" when somebody else has changed the
+--- entry since. Returns the entry as it is afterwards. Waits.
 ---@param vault_id string
 ---@param entry devolutions.entry
 ---@param options { just_read: boolean?, sending: nil|fun() }? just_read: the entry was read a moment ago, without
 --- waiting since, so it is not read once more; sending: called for each try when it leaves, and may raise to stop it
 ---@return devolutions.entry
 function M.replace_entry(vault_id, entry, options)
-  local what = ("change the entry '%s'"):format(named(entry))
+  local what = ("change the entry '%s'"):format(entry_name(entry))
   options = options or {}
-  if not options.just_read then check_unchanged(what, vault_id, entry) end
-  perform(what, "PUT", path_of("/api/v1/vault/{id}/entry/{id}", vault_id, entry.id), nil, {
+  if not options.just_read then check_entry_unchanged(what, vault_id, entry) end
+  call_server(what, "PUT", fill_path("/api/v1/vault/{id}/entry/{id}", vault_id, entry.id), nil, {
     name = entry.name, path = entry.path, type = entry.type, subType = entry.subType,
     description = entry.description, tags = entry.tags, data = entry.data,
   }, options.sending)
-  local kept = get(what, vault_id, entry.id)
-  check_place(what, entry, kept, "")
-  check_shown(what, kept)
-  return check_kept(what, entry, kept)
+  local stored = read_server_entry(what, vault_id, entry.id)
+  check_folder(what, entry, stored, "")
+  check_secret_is_shown(what, stored)
+  return check_entry_read_back(what, entry, stored)
 end
 
---- Delete an entry. One that is gone already is no failure. Waits.
+--- Delete an entry. No failure when it is gone already. Waits.
 ---@param vault_id string
 ---@param id string
 function M.delete_entry(vault_id, id)
   local what = ("delete the entry %s"):format(id)
-  local path = path_of("/api/v1/vault/{id}/entry/{id}", vault_id, id)
-  local ok, err = pcall(perform, what, "DELETE", path)
+  local path = fill_path("/api/v1/vault/{id}/entry/{id}", vault_id, id)
+  local ok, err = pcall(call_server, what, "DELETE", path)
   if not ok and not fail.is(err, "missing") then error(err, 0) end
 end
 

@@ -1,5 +1,5 @@
---- The facts that checks need: how each is read, and which check reports it when it cannot be read. Nothing here
---- changes anything.
+--- The facts that the doctor's checks need: how each fact is read, and which check reports it when it cannot be read.
+--- Reading them changes nothing.
 
 local api_permissions = require "entra.api_permissions"
 local application = require "entra.application"
@@ -27,42 +27,46 @@ local vault_folder = require "base.vault_folder"
 
 ---@class doctor.fact
 ---@field owner string name of the check that reports why the fact cannot be read
----@field what string
----@field read fun(exam: doctor.examination): any false when the thing does not exist
+---@field what string the fact in words, for a finding: "whether Graph is reached"
+---@field read fun(examination: doctor.examination): any false when the thing does not exist
 
 ---@type table<string, doctor.fact>
 local M = {}
 
-local function fact(name, owner, what, read)
+local function define_fact(name, owner, what, read)
   M[name] = { owner = owner, what = what, read = read }
 end
 
 ---------------------------------------------------------------------------
--- The far sides
+-- The services
 
-fact("login", "reach", "whether the login service is reached", function(exam) return peers.login(exam.profile) end)
-fact("graph", "reach", "whether Graph is reached", function(exam) return peers.graph(exam.profile) end)
-fact("devolutions", "reach", "whether Devolutions Server is reached", function(exam)
-  local devolutions = exam.profile.devolutions
+define_fact("login", "reach", "whether the login service is reached", function(examination)
+  return peers.login(examination.profile)
+end)
+define_fact("graph", "reach", "whether Graph is reached", function(examination)
+  return peers.graph(examination.profile)
+end)
+define_fact("devolutions", "reach", "whether Devolutions Server is reached", function(examination)
+  local devolutions = examination.profile.devolutions
   return devolutions and devolutions.server and peers.devolutions(devolutions) or false
 end)
 
 local NO_CONSENT = 65001
 
 -- If consent for all scopes is missing, sign in again with only the consented ones.
-fact("principal", "sign-in", "who is signed in", function(exam)
-  exam:need "login"
-  local ok, principal = pcall(oauth.sign_in, exam.profile)
+define_fact("principal", "sign-in", "who is signed in", function(examination)
+  examination:need "login"
+  local ok, principal = pcall(oauth.sign_in, examination.profile)
   if ok then return principal end
   if not fail.is(principal) or principal.code ~= NO_CONSENT then error(principal, 0) end
   oauth.use_scopes {}
-  return oauth.sign_in(exam.profile)
+  return oauth.sign_in(examination.profile)
 end)
 
--- Signed in, and Graph answers: every call to Graph needs both.
-fact("session", "sign-in", "who is signed in", function(exam)
+-- The signed-in principal, once Graph answers. Every fact that is read from Graph needs both.
+define_fact("session", "sign-in", "who is signed in", function(examination)
   local principal = task.all {
-    function() return exam:need "principal" end, function() return exam:need "graph" end,
+    function() return examination:need "principal" end, function() return examination:need "graph" end,
   }
   return principal
 end)
@@ -70,53 +74,54 @@ end)
 ---------------------------------------------------------------------------
 -- The application
 
-fact("application", "application", "the application", function(exam)
-  exam:need "session"
+define_fact("application", "application", "the application", function(examination)
+  examination:need "session"
   local wanted = application {
-    name = exam.args.name, client_id = exam.args.client_id, workflow = exam.workflow,
+    name = examination.args.name, client_id = examination.args.client_id, workflow = examination.workflow,
   }
   return wanted:read() or false
 end)
 
-local function of_application(read)
-  return function(exam)
-    local found = exam:need "application"
-    return found and read(found, exam) or false
+local function fact_of_application(read)
+  return function(examination)
+    local found = examination:need "application"
+    return found and read(found, examination) or false
   end
 end
 
-fact("principal_of_app", "service principal", "the service principal", of_application(function(found)
+define_fact("principal_of_app", "service principal", "the service principal", fact_of_application(function(found)
   return graph.get(graph.path("/servicePrincipals(appId={appId})", found.appId), {
     select = { "id", "appId", "displayName", "accountEnabled" }, missing = "nil",
     what = "look for the service principal",
   })
 end))
 
-fact("offered", "permissions", "which permissions Graph offers", function(exam)
-  exam:need "session"
+define_fact("offered", "permissions", "which permissions Graph offers", function(examination)
+  examination:need "session"
   return service_principal.graph()
 end)
 
-local function of_principal(read)
-  return function(exam)
-    local found = exam:need "principal_of_app"
+local function fact_of_principal(read)
+  return function(examination)
+    local found = examination:need "principal_of_app"
     return found and read(found) or false
   end
 end
 
-fact("grants", "permissions", "which permissions are granted", of_principal(function(found)
+define_fact("grants", "permissions", "which permissions are granted", fact_of_principal(function(found)
   return graph.all(graph.path("/servicePrincipals/{id}/appRoleAssignments", found.id), {
     top = 999, what = "read which permissions are granted",
   })
 end))
 
-fact("held", "roles", "which directory roles the application holds", of_principal(function(found)
+local roles_held = "which directory roles the application holds"
+define_fact("role_assignments", "roles", roles_held, fact_of_principal(function(found)
   return graph.all("/roleManagement/directory/roleAssignments", {
     filter = graph.filter("principalId eq %s", found.id), what = "read the directory roles of the application",
   })
 end))
 
-fact("schedules", "roles", "which role assignments end", of_principal(function(found)
+define_fact("schedules", "roles", "which role assignments end", fact_of_principal(function(found)
   local ok, list = pcall(graph.all, "/roleManagement/directory/roleAssignmentScheduleInstances", {
     filter = graph.filter("principalId eq %s", found.id), what = "read which role assignments end",
   })
@@ -125,51 +130,54 @@ fact("schedules", "roles", "which role assignments end", of_principal(function(f
   error(list, 0)
 end))
 
-fact("role_names", "roles", "the names of the roles", function(exam)
-  exam:need "session"
+define_fact("role_names", "roles", "the names of the roles", function(examination)
+  examination:need "session"
   return role_holders.read_role_names()
 end)
 
-fact("policy", "policy", "the policy for client secrets", function(exam)
-  exam:need "session"
-  local policy, found = task.all { credential_policy.read, function() return exam:need "application" end }
+define_fact("policy", "policy", "the policy for client secrets", function(examination)
+  examination:need "session"
+  local policy, found = task.all { credential_policy.read, function() return examination:need "application" end }
   return found and policy:of(found) or policy
 end)
 
-fact("accounts", "managed accounts", "the managed accounts", function(exam)
-  exam:need "session"
-  return reach.find(exam:need("terms").managed)
+define_fact("accounts", "managed accounts", "the managed accounts", function(examination)
+  examination:need "session"
+  return reach.find(examination:need("terms").managed)
 end)
 
-fact("left_behind", "privilege", "what was consented to the sign-in client", function(exam)
-  local principal = exam:need "session"
+define_fact("left_consents", "privilege", "what was consented to the sign-in client", function(examination)
+  local principal = examination:need "session"
   if principal.kind ~= "user" then return {} end
   local client = oauth.claims().app_displayname or principal.appid or "the sign-in client"
-  return sign_in_client.read_left_consents(principal, client, exam.profile.sign_in.scopes or {})
+  return sign_in_client.read_left_consents(principal, client, examination.profile.sign_in.scopes or {})
 end)
 
 ---------------------------------------------------------------------------
--- What is on record, and what is stored
+-- The journal and the entry
 
-fact("journal", "journal", "what is on record", function(exam) return open_journal.open(exam) or false end)
+define_fact("journal", "journal", "what is on record", function(examination)
+  return open_journal.open(examination) or false
+end)
 
-fact("entry", "entry", "the entry", function(exam)
-  if not exam:need "devolutions" then return false end
-  local devolutions = exam.profile.devolutions
-  local vault, path = vault_folder.vault_and_folder(exam.args, devolutions)
-  local to = sink_entry {
-    name = exam.args.name, vault = vault, path = path, workflow = exam.workflow, linked = devolutions.linked,
+define_fact("entry", "entry", "the entry", function(examination)
+  if not examination:need "devolutions" then return false end
+  local devolutions = examination.profile.devolutions
+  local vault, path = vault_folder.vault_and_folder(examination.args, devolutions)
+  local entry = sink_entry {
+    name = examination.args.name, vault = vault, path = path, workflow = examination.workflow,
+    linked = devolutions.linked,
   }
-  to:open { profile = exam.profile, meanwhile = function(_, fn) return task.spawn(fn) end }
-  to:opened()
-  return to
+  entry:open { profile = examination.profile, meanwhile = function(_, fn) return task.spawn(fn) end }
+  entry:opened()
+  return entry
 end)
 
 -- How the application's credentials match the journal's rows.
-fact("view", "journal", "which secrets are known", of_application(function(found, exam)
-  local list = exam:need "journal" and rows:all(exam.journal, found.appId) or {}
-  return inventory.of(client_secret, list, found.passwordCredentials or {}, { renew_before = exam.args.renew_before },
-    time.now())
+define_fact("view", "journal", "which secrets are known", fact_of_application(function(found, examination)
+  local list = examination:need "journal" and rows:all(examination.journal, found.appId) or {}
+  return inventory.take(client_secret, list, found.passwordCredentials or {},
+    { renew_before = examination.args.renew_before }, time.now())
 end))
 
 ---@class doctor.terms
@@ -178,8 +186,9 @@ end))
 ---@field elevation string? the permission for just-in-time elevation, where that is wanted
 ---@field handover handover.row? the row of the hand-over
 
--- The hand-over of the application that exists; of a deleted one only when there is no other.
-local function living(list)
+-- Choose the hand-over of the application that exists; the hand-over of a deleted application only when there is no
+-- other.
+local function choose_handover_row(list)
   local found
   for _, row in ipairs(list) do
     if row.state == "known" or not found or found.state ~= "known" then found = row end
@@ -187,11 +196,11 @@ local function living(list)
   return found
 end
 
--- The arguments that the setup put on record. Arguments of the doctor replace them.
-fact("terms", "journal", "what the setup was told", function(exam)
-  local has_journal, records = pcall(exam.need, exam, "journal")
-  local args = exam.args
-  local row = has_journal and records and living(states.rows(records, args.client_id or args.name)) or nil
+-- The arguments of the setup, from the journal. Arguments of the doctor replace them.
+define_fact("terms", "journal", "what the setup was told", function(examination)
+  local has_journal, records = pcall(examination.need, examination, "journal")
+  local args = examination.args
+  local row = has_journal and records and choose_handover_row(states.rows(records, args.client_id or args.name)) or nil
   local said, elevation = row and row.body or {}, args.jit_elevation
   if elevation == nil then elevation = said.elevation ~= false end
   return {
@@ -201,17 +210,17 @@ fact("terms", "journal", "what the setup was told", function(exam)
 end)
 
 -- The entry; nil when it cannot be read, which its own check reports.
-local function entry_or_nil(exam)
-  local ok, to = pcall(exam.need, exam, "entry")
+local function entry_if_readable(examination)
+  local ok, to = pcall(examination.need, examination, "entry")
   return ok and to or nil
 end
 
--- A linked entry shows which secret the consumer has: the row whose value is in the entry, if there is one.
-local function row_in_entry(exam, found, list, to)
-  local held = to:held(found.appId)
-  for _, row in ipairs(held and list or {}) do
-    local value <close> = rows:value(exam.journal, row)
-    if value and secret.equals(value, held) then return row end
+-- The row whose value is in the linked entry, which the consumer reads; nil when no row has that value.
+local function row_in_entry(examination, found, list, to)
+  local value_in_entry = to:held(found.appId)
+  for _, row in ipairs(value_in_entry and list or {}) do
+    local value <close> = rows:value(examination.journal, row)
+    if value and secret.equals(value, value_in_entry) then return row end
   end
 end
 
@@ -220,28 +229,28 @@ end
 ---@field linked boolean does the consumer read our entry?
 
 -- Which secret the consumer has, and which one waits.
-fact("use", "journal", "which client secret is in use", of_application(function(found, exam)
-  local list = exam:need "journal" and rows:all(exam.journal, found.appId) or {}
-  local use, to = in_use.sort(list), entry_or_nil(exam)
-  use.who = in_use.consumer_name(exam.profile.devolutions)
+define_fact("use", "journal", "which client secret is in use", fact_of_application(function(found, examination)
+  local list = examination:need "journal" and rows:all(examination.journal, found.appId) or {}
+  local use, to = in_use.sort(list), entry_if_readable(examination)
+  use.who = in_use.consumer_name(examination.profile.devolutions)
   use.linked = to ~= nil and to:confirms()
-  if use.linked then use.has, use.waiting = row_in_entry(exam, found, list, to), nil end
+  if use.linked then use.has, use.waiting = row_in_entry(examination, found, list, to), nil end
   return use
 end))
 
 ---@class doctor.values
 ---@field newest rotation.row?
----@field journal host.secret? of the newest
+---@field journal host.secret? the value of the newest row
 ---@field used host.secret? the value of the secret that the consumer has
----@field entry host.secret? what the entry holds
+---@field entry host.secret? the value in the entry
 
--- The values that can be read.
-fact("values", "journal", "the value of the secret", of_application(function(found, exam)
-  local newest, has = exam:need("view").newest, exam:need("use").has
-  local to = entry_or_nil(exam)
+-- The values of client secrets that can be read.
+define_fact("values", "journal", "the value of the secret", fact_of_application(function(found, examination)
+  local newest, has = examination:need("view").newest, examination:need("use").has
+  local to = entry_if_readable(examination)
   return {
-    newest = newest, journal = newest and rows:value(exam.journal, newest) or nil,
-    used = has and rows:value(exam.journal, has) or nil, entry = to and to:held(found.appId) or nil,
+    newest = newest, journal = newest and rows:value(examination.journal, newest) or nil,
+    used = has and rows:value(examination.journal, has) or nil, entry = to and to:held(found.appId) or nil,
   }
 end))
 
@@ -250,33 +259,36 @@ end))
 ---@field claims table?
 ---@field failure table?
 
-local function prove_value(found, value)
+local function try_secret_value(found, value)
   if not value then return false end
-  local accepted, more = prove.once(found.appId, value)
+  local accepted, more = prove.sign_in_once(found.appId, value)
   if not accepted then prove.raise_if_passing(found.appId, more) end
   return { accepted = accepted, claims = accepted and more or nil, failure = not accepted and more or nil }
 end
 
 -- Does the newest secret on record sign in? Without a row: does the value in the entry?
-fact("proof", "client secret", "whether the client secret works", of_application(function(found, exam)
-  local values = exam:need "values"
-  return prove_value(found, values.journal or values.entry)
+local works = "whether the client secret works"
+define_fact("proof", "client secret", works, fact_of_application(function(found, examination)
+  local values = examination:need "values"
+  return try_secret_value(found, values.journal or values.entry)
 end))
 
--- Does the secret that the consumer has sign in? False where its value is not kept here.
-fact("used_proof", "client secret", "whether the client secret in use works", of_application(function(found, exam)
-  local values = exam:need "values"
+-- Does the secret that the consumer has sign in? False where the journal does not have its value.
+local used_works = "whether the client secret in use works"
+define_fact("used_proof", "client secret", used_works, fact_of_application(function(found, examination)
+  local values = examination:need "values"
   if not values.used then return false end
-  if values.journal and secret.equals(values.journal, values.used) then return exam:need "proof" end
-  return prove_value(found, values.used)
+  if values.journal and secret.equals(values.journal, values.used) then return examination:need "proof" end
+  return try_secret_value(found, values.used)
 end))
 
--- Does the value in the entry sign in, when it is another one?
-fact("entry_proof", "entry", "whether what the entry holds works", of_application(function(found, exam)
-  local values = exam:need "values"
+-- Does the value in the entry sign in?
+local entry_works = "whether the client secret in the entry works"
+define_fact("entry_proof", "entry", entry_works, fact_of_application(function(found, examination)
+  local values = examination:need "values"
   if not values.entry then return false end
-  if not values.journal or secret.equals(values.journal, values.entry) then return exam:need "proof" end
-  return prove_value(found, values.entry)
+  if not values.journal or secret.equals(values.journal, values.entry) then return examination:need "proof" end
+  return try_secret_value(found, values.entry)
 end))
 
 return M

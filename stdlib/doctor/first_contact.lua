@@ -1,5 +1,5 @@
---- What Moonlatch believes of the real services and could not try where it was built: each belief with the one call
---- that settles it. `--first-contact` runs the calls that only read.
+--- The beliefs about the real services that could not be tried where Moonlatch was built, each with the call that
+--- settles it. `doctor --first-contact` makes the calls that only read.
 
 local fail = require "fail"
 local graph = require "graph"
@@ -20,22 +20,22 @@ local M = {}
 ---@field settle nil|fun(profile: profile): boolean?, string reads only; true: the belief holds, false: it does not,
 --- nil: still open
 
--- Call `fn` and return the failure it raises: the belief is about that.
-local function failure_of(fn, ...)
+-- Call `fn`, and return the failure that it raises; nil when it raises none.
+local function failure_raised_by(fn, ...)
   local ok, err = pcall(fn, ...)
   if ok then return nil end
   if not fail.is(err) or fail.is(err, "interrupted") then error(err, 0) end
   return err
 end
 
-local function works(path, options)
-  local failure = failure_of(graph.first, path, options)
+local function settle_by_answer(path, options)
+  local failure = failure_raised_by(graph.first, path, options)
   if not failure then return true, "it was answered" end
   return failure.kind == "denied" and nil or false, failure.why
 end
 
-local function premium()
-  local failure = failure_of(graph.first, "/roleManagement/directory/roleEligibilityScheduleInstances", {
+local function settle_premium_status()
+  local failure = failure_raised_by(graph.first, "/roleManagement/directory/roleEligibilityScheduleInstances", {
     what = "read who is eligible",
   })
   if not failure then return nil, "this tenant has the licence, so it is not refused" end
@@ -45,33 +45,33 @@ end
 
 local NO_SERVER = "the profile names no Devolutions Server"
 
-local function has_server(current) return current.devolutions and current.devolutions.server end
+local function has_devolutions_server(current) return current.devolutions and current.devolutions.server end
 
-local function pages(current)
-  if not has_server(current) then return nil, NO_SERVER end
+local function settle_paging(current)
+  if not has_devolutions_server(current) then return nil, NO_SERVER end
   server.login(current)
   local vaults = server.vaults() -- fails when the server answers with another page than the one asked for
   return #vaults > 100 and true or nil, #vaults > 100 and "the second page came when asked for"
     or ("there are %d vaults, so one page holds them all"):format(#vaults)
 end
 
-local function server_version(current)
-  if not has_server(current) then return nil, NO_SERVER end
+local function settle_server_version(current)
+  if not has_devolutions_server(current) then return nil, NO_SERVER end
   server.login(current)
   return true, "version " .. server.info().version
 end
 
-local function date_of_login(current)
+local function settle_login_date(current)
   local peer = peers.login(current)
   if not peer.ahead then return false, "the answer has no Date" end
   return true, ("its clock and ours differ by %.0f seconds"):format(math.abs(peer.ahead))
 end
 
-local function refuses_without_token(current)
+local function settle_status_without_token(current)
   return true, ("status %d"):format(peers.graph(current).status)
 end
 
-local function roles_in_token()
+local function settle_roles_in_token()
   local wids = oauth.claims().wids
   if type(wids) == "table" then return true, ("%d role ids in the token in use"):format(#wids) end
   return false, "the token in use has no wids"
@@ -79,57 +79,58 @@ end
 
 local GROUP_CAST = "/groups/{id}/transitiveMembers/microsoft.graph.user"
 
-local function cast()
+local function settle_group_cast()
   local group = graph.first("/groups", { select = { "id" }, what = "find any group" })
   if not group then return nil, "there is no group" end
-  return works(graph.path(GROUP_CAST, group.id), { select = { "id" }, count = true, consistency = "eventual",
+  return settle_by_answer(graph.path(GROUP_CAST, group.id), { select = { "id" }, count = true, consistency = "eventual",
     what = "read a group's users" })
 end
 
 ---@type doctor.belief[]
 M.beliefs = {
   { id = "login-date", belief = "the login service says its time in each answer", doubt = "not promised anywhere",
-    call = "GET {login}/{tenant}/v2.0/.well-known/openid-configuration", settle = date_of_login },
-  { id = "graph-401", belief = "Graph answers 401 to who shows no token", doubt = "seen in the field only",
-    call = "GET /organization without a token", settle = refuses_without_token },
+    call = "GET {login}/{tenant}/v2.0/.well-known/openid-configuration", settle = settle_login_date },
+  { id = "graph-401", belief = "Graph answers 401 to a request without a token", doubt = "seen in the field only",
+    call = "GET /organization without a token", settle = settle_status_without_token },
   { id = "wids", belief = "tokens list the directory roles held (wids)",
     doubt = "documented for people, not for applications",
-    call = "any sign-in; look at the claim wids", settle = roles_in_token },
+    call = "any sign-in; look at the claim wids", settle = settle_roles_in_token },
   { id = "restricted-member", belief = "users tell whether a restricted unit holds them (isManagementRestricted)",
     doubt = "it is in the schema, and on no page",
     call = "GET /users?$select=id,isManagementRestricted&$top=1", settle = function()
-      return works("/users",
+      return settle_by_answer("/users",
         { select = { "id", "isManagementRestricted" }, top = 1, what = "read isManagementRestricted" })
     end },
   { id = "group-cast", belief = "the users in a group, nested ones too, come by a cast with $count",
     doubt = "an advanced query: the pages name it, the details differ",
-    call = "GET " .. GROUP_CAST .. "?$count=true", settle = cast },
+    call = "GET " .. GROUP_CAST .. "?$count=true", settle = settle_group_cast },
   { id = "app-policy", belief = "the tenant's policy for client secrets is read with Policy.Read.All",
     doubt = "the permission tables disagree", call = "GET /policies/defaultAppManagementPolicy", settle = function()
-      local failure = failure_of(graph.get, "/policies/defaultAppManagementPolicy", { what = "read the policy" })
+      local failure = failure_raised_by(graph.get, "/policies/defaultAppManagementPolicy", { what = "read the policy" })
       return failure == nil, failure and failure.why or "it was answered"
     end },
   { id = "premium-status", belief = "without Entra ID P2, calls of PIM fail with AadPremiumLicenseRequired",
     doubt = "statuses 400 and 403 were both seen",
-    call = "GET /roleManagement/directory/roleEligibilityScheduleInstances", settle = premium },
+    call = "GET /roleManagement/directory/roleEligibilityScheduleInstances", settle = settle_premium_status },
   { id = "workload-access", belief = "Conditional Access policies for workload identities can be listed",
     doubt = "it takes a licence, and what is refused without one is not known",
     call = "GET /identity/conditionalAccess/policies", settle = function()
-      local answered, said = works("/identity/conditionalAccess/policies", { what = "read the policies" })
+      local answered, said = settle_by_answer("/identity/conditionalAccess/policies", { what = "read the policies" })
       return answered or nil, said -- the refusal may come from a missing licence
     end },
   { id = "dvls-version", belief = "Devolutions Server tells its version to everybody",
     doubt = "known from its clients only",
-    call = "GET {dvls}/api/public-instance-information", settle = server_version },
+    call = "GET {dvls}/api/public-instance-information", settle = settle_server_version },
   { id = "dvls-page", belief = "Devolutions Server turns pages by page and pageNumber, sent together",
     doubt = "its official clients use one or the other",
-    call = "GET {dvls}/api/v1/vault?page=2&pageNumber=2&pageSize=100; currentPage has to be 2", settle = pages },
+    call = "GET {dvls}/api/v1/vault?page=2&pageNumber=2&pageSize=100; currentPage has to be 2",
+    settle = settle_paging },
 
   { id = "late-request", belief = "a request that timed out is not carried out more than 120 seconds later",
-    doubt = "no page says so; what is called changed, and how long an account rests, stand on it",
+    doubt = "no page says so; when a password counts as changed, and when it may be changed again, depend on it",
     call = "PATCH /users/{id} with a passwordProfile, cut after it was sent, on an account made for it" },
   { id = "echoed-id", belief = "Graph's answer names the client-request-id of its request when asked to",
-    doubt = "documented, not tried; an answer that names another is taken for nobody's",
+    doubt = "documented, not tried; an answer that names another id is refused",
     call = "GET /organization with return-client-request-id: true" },
   { id = "dvls-listed", belief = "an entry that was made is listed within five seconds", doubt = "known from no page",
     call = "POST {dvls}/api/v1/vault/{id}/entry, then GET {dvls}/api/v1/vault/{id}/entry" },
@@ -178,33 +179,33 @@ M.beliefs = {
 
 local WORDS = { [true] = "holds", [false] = "does not hold" }
 
-local function settle(belief)
-  if not belief.settle then return "not tried: it changes something, or takes a person", nil end
+local function settle_belief(belief)
+  if not belief.settle then return "not tried: the call changes something, or takes a person", nil end
   local ok, verdict, seen = pcall(belief.settle, profiles.current())
   if ok then return verdict == nil and "still open" or WORDS[verdict], seen end
   if not fail.is(verdict) or fail.is(verdict, "interrupted") then error(verdict, 0) end
   return "still open", verdict.why
 end
 
-local function say(row)
+local function print_belief(row)
   log.prose(("%s: %s"):format(row.id, row.belief))
   log.prose("  doubt: " .. row.doubt)
   log.prose("  call:  " .. row.call)
   log.prose(("  %s%s"):format(row.verdict, row.seen and " (" .. row.seen .. ")" or ""))
 end
 
---- Check the beliefs. Waits; reads only.
+--- Check and print the beliefs. Waits; reads only.
 ---@return integer status 0, or 1 when a belief does not hold
 function M.run()
   oauth.sign_in(profiles.current())
   local rows, wrong = {}, false
   for place, belief in ipairs(M.beliefs) do
-    local verdict, seen = settle(belief)
+    local verdict, seen = settle_belief(belief)
     wrong = wrong or verdict == WORDS[false]
     rows[place] = {
       id = belief.id, belief = belief.belief, doubt = belief.doubt, call = belief.call, verdict = verdict, seen = seen,
     }
-    if not log.json() then say(rows[place]) end
+    if not log.json() then print_belief(rows[place]) end
   end
   if log.json() then report.json(rows) end
   return wrong and 1 or 0

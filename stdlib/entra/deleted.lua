@@ -10,7 +10,7 @@ local time = require "time"
 
 local M = {}
 
-local KIND = "deleted" -- of the journal's rows; a row's id is the client id
+local KIND = "deleted" -- the kind of the journal's rows for deletions; the id of such a row is the client id
 local PATIENCE, PAUSE = 120, 5 -- seconds until a deleted application is listed as deleted
 
 local MEMBERS = { "id", "appId", "displayName", "uniqueName", "notes", "signInAudience", "createdDateTime",
@@ -147,7 +147,7 @@ end
 function M.purge_on_destroy(run, wanted, item)
   if not item or not wanted:is_marked(item) then return end
   local name = item.displayName
-  run:undoing({
+  run:add_removal({
     kind = "deleted application", name = name,
     ours = function() return true, "deleted for good: neither it nor its credentials can be restored" end,
     delete = function()

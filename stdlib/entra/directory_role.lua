@@ -30,7 +30,7 @@ Role.once = "its principal, role and scope"
 
 local M = {}
 
-local KIND = "assignment" -- of the journal's rows: how a role was assigned
+local KIND = "assignment" -- the kind of the journal's rows that say how a role was assigned
 local DAY = 86400
 local SOON = 14 * DAY -- an assignment is extended this long before it expires, or when a third of its time is left
 
@@ -64,7 +64,7 @@ local function read_assignments_with_expiry(principal, with_ends)
   return held
 end
 
-local function expiry_text(ends)
+local function role_expiry_text(ends)
   local left = ends - time.now()
   return "until " .. (left < DAY and time.iso(ends) or time.day(ends))
 end
@@ -78,34 +78,34 @@ end
 ---------------------------------------------------------------------------
 -- Comparing
 
-local function assignment_length(self, actual)
+local function role_assignment_length(self, actual)
   return self.demanded and self.demanded.longest or actual.ends - (actual.starts or time.now())
 end
 
-local function assignment_expires_soon(self, actual)
+local function role_expires_soon(self, actual)
   if not actual.ends then return false end
-  return actual.ends - time.now() <= math.min(SOON, assignment_length(self, actual) / 3)
+  return actual.ends - time.now() <= math.min(SOON, role_assignment_length(self, actual) / 3)
 end
 
 function Role:differs(actual)
-  if not assignment_expires_soon(self, actual) then return {} end
-  local to = time.now() + assignment_length(self, actual)
+  if not role_expires_soon(self, actual) then return {} end
+  local to = time.now() + role_assignment_length(self, actual)
   return { { member = "ends", from = actual.ends, to = to, text = ("ends %s; extended %s"):format(
-    expiry_text(actual.ends):gsub("^until ", ""), expiry_text(to)) } }
+    role_expiry_text(actual.ends):gsub("^until ", ""), role_expiry_text(to)) } }
 end
 
 ---------------------------------------------------------------------------
 -- Changing
 
-local function audit_assignment(self, how, ends)
+local function audit_role_assignment(self, how, ends)
   self.run.journal:audit("assignment", {
     workflow = self.run.id, role = self.name, principal = self.principal.id, justification = self.justification,
     how = how, ends = ends,
   }, time.now())
 end
 
-local function request_assignment(self, action, duration, ends)
-  audit_assignment(self, action, ends)
+local function request_role_assignment(self, action, duration, ends)
+  audit_role_assignment(self, action, ends)
   local said = pim.send_request {
     action = action, principal = self.principal.id, role = self.role, name = self.name,
     justification = self.justification, duration = duration,
@@ -115,14 +115,14 @@ local function request_assignment(self, action, duration, ends)
 end
 
 -- Put on record how the assignment was made ("requested" or "assigned"), which decides how it is removed.
-local function record_assignment_way(self, way)
+local function record_role_assignment_way(self, way)
   self.run.journal:put(KIND, self:key(), way, { role = self.name, principal = self.principal.id }, time.now())
 end
 
 -- Request a permanent assignment. Returns nil when the tenant's rules or our rights do not allow the request.
-local function request_permanent_assignment(self)
-  record_assignment_way(self, "requested")
-  local ok, said = pcall(request_assignment, self, "adminAssign")
+local function request_permanent_role(self)
+  record_role_assignment_way(self, "requested")
+  local ok, said = pcall(request_role_assignment, self, "adminAssign")
   if ok then return said end
   if not pim.is_refused(said) then error(said, 0) end
   self.refused = said
@@ -130,12 +130,12 @@ end
 
 function Role:create()
   if self.demanded then
-    return request_assignment(self, "adminAssign", self.demanded.duration, time.now() + self.demanded.longest)
+    return request_role_assignment(self, "adminAssign", self.demanded.duration, time.now() + self.demanded.longest)
   end
-  local requested = self.by_request and request_permanent_assignment(self)
+  local requested = self.by_request and request_permanent_role(self)
   if requested then return requested end
-  record_assignment_way(self, "assigned")
-  audit_assignment(self)
+  record_role_assignment_way(self, "assigned")
+  audit_role_assignment(self)
   local value = upsert.post("/roleManagement/directory/roleAssignments", {
     ["@odata.type"] = "#microsoft.graph.unifiedRoleAssignment",
     principalId = self.principal.id, roleDefinitionId = self.role, directoryScopeId = "/",
@@ -144,9 +144,9 @@ function Role:create()
 end
 
 function Role:update(actual)
-  local length = assignment_length(self, actual)
-  return request_assignment(self, "adminExtend", self.demanded and self.demanded.duration or pim.iso_duration(length),
-    time.now() + length)
+  local length = role_assignment_length(self, actual)
+  local duration = self.demanded and self.demanded.duration or pim.iso_duration(length)
+  return request_role_assignment(self, "adminExtend", duration, time.now() + length)
 end
 
 -- An assignment that waits for an approver is not visible yet, and counts as done here.
@@ -158,14 +158,14 @@ end
 
 function Role:ours(_, run) return ownership.is_ours_on_host(run, self) end
 
-local function request_removal(self)
+local function request_role_removal(self)
   pim.send_request {
     action = "adminRemove", principal = self.principal.id, role = self.role, name = self.name,
     justification = "taken back by Moonlatch, workflow " .. self.run.id,
   }
 end
 
-local function assignment_was_requested(self)
+local function was_role_requested(self)
   local row = self.run.journal and self.run.journal:get(KIND, self:key())
   return row ~= nil and row.state == "requested"
 end
@@ -173,9 +173,9 @@ end
 -- Request the removal of a permanent assignment that was requested. Returns false when the assignment was not
 -- requested, when PIM refuses the request, or when the assignment is younger than five minutes: then it can be removed
 -- directly.
-local function remove_by_request(self)
-  if not assignment_was_requested(self) then return false end
-  local ok, failure = pcall(request_removal, self)
+local function remove_role_by_request(self)
+  if not was_role_requested(self) then return false end
+  local ok, failure = pcall(request_role_removal, self)
   if ok then return true end
   if pim.is_refused(failure) or fail.is(failure) and failure.code == "ActiveDurationTooShort" then return false end
   error(failure, 0)
@@ -183,8 +183,8 @@ end
 
 -- An assignment that expires, and an assignment that was requested, belong to a PIM schedule: a request removes them.
 function Role:delete(actual)
-  if actual.ends then return request_removal(self) end
-  if remove_by_request(self) then return end
+  if actual.ends then return request_role_removal(self) end
+  if remove_role_by_request(self) then return end
   graph.delete(graph.path("/roleManagement/directory/roleAssignments/{id}", actual.id), {
     repeatable = true, missing = "nil", what = ("take back the role '%s'"):format(self.name),
   })
@@ -202,7 +202,7 @@ function M.pim_demanded(role) return pim.read_demands(role, microsoft_ids.roles[
 ---------------------------------------------------------------------------
 -- Ensuring
 
-local function assignment_in_portal(fields, open, why)
+local function role_assignment_in_portal(fields, open, why)
   return {
     what = ("assign %s to the application '%s'"):format(table.concat(open, " and "), fields.name),
     why = why .. ". Only a Privileged Role Administrator or a Global Administrator can do it.",
@@ -223,7 +223,7 @@ local function new_assignment_text(demanded, by_request)
       or "in the whole tenant"
   end
   return ("in the whole tenant, %s, the longest this tenant allows (through Privileged Identity Management)")
-    :format(expiry_text(time.now() + demanded.longest))
+    :format(role_expiry_text(time.now() + demanded.longest))
 end
 
 local function new_directory_role(run, fields, name, with_ends)
@@ -237,7 +237,7 @@ local function new_directory_role(run, fields, name, with_ends)
 end
 
 -- Can an assignment expire in this tenant? Only where the tenant has PIM.
-local function assignments_can_expire(fields)
+local function role_assignments_can_expire(fields)
   if fields.premium then return true end
   for _, demanded in pairs(fields.pim or {}) do
     if demanded then return true end
@@ -245,32 +245,33 @@ local function assignments_can_expire(fields)
   return false
 end
 
-local function wanted_roles(run, fields)
-  local principal, with_ends = fields.principal, assignments_can_expire(fields)
+local function roles_to_ensure(run, fields)
+  local principal, with_ends = fields.principal, role_assignments_can_expire(fields)
   local is_there = #fields.roles > 0 and resource.known(principal) and not principal.fresh
   local list = is_there and read_assignments_with_expiry(principal, with_ends) or {}
-  local things = {}
+  local role_resources = {}
   for i, name in ipairs(fields.roles) do
-    local thing = new_directory_role(run, fields, name, with_ends)
-    local actual = assignment_of_role(list, thing.role)
-    thing.fetched, thing.is = { value = actual }, actual and actual.ends and expiry_text(actual.ends) or nil
-    things[i] = thing
+    local role_resource = new_directory_role(run, fields, name, with_ends)
+    local actual = assignment_of_role(list, role_resource.role)
+    role_resource.fetched = { value = actual }
+    role_resource.is = actual and actual.ends and role_expiry_text(actual.ends) or nil
+    role_resources[i] = role_resource
   end
-  return things
+  return role_resources
 end
 
 -- The names of the roles whose assignment is missing or about to expire; and whether one is missing.
-local function open_assignments(things)
+local function open_role_assignments(role_resources)
   local open, missing = {}, false
-  for _, thing in ipairs(things) do
-    local actual = thing.fetched.value
+  for _, role_resource in ipairs(role_resources) do
+    local actual = role_resource.fetched.value
     missing = missing or not actual
-    if not actual or assignment_expires_soon(thing, actual) then open[#open + 1] = thing.name end
+    if not actual or role_expires_soon(role_resource, actual) then open[#open + 1] = role_resource.name end
   end
   return open, missing
 end
 
-local function assignment_obstacle(fields, open)
+local function role_assignment_obstacle(fields, open)
   if not fields.admin:may "roles" then return fields.admin:why_not "roles" end
   for _, name in ipairs(open) do
     local demanded = fields.pim and fields.pim[name]
@@ -294,28 +295,29 @@ local function await_role_approval(run, name)
 end
 
 -- Leave out the assignments for which a request waits for approval already.
-local function leave_out_requested_roles(run, fields, things)
-  local missing = select(2, open_assignments(things))
+local function leave_out_requested_roles(run, fields, role_resources)
+  local missing = select(2, open_role_assignments(role_resources))
   local principal = fields.principal
-  if not missing or not assignments_can_expire(fields) or not resource.known(principal) or principal.fresh then
-    return things
+  if not missing or not role_assignments_can_expire(fields) or not resource.known(principal) or principal.fresh then
+    return role_resources
   end
   local waiting, left = pim.read_waiting_requests(principal), {}
-  for _, thing in ipairs(things) do
-    if thing.fetched.value or not assignment_of_role(waiting, thing.role) then left[#left + 1] = thing
-    else await_role_approval(run, thing.name) end
+  for _, role_resource in ipairs(role_resources) do
+    local is_waiting = not role_resource.fetched.value and assignment_of_role(waiting, role_resource.role)
+    if not is_waiting then left[#left + 1] = role_resource
+    else await_role_approval(run, role_resource.name) end
   end
   return left
 end
 
 -- Tell the reader of a plan when assignments expire.
-local function warn_of_expiry(run, things)
-  for _, thing in ipairs(things) do
-    local actual = thing.fetched.value
-    if thing.demanded or actual and actual.ends then
-      local soon = math.min(SOON, thing.demanded and thing.demanded.longest / 3 or SOON)
-      run:warn("the assignment of the role '%s' expires: run apply again in the last %s before that", thing.name,
-        time.span(soon))
+local function warn_of_role_expiry(run, role_resources)
+  for _, role_resource in ipairs(role_resources) do
+    local actual = role_resource.fetched.value
+    if role_resource.demanded or actual and actual.ends then
+      local soon = math.min(SOON, role_resource.demanded and role_resource.demanded.longest / 3 or SOON)
+      run:warn("the assignment of the role '%s' expires: run apply again in the last %s before that",
+        role_resource.name, time.span(soon))
     end
   end
 end
@@ -323,16 +325,16 @@ end
 local IN_OURS_ONLY = "the justification stands in this journal's record only, not in Entra's audit"
 
 -- Tell where the justification is recorded when the request was refused.
-local function warn_of_refused_request(run, thing)
+local function warn_of_refused_role_request(run, role_resource)
   run:warn("the role '%s' was assigned directly: a request to Privileged Identity Management was refused (%s); %s",
-    thing.name, thing.refused.why, IN_OURS_ONLY)
+    role_resource.name, role_resource.refused.why, IN_OURS_ONLY)
 end
 
-local function ensure_roles(run, things)
-  run:all(things)
-  for _, thing in ipairs(things) do
-    if thing.waits then await_role_approval(run, thing.name) end
-    if thing.refused then warn_of_refused_request(run, thing) end
+local function ensure_roles(run, role_resources)
+  run:all(role_resources)
+  for _, role_resource in ipairs(role_resources) do
+    if role_resource.waits then await_role_approval(run, role_resource.name) end
+    if role_resource.refused then warn_of_refused_role_request(run, role_resource) end
   end
 end
 
@@ -358,20 +360,20 @@ local read_fields = options_of("entra.directory_role.ensure", {
 ---@return string[]? held the roles that the directory shows as held now
 function M.ensure(run, fields)
   fields = read_fields(fields)
-  local things = wanted_roles(run, fields)
-  if run.mode == "destroy" then return ensure_roles(run, things) end
-  local open, missing = open_assignments(things)
-  local why = #open > 0 and assignment_obstacle(fields, open)
-  if why then return run:await(assignment_in_portal(fields, open, why)) end
-  warn_of_expiry(run, things)
-  if missing and not assignments_can_expire(fields) then run:note("no Entra ID P2 was seen: %s", IN_OURS_ONLY) end
+  local role_resources = roles_to_ensure(run, fields)
+  if run.mode == "destroy" then return ensure_roles(run, role_resources) end
+  local open, missing = open_role_assignments(role_resources)
+  local why = #open > 0 and role_assignment_obstacle(fields, open)
+  if why then return run:await(role_assignment_in_portal(fields, open, why)) end
+  warn_of_role_expiry(run, role_resources)
+  if missing and not role_assignments_can_expire(fields) then run:note("no Entra ID P2 was seen: %s", IN_OURS_ONLY) end
   local before = #run.waiting
-  local ok, err = pcall(ensure_roles, run, leave_out_requested_roles(run, fields, things))
+  local ok, err = pcall(ensure_roles, run, leave_out_requested_roles(run, fields, role_resources))
   if ok then
     return #run.waiting == before and (run:acting() or not missing) and fields.roles or nil
   end
   if not pim.is_refused(err) then error(err, 0) end
-  run:await(assignment_in_portal(fields, open, err.why))
+  run:await(role_assignment_in_portal(fields, open, err.why))
 end
 
 return M

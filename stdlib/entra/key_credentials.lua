@@ -154,7 +154,7 @@ local function sign_add_key_proof(application, key)
   }, json.encode { aud = DIRECTORY, iss = application.id, nbf = now, exp = now + PROOF })
 end
 
-local function add_by_proof(application, own, der, signing_key)
+local function add_certificate_by_proof(application, own, der, signing_key)
   local proof <close> = sign_add_key_proof(application, signing_key)
   graph.post(graph.path("/applications/{id}/addKey", application.id), {
     keyCredential = {
@@ -169,9 +169,9 @@ end
 local REFUSED = { denied = true, refused = true }
 
 -- Add the certificate by addKey. Returns false without a signing key, or when Entra refuses the proof.
-local function try_add_by_proof(application, own, der, signing_key)
+local function try_add_certificate_by_proof(application, own, der, signing_key)
   if not signing_key then return false end
-  local ok, failure = pcall(add_by_proof, application, own, der, signing_key)
+  local ok, failure = pcall(add_certificate_by_proof, application, own, der, signing_key)
   if ok then return true end
   if not fail.is(failure) or not REFUSED[failure.kind] then error(failure, 0) end
   log.detail(("addKey was refused (%s), so the list is written as a whole"):format(failure.why))
@@ -190,7 +190,7 @@ function M.add(application, own, der, signing_key)
   local found = M.find(there, own)
   if found then return found.keyId end
   local function shows(list) return M.find(list, own) ~= nil end
-  if try_add_by_proof(application, own, der, signing_key) then
+  if try_add_certificate_by_proof(application, own, der, signing_key) then
     await_key_credentials(application, shows) -- Entra chooses the keyId
   else
     change_key_credentials(application, other_key_credentials(there), {

@@ -21,7 +21,7 @@ local REQUESTS = "/roleManagement/directory/roleAssignmentScheduleRequests"
 
 -- Call `read`. Returns nil when the tenant lacks the licence or we lack the right to read: the policy is unknown then,
 -- and the caller goes on.
-local function read_unless_denied(read)
+local function read_pim_unless_denied(read)
   local ok, value = pcall(read)
   if ok then return value end
   if not fail.is(value) then error(value, 0) end
@@ -54,7 +54,7 @@ end
 ---@param id string template id
 ---@return entra.pim?
 function M.read_demands(name, id)
-  local list = read_unless_denied(function()
+  local list = read_pim_unless_denied(function()
     return graph.all("/policies/roleManagementPolicyAssignments", {
       filter = graph.filter("scopeId eq '/' and scopeType eq 'DirectoryRole' and roleDefinitionId eq %s", id),
       expand = "policy($expand=rules)", what = ("read what the tenant demands for the role '%s'"):format(name),
@@ -72,20 +72,21 @@ end
 ---@field starts number?
 ---@field ends number? nil: permanent
 
-local function parse_moment(text) return type(text) == "string" and time.parse(text) or nil end
+local function parse_assignment_date(text) return type(text) == "string" and time.parse(text) or nil end
 
 --- The active assignments of a principal, with the dates when they expire; none where they may not be read. Waits.
 ---@param principal { id: string }
 ---@return entra.pim.assigned[]
 function M.read_assignments(principal)
-  local list = read_unless_denied(function()
+  local list = read_pim_unless_denied(function()
     return graph.all("/roleManagement/directory/roleAssignmentScheduleInstances", {
       filter = graph.filter("principalId eq %s", principal.id), fresh_write = true,
       what = "read when the directory roles of the application expire",
     })
   end) or {}
   for _, instance in ipairs(list) do
-    instance.starts, instance.ends = parse_moment(instance.startDateTime), parse_moment(instance.endDateTime)
+    instance.starts = parse_assignment_date(instance.startDateTime)
+    instance.ends = parse_assignment_date(instance.endDateTime)
   end
   return list
 end
@@ -101,7 +102,7 @@ function M.waits_for_approval(status) return WAITING[status] == true end
 ---@param principal { id: string }
 ---@return table[]
 function M.read_waiting_requests(principal)
-  local list = read_unless_denied(function()
+  local list = read_pim_unless_denied(function()
     return graph.all(REQUESTS, {
       filter = graph.filter("principalId eq %s", principal.id), what = "read which role requests wait for approval",
     })

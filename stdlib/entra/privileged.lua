@@ -23,7 +23,7 @@ M.SELECT = {
 ---@field how string "active", "eligible", "active, through the group 'X'", "owner of the group 'X'"
 
 -- The eligible assignments; none, with a warning, when they cannot be read.
-local function read_eligible_assignments()
+local function read_eligible_privileges()
   local ok, list = pcall(role_holders.read_eligible)
   if ok then return list end
   if not fail.is(list) or fail.is(list, "interrupted") then error(list, 0) end
@@ -63,7 +63,7 @@ end
 ---@return table<string, entra.privilege[]>
 function M.holders()
   local active, could, named, list = task.all {
-    role_holders.read_active, read_eligible_assignments, role_holders.read_role_names, role_holders.read_role_groups,
+    role_holders.read_active, read_eligible_privileges, role_holders.read_role_names, role_holders.read_role_groups,
   }
   local held, by_id = {}, {}
   for _, group in ipairs(list) do by_id[group.id] = group end
@@ -84,7 +84,7 @@ function M.users(held)
   return users
 end
 
-local function raise_name_not_unique(count, name, kind)
+local function raise_group_or_unit_not_unique(count, name, kind)
   fail.raise {
     kind = count == 0 and "missing" or "conflict", what = ("find the %s '%s'"):format(kind, name),
     why = count == 0 and "there is none of that name" or ("there are %d of that name"):format(count),
@@ -97,7 +97,7 @@ end
 ---@return fun(): table?
 function M.in_group(name)
   local group, count = groups.find_by_name(name)
-  if not group then raise_name_not_unique(count, name, "group") end
+  if not group then raise_group_or_unit_not_unique(count, name, "group") end
   return groups.list_users(group.id, M.SELECT, name)
 end
 
@@ -115,7 +115,7 @@ function M.in_unit(name)
     filter = graph.filter("displayName eq %s", name), select = { "id", "displayName" },
     what = ("find the administrative unit '%s'"):format(name),
   })
-  if #units ~= 1 then raise_name_not_unique(#units, name, "administrative unit") end
+  if #units ~= 1 then raise_group_or_unit_not_unique(#units, name, "administrative unit") end
   local ids = {}
   for member in graph.list(graph.path("/directory/administrativeUnits/{id}/members", units[1].id), {
     top = 999, what = ("read the members of the unit '%s'"):format(name),

@@ -166,7 +166,7 @@ local function find_managed_group(name)
     "Give the id of the group that is meant.")
 end
 
-local function read_group_users(group_id)
+local function read_managed_group_users(group_id)
   local users = {}
   for user in groups.list_users(group_id, USER) do users[#users + 1] = user end
   return users
@@ -180,13 +180,13 @@ end
 
 local function read_managed_users(name)
   if name:find("@", 1, true) then return read_managed_user(name) end
-  if not microsoft_ids.is_id(name) then return read_group_users(find_managed_group(name).id) end
+  if not microsoft_ids.is_id(name) then return read_managed_group_users(find_managed_group(name).id) end
   local group = graph.get(graph.path("/groups/{id}", name),
     { select = { "id" }, missing = "nil", what = "find the group" })
-  return group and read_group_users(name) or read_managed_user(name)
+  return group and read_managed_group_users(name) or read_managed_user(name)
 end
 
-local function account_of_user(user)
+local function managed_account_of_user(user)
   return {
     id = user.id, upn = user.userPrincipalName, roles = {}, restricted = user.isManagementRestricted == true,
     synced = user.onPremisesSyncEnabled == true, guest = user.userType == "Guest",
@@ -197,10 +197,10 @@ end
 local function read_managed_accounts(managed)
   local lists = task.map(managed, AT_ONCE, read_managed_users)
   local accounts, by_id = {}, {}
-  for _, note_accounts in ipairs(lists) do
-    for _, user in ipairs(note_accounts) do
+  for _, note_accounts_out_of_reach in ipairs(lists) do
+    for _, user in ipairs(note_accounts_out_of_reach) do
       if not by_id[user.id] then
-        by_id[user.id] = account_of_user(user)
+        by_id[user.id] = managed_account_of_user(user)
         accounts[#accounts + 1] = by_id[user.id]
       end
     end
@@ -213,7 +213,9 @@ end
 ---@return entra.account[]
 function M.find(managed)
   if not managed or #managed == 0 then return {} end
-  local found, held = task.all { function() return table.pack(read_managed_accounts(managed)) end, role_holders.read }
+  local found, held = task.all {
+    function() return table.pack(read_managed_accounts(managed)) end, role_holders.read_holders,
+  }
   role_holders.add_roles_to_accounts(held, found[2])
   return found[1]
 end
@@ -223,7 +225,7 @@ end
 
 local MOST_LINES = 10
 
-local function note_accounts(run, accounts, text_of)
+local function note_accounts_out_of_reach(run, accounts, text_of)
   for i, account in ipairs(accounts) do
     if i > MOST_LINES then return run:note("… and %d more", #accounts - MOST_LINES) end
     run:note("%s: %s", account.upn, text_of(account))
@@ -231,7 +233,7 @@ local function note_accounts(run, accounts, text_of)
 end
 
 -- The accounts as one text, because a warning is printed apart from the notes.
-local function accounts_text(accounts, text_of)
+local function unreached_accounts_text(accounts, text_of)
   local words = {}
   for i, account in ipairs(accounts) do
     words[#words + 1] = i > MOST_LINES and ("and %d more"):format(#accounts - MOST_LINES)
@@ -253,7 +255,7 @@ function M.explain(run, accounts, managed)
   elseif #privileged > 0 then
     run:note("%s of %d can only be reset by a Privileged Authentication Administrator:",
       layout.count(#privileged, "account"), #accounts)
-    note_accounts(run, privileged, function(account)
+    note_accounts_out_of_reach(run, privileged, function(account)
       return select(2, M.judge(account, { "Helpdesk Administrator" }))
     end)
   else
@@ -280,10 +282,10 @@ function M.report(run, accounts, roles)
   local function why(account) return select(2, M.judge(account, roles)) end
   if #by.unknown > 0 then
     run:note("%s unknown until a first reset:", layout.count(#by.unknown, "account"))
-    note_accounts(run, by.unknown, why)
+    note_accounts_out_of_reach(run, by.unknown, why)
   end
   if #by.no > 0 then
-    run:warn("%s cannot be reset: %s", layout.count(#by.no, "account"), accounts_text(by.no, why))
+    run:warn("%s cannot be reset: %s", layout.count(#by.no, "account"), unreached_accounts_text(by.no, why))
   end
 end
 

@@ -53,13 +53,13 @@ function M.read_role_names()
   return named
 end
 
-local function read_group_members(group)
+local function read_role_group_members(group)
   local members = {}
   for user in groups.list_users(group.id, { "id" }, group.displayName) do members[#members + 1] = user end
   return members
 end
 
-local function read_group_owners(group)
+local function read_role_group_owners(group)
   return graph.all(graph.path("/groups/{id}/owners", group.id), {
     select = { "id" }, what = ("read the owners of the group '%s'"):format(group.displayName),
   })
@@ -73,8 +73,8 @@ function M.read_role_groups()
   })
   return task.map(found, AT_ONCE, function(group)
     local members, owners = task.all {
-      function() return read_group_members(group) end,
-      function() return read_group_owners(group) end,
+      function() return read_role_group_members(group) end,
+      function() return read_role_group_owners(group) end,
     }
     return { id = group.id, name = group.displayName, members = members, owners = owners }
   end)
@@ -82,7 +82,7 @@ end
 
 --- Read all assignments, role names and role-assignable groups. Waits; reads side by side.
 ---@return entra.holders
-function M.read()
+function M.read_holders()
   local active, eligible, named, found = task.all {
     M.read_active, M.read_eligible, M.read_role_names, M.read_role_groups,
   }

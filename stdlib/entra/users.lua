@@ -58,17 +58,20 @@ function M.federated_domains()
   return domains
 end
 
-local function raise_user_missing(what, why, fix)
+local function raise_selected_missing(what, why, fix)
   fail.raise { kind = "missing", what = what, why = why, fix = fix }
 end
 
-local function find_group_id(name)
+local function find_selected_group_id(name)
   if microsoft_ids.is_id(name) then return name end
   local group, count = groups.find_by_name(name)
   if group then return group.id end
   local what = ("find the group '%s'"):format(name)
-  if count == 0 then raise_user_missing(what, "there is no group of that name", "Give a group's name or its id.") end
-  raise_user_missing(what, ("there are %d groups of that name"):format(count), "Give the id of the one that is meant.")
+  if count == 0 then
+    raise_selected_missing(what, "there is no group of that name", "Give a group's name or its id.")
+  end
+  raise_selected_missing(what, ("there are %d groups of that name"):format(count),
+    "Give the id of the group that is meant.")
 end
 
 ---@class entra.users.reader what a selection needs in order to read users
@@ -81,7 +84,7 @@ end
 ---@return entra.user[]
 function M.in_group(reader, name)
   local list = {}
-  for user in groups.list_users(find_group_id(name), COLUMNS) do
+  for user in groups.list_users(find_selected_group_id(name), COLUMNS) do
     list[#list + 1] = rotation_account(user, reader.federated)
   end
   return list
@@ -98,16 +101,16 @@ end
 function M.by_name(reader, name)
   local what = ("find the user '%s'"):format(name)
   local user = read_user(name, COLUMNS, what)
-    or raise_user_missing(what, "there is no such user", "Check the user principal name: it has an @.")
+    or raise_selected_missing(what, "there is no such user", "Check the user principal name: it has an @.")
   return { rotation_account(user, reader.federated) }
 end
 
-local function find_role_id(holders, name)
+local function find_selected_role_id(holders, name)
   if microsoft_ids.is_id(name) then return name end
   for id, other in pairs(holders.named) do
     if other:lower() == name:lower() then return id end
   end
-  raise_user_missing(("find the directory role '%s'"):format(name), "there is no role of that name",
+  raise_selected_missing(("find the directory role '%s'"):format(name), "there is no role of that name",
     "Give it as the Entra admin center does: User Administrator.")
 end
 
@@ -132,7 +135,7 @@ function M.with_role(reader, name)
   local holders = reader.holders()
   local by_group, list, plain = {}, {}, {}
   for _, group in ipairs(holders.groups) do by_group[group.id] = true end
-  for _, id in ipairs(principals_with_role(holders, find_role_id(holders, name))) do
+  for _, id in ipairs(principals_with_role(holders, find_selected_role_id(holders, name))) do
     if not by_group[id] then
       plain[#plain + 1] = id
     else

@@ -64,6 +64,11 @@ M.transports = {
     kind = "network", passes_by_itself = true, unreached = true, cause = "no connection can be made",
     fix = "Check the network, the proxy and the address in the profile.",
   },
+  proxy_login = {
+    kind = "config", unreached = true, cause = "the proxy lets nobody through without a login",
+    fix = 'Name them in the profile: proxy = { url = "…", user = "…", password = { from = "sealed" } }. Only the scheme'
+      .. " Basic can be used.",
+  },
   tls = {
     kind = "network", unreached = true, cause = "no safe connection can be made",
     fix = "If the server is your own, let it have TLS 1.2 or later, with ECDHE and AES-GCM or ChaCha20. A file that is"

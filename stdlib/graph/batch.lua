@@ -8,9 +8,9 @@ local fail = require "fail"
 local json = require "json"
 local native_graph = require "host.graph"
 local retry = require "http.retry"
-local scheduler = require "task.scheduler"
 local task = require "task"
 local time = require "time"
+local traceback = require "base.traceback"
 
 local M = {}
 
@@ -28,7 +28,7 @@ local BATCHES_AT_ONCE = 4 -- batches in flight: four times twenty calls
 
 -- A call in the form that a batch carries. The member `body` is left out for a call without a body, and a call with a
 -- body has a Content-Type header (learn.microsoft.com: json-batching).
-local function new_part(item, place)
+local function new_batch_part(item, place)
   local query, headers = call.query(item)
   if item.body then headers["Content-Type"] = "application/json" end
   return {
@@ -37,12 +37,12 @@ local function new_part(item, place)
   }
 end
 
-local function new_pending_part(item, place)
+local function new_pending_batch_part(item, place)
   local request_call = call.new(item.method or "GET", item.path, item.body, item)
-  return { call = request_call, part = new_part(item, place), state = {}, due = 0, outcome = { item = item } }
+  return { call = request_call, part = new_batch_part(item, place), state = {}, due = 0, outcome = { item = item } }
 end
 
-local function settle_part(pending, value, failure)
+local function settle_batch_part(pending, value, failure)
   local outcome, options = pending.outcome, pending.call.options
   outcome.ok = value ~= nil or (failure.kind == "missing" and options.missing == "nil")
   outcome.result = value
@@ -53,15 +53,15 @@ end
 -- Settle a part by its answer; or set the moment of its next try.
 ---@param pending graph.pending
 local function settle_or_retry_part(pending, value, failure)
-  if value ~= nil then return settle_part(pending, value) end
+  if value ~= nil then return settle_batch_part(pending, value) end
   local wait, more = retry.after_failure(pending.call, failure, pending.state)
-  if not wait then return settle_part(pending, nil, more) end
+  if not wait then return settle_batch_part(pending, nil, more) end
   pending.due = time.monotonic() + wait
 end
 
 local LOST = { kind = "bad_answer", message = "the answer to the batch has nothing for this part" }
 
-local function copy_failure(failure)
+local function copy_part_failure(failure)
   local copied = {}
   for name, value in pairs(failure) do copied[name] = value end
   return copied
@@ -69,7 +69,7 @@ end
 
 -- The failure of a part, when the whole batch failed. The outcome of a part that only reads is never unknown.
 local function failure_of_part(pending, failure)
-  local own = copy_failure(failure)
+  local own = copy_part_failure(failure)
   if pending.call.changes then return own end
   own.maybe_sent = nil
   if own.kind == "unknown_outcome" then own.kind = own.transport and "network" or "transient" end
@@ -78,54 +78,55 @@ end
 
 -- Fail the parts of a batch that got no answer. When the batch was not sent again because some of its parts must not be
 -- repeated, the other parts are tried again on their own.
-local function fail_parts(pendings, failure, repeatable)
+local function fail_batch_parts(pending_parts, failure, repeatable)
   local again = not repeatable and failure.kind == "unknown_outcome"
-  for _, pending in ipairs(pendings) do
+  for _, pending in ipairs(pending_parts) do
     local own = failure_of_part(pending, failure)
-    if again then settle_or_retry_part(pending, nil, own) else settle_part(pending, nil, own) end
+    if again then settle_or_retry_part(pending, nil, own) else settle_batch_part(pending, nil, own) end
   end
 end
 
 -- The program is asked to stop, or a time limit has passed: fail the parts without an answer with that failure.
-local function stop_parts(pendings, err)
+local function stop_pending_parts(pending_parts, err)
   if not fail.is(err) then error(err, 0) end
-  for _, pending in ipairs(pendings) do
+  for _, pending in ipairs(pending_parts) do
     if not pending.done then
       local own = { kind = err.kind, message = err.why, cause = err }
-      settle_part(pending, nil, retry.stopped_failure(pending.state, own))
+      settle_batch_part(pending, nil, retry.stopped_failure(pending.state, own))
     end
   end
 end
 
-local function new_batch_call(pendings)
+local function new_batch_call(pending_parts)
   local parts, repeatable = {}, true
-  for i, pending in ipairs(pendings) do
+  for i, pending in ipairs(pending_parts) do
     parts[i] = pending.part
     repeatable = repeatable and pending.call.repeatable
   end
-  local options = pendings[1].call.options
-  local what = ("%s and %d more"):format(pendings[1].call.what, #pendings - 1)
+  local options = pending_parts[1].call.options
+  local what = ("%s and %d more"):format(pending_parts[1].call.what, #pending_parts - 1)
   local request_call = call.new("POST", "/$batch", { requests = json.array(parts) }, {
-    what = #pendings > 1 and what or pendings[1].call.what, repeatable = repeatable, timeout = options.timeout,
+    what = #pending_parts > 1 and what or pending_parts[1].call.what, repeatable = repeatable,
+    timeout = options.timeout,
   })
   return request_call, repeatable
 end
 
-local function send_batch(pendings)
-  local request_call, repeatable = new_batch_call(pendings)
-  local ok, outcomes, more = xpcall(call.try_repeatedly, scheduler.keep_trace, request_call, native_graph.judge_batch)
-  if not ok then return stop_parts(pendings, outcomes) end
-  if outcomes == nil then return fail_parts(pendings, more, repeatable) end
-  for _, pending in ipairs(pendings) do
+local function send_batch(pending_parts)
+  local request_call, repeatable = new_batch_call(pending_parts)
+  local ok, outcomes, more = xpcall(call.try_repeatedly, traceback.keep, request_call, native_graph.judge_batch)
+  if not ok then return stop_pending_parts(pending_parts, outcomes) end
+  if outcomes == nil then return fail_batch_parts(pending_parts, more, repeatable) end
+  for _, pending in ipairs(pending_parts) do
     local found = outcomes[pending.part.id]
-    settle_or_retry_part(pending, found and found.value, found and found.failure or copy_failure(LOST))
+    settle_or_retry_part(pending, found and found.value, found and found.failure or copy_part_failure(LOST))
   end
 end
 
 -- The parts that are due now, in groups of twenty.
-local function parts_due_now(pendings)
+local function parts_due_now(pending_parts)
   local chunks, now = {}, time.monotonic()
-  for _, pending in ipairs(pendings) do
+  for _, pending in ipairs(pending_parts) do
     if not pending.done and pending.due <= now then
       local chunk = chunks[#chunks]
       if not chunk or #chunk == MOST_PARTS then
@@ -139,12 +140,12 @@ local function parts_due_now(pendings)
 end
 
 -- The moment to send the next batch; nil when no part is pending. Parts that become due within a second share a batch.
-local function next_due_moment(pendings)
+local function next_part_due(pending_parts)
   local soonest, latest = math.huge, nil
-  for _, pending in ipairs(pendings) do
+  for _, pending in ipairs(pending_parts) do
     if not pending.done then soonest = math.min(soonest, pending.due) end
   end
-  for _, pending in ipairs(pendings) do
+  for _, pending in ipairs(pending_parts) do
     if not pending.done and pending.due <= soonest + GATHER_SECONDS then latest = math.max(latest or 0, pending.due) end
   end
   return latest
@@ -152,13 +153,13 @@ end
 
 -- Send the parts that are due, or wait until some parts are due. Returns false when no part is pending any more. When
 -- the wait is interrupted, all pending parts fail.
-local function send_due_parts(pendings)
-  local chunks = parts_due_now(pendings)
+local function send_due_parts(pending_parts)
+  local chunks = parts_due_now(pending_parts)
   if #chunks == 0 then
-    local due = next_due_moment(pendings)
+    local due = next_part_due(pending_parts)
     if not due then return false end
-    local ok, err = xpcall(task.sleep, scheduler.keep_trace, due - time.monotonic())
-    if not ok then stop_parts(pendings, err) end
+    local ok, err = xpcall(task.sleep, traceback.keep, due - time.monotonic())
+    if not ok then stop_pending_parts(pending_parts, err) end
     return ok
   end
   local outcomes = task.each(chunks, BATCHES_AT_ONCE, send_batch)
@@ -166,7 +167,7 @@ local function send_due_parts(pendings)
     if not outcome.ok then error(outcome.result, 0) end
   end
   local ok, err = pcall(task.check)
-  if not ok then stop_parts(pendings, err) end
+  if not ok then stop_pending_parts(pending_parts, err) end
   return ok
 end
 
@@ -175,12 +176,12 @@ end
 ---@return task.outcome[] outcomes with item, ok, result
 ---@return integer failures
 function M.send(parts)
-  local pendings, outcomes, failures = {}, {}, 0
+  local pending_parts, outcomes, failures = {}, {}, 0
   for i, item in ipairs(parts) do
-    pendings[i] = new_pending_part(item, i)
-    outcomes[i] = pendings[i].outcome
+    pending_parts[i] = new_pending_batch_part(item, i)
+    outcomes[i] = pending_parts[i].outcome
   end
-  repeat until not send_due_parts(pendings)
+  repeat until not send_due_parts(pending_parts)
   for _, outcome in ipairs(outcomes) do
     if not outcome.ok then failures = failures + 1 end
   end

@@ -122,7 +122,7 @@ end
 local WITH_REQUEST_ID = "%s (request-id %s)"
 
 -- Status, code, message and request id of an answer in one text.
-local function quote_answer(failure)
+local function quote_graph_answer(failure)
   if not failure.status then return failure.message end
   local words = tostring(failure.status)
   if failure.code and failure.code ~= "" then words = words .. " " .. failure.code end
@@ -130,7 +130,7 @@ local function quote_answer(failure)
   return failure.request_id and WITH_REQUEST_ID:format(words, failure.request_id) or words
 end
 
-local function member_names(body)
+local function body_member_names(body)
   local names = {}
   for name in pairs(body or {}) do names[#names + 1] = tostring(name) end
   table.sort(names)
@@ -172,8 +172,8 @@ end
 ---@param failure http.retry.failure
 ---@return Failure
 function M.failure(call, failure)
-  local reason, words = explain.graph(failure, call), quote_answer(failure)
-  local made = { method = call.method, path = call.path, members = member_names(call.body) }
+  local reason, words = explain.graph(failure, call), quote_graph_answer(failure)
+  local made = { method = call.method, path = call.path, members = body_member_names(call.body) }
   if failure.status == 403 then remember_denied(made) end
   return fail.new {
     kind = failure.kind, what = call.what, why = explain.why(reason, failure, words, "Graph"), said = words,

@@ -33,14 +33,14 @@ end
 
 Pages.__close = Pages.close
 
-local function check_page(first, page)
+local function check_graph_page(first, page)
   if type(page) == "table" and type(page.value) == "table" then return page end
   call.raise(first, { kind = "bad_answer", message = "the answer is no page: it has no list called value" })
 end
 
 -- Raise a failure when the links lead in a circle. The link of every page whose number is a power of two is remembered;
 -- a circle comes back to that link (Brent's algorithm). So one link is kept instead of all links.
-local function check_circle(self, link)
+local function check_link_circle(self, link)
   if link == self.marked then
     call.raise(self.call, { kind = "bad_answer", message = "a next page's link leads back to a page already read" })
   end
@@ -55,12 +55,12 @@ local function next_page_link(self)
     call.raise(self.call, { kind = "bad_answer", message = "the next page's link is no text" })
   end
   self.count = self.count + 1
-  check_circle(self, link)
+  check_link_circle(self, link)
   return link
 end
 
 local function fetch_page(first, link)
-  return check_page(first, (call.perform(call.page(link, first))))
+  return check_graph_page(first, (call.perform(call.page(link, first))))
 end
 
 function Pages:prefetch()
@@ -70,7 +70,7 @@ end
 
 function Pages:first()
   local page = call.perform(self.call)
-  return page and check_page(self.call, page) or { value = {} }
+  return page and check_graph_page(self.call, page) or { value = {} }
 end
 
 -- Raise a failure when too many pages in a row are empty, or all pages together take too long.

@@ -28,8 +28,8 @@ function M.of(what, total)
   return Progress { what = what, total = total, done = 0, marks = marks, shown = now }
 end
 
--- "12,345"
-local function group_digits(number)
+-- The digits of a number in groups of three: "12,345".
+local function group_thousands(number)
   local text, count = ("%d"):format(number), 1
   while count > 0 do text, count = text:gsub("^(%d+)(%d%d%d)", "%1,%2") end
   return text
@@ -42,23 +42,23 @@ local function measured_rate(self, now)
   return (self.done - first.done) / (now - first.at)
 end
 
-local function add_mark(self, now)
+local function add_progress_mark(self, now)
   local marks = self.marks
   if now - marks[#marks].at >= 1 then marks[#marks + 1] = { at = now, done = self.done } end
   while marks[2] and now - marks[1].at > RATE_WINDOW do table.remove(marks, 1) end
 end
 
--- "12.3" or "12,345"
+-- A rate as text: "12.3" or "12,345".
 local function format_rate(rate)
-  return rate < 100 and ("%.1f"):format(rate) or group_digits(math.floor(rate + 0.5))
+  return rate < 100 and ("%.1f"):format(rate) or group_thousands(math.floor(rate + 0.5))
 end
 
 --- The progress as a text: "reset passwords: 120 of 1,000, 8.2 a second, 2 minutes left".
 ---@return string
 function Progress:text()
   local now = time.monotonic()
-  local text = ("%s: %s"):format(self.what, group_digits(self.done))
-  if self.total then text = ("%s of %s"):format(text, group_digits(self.total)) end
+  local text = ("%s: %s"):format(self.what, group_thousands(self.done))
+  if self.total then text = ("%s of %s"):format(text, group_thousands(self.total)) end
   local rate, budget = measured_rate(self, now), http.write_budget()
   if rate then text = ("%s, %s a second"):format(text, format_rate(rate)) end
   if budget then text = ("%s, changes at most %s"):format(text, format_rate(budget)) end
@@ -70,7 +70,7 @@ end
 function Progress:step()
   local now = time.monotonic()
   self.done = self.done + 1
-  add_mark(self, now)
+  add_progress_mark(self, now)
   if now - self.shown < DISPLAY_PAUSE and self.done ~= self.total then return end
   self.shown = now
   log.progress(self:text())

@@ -77,8 +77,8 @@ local read_expansion = options_of("graph, with the option expand,", {
   skip = "integer", count = "boolean", search = "string|table", levels = "integer|string",
 })
 
-local function expansion_text(name, given)
-  local options, parts = read_expansion(given), {}
+local function expansion_text(name, expansion)
+  local options, parts = read_expansion(expansion), {}
   options.filter, options.expand = M.filter(options.filter), M.expand(options.expand)
   options.search, options.orderby, options.order = M.search(options.search), options.order, nil
   for _, option in ipairs(sorted_option_names(options)) do

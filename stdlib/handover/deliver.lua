@@ -1,5 +1,5 @@
---- Give a client secret to a person: on a terminal, on a page, or in a file. Before anybody sees the secret, the
---- journal says that it leaves; when a person says that the secret is in use, the journal says so.
+--- Deliver a client secret to a person: on a terminal, on a page, or in a file. The journal records the delivery before
+--- anybody sees the secret, and later the person's confirmation that the secret is in use.
 
 local commit = require "journal.commit"
 local confirm_and_retire = require "rotation.confirm_and_retire"
@@ -19,24 +19,24 @@ M.reveal = term.reveal
 
 local NOT_YET = { intent = true, sent = true, known = true }
 
-local function refuse(row, what, why, fix)
+local function raise_delivery_refused(row, what, why, fix)
   what = ("%s the client secret %s"):format(what, row.body.marker)
   fail.raise { kind = "refused", what = what, why = why, fix = fix }
 end
 
---- Read a row anew: another process may have changed it.
+--- Read a row again from the journal, because another process may have changed it.
 ---@param journal host.journal.journal
 ---@param row rotation.row
-function M.refresh(journal, row)
+function M.reread_row(journal, row)
   local now = rows:get(journal, row.id)
   row.state, row.body, row.updated = now.state, now.body, now.updated
 end
 
---- The row of the client secret that a hand-over is about: the secret that waits, else the one in use.
+--- The row of the client secret of a hand-over: the secret that waits to be confirmed, else the one in use.
 ---@param journal host.journal.journal
 ---@param state handover.state
 ---@return rotation.row
-function M.row_of(journal, state)
+function M.secret_row(journal, state)
   local row = state.secret.id and rows:get(journal, state.secret.id)
   if row then return row end
   fail.raise {
@@ -45,46 +45,48 @@ function M.row_of(journal, state)
   }
 end
 
---- Take the value out of the journal, to give it to a person. When this returns, the journal says so on disk.
+--- Take the value out of the journal, to give it to a person. The journal's record of that is durable when this
+--- returns.
 ---@param journal host.journal.journal
 ---@param row rotation.row brought up to date
 ---@param how string "terminal", "page", "file /path"
 ---@return host.secret value to be closed
-function M.begin(journal, row, how)
-  M.refresh(journal, row)
+function M.take_value(journal, row, how)
+  M.reread_row(journal, row)
   if NOT_YET[row.state] then
-    refuse(row, "give", "it is not proven yet: nobody knows that it signs in", "Run apply: it proves it.")
+    raise_delivery_refused(row, "give", "it is not proven yet that it signs in", "Run apply, which proves it.")
   end
   local value = rows:value(journal, row)
   if not value then
-    refuse(row, "give", row.body.by_person and "it was made elsewhere, and its value is not held here"
-      or "the journal does not hold its value any more", "moonlatch apply --renew has a new one made.")
+    local why = row.body.by_person and "it was made elsewhere, and the journal does not have its value"
+      or "the journal does not hold its value any more"
+    raise_delivery_refused(row, "give", why, "moonlatch apply --renew has a new one made.")
   end
   journal:audit("reveal", { rotation = row.id, marker = row.body.marker, how = how }, time.now())
   commit.commit(journal)
   return value
 end
 
---- Put on record that a person was given the secret. Durable when this returns.
+--- Record that a person was given the secret. Durable when this returns.
 ---@param journal host.journal.journal
 ---@param row rotation.row brought up to date
----@param how string as for `begin`
-function M.given(journal, row, how)
-  M.refresh(journal, row)
-  if states.stage_of(row) ~= "to give" then return end
+---@param how string as for `take_value`
+function M.record_given(journal, row, how)
+  M.reread_row(journal, row)
+  if states.delivery_stage(row) ~= "to give" then return end
   rows:put(journal, row, "handed_over", { stored_at = graph_clock.now(), where = how })
 end
 
---- Put on record that a person says that the consumer uses the secret. Earlier secrets get their retirement date.
---- Raises "refused" when nobody was given the secret yet.
+--- Record a person's confirmation that the consumer uses the secret. Earlier secrets get their retirement date. Raises
+--- "refused" when the secret was not handed over yet.
 ---@param journal host.journal.journal
 ---@param row rotation.row brought up to date
----@param by string who says so
+---@param by string the person
 function M.confirm(journal, row, by)
-  M.refresh(journal, row)
+  M.reread_row(journal, row)
   if row.state == "confirmed" then return end
   confirm_and_retire.confirm(journal, row.id, by)
-  M.refresh(journal, row)
+  M.reread_row(journal, row)
 end
 
 --- Show the secret on the terminal, until Enter is pressed.
@@ -93,9 +95,9 @@ end
 ---@param name string of the provider
 ---@return boolean|nil shown, string? message
 function M.show(journal, row, name)
-  local value <close> = M.begin(journal, row, "terminal")
+  local value <close> = M.take_value(journal, row, "terminal")
   local shown, message = M.reveal(("Client secret for the field '%s' of '%s'"):format(form.SECRET, name), value)
-  if shown then M.given(journal, row, "terminal") end
+  if shown then M.record_given(journal, row, "terminal") end
   return shown, message
 end
 
@@ -106,9 +108,9 @@ end
 function M.write(journal, row, path)
   secret_file.check(path)
   local how = "file " .. path
-  local value <close> = M.begin(journal, row, how)
+  local value <close> = M.take_value(journal, row, how)
   secret_file.write(path, value)
-  M.given(journal, row, how)
+  M.record_given(journal, row, how)
 end
 
 return M

@@ -1,7 +1,7 @@
---- The server of the hand-over's page, on loopback: who may ask for what, and the answers.
+--- The server of the hand-over's page, on loopback: the checks of each request, and the answers.
 --
--- The page itself (GET /) is the same for everybody and holds nothing. All else is a POST with a JSON body, from the
--- page's own script; as a program would send it:
+-- The page itself (GET /) is the same for everybody and has no secret. Every other request is a POST with a JSON body,
+-- from the page's own script; as a program would send it:
 --
 --   curl -H "Origin: $base" -H "Sec-Fetch-Site: same-origin" -H "Content-Type: application/json" …
 --     -d '{"token": "…"}' $base/session   the token after "#" in the address → {"session": "…"}; once
@@ -14,8 +14,8 @@
 --     -d '{}' $base/calendar              → text/calendar
 --     -d '{}' $base/end                   the page is not needed any more
 --
--- $base is http://127.0.0.1:PORT. Refused: 401 a used token, an ended session; 403 another user, host or origin; 404,
--- 405, 415; 409 with the reason what the hand-over itself refuses.
+-- $base is http://127.0.0.1:PORT. Refusals: 401 for a used token or an ended session; 403 for another user, host or
+-- origin; 404, 405, 415; 409, with the reason, for an action that the hand-over refuses.
 
 local class = require "base.class"
 local crypto = require "host.crypto"
@@ -27,7 +27,7 @@ local M = {}
 
 ---@class handover.page_server.desk what the page shows and does
 ---@field state fun(): table the table of handover.state
----@field give fun(): host.secret the secret; on record before it returns
+---@field give fun(): host.secret the secret; the journal says that it was given before the function returns
 ---@field given fun() called when the secret was sent
 ---@field tick fun(key: string, done: boolean)
 ---@field confirm fun(shown: string?, tested: boolean) `shown`: the id of the secret that the page showed
@@ -43,12 +43,12 @@ local M = {}
 ---@field session string?
 ---@field was_given boolean was the secret given, for this address?
 ---@field tested boolean
----@field acted number when a person last did something
+---@field acted number when a person last acted on the page
 ---@field patience number seconds that the page stays after that
 ---@field finished boolean?
 local PageServer = class "handover.page_server"
 
---- Seconds that a page stays when nobody does anything.
+--- Seconds after which a page ends when nobody acts on it.
 M.PATIENCE = 600
 
 local FOLDER = "stdlib/handover/page/"
@@ -56,24 +56,24 @@ local FOLDER = "stdlib/handover/page/"
 ---------------------------------------------------------------------------
 -- The page
 
-local function asset(name) return assert(sys.embedded(FOLDER .. name), name) end
+local function page_asset(name) return assert(sys.embedded(FOLDER .. name), name) end
 
-local function hash(text) return "'sha256-" .. crypto.base64(crypto.digest("sha256", text)) .. "'" end
+local function csp_hash(text) return "'sha256-" .. crypto.base64(crypto.digest("sha256", text)) .. "'" end
 
-local function fill(text, name, value)
+local function fill_page_placeholder(text, name, value)
   local first, last = text:find("@" .. name .. "@", 1, true)
   return text:sub(1, first - 1) .. value .. text:sub(last + 1)
 end
 
--- The page with its style and script. Its policy allows exactly these bytes to run.
-local function assemble()
-  local style, script = asset "page.css", asset "page.js"
-  local page = fill(fill(asset "page.html", "STYLE", style), "SCRIPT", script)
+-- The page with its style and script, and its Content Security Policy, which allows only this style and script.
+local function assemble_page()
+  local style, script = page_asset "page.css", page_asset "page.js"
+  local page = fill_page_placeholder(fill_page_placeholder(page_asset "page.html", "STYLE", style), "SCRIPT", script)
   return page, ("default-src 'none'; style-src %s; script-src %s; connect-src 'self'; base-uri 'none'; "
-    .. "form-action 'none'; frame-ancestors 'none'"):format(hash(style), hash(script))
+    .. "form-action 'none'; frame-ancestors 'none'"):format(csp_hash(style), csp_hash(script))
 end
 
-local function headers(self, kind)
+local function page_headers(self, kind)
   return {
     ["Content-Type"] = kind, ["Cache-Control"] = "no-store", ["Content-Security-Policy"] = self.policy,
     ["Referrer-Policy"] = "no-referrer", ["X-Content-Type-Options"] = "nosniff",
@@ -83,8 +83,8 @@ end
 
 local JSON = "application/json"
 
-local function reply(self, incoming, status, value)
-  incoming:reply(status, headers(self, JSON), value)
+local function reply_to_page(self, incoming, status, value)
+  incoming:reply(status, page_headers(self, JSON), value)
 end
 
 ---------------------------------------------------------------------------
@@ -92,7 +92,7 @@ end
 
 local ROUTES = {}
 
-local function state_of(self)
+local function page_state(self)
   local state = self.desk.state()
   state.page = {
     person = self.person.name, ends_in = math.max(0, self:ends_in()), given = self.was_given, tested = self.tested,
@@ -100,67 +100,67 @@ local function state_of(self)
   return state
 end
 
-local function random() return crypto.base64url(crypto.random(32)) end
+local function page_token() return crypto.base64url(crypto.random(32)) end
 
 ROUTES["/session"] = function(self, incoming, body)
   if not self.token or body.token ~= self.token then
-    return reply(self, incoming, 401, { error = "The address was used before." })
+    return reply_to_page(self, incoming, 401, { error = "The address was used before." })
   end
-  self.token, self.session = nil, random()
-  reply(self, incoming, 200, { session = self.session })
+  self.token, self.session = nil, page_token()
+  reply_to_page(self, incoming, 200, { session = self.session })
 end
 
-ROUTES["/state"] = function(self, incoming) reply(self, incoming, 200, state_of(self)) end
+ROUTES["/state"] = function(self, incoming) reply_to_page(self, incoming, 200, page_state(self)) end
 
--- C copies the value from the secret into the answer, through a buffer that is wiped. libevent's copy is wiped when it
--- is freed, as all freed memory is.
+-- C copies the value from the secret into the answer, through a buffer that is wiped. libevent's copy is wiped when
+-- libevent frees it, because the allocator wipes all memory that is freed.
 ROUTES["/secret"] = function(self, incoming)
   if self.was_given then
-    return reply(self, incoming, 409, {
+    return reply_to_page(self, incoming, 409, {
       error = "The secret was given once for this address. Press Enter in the terminal for a new address.",
     })
   end
   local value <close> = self.desk.give()
   self.was_given = true
-  reply(self, incoming, 200, { secret = value })
+  reply_to_page(self, incoming, 200, { secret = value })
   self.desk.given()
 end
 
--- Each action of a person gives the page more time.
-local function said(self, incoming)
+-- Answer an action of a person with the new state. Each action gives the page more time.
+local function reply_after_page_action(self, incoming)
   self.acted = sys.monotonic()
-  reply(self, incoming, 200, state_of(self))
+  reply_to_page(self, incoming, 200, page_state(self))
 end
 
 ROUTES["/tick"] = function(self, incoming, body)
   self.desk.tick(tostring(body.key), body.done == true)
-  said(self, incoming)
+  reply_after_page_action(self, incoming)
 end
 
 ROUTES["/tested"] = function(self, incoming, body)
   self.tested = body.done == true
-  said(self, incoming)
+  reply_after_page_action(self, incoming)
 end
 
 ROUTES["/confirm"] = function(self, incoming, body)
   self.desk.confirm(body.id, self.tested)
-  said(self, incoming)
+  reply_after_page_action(self, incoming)
 end
 
 ROUTES["/calendar"] = function(self, incoming)
-  incoming:reply(200, headers(self, "text/calendar; charset=utf-8"), self.desk.calendar())
+  incoming:reply(200, page_headers(self, "text/calendar; charset=utf-8"), self.desk.calendar())
 end
 
 ROUTES["/end"] = function(self, incoming)
   self.finished = true
-  reply(self, incoming, 200, {})
+  reply_to_page(self, incoming, 200, {})
 end
 
 ---------------------------------------------------------------------------
--- Who may ask
+-- Checking requests
 
 -- The status and the reason for refusing a request, before its body is read.
-local function refusal(self, incoming)
+local function page_request_refusal(self, incoming)
   if not neighbour.sent(self.person, incoming) then
     return 403, "This page is for another user of this computer. The terminal says for whom."
   end
@@ -179,18 +179,22 @@ local function refusal(self, incoming)
   return 401, "This session has ended."
 end
 
--- Refusals of the hand-over are shown to the person. Any other error is a mistake of ours, and goes to the terminal
--- too.
-local function answer(self, incoming)
-  local status, why = refusal(self, incoming)
-  if status then return reply(self, incoming, status, { error = why }) end
-  if incoming:path() == "/" then return incoming:reply(200, headers(self, "text/html; charset=utf-8"), self.html) end
+-- Answer one request. A failure of the hand-over is shown on the page and on the terminal.
+local function answer_page_request(self, incoming)
+  local status, why = page_request_refusal(self, incoming)
+  if status then return reply_to_page(self, incoming, status, { error = why }) end
+  if incoming:path() == "/" then
+    return incoming:reply(200, page_headers(self, "text/html; charset=utf-8"), self.html)
+  end
   local body = incoming:json()
-  if type(body) ~= "table" then return reply(self, incoming, 415, { error = "The body has to be a JSON object." }) end
+  if type(body) ~= "table" then
+    return reply_to_page(self, incoming, 415, { error = "The body has to be a JSON object." })
+  end
   local ok, failure = pcall(ROUTES[incoming:path()], self, incoming, body)
   if ok then return end
   log.warn(tostring(failure))
-  pcall(reply, self, incoming, 409, { error = tostring(failure) }) -- fails when the request was answered already
+  -- this reply fails when the request was answered already
+  pcall(reply_to_page, self, incoming, 409, { error = tostring(failure) })
 end
 
 ---------------------------------------------------------------------------
@@ -207,19 +211,19 @@ function M.open(desk, person)
     desk = desk, person = person, server = server, port = port, host = host, base = "http://" .. host,
     was_given = false, tested = false, acted = sys.monotonic(), patience = M.PATIENCE,
   }
-  self.html, self.policy = assemble()
+  self.html, self.policy = assemble_page()
   return self
 end
 
---- Make a new address, good for one session. The session before it ends.
+--- Make a new address, which is valid for one session. The session before it ends.
 ---@return string url
 function PageServer:invite()
-  self.token, self.session, self.was_given, self.tested = random(), nil, false, false
+  self.token, self.session, self.was_given, self.tested = page_token(), nil, false, false
   self.acted = sys.monotonic()
   return self.base .. "/#" .. self.token
 end
 
---- Seconds until the page ends because nobody did anything.
+--- Seconds until the page ends because nobody acts on it.
 ---@return number
 function PageServer:ends_in()
   return self.acted + self.patience - sys.monotonic()
@@ -228,7 +232,7 @@ end
 --- Answer the requests that arrive within `ms` milliseconds.
 ---@param ms integer
 function PageServer:turn(ms)
-  for _, incoming in ipairs(self.server:poll(ms)) do answer(self, incoming) end
+  for _, incoming in ipairs(self.server:poll(ms)) do answer_page_request(self, incoming) end
 end
 
 function PageServer:close()

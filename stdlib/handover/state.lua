@@ -1,8 +1,8 @@
---- The state of a hand-over: which items are done, which client secret Devolutions has, which one waits, and what to
---- put into which form. Everything is read from the journal, so no sign-in is needed.
+--- The state of a hand-over: which items are done, which client secret Devolutions has, which one waits to be
+--- confirmed, and what to put into which form. The state is read from the journal, so no sign-in is needed.
 ---
---- Rows of kind "handover", one for each application, say what is handed over to whom. Rows of kind "checklist" say
---- which items a person ticked.
+--- A row of kind "handover" records the hand-over of one application; a row of kind "checklist" records an item that a
+--- person ticked.
 
 local checklist = require "devolutions.checklist"
 local form = require "devolutions.form"
@@ -15,7 +15,7 @@ local time = require "time"
 local M = {}
 
 ---@class handover.row: host.journal.row id: the client id; state: "known"; "destroyed" once the application is
---- gone, and "closed" when nothing had been made with it
+--- deleted, and "closed" when no client secret had been handed over
 ---@field body handover.body
 
 ---@class handover.body
@@ -27,12 +27,12 @@ local M = {}
 ---@field application string object id
 ---@field consumer "cloud"|"server"|"none" what uses the client secret
 ---@field address string? of the Devolutions instance
----@field entry string? where the entry that holds the secret lies
----@field linked boolean the provider reads that entry
+---@field entry string? the place of the entry that holds the secret
+---@field linked boolean does the provider read that entry?
 ---@field elevation boolean? may the application elevate accounts?
 ---@field roles string[] directory roles that the application holds
 ---@field managed string[] which accounts the provider manages: groups and user names
----@field renew_before number? seconds before its end from which a client secret is replaced
+---@field renew_before number? seconds before its expiry date from which a client secret is replaced
 
 ---@class handover.item: devolutions.checklist.item
 ---@field number integer
@@ -51,7 +51,7 @@ local M = {}
 ---@field by string? who said so, or how it is known
 
 ---@class handover.secret
----@field id string? id of the journal's row: of the secret that waits, else of the one in use
+---@field id string? id of the journal's row: of the secret that waits to be confirmed, else of the one in use
 ---@field marker string?
 ---@field short string? "…c7e1", as the portal's column Secret ID ends
 ---@field hint string?
@@ -75,15 +75,15 @@ local M = {}
 ---@field form devolutions.form? nil when nothing is to be filled in
 ---@field next string? key of the next item to do
 ---@field open integer how many required items are not done
----@field complete boolean nothing required is left to do
+---@field complete boolean are all required items done?
 
---- The place of a secret that a policy hands over: on record as handed over, and shown to nobody yet.
+--- The `where` of a secret that a policy handed over and nobody has seen yet: only the journal has it.
 M.HERE = "journal"
 
 ---------------------------------------------------------------------------
 -- Rows
 
---- Put on record what is handed over to whom. Durable with the next commit.
+--- Record a hand-over. Durable with the next commit.
 ---@param journal host.journal.journal
 ---@param body handover.body
 function M.record(journal, body)
@@ -91,7 +91,7 @@ function M.record(journal, body)
 end
 
 -- Was the consumer ever given a client secret? If not, nothing in Devolutions can use one.
-local function was_given(journal, client_id)
+local function was_secret_given(journal, client_id)
   for _, row in ipairs(rows:all(journal, client_id)) do
     local body = row.body
     if body.confirmed_at or body.stored_at and body.where ~= M.HERE then return true end
@@ -99,24 +99,24 @@ local function was_given(journal, client_id)
   return false
 end
 
---- The row of the hand-over when its application is deleted, or will be. What was made for it in Devolutions still
---- exists. `M.gone` puts this row on record.
+--- The row that the hand-over gets when its application is deleted: "destroyed" while Devolutions still has a provider
+--- for it. `record_application_gone` records the row.
 ---@param journal host.journal.journal
 ---@param row handover.row
 ---@return handover.row
 function M.without_application(journal, row)
-  local state = was_given(journal, row.id) and "destroyed" or "closed"
+  local state = was_secret_given(journal, row.id) and "destroyed" or "closed"
   return { id = row.id, kind = row.kind, state = state, body = row.body, created = row.created, updated = row.updated }
 end
 
---- Put on record that the application is gone. Durable with the next commit.
+--- Record that the application was deleted. Durable with the next commit.
 ---@param journal host.journal.journal
 ---@param row handover.row of `without_application`
-function M.gone(journal, row)
+function M.record_application_gone(journal, row)
   journal:put("handover", row.id, row.state, row.body, time.now())
 end
 
---- What uses the client secrets of a profile's providers, and its address.
+--- The kind of consumer of a profile's client secrets, and its address.
 ---@param profile profile
 ---@return "cloud"|"server"|"none" consumer, string? address
 function M.consumer(profile)
@@ -126,7 +126,7 @@ function M.consumer(profile)
   return "none"
 end
 
---- The hand-over before anything was made for a provider: what can already be prepared in Devolutions.
+--- A hand-over before anything was made for a provider, which shows what can already be prepared in Devolutions.
 ---@param profile profile
 ---@return handover.row not on record
 function M.preview(profile)
@@ -144,20 +144,20 @@ local SETUP, NAME = "setup/entra-pam-provider", "Devolutions PAM"
 ---@param name string? of the provider
 ---@param client_id string? of an application that was adopted
 ---@return string
-function M.maker(workflow, name, client_id)
+function M.setup_command(workflow, name, client_id)
   workflow = workflow or SETUP
   local command = (workflow:find "^policies/" and "moonlatch rotate " or "moonlatch apply ") .. workflow
   if client_id then return ("%s --client-id %s"):format(command, client_id) end
   return workflow == SETUP and name and name ~= NAME and ("%s --name '%s'"):format(command, name) or command
 end
 
-local function maker_of(journal, body)
+local function setup_command_of(journal, body)
   for _, adopted in ipairs(journal:list "adopted") do
     if body.application and adopted.body.id == body.application then
-      return M.maker(body.workflow, body.name, body.client_id)
+      return M.setup_command(body.workflow, body.name, body.client_id)
     end
   end
-  return M.maker(body.workflow, body.client_id ~= "" and body.name or nil)
+  return M.setup_command(body.workflow, body.client_id ~= "" and body.name or nil)
 end
 
 --- All hand-overs on record, oldest first; or those of one client id or of one provider's name.
@@ -183,10 +183,10 @@ end
 ---------------------------------------------------------------------------
 -- The client secret
 
---- How far a secret has come on its way to the consumer. "none": it is not proven yet, or it is gone.
+--- How far the delivery of a secret has come. "none": the secret is not proven yet, or it is gone.
 ---@param row rotation.row
 ---@return "none"|"to give"|"given"|"in use"
-function M.stage_of(row)
+function M.delivery_stage(row)
   local state = row.state
   if state == "proven" or state == "handed_over" and row.body.where == M.HERE then return "to give" end
   if state == "stored" or state == "handed_over" then return "given" end
@@ -197,11 +197,11 @@ end
 ---@param renew_before number?
 ---@param now number
 ---@return handover.secret
-local function secret_of(list, renew_before, now)
+local function handover_secret(list, renew_before, now)
   local found = in_use.sort(list)
   local has, waiting = found.has, found.waiting
   local row = waiting or has
-  local secret = { state = waiting and M.stage_of(waiting) or has and "in use" or "none" }
+  local secret = { state = waiting and M.delivery_stage(waiting) or has and "in use" or "none" }
   if row then
     secret.id, secret.marker, secret.short = row.id, row.body.marker, in_use.short_key_id(row)
     secret.hint, secret.ends = row.body.hint, row.body.ends
@@ -221,32 +221,33 @@ end
 ---------------------------------------------------------------------------
 -- The items
 
-local function describe(has)
+local function describe_consumer_secret(has)
   if not has.expired then return "it has the client secret " .. has.short end
   return ("it has the client secret %s, which expired on %s"):format(has.short, time.day(has.ends))
 end
 
--- The item of the provider follows from the secret: it is done while the consumer has the right secret.
-local function tick_provider(item, secret)
+-- Set the state of the item `provider`, which follows from the secret: it is done while the consumer has the newest
+-- secret and that has not expired.
+local function set_provider_item(item, secret)
   local has, waiting = secret.has, secret.waiting
   item.state = has and not waiting and not has.expired and "done" or "open"
   if item.state == "done" then item.by, item.at = has.by, has.at
   elseif secret.state == "none" then item.note = "there is no client secret to give yet: apply makes and proves it"
   elseif has then
-    item.note = ("%s; %s"):format(describe(has),
+    item.note = ("%s; %s"):format(describe_consumer_secret(has),
       waiting and waiting.short .. " is to take its place" or "apply makes the next one")
   end
 end
 
--- A reset that succeeded proves the client secret that was in use then, and no later secret.
-local function is_outdated(state, item, row)
+-- Was the item `proof` ticked for another client secret? A reset proves only the client secret that was in use then.
+local function is_proof_outdated(state, item, row)
   local has = state.secret.has
   return item.key == "proof" and row.state == "done" and not (has and row.body.secret == has.id)
 end
 
-local function tick(journal, state, item)
+local function set_checklist_item(journal, state, item)
   local row = journal:get("checklist", M.item_id(state, item))
-  if row and is_outdated(state, item, row) then
+  if row and is_proof_outdated(state, item, row) then
     item.state, item.note = "open", ("last seen on %s, with another client secret"):format(time.day(row.body.at))
   elseif row then
     item.state, item.by, item.at, item.how = row.state, row.body.by, row.body.at, row.body.how
@@ -257,18 +258,20 @@ local function tick(journal, state, item)
   end
 end
 
-local function items_of(journal, state)
-  local list = state.destroyed and checklist.leftovers(state.consumer)
+local function handover_items(journal, state)
+  local list = state.destroyed and checklist.removal_items(state.consumer)
     or checklist.items(state.consumer, state.address)
   for i, item in ipairs(list) do
     item.number = i
-    if item.key == "provider" then tick_provider(item, state.secret) else tick(journal, state, item) end
+    if item.key == "provider" then set_provider_item(item, state.secret)
+    else set_checklist_item(journal, state, item) end
   end
   return list
 end
 
--- The next item is the first required one that is open. A renewal comes first: the items before it worked until now.
-local function count(state)
+-- Count the open items and set the next one: the first required item that is open. A renewal comes first, because the
+-- other items worked until now.
+local function count_open_items(state)
   if state.secret.has and state.secret.waiting and not state.destroyed then state.next = "provider" end
   state.open = 0
   for _, item in ipairs(state.items) do
@@ -279,7 +282,7 @@ local function count(state)
   state.complete = state.open == 0
 end
 
-local function purpose_of(state)
+local function form_purpose(state)
   if state.destroyed then return not state.complete and "remove" or nil end
   if state.secret.waiting then return state.secret.has and "renew" or "add" end
   return not state.secret.has and "add" or nil
@@ -291,7 +294,7 @@ end
 ---@param short string? of the client secret
 ---@return devolutions.form
 function M.form(body, purpose, short)
-  return form.of({
+  return form.for_purpose({
     consumer = body.consumer, address = body.address, name = body.name, description = body.description,
     tenant = body.tenant, client_id = body.client_id, entry = body.entry, linked = body.linked,
     elevation = body.elevation, short = short,
@@ -305,19 +308,19 @@ end
 ---@param row handover.row
 ---@param now number
 ---@return handover.state
-function M.of(journal, row, now)
+function M.read(journal, row, now)
   local body = row.body
   local former = body.address and journal:get("checklist", body.address)
   local state = {
     consumer = body.consumer, address = body.address, name = body.name, tenant = body.tenant,
     client_id = body.client_id, managed = body.managed or {},
-    maker = hint.complete(maker_of(journal, body)), destroyed = row.state == "destroyed",
-    secret = secret_of(rows:all(journal, body.client_id), body.renew_before, now),
+    maker = hint.complete(setup_command_of(journal, body)), destroyed = row.state == "destroyed",
+    secret = handover_secret(rows:all(journal, body.client_id), body.renew_before, now),
     former = former and former.state == "confirmed" and former or nil,
   }
-  state.items, state.former = items_of(journal, state), nil
-  count(state)
-  local purpose = state.client_id ~= "" and purpose_of(state)
+  state.items, state.former = handover_items(journal, state), nil
+  count_open_items(state)
+  local purpose = state.client_id ~= "" and form_purpose(state)
   state.form = purpose and M.form(body, purpose, state.secret.short) or nil
   return state
 end

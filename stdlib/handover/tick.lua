@@ -10,7 +10,7 @@ local retirement = require "rotation.retirement"
 local states = require "handover.state"
 local time = require "time"
 
-local function item_of(state, key)
+local function find_item_to_tick(state, key)
   local keys = {}
   for i, item in ipairs(state.items) do
     if item.key == key or tostring(item.number) == key then return item end
@@ -23,54 +23,54 @@ local function item_of(state, key)
   }
 end
 
-local function refuse_unproven(state)
+local function raise_proof_before_secret(state)
   fail.raise {
     kind = "refused", what = ("tick the item 'proof' of '%s'"):format(state.name),
     why = "nobody said that the client secret was pasted, so no reset can have shown that it works",
-    fix = "moonlatch handover --confirm says so; then tick it.",
+    fix = "Confirm it with moonlatch handover --confirm; then tick the item.",
   }
 end
 
-local function refuse_early(item)
+local function raise_no_application_yet(item)
   fail.raise {
     kind = "refused", what = ("tick the item '%s'"):format(item.key),
-    why = "it is about one provider, and no application for one was made yet",
+    why = "the item is about one provider, and no application for a provider was made yet",
     fix = "moonlatch apply setup/entra-pam-provider makes it.",
   }
 end
 
--- The item of the provider follows from its client secret. A secret that was confirmed by mistake waits again.
+-- Tick the item `provider`, which confirms its client secret. Taking the tick back takes the confirmation back.
 local function tick_provider(journal, state, item, done, by)
-  if done then return deliver.confirm(journal, deliver.row_of(journal, state), by) end
+  if done then return deliver.confirm(journal, deliver.secret_row(journal, state), by) end
   if item.state == "done" then confirm_and_retire.take_back(journal, state.secret.has.id) end
 end
 
--- The body of the row. A proof belongs to the client secret that was in use then.
-local function body_of(state, item, by, now, how)
+-- The body of the row. The item `proof` names the client secret that was in use then.
+local function tick_body(state, item, by, now, how)
   local has = item.key == "proof" and state.secret.has or nil
   return { by = by, at = now, how = how, name = item.scope == "instance" and state.address or state.name,
     secret = has and has.id }
 end
 
---- Put on record that an item is done, or that it is not. Durable when the call returns. The item `provider` confirms
---- its client secret; taking it back takes the confirmation back.
+--- Record that an item is done, or that it is not. Durable when the call returns. The item `provider` confirms its
+--- client secret; taking the tick back takes the confirmation back.
 ---@param journal host.journal.journal
 ---@param state handover.state changed accordingly; read the state again for everything else
 ---@param key string of the item, or its number
 ---@param done boolean
----@param by string who says so
+---@param by string the person
 ---@param how "terminal"|"page"|"command"
 ---@return handover.item
 return function(journal, state, key, done, by, how)
-  local item = item_of(state, key)
+  local item = find_item_to_tick(state, key)
   if item.key == "provider" then
     tick_provider(journal, state, item, done, by)
     return item
   end
-  if item.key == "proof" and done and not state.secret.has then refuse_unproven(state) end
-  if item.scope == "provider" and state.client_id == "" then refuse_early(item) end
+  if item.key == "proof" and done and not state.secret.has then raise_proof_before_secret(state) end
+  if item.scope == "provider" and state.client_id == "" then raise_no_application_yet(item) end
   local id, now, new = states.item_id(state, item), time.now(), done and "done" or "open"
-  journal:put("checklist", id, new, body_of(state, item, by, now, how), now)
+  journal:put("checklist", id, new, tick_body(state, item, by, now, how), now)
   journal:audit("checklist", { item = item.key, of = id, state = new, by = by, how = how }, now)
   if item.key == "gone_provider" and done then retirement.consumer_gone(journal, client_secret, state.client_id) end
   commit.commit(journal)

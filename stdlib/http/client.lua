@@ -44,7 +44,7 @@ local stream_on_close = setmetatable({}, { __close = function() in_flight = in_f
 ---@field refusal { message: string, kind: string }?
 
 -- Wait for a free stream. Returns a value whose closing frees the stream; or nil and why the peer cannot be reached.
-local function acquire_stream(request)
+local function acquire_request_stream(request)
   while in_flight >= MOST_IN_FLIGHT do
     local entry = { task = scheduler.current(), peer = request:peer() }
     last = last + 1
@@ -105,7 +105,7 @@ end
 --- before the try leaves
 
 -- The rights that a request leaves with; or nil and why there are none.
-local function rights_for(sender, options)
+local function rights_of_request(sender, options)
   local rights_in_use = rights.of(sender)
   if options and options.own then rights_in_use = rights.own() end
   if rights_in_use then return rights_in_use end
@@ -117,12 +117,12 @@ end
 -- then); else nil, and the results of M.send.
 local function submit_request(sender, request, credential, options)
   if options and options.ready then options.ready() end
-  local _ <close>, refusal = acquire_stream(request)
+  local _ <close>, refusal = acquire_request_stream(request)
   if refusal then return nil, nil, refusal.message, refusal.kind, false end
   local timeout, left = options and options.timeout or 30, task.left()
   if left < timeout then timeout = left end
   if timeout <= 0 then scheduler.suspend() end -- raises "timeout"
-  local rights_in_use, why = rights_for(sender, options)
+  local rights_in_use, why = rights_of_request(sender, options)
   if not rights_in_use then return nil, nil, why, "undeclared", false end
   local transfer <close>, message, kind, wait = door:submit(request, credential, rights_in_use, timeout,
     options and options.note)
@@ -135,7 +135,7 @@ local function submit_request(sender, request, credential, options)
 end
 
 -- http.trace is loaded with --verbose only.
-local function trace_request(...) log.detail(require("http.trace").line(...)) end
+local function print_request_trace(...) log.detail(require("http.trace").line(...)) end
 
 --- Send one request and wait for the answer. A request that was submitted is not abandoned at the task's deadline; its
 --- own timeout limits the wait. A request that the write budget has no room for waits here, and is not on record yet.
@@ -152,7 +152,9 @@ function M.send(request, credential, options)
     task.sleep(wait)
     wait, answer, message, kind, maybe_sent = submit_request(sender, request, credential, options)
   end
-  if started and not (door and door.traces) then trace_request(request, answer, kind, sys.monotonic() - started) end
+  if started and not (door and door.traces) then
+    print_request_trace(request, answer, kind, sys.monotonic() - started)
+  end
   return answer, message, kind, maybe_sent
 end
 

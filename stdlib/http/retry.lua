@@ -8,10 +8,10 @@
 local kinds = require "fail.kinds"
 local log = require "log"
 local outage = require "http.outage"
-local scheduler = require "task.scheduler"
 local task = require "task"
 local throttle = require "http.throttle"
 local time = require "time"
+local traceback = require "base.traceback"
 
 local M = {}
 
@@ -66,7 +66,7 @@ local function try_may_have_changed(call, failure)
   return kinds.of(failure.kind).may_have_changed or false
 end
 
-local function exponential_wait(first, tries, longest)
+local function exponential_backoff(first, tries, longest)
   return math.min(longest, first * 2 ^ tries)
 end
 
@@ -75,14 +75,14 @@ local function with_jitter(seconds)
   return seconds * (0.75 + math.random() / 2)
 end
 
-local function replication_lag_wait(call, failure, state)
+local function replication_retry_wait(call, failure, state)
   local is_lag = failure.lag or ((failure.kind == "missing" or failure.kind == "conflict") and not failure.exists)
   if not call.fresh_write or not is_lag then return nil end
   state.lag_ends = state.lag_ends or time.monotonic() + LAG_BUDGET
   local left = state.lag_ends - time.monotonic()
   if left <= 0 then return nil end
   state.lags = (state.lags or 0) + 1
-  local wait = math.min(left, exponential_wait(1, state.lags - 1, LAG_LONGEST))
+  local wait = math.min(left, exponential_backoff(1, state.lags - 1, LAG_LONGEST))
   return wait, "Entra has not replicated what was just written"
 end
 
@@ -92,17 +92,17 @@ local function retry_after_seconds(failure)
 end
 
 -- Does the call have time for this wait? The budget counts the elapsed time, not the sum of the waits.
-local function has_time_to_wait(state, wait)
+local function has_time_for_retry(state, wait)
   local now = time.monotonic()
   state.waits_since = state.waits_since or now
   return now - state.waits_since + wait <= WAIT_BUDGET and wait <= task.left()
 end
 
-local function throttle_wait(failure, state)
+local function throttled_retry_wait(failure, state)
   state.throttles = (state.throttles or 0) + 1
-  local own_wait = math.max(1, with_jitter(exponential_wait(1, state.throttles - 1, WAIT_LONGEST)))
+  local own_wait = math.max(1, with_jitter(exponential_backoff(1, state.throttles - 1, WAIT_LONGEST)))
   local wait = retry_after_seconds(failure) or own_wait
-  if state.throttles < WAIT_TRIES and has_time_to_wait(state, wait) then
+  if state.throttles < WAIT_TRIES and has_time_for_retry(state, wait) then
     return wait, "the service asks to wait"
   end
   failure.again = time.now() + wait
@@ -118,41 +118,41 @@ local function is_worth_repeating(call, failure)
   return failure.kind == "transient" or transport ~= nil and transport.passes_by_itself
 end
 
-local function transient_wait(call, failure, state)
+local function transient_retry_wait(call, failure, state)
   if not is_worth_repeating(call, failure) then return nil end
   state.tries = (state.tries or 1) + 1
   local wait = retry_after_seconds(failure)
-  if wait and not (state.tries <= TRIES and has_time_to_wait(state, wait)) then failure.again = time.now() + wait end
+  if wait and not (state.tries <= TRIES and has_time_for_retry(state, wait)) then failure.again = time.now() + wait end
   if failure.again or state.tries > TRIES then return nil end
-  return wait or with_jitter(exponential_wait(1, state.tries - 2, 8)), failure.message
+  return wait or with_jitter(exponential_backoff(1, state.tries - 2, 8)), failure.message
 end
 
 -- The seconds until the next try, and why; nil for no further try. During an outage, only its leader waits here: the
 -- other calls wait in outage.wait_for_peer.
-local function wait_before_next_try(call, failure, state)
+local function retry_wait(call, failure, state)
   if outage.is_unreached(failure) and not outage.is_leader(call.peer) then
     return not state.is_peer_given_up and 0 or nil
   end
-  if failure.kind == "throttled" then return throttle_wait(failure, state) end
+  if failure.kind == "throttled" then return throttled_retry_wait(failure, state) end
   if failure.kind == "auth" and call.renew and not state.renewed then
     state.renewed = true
     call:renew()
     return 0
   end
-  local wait, why = replication_lag_wait(call, failure, state)
+  local wait, why = replication_retry_wait(call, failure, state)
   if wait then return wait, why end
-  return transient_wait(call, failure, state)
+  return transient_retry_wait(call, failure, state)
 end
 
 -- The failure that the call ends with. When the change may have been carried out, the failure says so.
-local function final_failure(failure, state)
+local function final_failure_of_call(failure, state)
   if not state.may_have_changed then return failure end
   failure.maybe_sent = true
   if not kinds.of(failure.kind).not_carried_out then failure.kind = "unknown_outcome" end
   return failure
 end
 
-local function wait_with_progress(call, seconds, why)
+local function wait_before_retry(call, seconds, why)
   if seconds <= 0 then return end
   local text = ("%s: %s; trying again in %s"):format(call.what, why, time.span(math.max(1, seconds)))
   if seconds >= 2 then log.progress(text) else log.detail(text) end
@@ -176,8 +176,8 @@ local function attempt_unless_held_back(call, state)
   end
   while throttle.seconds_left(call) > 0 do
     local left = throttle.seconds_left(call)
-    if not has_time_to_wait(state, left) then return nil, held_back_failure(left) end
-    wait_with_progress(call, left, "the service asked to wait")
+    if not has_time_for_retry(state, left) then return nil, held_back_failure(left) end
+    wait_before_retry(call, left, "the service asked to wait")
   end
   local value, more = call:attempt()
   outage.note_try(call.peer, value == nil and more or nil)
@@ -193,12 +193,12 @@ end
 function M.after_failure(call, failure, state)
   if try_may_have_changed(call, failure) then state.may_have_changed = true end
   state.failure = failure
-  local wait, why = wait_before_next_try(call, failure, state)
+  local wait, why = retry_wait(call, failure, state)
   if failure.kind == "throttled" and not failure.held then throttle.note(call, wait or retry_after_seconds(failure)) end
   local is_over = call.once and (failure.status or failure.maybe_sent)
   if wait and not is_over then return wait, why end
   outage.stop_leading(call.peer, outage.is_unreached(failure))
-  return nil, final_failure(failure, state)
+  return nil, final_failure_of_call(failure, state)
 end
 
 --- The failure of a call that was stopped between its tries. When an earlier try may have been carried out, the failure
@@ -210,7 +210,7 @@ end
 function M.stopped_failure(state, failure, cause)
   if not state.may_have_changed then return failure end
   state.failure.cause = cause or failure.cause
-  return final_failure(state.failure, state)
+  return final_failure_of_call(state.failure, state)
 end
 
 local function try_once(call, state)
@@ -218,7 +218,7 @@ local function try_once(call, state)
   if value ~= nil then return true, value, failure end
   local wait, more = M.after_failure(call, failure, state)
   if not wait then return true, nil, more end
-  wait_with_progress(call, wait, more)
+  wait_before_retry(call, wait, more)
   return false
 end
 
@@ -229,7 +229,7 @@ end
 function M.run(call)
   local state = {}
   while true do
-    local ok, done, value, more = xpcall(try_once, scheduler.keep_trace, call, state)
+    local ok, done, value, more = xpcall(try_once, traceback.keep, call, state)
     if not ok then outage.stop_leading(call.peer, false) end
     if not ok and not state.may_have_changed then error(done, 0) end
     if not ok then return nil, M.stopped_failure(state, nil, done) end

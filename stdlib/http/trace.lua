@@ -16,7 +16,7 @@ local function body_size_text(answer)
   return bytes < 1024 and ("%d B"):format(bytes) or ("%.1f KB"):format(bytes / 1024)
 end
 
---- "GET    /v1.0/me  200  34 ms  310 B".
+--- A request and its outcome in one line: "GET    /v1.0/me  200  34 ms  310 B".
 ---@param request host.request
 ---@param answer host.answer?
 ---@param kind string? the kind of failure, when no answer came

@@ -11,19 +11,19 @@ local pending_commits = setmetatable({}, { __mode = "k" }) ---@type table<host.j
 local REPAIR = "Make room on the disk or repair the state folder, then run the same command again."
 
 --- Turn a message of the journal into a failure.
----@param message string? "journal cannot be written: …, in '…'. What to do"
+---@param message string? "the journal cannot be written: …, in '…'. What to do"
 ---@return Failure
 function M.failure(message)
-  message = message or "journal cannot be written"
-  local is_read = message:find("^journal cannot be read") ~= nil
+  message = message or "the journal cannot be written"
+  local is_read = message:find("^the journal cannot be read") ~= nil
   local why, fix = message:match("^(.-)%. (%u.*)$")
   return fail.new {
     kind = "journal", what = is_read and "read what is on record" or "put on record what was done",
-    why = ((why or message):gsub("^journal cannot", "the journal cannot")), fix = fix and fix .. "." or REPAIR,
+    why = why or message, fix = fix and fix .. "." or REPAIR,
   }
 end
 
-local function commit_now(journal)
+local function commit_journal_now(journal)
   local ok, message = journal:commit()
   if not ok then error(M.failure(message), 0) end
 end
@@ -32,7 +32,7 @@ end
 local function spawn_shared_commit(journal)
   pending_commits[journal] = task.spawn(function()
     pending_commits[journal] = nil
-    commit_now(journal)
+    commit_journal_now(journal)
   end)
   return pending_commits[journal]
 end
@@ -42,7 +42,7 @@ end
 ---@param journal host.journal.journal
 function M.commit(journal)
   local me = scheduler.current()
-  if not me then return commit_now(journal) end
+  if not me then return commit_journal_now(journal) end
   local commit = pending_commits[journal] or spawn_shared_commit(journal)
   table.insert(commit.waiters, me)
   while not commit.done do scheduler.suspend(true) end

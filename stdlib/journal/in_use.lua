@@ -79,7 +79,7 @@ function M.consumer_name(devolutions)
 end
 
 -- "which expires in 12 days (2027-05-04)"
-local function expiry_text(row, now)
+local function credential_expiry_text(row, now)
   local ends = row.body.ends
   if not ends then return "whose expiry date is not known" end
   if ends <= now then return ("which expired %s ago (%s)"):format(time.span(now - ends), time.day(ends)) end
@@ -87,7 +87,7 @@ local function expiry_text(row, now)
 end
 
 -- The moment since which the credential waits to be confirmed: when it was stored, proven, or made.
-local function waiting_since(row)
+local function credential_waiting_since(row)
   local body = row.body
   return body.stored_at or body.proven_at or body.known_at or row.updated
 end
@@ -100,11 +100,11 @@ end
 ---@return string?
 function M.consumer_sentence(found, who, now)
   if not found.has then return nil end
-  local text = ("%s was given %s, %s"):format(who, M.short_key_id(found.has), expiry_text(found.has, now))
+  local text = ("%s was given %s, %s"):format(who, M.short_key_id(found.has), credential_expiry_text(found.has, now))
   local waiting = found.waiting
   if not waiting then return text end
   return ("%s; a new one, %s, has waited to be pasted since %s"):format(text, M.short_key_id(waiting),
-    time.day(waiting_since(waiting)))
+    time.day(credential_waiting_since(waiting)))
 end
 
 --- Who confirmed the credential: " (so said a person on 2027-05-04; it cannot be looked at from here)". "" for a

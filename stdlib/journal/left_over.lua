@@ -13,7 +13,7 @@ local MOST = 100 -- entries of a policy that are recorded by name
 ---@class journal.left_over_row: host.journal.row its id is the policy's name
 ---@field body { entries: journal.left_over[], count: integer, at: number }
 
-local function is_recorded_already(body, list)
+local function are_left_over_recorded(body, list)
   if #list ~= body.count then return false end
   for i, known in ipairs(body.entries) do
     if known.name ~= list[i].name or known.why ~= list[i].why then return false end
@@ -28,7 +28,7 @@ end
 ---@param now number
 function M.record(journal, policy, list, now)
   local row = journal:get(KIND, policy)
-  if is_recorded_already(row and row.body or { entries = {}, count = 0 }, list) then return end
+  if are_left_over_recorded(row and row.body or { entries = {}, count = 0 }, list) then return end
   local entries = {}
   for i = 1, math.min(MOST, #list) do entries[i] = { name = list[i].name, why = list[i].why } end
   journal:put(KIND, policy, #list > 0 and "there" or "gone",

@@ -11,14 +11,14 @@ local M = {}
 --- `renew_before` says
 ---@field every number? age in seconds from which a credential is replaced
 
-local USUALLY = 30 * 86400 -- seconds before the expiry date
+local USUAL_MARGIN = 30 * 86400 -- seconds before the expiry date at which a credential is renewed by default
 
 --- How long before its expiry date a credential with this lifetime is replaced: as asked for, else 30 days, or a third
 --- of the lifetime where that is less.
 ---@param asked number? seconds
 ---@param length number seconds
 ---@return number seconds
-function M.renew_before(asked, length) return asked or math.min(USUALLY, length // 3) end
+function M.renew_before(asked, length) return asked or math.min(USUAL_MARGIN, length // 3) end
 
 --- Raise "usage" for terms that would replace a new credential at once: then every run would make another credential.
 ---@param kind string "client secret"

@@ -16,7 +16,7 @@ local MARKER_FILE = ".moonlatch-place"
 local PrivateFolder = class "machine.private_folder"
 
 -- Return the value; raise "config" when there is none: `message` is the reason, `what` the action.
-local function check_done(value, message, what)
+local function check_folder_operation(value, message, what)
   if not value then fail.raise { kind = "config", what = what, why = message, fix = "Name another folder." } end
   return value
 end
@@ -28,14 +28,14 @@ local function is_usable_folder(path)
   return sys.stat(path .. "/" .. MARKER_FILE) ~= nil or #(sys.list(path) or { "?" }) == 0
 end
 
-local function make_folder(path, what)
+local function make_private_folder(path, what)
   if path then
     local ok, message = sys.mkdir(path)
-    check_done(ok, message, what)
+    check_folder_operation(ok, message, what)
     return path
   end
   local made, message = sys.temporary("moonlatch-emulator-")
-  return check_done(made, message, what)
+  return check_folder_operation(made, message, what)
 end
 
 --- Open the folder; without a path, make a temporary folder. Raises "config".
@@ -49,7 +49,7 @@ function M.open(path)
       fix = "Name a new or empty folder.",
     }
   end
-  local self = PrivateFolder { path = make_folder(path, what), temporary = not path }
+  local self = PrivateFolder { path = make_private_folder(path, what), temporary = not path }
   self:write(MARKER_FILE, "")
   return self
 end
@@ -76,7 +76,7 @@ end
 function PrivateFolder:write(name, content)
   local path = self:file(name)
   local ok, message = sys.write(path, content, "replace")
-  check_done(ok, message, "write " .. path)
+  check_folder_operation(ok, message, "write " .. path)
   return path
 end
 
@@ -86,7 +86,7 @@ end
 function PrivateFolder:folder(name)
   local path = self:file(name)
   local ok, message = sys.mkdir(path)
-  check_done(ok, message, "make the folder " .. path)
+  check_folder_operation(ok, message, "make the folder " .. path)
   return path
 end
 
@@ -95,7 +95,7 @@ end
 ---@return host.sys.clock
 function M.clock(path)
   local clock, message = sys.clock(path, true)
-  return check_done(clock, message, "open the clock " .. path)
+  return check_folder_operation(clock, message, "open the clock " .. path)
 end
 
 --- Remove the folder when the folder is temporary.

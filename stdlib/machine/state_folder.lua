@@ -8,7 +8,7 @@ M.SERVICE_USER = "moonlatch" -- the user of the units in service/
 
 -- The owner of a path. When the path cannot be looked at: the owner of the nearest folder above it that can be; nil
 -- when that owner is root, because every path lies in a folder of root.
-local function owner_of(path)
+local function owner_of_path(path)
   local owner = sys.owner(path)
   if owner then return owner end
   while path:find("/[^/]+$") and not owner do
@@ -23,7 +23,7 @@ end
 ---@param path string
 ---@return string|nil fix sentences
 function M.fix(path)
-  local owner, user = owner_of(path), sys.user()
+  local owner, user = owner_of_path(path), sys.user()
   if not owner or owner == user then return nil end
   local how = owner == M.SERVICE_USER and "sudo moonlatch-operator" or ("sudo -u %s moonlatch"):format(owner)
   return ("It belongs to the user %s, and this is %s. Run the same command as %s: %s, then what follows `moonlatch`.")

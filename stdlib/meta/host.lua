@@ -1,10 +1,9 @@
 ---@meta host
---- The native modules, each described in meta/host/ under its name. Arguments are
---- positional here; the comfortable modules of the plain names stand in stdlib/.
---- Times are seconds since 1970 (number) unless a name says otherwise. An operation
---- that may fail returns `nil, message`, and where a caller has to branch, a third
---- value, the kind. Below is what several of them share: requests, answers and
---- credentials, made by the protocol modules, sent by the gate.
+--- The native modules. meta/host/NAME.lua describes host.NAME. Their functions take positional arguments; the modules
+--- in stdlib/ that scripts require take options tables. Times are seconds since 1970 (number) unless a name says
+--- otherwise. A function that may fail returns `nil, message`, and a third value, the kind, where a caller has to
+--- branch. This file describes the classes that several modules use: requests, answers and credentials. The protocol
+--- modules make them, and the gate sends them.
 
 error("this describes the native modules for editors and help; it is not to be required")
 
@@ -17,21 +16,22 @@ function Request:method() end
 function Request:url() end
 ---@return string "login", "graph", "devolutions" or "identity"
 function Request:peer() end
---- May something be different after it?
+--- May the request change something?
 ---@return boolean
 function Request:changes() end
---- Does sending it twice no harm?
+--- Is sending the request twice harmless?
 ---@return boolean
 function Request:repeatable() end
---- Both of these, for who asks for each request.
+--- The results of `changes` and `repeatable` in one call.
 ---@return boolean changes, boolean repeatable
 function Request:traits() end
---- Mark whether sending it twice does no harm (protocol modules decide; this is for what only the caller knows).
+--- Set whether sending the request twice is harmless. The protocol modules set this; a caller that knows better may
+--- change it.
 ---@param yes boolean
 function Request:set_repeatable(yes) end
---- Send it on a connection of its own.
+--- Send the request on a new connection.
 function Request:set_fresh() end
---- The body as text a person may see: secrets masked. nil when there is none.
+--- The body as text for a person, with masked secrets; nil when there is no body.
 ---@return string|nil
 function Request:body() end
 

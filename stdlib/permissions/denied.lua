@@ -23,8 +23,8 @@ local LONGEST_DIAGNOSIS = 20 -- seconds for all requests together
 ---@field cause string
 ---@field fix string
 
--- "User.Read.All, Group.Read.All"; "none" for no names.
-local function join_names(list)
+-- Join names with commas: "User.Read.All, Group.Read.All"; "none" for no names.
+local function join_permissions(list)
   return #list > 0 and table.concat(list, ", ") or "none"
 end
 
@@ -55,13 +55,14 @@ local IMPOSSIBLE = {
 
 local function not_in_token_reason(missing)
   return {
-    cause = ("%s is granted, but not in this token, which was issued before the grant"):format(join_names(missing)),
+    cause = ("%s is granted, but not in this token, which was issued before the grant")
+      :format(join_permissions(missing)),
     fix = "Sign in again some minutes after the grant: a new token has the permission.",
   }
 end
 
 local function no_consent_reason(holder, missing, requested, why)
-  local name = join_names(missing)
+  local name = join_permissions(missing)
   if holder.kind == "delegated" then
     return { cause = name .. " was not consented to the client that you signed in with",
       fix = ("Have an administrator consent to %s, or name it in sign_in.scopes of the profile and sign in again.")
@@ -77,14 +78,14 @@ local function no_consent_reason(holder, missing, requested, why)
       :format(name, why), fix = ("Grant %s to the application."):format(name) }
 end
 
-local function permission_reason(holder, rows)
+local function missing_permission_reason(holder, rows)
   local missing, row = missing_permissions(holder, rows)
   if not missing then return nil end
   if #missing == 0 and #row[holder.kind] == 0 then return IMPOSSIBLE[holder.kind] end
   local consented, why = granted.consented(holder)
   if consented and permissions.covers(consented, { missing }) then return not_in_token_reason(missing) end
   if consented then return no_consent_reason(holder, missing, granted.requested(holder)) end
-  local name = join_names(missing)
+  local name = join_permissions(missing)
   return {
     cause = ("%s is not in our token; whether it is granted is not known: %s"):format(name, why),
     fix = ("Grant %s, and consent to it; if it is granted, sign in again."):format(name),
@@ -110,7 +111,7 @@ end
 local function outranked_reason(user, why, roles)
   return {
     cause = ("%s has stronger roles than we have: %s. Our directory roles: %s")
-      :format(user.userPrincipalName, why, join_names(roles)),
+      :format(user.userPrincipalName, why, join_permissions(roles)),
     fix = "Assign us a role that may reset it, by Microsoft's table: Privileged Authentication Administrator reaches "
       .. "all. Or leave this account out.",
   }
@@ -118,7 +119,7 @@ end
 
 -- The reason that lies in the user at whom the call is directed; nil when there is none. The rules about whose password
 -- a role may reset apply to passwords only.
-local function target_reason(asked, roles)
+local function protected_target_reason(asked, roles)
   local key = user_in_path(asked.path)
   if not key or asked.method == "GET" then return nil end
   local user = graph.get(graph.path("/users/{id}", key), {
@@ -135,7 +136,7 @@ end
 ---------------------------------------------------------------------------
 -- The role
 
-local function role_reason(holder, rows, roles, why)
+local function missing_role_reason(holder, rows, roles, why)
   local wanted
   for _, row in ipairs(rows) do wanted = wanted or row.roles and #row.roles > 0 and row.roles end
   if holder.kind ~= "delegated" or not wanted then return nil end
@@ -148,7 +149,7 @@ local function role_reason(holder, rows, roles, why)
   local mine = sets.of(roles)
   if mine["Global Administrator"] or permissions.covers(mine, wanted) then return nil end
   return {
-    cause = ("a directory role is missing: %s would do. Yours: %s"):format(weakest, join_names(roles)), fix = fix,
+    cause = ("a directory role is missing: %s would do. Yours: %s"):format(weakest, join_permissions(roles)), fix = fix,
   }
 end
 
@@ -162,7 +163,7 @@ local function owned_applications_reason(holder, rows)
   end
 end
 
-local function unknown_reason(holder, rows, roles)
+local function unknown_denial_reason(holder, rows, roles)
   local names = {}
   for _, row in ipairs(rows) do
     for _, together in ipairs(row[holder.kind]) do
@@ -171,22 +172,22 @@ local function unknown_reason(holder, rows, roles)
   end
   return {
     cause = ("our token has the permissions that this needs (%s)%s, so it is unknown why Graph refused it")
-      :format(join_names(names), roles and ("; our directory roles: " .. join_names(roles)) or ""),
+      :format(join_permissions(names), roles and ("; our directory roles: " .. join_permissions(roles)) or ""),
     fix = "Check the target: administrators, restricted units and protected actions need more.",
   }
 end
 
-local function find_reason(asked)
+local function find_denial_reason(asked)
   local rows = permissions.rows(asked.method, asked.path, asked.members)
   if #rows == 0 then return nil end
   local holder = granted.holder_of_token()
-  local reason = permission_reason(holder, rows)
+  local reason = missing_permission_reason(holder, rows)
   if reason then return reason end
   local roles, why = granted.roles(holder)
-  local ok, target = pcall(target_reason, asked, roles)
+  local ok, target = pcall(protected_target_reason, asked, roles)
   if ok and target then return target end
-  return role_reason(holder, rows, roles, why) or owned_applications_reason(holder, rows)
-    or unknown_reason(holder, rows, roles)
+  return missing_role_reason(holder, rows, roles, why) or owned_applications_reason(holder, rows)
+    or unknown_denial_reason(holder, rows, roles)
 end
 
 --- Find out why a call was denied, and write the reason and the fix into the failure. For failures that a person will
@@ -199,7 +200,7 @@ function M.explain(err)
   local made = call.denied_call(err)
   if not made then return end
   local ok, reason = rights.with(scheduler.require_current(), rights.diagnosis(), pcall, task.within, LONGEST_DIAGNOSIS,
-    find_reason, made)
+    find_denial_reason, made)
   if not ok then log.detail("could not find out why the call was denied: " .. tostring(reason)) end
   if not ok or not reason then return end
   err.why = ("%s. Graph said: %s"):format(reason.cause, err.said or err.why)

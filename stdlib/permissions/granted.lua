@@ -6,8 +6,8 @@ local fail = require "fail"
 local graph = require "graph"
 local microsoft_ids = require "base.microsoft_ids"
 local oauth = require "oauth.sign_in"
-local scheduler = require "task.scheduler"
 local sets = require "base.sets"
+local traceback = require "base.traceback"
 
 local M = {}
 
@@ -29,7 +29,7 @@ end
 
 -- Return the value of `read()`; or nil, and why it could not be read.
 local function read_unless_denied(read)
-  local ok, value = xpcall(read, scheduler.keep_trace)
+  local ok, value = xpcall(read, traceback.keep)
   if ok then return value end
   if fail.is(value, "denied") then return nil, "we may not read it" end
   if fail.is(value) and value.kind ~= "interrupted" then return nil, value.why end
@@ -46,7 +46,7 @@ local function graph_service_principal()
   return found.id, names_by_id
 end
 
-local function app_role_names_granted(holder)
+local function granted_app_roles(holder)
   local graph_id, names_by_id = graph_service_principal()
   local set = {}
   for assignment in graph.list(graph.path("/servicePrincipals/{id}/appRoleAssignments", holder.principal.oid), {
@@ -58,7 +58,7 @@ local function app_role_names_granted(holder)
   return set
 end
 
-local function delegated_scopes_granted(holder)
+local function granted_delegated_scopes(holder)
   local client = graph.get(graph.path("/servicePrincipals(appId={id})", holder.principal.appid), {
     select = { "id" }, what = "read the client that we signed in with",
   })
@@ -77,11 +77,11 @@ end
 ---@return table<string, boolean>?, string? why
 function M.consented(holder)
   return read_unless_denied(function()
-    return holder.kind == "application" and app_role_names_granted(holder) or delegated_scopes_granted(holder)
+    return holder.kind == "application" and granted_app_roles(holder) or granted_delegated_scopes(holder)
   end)
 end
 
-local function required_permission_names(holder)
+local function permissions_asked_for(holder)
   local _, names_by_id = graph_service_principal()
   local application = graph.get(graph.path("/applications(appId={id})", holder.principal.appid), {
     select = { "requiredResourceAccess" }, missing = "nil", what = "read what the application asks for",
@@ -100,7 +100,7 @@ end
 ---@return table<string, boolean>?, string? why
 function M.requested(holder)
   if holder.kind ~= "application" then return nil, "it is asked for at the sign-in" end
-  local set, why = read_unless_denied(function() return required_permission_names(holder) or false end)
+  local set, why = read_unless_denied(function() return permissions_asked_for(holder) or false end)
   if set == false then return nil, "the application is registered elsewhere" end
   return set, why
 end

@@ -77,8 +77,9 @@ local function load_path_tree()
   end
 end
 
--- "/applications(uniqueName='x')/owners/microsoft.graph.user/$count" -> { "applications", "{id}", "owners" }
-local function path_segments(path)
+-- Split a path into segments. A key in parentheses becomes the segment "{id}", and "/$count" at the end is dropped:
+-- "/applications(uniqueName='x')/owners/$count" gives { "applications", "{id}", "owners" }.
+local function segments_of_call_path(path)
   local list = {}
   for segment in path:lower():gmatch("[^/]+") do
     local name, inside = segment:match("^([^(]+)%((.*)%)$")
@@ -89,7 +90,7 @@ local function path_segments(path)
   return list
 end
 
-local function rows_of_segments(segments)
+local function permission_rows_of_segments(segments)
   local node = path_tree
   for _, segment in ipairs(segments) do
     node = node[segment] or segment ~= "*" and node["{id}"]
@@ -98,13 +99,13 @@ local function rows_of_segments(segments)
   return node[ROWS]
 end
 
-local function rows_of_path(path)
+local function permission_rows_of_path(path)
   if not path_tree then load_path_tree() end
-  local segments = path_segments(path)
-  local found = rows_of_segments(segments)
+  local segments = segments_of_call_path(path)
+  local found = permission_rows_of_segments(segments)
   if not found and (segments[#segments] or ""):find("^microsoft%.graph%.") then -- a cast
     segments[#segments] = nil
-    found = rows_of_segments(segments)
+    found = permission_rows_of_segments(segments)
   end
   return found
 end
@@ -116,7 +117,7 @@ end
 ---@param members string[]? the members of the body, where they are known
 ---@return permissions.row[]
 function M.rows(method, path, members)
-  local rows_here = rows_of_path(path)
+  local rows_here = permission_rows_of_path(path)
   if not rows_here then return {} end
   local base, found, seen = rows_here[method .. "#"], {}, {}
   for _, member in ipairs(members or {}) do
@@ -149,7 +150,7 @@ function M.covers(held, list)
   return false
 end
 
-local function missing_names(held, together)
+local function missing_permissions(held, together)
   local list = {}
   for _, name in ipairs(together) do
     if not held[name] then list[name] = true end
@@ -157,7 +158,7 @@ local function missing_names(held, together)
   return list
 end
 
-local function is_subset(some, all)
+local function is_permission_subset(some, all)
   for name in pairs(some) do
     if not all[name] then return false end
   end
@@ -168,8 +169,10 @@ end
 local function cheapest_alternative(held, list)
   local best
   for _, together in ipairs(list) do
-    local added, added_by_best = missing_names(held, together), best and missing_names(held, best)
-    if not best or is_subset(added, added_by_best) and not is_subset(added_by_best, added) then best = together end
+    local added, added_by_best = missing_permissions(held, together), best and missing_permissions(held, best)
+    if not best or is_permission_subset(added, added_by_best) and not is_permission_subset(added_by_best, added) then
+      best = together
+    end
   end
   return best
 end
@@ -185,7 +188,7 @@ end
 -- cheapest alternative of each other list; at the end, names that are needless after all are taken out.
 ---@param wanted string[][][] lists of alternatives
 ---@param had string[]? names that the holder has already, and keeps
-local function least_names(wanted, had)
+local function least_permissions_added(wanted, had)
   local held = sets.of(had)
   local function add_cheapest(list)
     for _, name in ipairs(cheapest_alternative(held, list)) do held[name] = true end
@@ -209,17 +212,17 @@ end
 ---------------------------------------------------------------------------
 -- A script's needs
 
-local function split_entry(entry)
+local function split_needs_entry(entry)
   local method, path, members = entry:match("^(%u+) ([^#]+)#?(.*)$")
   local list = {}
   for member in (members or ""):gmatch("[^,]+") do list[#list + 1] = member end
   return method, path, list
 end
 
-local function rows_of_entries(entries)
+local function permission_rows_of_entries(entries)
   local needs, unknown = {}, {}
   for _, entry in ipairs(entries) do
-    local rows = M.rows(split_entry(entry))
+    local rows = M.rows(split_needs_entry(entry))
     for _, row in ipairs(rows) do needs[#needs + 1] = { entry = entry, row = row } end
     if #rows == 0 then unknown[#unknown + 1] = entry end
   end
@@ -263,14 +266,14 @@ local function least_for_needs(needs, kind)
     if not list or (#list == 0 and kind ~= "roles") then impossible[#impossible + 1] = need.entry end
     if list and #list > 0 then wanted[#wanted + 1] = list end
   end
-  return least_names(wanted), impossible
+  return least_permissions_added(wanted), impossible
 end
 
 --- The least permissions and roles that these calls need.
 ---@param entries string[] as in needs.graph
 ---@return permissions.least
 function M.least(entries)
-  local needs, unknown = rows_of_entries(entries)
+  local needs, unknown = permission_rows_of_entries(entries)
   local application, without_app = least_for_needs(needs, "application")
   local delegated, without_person = least_for_needs(needs, "delegated")
   local roles, roles_unknown = least_for_needs(needs, "roles")
@@ -316,7 +319,7 @@ function M.compare(least, kind, held)
       covered[#covered + 1] = list
     end
   end
-  local lacking = least_names(wanted, held)
+  local lacking = least_permissions_added(wanted, held)
   for _, name in ipairs(held) do
     set[name] = nil
     if covers_every_list(set, covered) then needless[#needless + 1] = name else set[name] = true end

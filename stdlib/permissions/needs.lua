@@ -54,16 +54,16 @@ end
 ---------------------------------------------------------------------------
 -- Checking
 
-local function did_you_mean(word)
+local function did_you_mean_hint(word)
   return word and ('; did you mean "%s"?'):format(word) or ""
 end
 
-local function check_method(entry, method)
+local function check_declared_method(entry, method)
   for _, known in ipairs(METHODS) do
     if method == known then return nil end
   end
   local meant = nearest(method:upper(), METHODS)
-  return ('"%s": "%s" is no method that can be declared%s'):format(entry, method, did_you_mean(meant))
+  return ('"%s": "%s" is no method that can be declared%s'):format(entry, method, did_you_mean_hint(meant))
 end
 
 -- The path without the commonest mistakes: no slash in front, a slash at the end, ":id" instead of "{id}", a version.
@@ -74,7 +74,7 @@ local function corrected_path(path, is_graph)
   return better ~= path and gate.template(better) and better or nil
 end
 
-local function check_path(entry, path, is_graph)
+local function check_declared_path(entry, path, is_graph)
   local ok, why = gate.template(path)
   local better = corrected_path(path, is_graph)
   if ok and not better then return nil end
@@ -83,7 +83,7 @@ local function check_path(entry, path, is_graph)
   elseif ok then
     why = "a path is written without the service's version"
   end
-  return ('"%s": %s%s'):format(entry, why, did_you_mean(better))
+  return ('"%s": %s%s'):format(entry, why, did_you_mean_hint(better))
 end
 
 -- What is wrong with an entry of the form "GET /users/{id}"; a call of Graph may also be of the form
@@ -93,7 +93,7 @@ local function check_call_text(entry, is_graph)
   if not method then return ('"%s" is not of the form "GET /users/{id}"'):format(entry) end
   local path, members = rest:match("^([^#]*)#(.*)$")
   path = path or rest
-  local wrong = check_method(entry, method) or check_path(entry, path, is_graph)
+  local wrong = check_declared_method(entry, method) or check_declared_path(entry, path, is_graph)
   if wrong or not members then return wrong end
   if not is_graph then return ('"%s": #member is for Graph only'):format(entry) end
   if not (members .. ","):match("^[%w_.@]+,[%w_.@,]*$") or members:find(",,", 1, true) or members:match(",$") then
@@ -117,7 +117,7 @@ local function check_call_table(entry)
   for key, value in pairs(entry) do
     if key ~= 1 and not PLACE_RULES[key] then
       return ("there is no member %s%s"):format(tostring(key),
-        did_you_mean(type(key) == "string" and nearest(key, PLACE_RULES) or nil))
+        did_you_mean_hint(type(key) == "string" and nearest(key, PLACE_RULES) or nil))
     end
     if key ~= 1 then
       local ok, failure = pcall(schema.check, "", tostring(key), value, PLACE_RULES[key])
@@ -132,11 +132,11 @@ local graph_calls = { type = "table", each = { type = { "string", "table" }, che
   return "a call of Graph is a text: Moonlatch knows which of its members hold secrets"
 end } }
 
-local function check_profile_name(name)
+local function check_declared_name(name)
   if not name:match("^[%w_-]+$") then return ('"%s" is no name: letters, digits, - and _'):format(name) end
 end
 
-local profile_names = { type = "table", each = { type = "string", check = check_profile_name } }
+local profile_names = { type = "table", each = { type = "string", check = check_declared_name } }
 local devolutions_words = { type = "table", each = { type = "string", choices = calls.WORDS } }
 
 local peer_calls = { type = "table", each = { type = { "string", "table" }, check = function(entry)
@@ -144,9 +144,9 @@ local peer_calls = { type = "table", each = { type = { "string", "table" }, chec
   return check_call_table(entry)
 end } }
 
-local function check_peers(peers)
+local function check_declared_peers(peers)
   for name in pairs(peers) do
-    local wrong = type(name) == "string" and check_profile_name(name) or type(name) ~= "string" and "a peer has a name"
+    local wrong = type(name) == "string" and check_declared_name(name) or type(name) ~= "string" and "a peer has a name"
     if wrong then return wrong end
   end
 end
@@ -162,7 +162,7 @@ M.rule = {
   members = {
     graph = graph_calls, devolutions = devolutions_words, run = profile_names, files = profile_names,
     scopes = { type = "table", each = { type = "string" } },
-    peers = { type = "table", each = peer_calls, check = check_peers },
+    peers = { type = "table", each = peer_calls, check = check_declared_peers },
     when = { type = "table", each = needs_with_argument },
   },
 }
@@ -172,7 +172,7 @@ M.rule = {
 
 local JOINED_KINDS = { "graph", "devolutions", "run", "files" }
 
-local function join_lists(list, more)
+local function join_needs_lists(list, more)
   local all = table.move(list or {}, 1, #(list or {}), 1, {})
   return table.move(more or {}, 1, #(more or {}), #all + 1, all)
 end
@@ -186,7 +186,7 @@ function M.with(needs, args)
   for _, kind in ipairs(JOINED_KINDS) do all[kind] = needs[kind] end
   for name, more in pairs(needs.when or {}) do
     for _, kind in ipairs(args[name] and JOINED_KINDS or {}) do
-      if more[kind] then all[kind] = join_lists(all[kind], more[kind]) end
+      if more[kind] then all[kind] = join_needs_lists(all[kind], more[kind]) end
     end
   end
   return all

@@ -14,22 +14,22 @@ local DAY = 86400
 ---@field last integer
 ---@field zone zone? the time zone of the days, when it is named
 
-local function raise(text, why)
+local function raise_dates_malformed(text, why)
   fail.raise {
     kind = "config", what = ('read the dates "%s"'):format(text), why = why,
     fix = 'Write them as "2026-12-24", "2026-12-15..2027-01-05" or "2026-12-15..2027-01-05 Europe/Paris".',
   }
 end
 
-local function day_of(text, part)
+local function parse_day(text, part)
   local year, month, day = part:match("^(%d%d%d%d)%-(%d%d)%-(%d%d)$")
-  if not year then raise(text, ("'%s' is not of the form YYYY-MM-DD"):format(part)) end
+  if not year then raise_dates_malformed(text, ("'%s' is not of the form YYYY-MM-DD"):format(part)) end
   local asked = { year = tonumber(year), month = tonumber(month), day = tonumber(day) }
   local is_near = asked.month >= 1 and asked.month <= 12 and asked.day >= 1 and asked.day <= 31
   local midnight = is_near and sys.from_utc(asked.year, asked.month, asked.day, 0, 0, 0)
   local date = midnight and sys.utc(midnight)
   if not date or date.month ~= asked.month or date.day ~= asked.day then
-    raise(text, ("there is no day %s"):format(part))
+    raise_dates_malformed(text, ("there is no day %s"):format(part))
   end
   return midnight // DAY
 end
@@ -39,10 +39,10 @@ end
 ---@return policy.dates
 function M.parse(text)
   local days, name, rest = text:match("^%s*(%S+)%s*(%S*)%s*(.-)$")
-  if not days or rest ~= "" then raise(text, "it is not of the form FIRST..LAST ZONE") end
+  if not days or rest ~= "" then raise_dates_malformed(text, "it is not of the form FIRST..LAST ZONE") end
   local first, last = days:match("^(.-)%.%.(.*)$")
-  local dates = { text = text, first = day_of(text, first or days), last = day_of(text, last or days) }
-  if dates.last < dates.first then raise(text, "it ends before it begins") end
+  local dates = { text = text, first = parse_day(text, first or days), last = parse_day(text, last or days) }
+  if dates.last < dates.first then raise_dates_malformed(text, "the last day is before the first") end
   dates.zone = name ~= "" and zone.load(name) or nil
   return dates
 end
@@ -51,19 +51,20 @@ end
 ---@field from number the moment it begins
 ---@field to number the moment it is over
 
--- Where a clock is put back over midnight, all of that hour belongs to the days.
-local function span_of(dates, here)
+-- The span of time of such days. Where the clock is put back over midnight, the whole repeated hour belongs to the last
+-- day.
+local function span_of_dates(dates, here)
   local zone_of_days = dates.zone or here
   return { from = zone_of_days:moment(dates.first * DAY), to = zone_of_days:past((dates.last + 1) * DAY) }
 end
 
 --- The spans of time of such days, in order and without overlaps.
 ---@param list policy.dates[]
----@param here zone whose days they are, where none is named
+---@param here zone the time zone of days that name none
 ---@return policy.span[]
 function M.spans(list, here)
   local spans, apart = {}, {}
-  for i, dates in ipairs(list) do spans[i] = span_of(dates, here) end
+  for i, dates in ipairs(list) do spans[i] = span_of_dates(dates, here) end
   table.sort(spans, function(a, b) return a.from < b.from end)
   for _, span in ipairs(spans) do
     local last = apart[#apart]

@@ -1,5 +1,5 @@
---- What a policy file says, checked when it is loaded and made into the declaration of a script. It asks nobody.
---- Scripts use `policy`.
+--- Check the contents of a policy file when it is loaded, and make the declaration of a script from them. Sends no
+--- request. Scripts use the interface `policy`.
 
 local fail = require "fail"
 local policy_select = require "policy.select"
@@ -13,15 +13,15 @@ local M = {}
 
 ---@class policy.limits
 ---@field max_changes integer in one run
----@field canary integer how many are changed first, alone and to the end
+---@field canary integer how many are changed first, one after another
 ---@field stop_on_failure boolean
 
----@class policy.terms what a policy file says, checked, durations in seconds
+---@class policy.terms the checked contents of a policy file, with durations in seconds
 ---@field name string
 ---@field target "users"|"applications"
 ---@field summary string
 ---@field select policy.selection
----@field never string[] user names never touched, whatever select says
+---@field never string[] user names whose passwords are never changed, whatever `select` says
 ---@field every number
 ---@field jitter number
 ---@field window policy.window? when changes may begin, excepted days included; nil: at any time
@@ -29,7 +29,7 @@ local M = {}
 ---@field limits policy.limits
 ---@field password { length: integer, excluded: string }
 ---@field lifetime number? of a client secret
----@field grace number how long the one before stays
+---@field grace number how long the client secret or certificate before stays
 ---@field sink policy.sink
 ---@field after { revoke_sessions: boolean, run: string[]? }
 ---@field reconcile boolean change what somebody else has changed?
@@ -45,77 +45,77 @@ local mark, is = schema.declaration_kind "policy"
 ---@return table
 function M.mark(fields) return mark(fields) end
 
---- Is the value such a table?
+--- Is the value a table that was marked as a policy?
 ---@param value any
 ---@return boolean
 function M.is(value) return is(value) end
 
 ---------------------------------------------------------------------------
--- What may be in it
+-- The members of a policy
 
-local function with(rule, more)
+local function extend_rule(rule, more)
   local all = schema.copy_fields(rule)
   for name, value in pairs(more) do all[name] = value end
   return all
 end
 
-local function at_least(least)
+local function at_least_check(least)
   return function(value)
     if value < least then return ("%d is too few; at least %d"):format(value, least) end
   end
 end
 
-local function check_length(value)
+local function check_password_length(value)
   if value < 8 or value > 256 then return ("%d is not between 8 and 256"):format(value) end
 end
 
 local strings = { type = "table", each = { type = "string" } }
 
-local function list_of(value) return type(value) == "table" and value or { value } end
+local function member_as_list(value) return type(value) == "table" and value or { value } end
 
 local one_or_several = { type = { "string", "table" }, check = function(value)
-  local ok, failure = pcall(schema.check, "", "", list_of(value), strings)
+  local ok, failure = pcall(schema.check, "", "", member_as_list(value), strings)
   if not ok then return failure.why end
 end }
 
--- One or several, each as `parse` reads it.
-local function check_words(parse)
+-- The rule for a text or a list of texts that `parse` accepts.
+local function words_rule(parse)
   return { type = { "string", "table" }, check = function(value)
     if #value == 0 then return "it is empty: leave it out" end
     local wrong = one_or_several.check(value)
     if wrong then return wrong end
-    local ok, failure = pcall(parse, list_of(value))
+    local ok, failure = pcall(parse, member_as_list(value))
     if not ok then return ("%s: %s. %s"):format(failure.what, failure.why, failure.fix) end
   end }
 end
 
-local function window_of(windows, except)
+local function parse_policy_window(windows, except)
   if windows or except then return require("policy.window").parse(windows, except) end
 end
 
-local rule = {
+local POLICY_RULE = {
   type = "table",
   members = {
     summary = { type = "string", required = true },
     description = { type = "string" },
     select = { type = "table", required = true, check = policy_select.check },
-    never = with(strings, { default = {} }),
+    never = extend_rule(strings, { default = {} }),
     every = schema.duration { required = true },
     jitter = schema.duration { default = "0s" },
-    window = check_words(function(list) return window_of(list) end),
-    except = check_words(function(list) return window_of(nil, list) end),
+    window = words_rule(function(list) return parse_policy_window(list) end),
+    except = words_rule(function(list) return parse_policy_window(nil, list) end),
     limits = {
       type = "table", default = {},
       members = {
-        max_changes = { type = "integer", default = 50, check = at_least(1) },
-        canary = { type = "integer", default = 1, check = at_least(0) },
+        max_changes = { type = "integer", default = 50, check = at_least_check(1) },
+        canary = { type = "integer", default = 1, check = at_least_check(0) },
         stop_on_failure = { type = "boolean", default = true },
       },
     },
     password = {
       type = "table", default = {},
       members = {
-        length = { type = "integer", default = 32, check = check_length },
+        length = { type = "integer", default = 32, check = check_password_length },
         excluded = { type = "string", default = "" },
       },
     },
@@ -126,17 +126,17 @@ local rule = {
       type = "table", default = {},
       members = {
         revoke_sessions = { type = "boolean", default = false },
-        run = with(strings, { check = sinks.refuse_words }),
+        run = extend_rule(strings, { check = sinks.why_not_program_words }),
       },
     },
     reconcile = { type = "boolean", default = false },
-    accept = with(one_or_several, { default = {} }),
+    accept = extend_rule(one_or_several, { default = {} }),
     on_unknown = { type = "string", choices = { "ask", "repeat" } },
     credential = { type = "string", choices = { "secret", "certificate" } },
   },
 }
 
-local function raise(file, where, why, fix)
+local function raise_policy_wrong(file, where, why, fix)
   fail.raise { kind = "config", what = file .. ": " .. where, why = why, fix = fix }
 end
 
@@ -145,37 +145,38 @@ local ONLY_FOR = {
   never = "users", on_unknown = "users", credential = "applications",
 }
 
--- What belongs to the other target is a mistake, not to be passed over.
-local function check_target(file, fields, given)
+-- Raise a failure for a member that applies only to the target that the policy does not select.
+local function check_members_fit_target(file, fields, names)
   for name, target in pairs(ONLY_FOR) do
-    if given[name] and fields.select.kind ~= target then
-      raise(file, name, ("it applies to %s only, and this policy selects %s"):format(target, fields.select.kind))
+    if names[name] and fields.select.kind ~= target then
+      raise_policy_wrong(file, name,
+        ("it applies to %s only, and this policy selects %s"):format(target, fields.select.kind))
     end
   end
 end
 
-local function names_given(fields)
-  local given = {}
-  for name in pairs(fields) do given[name] = true end
-  return given
+local function policy_member_names(fields)
+  local names = {}
+  for name in pairs(fields) do names[name] = true end
+  return names
 end
 
-local function check_sense(file, terms)
+local function check_policy_terms(file, terms)
   if terms.target == "users" then
     local wrong = terms.sink:why_not_for_passwords()
-    if wrong then raise(file, "sink", wrong) end
-    if terms.every < 3600 then raise(file, "every", "it must be at least 1h") end
+    if wrong then raise_policy_wrong(file, "sink", wrong) end
+    if terms.every < 3600 then raise_policy_wrong(file, "every", "it must be at least 1h") end
   elseif terms.lifetime <= terms.every then
-    raise(file, "lifetime", ("a secret that lives %s cannot be replaced every %s")
+    raise_policy_wrong(file, "lifetime", ("a secret that lives %s cannot be replaced every %s")
       :format(time.span(terms.lifetime), time.span(terms.every)))
   end
-  if terms.jitter >= terms.every then raise(file, "jitter", "it must be shorter than every") end
+  if terms.jitter >= terms.every then raise_policy_wrong(file, "jitter", "it must be shorter than every") end
 end
 
 ---------------------------------------------------------------------------
--- From what is written to what is meant
+-- From the members to the terms
 
-local function settle(name, fields)
+local function terms_of_fields(name, fields)
   local terms = schema.copy_fields(fields)
   terms.name, terms.target = name, fields.select.kind
   for _, member in ipairs { "every", "jitter", "grace", "lifetime" } do
@@ -186,12 +187,12 @@ local function settle(name, fields)
   else
     terms.on_unknown = terms.on_unknown or "ask"
   end
-  terms.window = window_of(fields.window, fields.except)
-  terms.accept = sets.of(list_of(fields.accept))
+  terms.window = parse_policy_window(fields.window, fields.except)
+  terms.accept = sets.of(member_as_list(fields.accept))
   return terms
 end
 
-local function joined(...)
+local function join_needs(...)
   local all, seen = {}, {}
   for _, list in ipairs { ... } do
     for _, word in ipairs(list) do
@@ -216,34 +217,34 @@ local SCOPES = {
   users = { "User-PasswordProfile.ReadWrite.All" }, applications = { "Application.ReadWrite.All" },
 }
 
---- The calls a policy makes, as a script's needs.
+--- The calls that a policy makes, as the needs of a script.
 ---@param terms policy.terms
 ---@return script.needs
 function M.needs(terms)
   local calls, scopes = policy_select.needs(terms.select)
   local revoke = terms.after.revoke_sessions
   return {
-    graph = joined(calls, CALLS[terms.target], CALLS[terms.credential] or {},
+    graph = join_needs(calls, CALLS[terms.target], CALLS[terms.credential] or {},
       revoke and { "POST /users/{id}/revokeSignInSessions" } or {}),
-    scopes = joined(scopes, SCOPES[terms.target], revoke and { "User.RevokeSessions.All" } or {}),
-    devolutions = terms.sink:needs(), run = joined(terms.sink:runs(), { terms.after.run and terms.after.run[1] }),
+    scopes = join_needs(scopes, SCOPES[terms.target], revoke and { "User.RevokeSessions.All" } or {}),
+    devolutions = terms.sink:needs(), run = join_needs(terms.sink:runs(), { terms.after.run and terms.after.run[1] }),
     files = terms.sink:files(),
   }
 end
 
---- Check a policy and make the declaration of a script of it.
+--- Check a policy, and make the declaration of a script from it. Raises "config" for a policy that is wrong.
 ---@param found { name: string, path: string }
 ---@param value table as `policy { … }` made it
 ---@return script.declaration
 function M.declare(found, value)
   local fields = schema.copy_fields(value)
-  local given = names_given(fields)
-  schema.check(found.path, "", fields, rule)
-  check_target(found.path, fields, given)
-  local unknown = refusals.check(list_of(fields.accept), fields.select.kind)
-  if unknown then raise(found.path, "accept", unknown) end
-  local terms = settle(found.name, fields)
-  check_sense(found.path, terms)
+  local names = policy_member_names(fields)
+  schema.check(found.path, "", fields, POLICY_RULE)
+  check_members_fit_target(found.path, fields, names)
+  local unknown = refusals.check(member_as_list(fields.accept), fields.select.kind)
+  if unknown then raise_policy_wrong(found.path, "accept", unknown) end
+  local terms = terms_of_fields(found.name, fields)
+  check_policy_terms(found.path, terms)
   return {
     id = found.name, summary = fields.summary, description = fields.description, args = {}, needs = M.needs(terms),
     policy = terms,

@@ -1,12 +1,12 @@
---- The reasons for which an account or an application may be refused, each as a word. A policy names the refusals that
---- it expects (`accept`): they are no failures then.
+--- The reasons for which an account or an application may be refused, each as a word. A policy lists the refusals that
+--- it expects in `accept`; these do not count as failures.
 
 local nearest = require "base.nearest"
 local sets = require "base.sets"
 
 local M = {}
 
---- The words and what they mean. There are no other reasons.
+--- All reasons: the word, and what it means.
 ---@type table<"users"|"applications", table<string, string>>
 M.REASONS = {
   users = {
@@ -18,15 +18,15 @@ M.REASONS = {
     reach = "it is beyond the reach of the roles we hold",
     date = "Entra does not say when its password was last changed",
     outside = "its policy does not select it any more",
-    entry = "an entry that is not ours lies where its password is to go, or there are several",
+    entry = "the place for its password has an entry that is not ours, or several entries",
   },
   applications = {
-    reach = "whoever runs this neither owns it nor may change it",
-    self = "it is what runs this, and its secret is in the profile",
+    reach = "the principal that is signed in neither owns it nor may change it",
+    self = "it is the application that runs this, and its secret is in the profile",
   },
 }
 
---- What is wrong with these words; nil when all are reasons.
+--- Which of these words is not a reason, as a sentence; nil when all are reasons.
 ---@param words string[]
 ---@param target "users"|"applications"
 ---@return string? wrong
@@ -35,7 +35,7 @@ function M.check(words, target)
   for _, word in ipairs(words) do
     if not reasons[word] then
       local known = nearest(word, reasons)
-      return ('"%s" is no reason for which %s are refused. %s'):format(word, target,
+      return ('%s are never refused for the reason "%s". %s'):format(target, word,
         known and ('Did you mean "%s"?'):format(known)
           or ("There are %s."):format(table.concat(sets.sorted(reasons), ", ")))
     end

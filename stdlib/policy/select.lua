@@ -1,6 +1,6 @@
---- Whom a policy is about: users{…} and applications{…}, added with + and taken
---- away with -; guests() and others of that kind are what an account is, and are only
---- taken away. Writing one asks nobody; `find` does.
+--- Selections: the users or applications of a policy. users{…} and applications{…} are added with + and taken away with
+--- -; guests() and other properties of accounts can only be taken away. Writing a selection sends no request; `find_…`
+--- does.
 
 local class = require "base.class"
 local options_of = require("base.options").of
@@ -15,11 +15,11 @@ local M = {}
 ---@field operator "+"|"-"|nil of two selections
 ---@field left policy.selection?
 ---@field right policy.selection?
----@field fields table<string, string[]>? of a plain one
----@field property "guest"|"synced"|"disabled"|"federated"|nil what an account is, instead of whom
+---@field fields table<string, string[]>? of a selection without an operator
+---@field property "guest"|"synced"|"disabled"|"federated"|nil a property of accounts, instead of fields
 local Selection = class "policy.selection"
 
-local function check_both(left, right)
+local function check_same_kind(left, right)
   if not M.is(left) or not M.is(right) then error("a selection is added to, or taken from, a selection", 3) end
   if left.kind ~= right.kind then
     error(("%s cannot be mixed with %s: write two policies"):format(left.kind, right.kind), 3)
@@ -30,7 +30,7 @@ local function is_property(selection)
   return selection.property ~= nil or selection.operator ~= nil and is_property(selection.left)
 end
 
--- What an account is stands after -, alone or several of them added.
+-- Raise an error unless properties stand only after -, alone or added to each other.
 local function check_properties(operator, left, right)
   local is_left, is_right = is_property(left), is_property(right)
   if not is_left and (not is_right or operator == "-") or is_left and is_right and operator == "+" then return end
@@ -38,22 +38,22 @@ local function check_properties(operator, left, right)
     :format(tostring(is_left and left or right)), 3)
 end
 
-local function both(operator)
+local function selection_operator(operator)
   return function(left, right)
-    check_both(left, right)
+    check_same_kind(left, right)
     check_properties(operator, left, right)
     return Selection { kind = left.kind, operator = operator, left = left, right = right }
   end
 end
 
-Selection.__add, Selection.__sub = both "+", both "-"
+Selection.__add, Selection.__sub = selection_operator "+", selection_operator "-"
 
---- Is it a selection?
+--- Is the value a selection?
 ---@param value any
 ---@return boolean
 function M.is(value) return class.is(value, Selection) end
 
-local function list_of(value)
+local function selection_values(value)
   return type(value) == "table" and value or { value }
 end
 
@@ -66,13 +66,13 @@ local READERS = {
 
 local strings = { type = "table", each = { type = "string" } }
 
--- The lists are copies: a policy cannot change them after they were checked.
-local function plain(kind, fields)
+-- A selection with these fields. Its lists are copies, so that a policy cannot change them after they were checked.
+local function new_selection(kind, fields)
   local lists = READERS[kind](fields)
   if lists.owned == false then lists.owned = nil end
   if next(lists) == nil then error(("%s{} selects nobody: say whom"):format(kind), 3) end
   for name, value in pairs(lists) do
-    lists[name] = schema.copy_fields(list_of(value))
+    lists[name] = schema.copy_fields(selection_values(value))
     local ok, failure = pcall(schema.check, kind, name, lists[name], name == "owned" and { type = "table" } or strings)
     if not ok then error(("%s: %s"):format(failure.what, failure.why), 3) end
   end
@@ -82,48 +82,48 @@ end
 --- Users: in a group (with the groups within it), by name, by directory role (active or eligible).
 ---@param fields { group: string|string[]|nil, upn: string|string[]|nil, role: string|string[]|nil }
 ---@return policy.selection
-function M.users(fields) return plain("users", fields) end
+function M.users(fields) return new_selection("users", fields) end
 
 --- Applications: by client id, those we own, or the provider that setup made, by its name.
 ---@param fields { client_id: string|string[]|nil, provider: string|string[]|nil, owned: boolean? }
 ---@return policy.selection
-function M.applications(fields) return plain("applications", fields) end
+function M.applications(fields) return new_selection("applications", fields) end
 
 local PROPERTIES = {
   guest = "guests", synced = "accounts synced from on-premises", disabled = "disabled accounts",
   federated = "accounts of federated domains",
 }
 
-local function property(name)
+local function property_selection(name)
   return function() return Selection { kind = "users", fields = {}, property = name } end
 end
 
 --- Accounts that are guests: `users{…} - guests()`.
 ---@return policy.selection
-M.guests = property "guest"
+M.guests = property_selection "guest"
 
 --- Accounts synced from on-premises.
 ---@return policy.selection
-M.synced = property "synced"
+M.synced = property_selection "synced"
 
 --- Accounts that are disabled.
 ---@return policy.selection
-M.disabled = property "disabled"
+M.disabled = property_selection "disabled"
 
 --- Accounts whose domain is federated.
 ---@return policy.selection
-M.federated = property "federated"
+M.federated = property_selection "federated"
 
 local WORDS = { "group", "upn", "role", "client_id", "provider", "owned" }
 
 ---------------------------------------------------------------------------
 -- As text
 
-local function text_of(selection)
+local function selection_text(selection)
   if selection.operator then
-    local right = text_of(selection.right)
+    local right = selection_text(selection.right)
     if selection.right.operator then right = ("(%s)"):format(right) end
-    return ("%s %s %s"):format(text_of(selection.left), selection.operator, right)
+    return ("%s %s %s"):format(selection_text(selection.left), selection.operator, right)
   end
   if selection.property then return PROPERTIES[selection.property] end
   local parts = {}
@@ -135,18 +135,20 @@ local function text_of(selection)
   return table.concat(parts, ", ")
 end
 
-Selection.__tostring = text_of
+Selection.__tostring = selection_text
 
 ---------------------------------------------------------------------------
--- Asking who that is
+-- Finding
 
--- Does any part of it, added or taken away, say this?
-local function mentions(selection, name)
-  if selection.operator then return mentions(selection.left, name) or mentions(selection.right, name) end
+-- Has any part of the selection, added or taken away, a field of this name?
+local function does_selection_name(selection, name)
+  if selection.operator then
+    return does_selection_name(selection.left, name) or does_selection_name(selection.right, name)
+  end
   return selection.fields[name] ~= nil
 end
 
---- What is in any of the lists, each once.
+--- The members of all lists, each once.
 ---@generic T: { id: string }
 ---@param lists T[][]
 ---@return T[]
@@ -161,7 +163,7 @@ function M.union(lists)
   return all
 end
 
-local function difference(list, without)
+local function selected_without(list, without)
   local gone, left = {}, {}
   for _, account in ipairs(without) do gone[account.id] = true end
   for _, account in ipairs(list) do
@@ -170,30 +172,30 @@ local function difference(list, without)
   return left
 end
 
-local function has_property(selection, account)
+local function has_account_property(selection, account)
   if selection.property then return account[selection.property] == true end
-  return has_property(selection.left, account) or has_property(selection.right, account)
+  return has_account_property(selection.left, account) or has_account_property(selection.right, account)
 end
 
-local function without_property(list, selection)
+local function leave_out_accounts_with(list, selection)
   local left = {}
   for _, account in ipairs(list) do
-    if not has_property(selection, account) then left[#left + 1] = account end
+    if not has_account_property(selection, account) then left[#left + 1] = account end
   end
   return left
 end
 
--- What a selection means, when `leaf(fields)` says what a plain one does.
-local function evaluate(selection, leaf)
+-- The accounts or applications of a selection. `leaf(fields)` returns lists for a selection without an operator.
+local function evaluate_selection(selection, leaf)
   if not selection.operator then return M.union(leaf(selection.fields)) end
-  local left = evaluate(selection.left, leaf)
-  if is_property(selection.right) then return without_property(left, selection.right) end
-  local right = evaluate(selection.right, leaf)
-  return selection.operator == "+" and M.union { left, right } or difference(left, right)
+  local left = evaluate_selection(selection.left, leaf)
+  if is_property(selection.right) then return leave_out_accounts_with(left, selection.right) end
+  local right = evaluate_selection(selection.right, leaf)
+  return selection.operator == "+" and M.union { left, right } or selected_without(left, right)
 end
 
--- A leaf whose words are read by the functions of that name.
-local function reading(readers)
+-- A `leaf` function: the value of each field is read by the function of that field's name.
+local function selection_leaf_reader(readers)
   return function(fields)
     local lists = {}
     for _, name in ipairs(WORDS) do
@@ -208,14 +210,14 @@ end
 ---@field holders entra.holders
 ---@field federated table<string, boolean>
 
---- The users meant, each with the admin roles it holds.
+--- Find the users of a selection, each with its admin roles. Waits.
 ---@param selection policy.selection
 ---@param federated table<string, boolean>
 ---@param holders entra.holders
 ---@return policy.found
-function M.accounts(selection, federated, holders)
+function M.find_accounts(selection, federated, holders)
   local reader, by_id = { federated = federated, holders = function() return holders end }, {}
-  local accounts = evaluate(selection, reading {
+  local accounts = evaluate_selection(selection, selection_leaf_reader {
     group = function(name) return users.in_group(reader, name) end,
     upn = function(name) return users.by_name(reader, name) end,
     role = function(name) return users.with_role(reader, name) end,
@@ -225,42 +227,43 @@ function M.accounts(selection, federated, holders)
   return { accounts = accounts, holders = holders, federated = federated }
 end
 
-local function readers_of_names(owned)
+local function application_readers(owned)
   return {
     client_id = function(id) return { owned.by_client_id(id) } end,
     provider = function(name) return { owned.of_provider(name) } end,
   }
 end
 
---- The applications meant, as Entra has them now.
+--- Find the applications of a selection. Waits.
 ---@param selection policy.selection
----@param credential "secret"|"certificate"|nil what of them is meant: those owned are the ones that have one
+---@param credential "secret"|"certificate"|nil owned applications without such a credential are left out
 ---@return entra.owned_application[]
-function M.applications_of(selection, credential)
+function M.find_applications(selection, credential)
   local owned = require "entra.owned"
-  local readers = readers_of_names(owned)
+  local readers = application_readers(owned)
   readers.owned = function() return owned.all(credential) end
-  return evaluate(selection, reading(readers))
+  return evaluate_selection(selection, selection_leaf_reader(readers))
 end
 
---- The applications it names. Those that whoever asks owns are not among them: another asks.
+--- Find the applications that a selection names by client id or provider. `owned` is left out, because it means the
+--- applications of the principal that runs the policy, which is not the one that is signed in. Waits.
 ---@param selection policy.selection
 ---@return entra.owned_application[]
-function M.named_applications(selection)
-  return evaluate(selection, reading(readers_of_names(require "entra.owned")))
+function M.find_named_applications(selection)
+  return evaluate_selection(selection, selection_leaf_reader(application_readers(require "entra.owned")))
 end
 
 ---------------------------------------------------------------------------
--- What it takes to ask
+-- Needs
 
---- The calls and scopes that finding takes.
+--- The calls and scopes that finding the users or applications takes.
 ---@param selection policy.selection
 ---@return string[] calls, string[] scopes
 function M.needs(selection)
   if selection.kind == "applications" then
     local calls = { "GET /applications/{id}", "GET /applications(appId)", "GET /applications(uniqueName)" }
     local scopes = { "Application.Read.All" }
-    if mentions(selection, "owned") then
+    if does_selection_name(selection, "owned") then
       calls[#calls + 1], calls[#calls + 2] = "GET /users/{id}/ownedObjects", "GET /servicePrincipals/{id}/ownedObjects"
       scopes[2] = "User.Read.All"
     end
@@ -273,7 +276,7 @@ function M.needs(selection)
   }, { "User.Read.All", "GroupMember.Read.All", "RoleManagement.Read.Directory" }
 end
 
---- Refuse text that is no selection, with what to write.
+--- Why the value cannot be the selection of a policy; nil when it can.
 ---@param value any
 ---@return string? wrong
 function M.check(value)
@@ -281,7 +284,7 @@ function M.check(value)
     return ("%s only says what accounts are: select some, and take these away with -"):format(tostring(value))
   end
   if M.is(value) then return nil end
-  return 'it is no selection: write policy.users{ group = "…" } or policy.applications{ … }'
+  return 'it must be a selection: write policy.users{ group = "…" } or policy.applications{ … }'
 end
 
 return M

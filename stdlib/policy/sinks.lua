@@ -1,5 +1,5 @@
---- Where a policy's new values go, and what such a sink can do: hold pending values, be read back, confirm that a value
---- is in use.
+--- The sinks of policies: where new values go, and what each kind of sink can do: hold pending values, be read back,
+--- confirm that a value is in use.
 
 local class = require "base.class"
 local options_of = require("base.options").of
@@ -18,10 +18,10 @@ local Sink = class "policy.sink"
 local NAMES = { server = "policy.devolutions.server", handover = "policy.handover", sealed = "policy.sealed",
   command = "policy.command" }
 
---- Why these words name no program and its arguments, if they do not.
+--- Why these words do not name a program and its arguments; nil when they do.
 ---@param words string[]
 ---@return string? wrong
-function M.refuse_words(words)
+function M.why_not_program_words(words)
   local first = tostring(words[1] or "")
   if first:match("^[%w_-]+$") then return nil end
   if not first:match("^/") then return "it begins with the name that the profile gives the program" end
@@ -30,7 +30,7 @@ function M.refuse_words(words)
     .. "of the path"):format(name, first, name)
 end
 
-local function refuse_path(name)
+local function why_not_folder_name(name)
   if name:match("^[%w_-]+$") then return nil end
   return ('folders are named in the profile: put folders = { sealed = "%s" } there, and write "sealed" here instead of '
     .. "the path"):format(name)
@@ -57,28 +57,31 @@ local KINDS = {
       type = "table",
       members = {
         to = { type = "string", required = true },
-        folder = { type = "string", required = true, check = refuse_path },
+        folder = { type = "string", required = true, check = why_not_folder_name },
       },
     },
   },
   command = {
     can = {}, needs = {},
-    rule = { type = "table", each = { type = "string" }, check = function(fields) return M.refuse_words(fields) end },
+    rule = {
+      type = "table", each = { type = "string" },
+      check = function(fields) return M.why_not_program_words(fields) end,
+    },
   },
 }
 
--- What reads the fields of a sink: a copy, which a policy cannot change after it was checked.
-local function reader(kind)
+-- A function that copies the fields of a sink, so that a policy cannot change them after they were checked.
+local function sink_fields_reader(kind)
   local rules = {}
   if not KINDS[kind].rule.members then return schema.copy_fields end
   for name, rule in pairs(KINDS[kind].rule.members) do rules[name] = rule.type end
   return options_of(NAMES[kind], rules)
 end
 
-local function maker(kind)
-  local read = reader(kind)
-  return function(given)
-    local fields = read(given)
+local function sink_maker(kind)
+  local read = sink_fields_reader(kind)
+  return function(fields_given)
+    local fields = read(fields_given)
     local ok, failure = pcall(schema.check, kind, "", fields, KINDS[kind].rule)
     if not ok then error(("%s: %s"):format(failure.what, failure.why), 2) end
     local settle = KINDS[kind].settle
@@ -89,60 +92,60 @@ end
 --- Entries of Devolutions Server: in this vault and folder, else in the profile's.
 ---@param fields { vault: string?, path: string? }
 ---@return policy.sink
-M.server = maker "server"
+M.server = sink_maker "server"
 
---- A person's hands. For client secrets.
+--- A person takes the value (`moonlatch handover`). For client secrets.
 ---@return policy.sink
-M.handover = maker "handover"
+M.handover = sink_maker "handover"
 
 --- A file in a folder, which only the holder of a private key can open. For client secrets.
 ---@param fields { to: string, folder: string } `to` is a file with the public key, in PEM; `folder` is the profile's
 --- name of the folder
 ---@return policy.sink
-M.sealed = maker "sealed"
+M.sealed = sink_maker "sealed"
 
 --- A program that reads the value from its standard input. For client secrets.
 ---@param fields string[] the name that the profile gives the program, and its arguments
 ---@return policy.sink
-M.command = maker "command"
+M.command = sink_maker "command"
 
---- Refuse what is no sink.
+--- Why the value cannot be the sink of a policy; nil when it can.
 ---@param value any
 ---@return string? wrong
 function M.check(value)
-  if not class.is(value, Sink) then return "it is no sink: write policy.devolutions.server{ vault = \"…\" }" end
+  if not class.is(value, Sink) then return "it must be a sink: write policy.devolutions.server{ vault = \"…\" }" end
 end
 
-local function keeps_passwords(can) return can.pending and can.read_back end
+local function can_keep_passwords(can) return can.pending and can.read_back end
 
 --- The sinks that can keep users' passwords, as a policy names them.
 ---@return string
-function M.for_passwords()
+function M.names_for_passwords()
   local names = {}
   for kind, own in pairs(KINDS) do
-    if keeps_passwords(own.can) then names[#names + 1] = NAMES[kind] end
+    if can_keep_passwords(own.can) then names[#names + 1] = NAMES[kind] end
   end
   table.sort(names)
   return table.concat(names, ", ")
 end
 
---- Why it cannot keep users' passwords, if it cannot.
+--- Why the sink cannot keep users' passwords; nil when it can.
 ---@return string?
 function Sink:why_not_for_passwords()
-  if keeps_passwords(self.can) then return nil end
-  return ("a user's password is set only when the new one lies safe and was read back, and %s cannot do that; "
-    .. "%s can"):format(tostring(self), M.for_passwords())
+  if can_keep_passwords(self.can) then return nil end
+  return ("a user's password is set only when the sink holds the new one and it was read back, and %s cannot do that; "
+    .. "%s can"):format(tostring(self), M.names_for_passwords())
 end
 
---- The program it runs, as words of a script's needs.
+--- The program that the sink runs, as words of a script's needs.
 ---@return string[]
 function Sink:runs() return self.kind == "command" and { self.fields[1] } or {} end
 
---- The folder it writes to, as words of a script's needs.
+--- The folder that the sink writes to, as words of a script's needs.
 ---@return string[]
 function Sink:files() return self.kind == "sealed" and { self.fields.folder } or {} end
 
---- What of Devolutions Server it calls, as words of a script's needs.
+--- The calls that the sink makes to Devolutions Server, as words of a script's needs.
 ---@return string[]
 function Sink:needs() return KINDS[self.kind].needs end
 

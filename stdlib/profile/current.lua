@@ -1,5 +1,6 @@
---- The profile in use: the tenant, how to sign in, and where things are kept.
+--- The profile in use: the tenant, the way to sign in, and the places of keys, secrets and the journal.
 
+local fail = require "fail"
 local secret = require "host.secret"
 
 local M = {}
@@ -13,14 +14,14 @@ local M = {}
 ---@field graph string "https://graph.microsoft.com/v1.0"
 ---@field ca string? PEM file that replaces the system's roots
 ---@field strict_certificates boolean must the certificates of login and Graph comply with RFC 5280? (true)
----@field proxy string?
+---@field proxy { url: string, user: string?, password: profile.source? }?
 ---@field clock string? the emulator's clock file
 ---@field sign_in profile.sign_in
----@field key profile.source? of the key that seals
+---@field key profile.source? where the sealing key comes from
 ---@field devolutions profile.devolutions?
 ---@field state string folder of the journal
 ---@field binding string "<login host>/<tenant>": what the journal belongs to
----@field write_budget { writes: number, seconds: number }? how fast we may change things at Graph; nil: no limit
+---@field write_budget { writes: number, seconds: number }? the most changes at Graph in this time; nil: no limit
 
 ---@class profile.sign_in
 ---@field method "browser"|"device_code"|"client_secret"|"certificate"|"workload_identity"|"managed_identity"|"token"
@@ -54,10 +55,10 @@ local M = {}
 ---@field name string? of the profile in it
 
 local current ---@type profile?
-local opener ---@type function?
+local open_session ---@type function?
 
--- Secrets that can be read only once, or that a person types: kept while the profile is in use.
-local held = {} ---@type table<table, host.secret> by source
+-- The secrets that can be read only once, or that a person types. They are kept while the profile is in use.
+local read_secrets = {} ---@type table<profile.source, host.secret>
 
 --- Read the configuration and use one of its profiles from now on.
 ---@param options profile.options
@@ -70,35 +71,43 @@ end
 --- Use this profile from now on (nil: none).
 ---@param profile profile?
 function M.use(profile)
-  for source, value in pairs(held) do
+  for source, value in pairs(read_secrets) do
     value:close()
-    held[source] = nil
+    read_secrets[source] = nil
   end
-  current, opener = profile, nil
+  current, open_session = profile, nil
 end
 
---- Set the function that loads a profile when one is needed for the first time.
+--- Set the function that loads a profile when a profile is asked for and none is in use.
 ---@param fn function?
-function M.when_needed(fn)
-  opener = fn
+function M.load_on_demand(fn)
+  open_session = fn
 end
 
---- The profile in use.
+-- Raise that there is no profile. Scripts meet this error when their file makes a call while the file is loaded.
+local function raise_no_profile()
+  fail.raise {
+    kind = "usage", what = "call a service", why = "no session is open: a file that is loaded may call no service",
+    fix = "Move the call into `run`, a step, or a function that one of these calls.",
+  }
+end
+
+--- The profile in use. Raises "usage" when there is none.
 ---@return profile
 function M.current()
-  if not current and opener then
-    local open = opener
-    opener = nil
+  if not current and open_session then
+    local open = open_session
+    open_session = nil
     open()
   end
-  if not current then error("no profile is loaded: profile.load does that", 2) end
+  if not current then raise_no_profile() end
   return current
 end
 
-local ONCE = { environment = true, fd = true, prompt = true }
+local READ_ONCE = { environment = true, fd = true, prompt = true }
 
-local function hold(source, value)
-  held[source] = value
+local function remember_secret(source, value)
+  read_secrets[source] = value
   return secret.copy(value)
 end
 
@@ -107,21 +116,21 @@ end
 ---@param what string "the client secret", for messages and the prompt
 ---@return host.secret
 function M.secret(source, what)
-  if held[source] then return secret.copy(held[source]) end
+  if read_secrets[source] then return secret.copy(read_secrets[source]) end
   local value = require("profile.source").read(source, what)
-  return ONCE[source.from] and hold(source, value) or value
+  return READ_ONCE[source.from] and remember_secret(source, value) or value
 end
 
---- The key that seals what a profile keeps. Raises "config". May wait for a person.
----@param profile profile? the one in use
+--- The key that seals a profile's journal, sign-in and secrets. Raises "config". May wait for a person.
+---@param profile profile? the profile in use
 ---@return host.secret
 function M.key(profile)
   profile = profile or M.current()
   local source = profile.key
-  if source and held[source] then return secret.copy(held[source]) end
+  if source and read_secrets[source] then return secret.copy(read_secrets[source]) end
   local key = require("profile.key").read(profile)
   if profile ~= current or source.from == "file" then return key end
-  return hold(source, key)
+  return remember_secret(source, key)
 end
 
 return M

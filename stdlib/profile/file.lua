@@ -1,4 +1,4 @@
---- Read the configuration file: what it may contain, and what that means.
+--- Read the configuration file: check its members, and make a profile from them.
 
 local fail = require "fail"
 local lua_file = require "base.lua_file"
@@ -11,10 +11,10 @@ local vault_folder = require "base.vault_folder"
 
 local M = {}
 
-local LIMIT = 1 << 20 -- bytes of a configuration file
+local MOST_BYTES = 1 << 20 -- bytes of a configuration file
 
--- The login and Graph hosts of each cloud (Microsoft Learn: Graph's "deployments" page; login hosts from MSAL). GCC
--- uses the global ones.
+-- The login and Graph hosts of each cloud (Microsoft Learn, "National cloud deployments"; the login hosts are those of
+-- MSAL). GCC uses the hosts of the global cloud.
 local CLOUDS = {
   global = { login = "https://login.microsoftonline.com", graph = "https://graph.microsoft.com" },
   gcc = { login = "https://login.microsoftonline.com", graph = "https://graph.microsoft.com" },
@@ -23,14 +23,29 @@ local CLOUDS = {
   china = { login = "https://login.partner.microsoftonline.cn", graph = "https://microsoftgraph.chinacloudapi.cn" },
 }
 
-local function check_url(value)
-  if value:match("^%a+://[^/]*@") then return "a URL carries no user or password here" end
+local function check_profile_url(value)
+  if value:match("^%a+://[^/]*@") then
+    return "a URL carries no user or password here (a proxy's: proxy = { url = …, user = …, password = { from = … } })"
+  end
   if not (value .. "/"):match("^https?://[^/%s?#@]+/[^%s?#]*$") then
     return ('"%s" is not a URL of the form https://host'):format(value)
   end
 end
 
-local url_rule = { type = "string", check = check_url }
+local url_rule = { type = "string", check = check_profile_url }
+
+local function check_proxy(proxy)
+  if type(proxy) == "string" then return check_profile_url(proxy) end
+  if not proxy.user:match("^[^:%c]+$") then return "user is a name without a colon" end
+end
+
+local proxy_rule = {
+  type = { "string", "table" }, check = check_proxy,
+  members = {
+    url = { type = "string", required = true, check = check_profile_url },
+    user = { type = "string", required = true }, password = source.required_rule,
+  },
+}
 
 local devolutions_rule = {
   type = "table",
@@ -57,9 +72,9 @@ local function check_tenant(value)
   end
 end
 
--- Programs and folders are used by these names.
-local function check_names(named)
-  for name in pairs(named) do
+-- What is wrong with the names that a profile gives programs or folders; nil when they are right.
+local function check_program_and_folder_names(names)
+  for name in pairs(names) do
     if type(name) ~= "string" or not name:match("^[%w_-]+$") or #name > 64 then
       return ("'%s' is no name: letters, digits, - and _"):format(tostring(name))
     end
@@ -76,38 +91,38 @@ local profile_rule = {
   members = {
     tenant = { type = "string", required = true, check = check_tenant },
     cloud = { type = { "string", "table" }, default = "global" },
-    proxy = url_rule,
+    proxy = proxy_rule,
     emulator = { type = { "boolean", "table" }, default = false },
     sign_in = sign_in.rule(source.rule),
     key = source.key_rule,
     devolutions = devolutions_rule,
     state = { type = "string" },
     write_budget = { type = { "boolean", "table" }, default = true },
-    programs = { type = "table", default = {}, each = program_rule, check = check_names },
-    folders = { type = "table", default = {}, each = { type = "string" }, check = check_names },
+    programs = { type = "table", default = {}, each = program_rule, check = check_program_and_folder_names },
+    folders = { type = "table", default = {}, each = { type = "string" }, check = check_program_and_folder_names },
   },
 }
 
 -- The number of changes that Graph allows an application in a tenant (Microsoft Learn: throttling-limits, 2026-02-06).
 local WRITE_BUDGET = { writes = 3000, seconds = 150 }
 
-local function check_positive(value)
+local function check_positive_number(value)
   if value <= 0 then return "it has to be more than none" end
 end
 
 local write_budget_rule = {
   type = "table",
   members = {
-    writes = { type = "number", required = true, check = check_positive },
-    seconds = { type = "number", required = true, check = check_positive },
+    writes = { type = "number", required = true, check = check_positive_number },
+    seconds = { type = "number", required = true, check = check_positive_number },
   },
 }
 
 local cloud_rule = {
   type = "table",
   members = {
-    login = { type = "string", required = true, check = check_url },
-    graph = { type = "string", required = true, check = check_url },
+    login = { type = "string", required = true, check = check_profile_url },
+    graph = { type = "string", required = true, check = check_profile_url },
     ca = { type = "string" },
     strict_certificates = { type = "boolean", default = true },
   },
@@ -117,6 +132,8 @@ local emulator_rule = { type = "table", members = { clock = { type = "string" } 
 
 local file_rule = {
   type = "table",
+  fix = 'The file returns a table: return { profiles = { contoso = { tenant = "contoso.com" } } }. '
+    .. "`moonlatch init` writes one.",
   members = {
     default = { type = "string" },
     profiles = { type = "table", required = true, each = { type = "table" } },
@@ -126,103 +143,108 @@ local file_rule = {
 ---------------------------------------------------------------------------
 -- Paths
 
-local function home()
+local function home_folder()
   return sys.getenv("HOME") or fail.raise {
     kind = "config", what = "find your folders", why = "the environment variable HOME is not set",
     fix = "Set HOME, or name the files: --config FILE, and state in the profile.",
   }
 end
 
-local function base(variable, below_home)
+local function xdg_folder(variable, below_home)
   local path = sys.getenv(variable)
   if path and path:sub(1, 1) == "/" then return path end -- XDG: a relative path is ignored
-  return home() .. below_home
+  return home_folder() .. below_home
 end
 
---- The folder of our configuration: $XDG_CONFIG_HOME/moonlatch.
+--- The folder of the configuration: $XDG_CONFIG_HOME/moonlatch.
 ---@return string
 function M.folder()
-  return base("XDG_CONFIG_HOME", "/.config") .. "/moonlatch"
+  return xdg_folder("XDG_CONFIG_HOME", "/.config") .. "/moonlatch"
 end
 
---- The configuration file, unless another is named.
+--- The configuration file that is used when none is named.
 ---@return string
 function M.file()
   return M.folder() .. "/moonlatch.lua"
 end
 
---- The folder of what we keep between runs: $XDG_STATE_HOME/moonlatch.
+--- The folder of journals and other state between runs: $XDG_STATE_HOME/moonlatch.
 ---@return string
 function M.state_folder()
-  return base("XDG_STATE_HOME", "/.local/state") .. "/moonlatch"
+  return xdg_folder("XDG_STATE_HOME", "/.local/state") .. "/moonlatch"
 end
 
 -- A relative path in the file is relative to the file's folder.
-local function resolve(path, folder)
+local function absolute_path(path, folder)
   if path == nil or path:sub(1, 1) == "/" then return path end
-  if path:sub(1, 2) == "~/" then return home() .. path:sub(2) end
+  if path:sub(1, 2) == "~/" then return home_folder() .. path:sub(2) end
   return folder .. "/" .. path
 end
 
--- Fill in the sources of secrets.
-local function settle_sources(given, binding, folder)
-  local function path(value) return resolve(value, folder) end
-  source.settle(given.key, "key", binding, path)
-  source.settle(given.sign_in.secret, "client-secret", binding, path)
-  source.settle(given.sign_in.certificate and given.sign_in.certificate.passphrase, "certificate-passphrase", binding,
-    path)
-  if given.devolutions then source.settle(given.devolutions.app_secret, "devolutions-secret", binding, path) end
+-- Complete the sources of the profile's secrets: absolute paths, and names.
+local function complete_sources(settings, binding, folder)
+  local function path(value) return absolute_path(value, folder) end
+  source.complete(settings.key, "key", binding, path)
+  source.complete(settings.sign_in.secret, "client-secret", binding, path)
+  local passphrase = settings.sign_in.certificate and settings.sign_in.certificate.passphrase
+  source.complete(passphrase, "certificate-passphrase", binding, path)
+  if type(settings.proxy) == "table" then
+    source.complete(settings.proxy.password, "proxy-password", binding, path)
+  end
+  if settings.devolutions then source.complete(settings.devolutions.app_secret, "devolutions-secret", binding, path) end
 end
 
 ---------------------------------------------------------------------------
 -- From the file's text to a profile
 
-local function host_of(url)
+local function host_of_url(url)
   return url:match("^%a+://(%[[^%]]*%])") or url:match("^%a+://([^:/]+)")
 end
 
-local function is_loopback(url)
-  local host = host_of(url):lower()
+local function is_loopback_url(url)
+  local host = host_of_url(url):lower()
   return host == "localhost" or host == "[::1]" or host:match("^127%.%d+%.%d+%.%d+$") ~= nil
 end
 
-local function raise(file, where, why, fix)
+local function refuse_profile(file, where, why, fix)
   fail.raise { kind = "config", what = ("%s: %s"):format(file, where), why = why, fix = fix }
 end
 
--- The profile of an emulator reaches loopback only, a real one never does, and both only over TLS.
-local function check_reach(file, where, url, kind)
+-- Check an address of a profile: an emulator's profile may name loopback addresses only; any other profile may not name
+-- a loopback address, and needs https.
+local function check_profile_address(file, where, url, kind)
   if url == nil then return end
-  if kind == "emulator" and not is_loopback(url) then
-    raise(file, where, ("an emulator's profile may only reach this machine, and %s is elsewhere"):format(url),
+  if kind == "emulator" and not is_loopback_url(url) then
+    refuse_profile(file, where, ("an emulator's profile may only reach this machine, and %s is elsewhere"):format(url),
       "Use a profile without `emulator` for a real tenant.")
-  elseif kind == "real" and is_loopback(url) then
-    raise(file, where, ("a real profile may not reach this machine (%s)"):format(url),
+  elseif kind == "real" and is_loopback_url(url) then
+    refuse_profile(file, where, ("a real profile may not reach this machine (%s)"):format(url),
       "Add emulator = true when this is an emulator.")
   elseif kind == "real" and not url:match("^https:") then
-    raise(file, where, ("%s is not protected by TLS"):format(url), "Use https.")
+    refuse_profile(file, where, ("%s is not protected by TLS"):format(url), "Use https.")
   end
 end
 
-local function cloud_of(file, where, cloud)
+local function find_cloud(file, where, cloud)
   if type(cloud) == "table" then
     schema.check(file, where, cloud, cloud_rule)
     return cloud
   end
   if CLOUDS[cloud] then return CLOUDS[cloud] end
   local meant = nearest(cloud, CLOUDS)
-  raise(file, where, ('"%s" is no cloud that is known'):format(cloud), meant and ('Did you mean "%s"?'):format(meant)
-    or "There are global, gcc, gcc_high, dod and china; any other by { login = …, graph = … }.")
+  refuse_profile(file, where, ('"%s" is not a known cloud'):format(cloud),
+    meant and ('Did you mean "%s"?'):format(meant)
+      or "Use global, gcc, gcc_high, dod or china; name another cloud by { login = …, graph = … }.")
 end
 
-local function without_slash(url) return (url:gsub("/+$", "")) end
+local function without_trailing_slash(url) return (url:gsub("/+$", "")) end
 
-local function graph_base(url)
-  url = without_slash(url)
+local function graph_address(url)
+  url = without_trailing_slash(url)
   return url:match("^%a+://[^/]+/.") and url or url .. "/v1.0"
 end
 
-local function emulator_of(file, where, emulator)
+local function emulator_settings(file, where, emulator)
   if emulator == true then return {} end
   if type(emulator) == "table" then
     schema.check(file, where, emulator, emulator_rule)
@@ -230,8 +252,8 @@ local function emulator_of(file, where, emulator)
   end
 end
 
--- nil: no limit
-local function budget_of(file, where, budget)
+-- The write budget; nil for no limit.
+local function write_budget_of(file, where, budget)
   if budget == true then return WRITE_BUDGET end
   if type(budget) == "table" then
     schema.check(file, where, budget, write_budget_rule)
@@ -239,94 +261,115 @@ local function budget_of(file, where, budget)
   end
 end
 
-local function state_of(given, kind, binding, folder)
-  if given.state then return resolve(given.state, folder) end
+local function state_folder_of(settings, kind, binding, folder)
+  if settings.state then return absolute_path(settings.state, folder) end
   if kind == "emulator" then return folder .. "/state" end
   return M.state_folder() .. "/" .. binding
 end
 
--- The address of managed identities is fixed; only an emulator's profile may name another.
-local function check_endpoint(file, where, profile)
+-- Without HOME there may be no state folder. The failure is raised when the folder is needed: a command that only reads
+-- needs none.
+local function set_state_folder(profile, ...)
+  local ok, state = pcall(state_folder_of, ...)
+  if ok then
+    profile.state = state
+    return
+  end
+  setmetatable(profile, { __index = function(_, member) if member == "state" then error(state, 0) end end })
+end
+
+-- Check the endpoint of managed identities. The endpoint of a real machine is known, so only an emulator's profile may
+-- name an endpoint.
+local function check_identity_endpoint(file, where, profile)
   local endpoint = profile.sign_in.endpoint
   if endpoint and profile.kind == "real" then
-    raise(file, where, "it is for an emulator's profile only",
+    refuse_profile(file, where, "it is for an emulator's profile only",
       "Leave it out: a machine's endpoint is known, and a service's stands in its environment.")
   end
-  check_reach(file, where, endpoint, profile.kind)
+  check_profile_address(file, where, endpoint, profile.kind)
 end
 
-local function check_reaches(file, where, profile)
-  check_endpoint(file, where .. ".sign_in.endpoint", profile)
-  check_reach(file, where .. ".cloud.login", profile.login, profile.kind)
-  check_reach(file, where .. ".cloud.graph", profile.graph, profile.kind)
+local function check_profile_addresses(file, where, profile)
+  check_identity_endpoint(file, where .. ".sign_in.endpoint", profile)
+  check_profile_address(file, where .. ".cloud.login", profile.login, profile.kind)
+  check_profile_address(file, where .. ".cloud.graph", profile.graph, profile.kind)
   local devolutions = profile.devolutions or {}
-  check_reach(file, where .. ".devolutions.server", devolutions.server, profile.kind)
+  check_profile_address(file, where .. ".devolutions.server", devolutions.server, profile.kind)
   if devolutions.cloud and not devolutions.cloud:match("^https:") then
-    raise(file, where .. ".devolutions.cloud", ("%s is not protected by TLS"):format(devolutions.cloud), "Use https.")
+    local why = ("%s is not protected by TLS"):format(devolutions.cloud)
+    refuse_profile(file, where .. ".devolutions.cloud", why, "Use https.")
   end
 end
 
-local function settle_devolutions(devolutions, folder)
+local function complete_devolutions(devolutions, folder)
   if not devolutions then return nil end
-  devolutions.ca = resolve(devolutions.ca, folder)
+  devolutions.ca = absolute_path(devolutions.ca, folder)
   devolutions.path = devolutions.path and vault_folder.canonical(devolutions.path)
-  devolutions.server = devolutions.server and without_slash(devolutions.server)
-  devolutions.cloud = devolutions.cloud and without_slash(devolutions.cloud)
+  devolutions.server = devolutions.server and without_trailing_slash(devolutions.server)
+  devolutions.cloud = devolutions.cloud and without_trailing_slash(devolutions.cloud)
   return devolutions
 end
 
-local function settle(file, name, given)
+local function proxy_settings(given) return type(given) == "string" and { url = given } or given end
+
+local function complete_profile(file, name, settings)
   local folder, where = file:match("^(.*)/[^/]*$") or ".", "profiles." .. name
-  schema.check(file, where, given, profile_rule)
-  local cloud = cloud_of(file, where .. ".cloud", given.cloud)
-  local emulator = emulator_of(file, where .. ".emulator", given.emulator)
-  local kind, login, tenant = emulator and "emulator" or "real", without_slash(cloud.login), given.tenant:lower()
+  schema.check(file, where, settings, profile_rule)
+  local cloud = find_cloud(file, where .. ".cloud", settings.cloud)
+  local emulator = emulator_settings(file, where .. ".emulator", settings.emulator)
+  local kind, tenant = emulator and "emulator" or "real", settings.tenant:lower()
+  local login = without_trailing_slash(cloud.login)
   local binding = login:match("^%a+://([^/]+)"):gsub(":", "_") .. "/" .. tenant
-  sign_in.settle(given.sign_in, function(path) return resolve(path, folder) end)
-  settle_sources(given, binding, folder)
+  sign_in.complete(settings.sign_in, function(path) return absolute_path(path, folder) end)
+  complete_sources(settings, binding, folder)
   local profile = {
-    name = name, file = file, kind = kind, tenant = tenant, login = login, graph = graph_base(cloud.graph),
-    ca = resolve(cloud.ca, folder), proxy = given.proxy, clock = emulator and resolve(emulator.clock, folder),
+    name = name, file = file, kind = kind, tenant = tenant, login = login, graph = graph_address(cloud.graph),
+    ca = absolute_path(cloud.ca, folder), proxy = proxy_settings(settings.proxy),
+    clock = emulator and absolute_path(emulator.clock, folder),
     strict_certificates = cloud.strict_certificates ~= false,
-    sign_in = given.sign_in, key = given.key, devolutions = settle_devolutions(given.devolutions, folder),
-    state = state_of(given, kind, binding, folder), binding = binding,
-    write_budget = budget_of(file, where .. ".write_budget", given.write_budget),
-    programs = given.programs, folders = {},
+    sign_in = settings.sign_in, key = settings.key, devolutions = complete_devolutions(settings.devolutions, folder),
+    binding = binding,
+    write_budget = write_budget_of(file, where .. ".write_budget", settings.write_budget),
+    programs = settings.programs, folders = {},
   }
-  for place, path in pairs(given.folders) do profile.folders[place] = resolve(path, folder) end
-  check_reaches(file, where, profile)
+  set_state_folder(profile, settings, kind, binding, folder)
+  for place, path in pairs(settings.folders) do profile.folders[place] = absolute_path(path, folder) end
+  check_profile_addresses(file, where, profile)
   return profile
 end
 
 ---------------------------------------------------------------------------
--- Choosing
+-- Reading a file, and choosing a profile
 
---- Read a configuration file. Raises "config" when it is not ours, or others may write it.
+--- Read the text of a configuration file. Raises "config" when the file belongs to another user, or other users may
+--- write it.
 ---@param file string
----@param named boolean? did a person name it?
+---@param was_named boolean? did a person name it?
 ---@return string
-function M.read(file, named)
-  local text, message, kind = sys.read(file, LIMIT)
+function M.read(file, was_named)
+  local text, message, kind = sys.read(file, MOST_BYTES)
   if text then return text end
   local fixes = {
-    missing = named and ("Check the path; `moonlatch init --config %s` makes one there."):format(file)
+    missing = was_named and ("Check the path; `moonlatch init --config %s` makes one there."):format(file)
       or "`moonlatch init` makes a first one; `--emulator` needs none.",
     mode = ("It decides where secrets go, so only you may write it: chmod go-w '%s'."):format(file),
+    owner = "It decides where secrets go, so it has to belong to you or to root.",
+    type = "Name a file: --config FILE.", size = "A configuration is at most 1 MiB of text.",
   }
   fail.raise { kind = "config", what = "read the configuration " .. file, why = message, fix = fixes[kind] }
 end
 
-local function names_of(profiles)
+local function profile_names(profiles)
   local names = {}
   for name in pairs(profiles) do names[#names + 1] = tostring(name) end
   table.sort(names)
   return names
 end
 
-local function choose(file, config, wanted)
-  local names = names_of(config.profiles)
+local function choose_profile_name(file, config, wanted)
+  local names = profile_names(config.profiles)
   local name = wanted or config.default or (#names == 1 and names[1])
-  if #names == 0 then raise(file, "profiles", "there is none", "`moonlatch init` shows how one looks.") end
+  if #names == 0 then refuse_profile(file, "profiles", "there is none", "`moonlatch init` shows how one looks.") end
   if not name then
     fail.raise {
       kind = "usage", what = "choose a profile of " .. file, why = "there are several, and none is the default",
@@ -341,25 +384,25 @@ local function choose(file, config, wanted)
   }
 end
 
---- The profiles that a configuration's text describes, checked as far as the rules are the same for all.
+--- Evaluate the text of a configuration. The members of the profiles are not checked yet. Raises "config".
 ---@param text string
 ---@param file string for messages
 ---@return { default: string?, profiles: table<string, table> }
-function M.described(text, file)
+function M.evaluate(text, file)
   local config = lua_file.evaluate(text, file, {})
   schema.check(file, "", config, file_rule)
   return config
 end
 
---- The profile that a configuration's text describes.
+--- Make one of the profiles in the text of a configuration ready for use. Raises "config".
 ---@param text string
----@param file string the path at which it is or will be
----@param wanted string? name of the profile
+---@param file string the path of the file, which need not exist yet
+---@param wanted string? the name of the profile
 ---@return profile
-function M.text(text, file, wanted)
-  local config = M.described(text, file)
-  local name = choose(file, config, wanted)
-  return settle(file, name, config.profiles[name])
+function M.from_text(text, file, wanted)
+  local config = M.evaluate(text, file)
+  local name = choose_profile_name(file, config, wanted)
+  return complete_profile(file, name, config.profiles[name])
 end
 
 --- Read a configuration file and make one of its profiles ready for use.
@@ -367,7 +410,7 @@ end
 ---@return profile
 function M.load(options)
   local file = options.config or M.file()
-  return M.text(M.read(file, options.config ~= nil), file, options.name)
+  return M.from_text(M.read(file, options.config ~= nil), file, options.name)
 end
 
 return M

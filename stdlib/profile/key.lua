@@ -1,4 +1,4 @@
---- The key that seals what a profile keeps: its journal, its sign-in, its secrets.
+--- Read and make the key that seals a profile's journal, sign-in and secrets.
 
 local fail = require "fail"
 local secret = require "host.secret"
@@ -7,17 +7,17 @@ local sys = require "host.sys"
 
 local M = {}
 
-local LEAST = 32 -- bytes: as many as the keys that are derived from it
-local LETTERS = 43 -- of a new key: more than 256 bits
+local LEAST_BYTES = 32 -- the length of the keys that are derived from this key
+local KEY_LENGTH = 43 -- characters of a new key: more than 256 bits
 
-local function raise(profile, what, why, fix)
+local function refuse_key(profile, what, why, fix)
   fail.raise {
     kind = "config", what = ("%s (profile '%s' in %s)"):format(what, profile.name, profile.file), why = why, fix = fix,
   }
 end
 
-local function refuse_none(profile)
-  raise(profile, "open the journal's key", "the profile names no key, and there is no silent default",
+local function refuse_missing_key(profile)
+  refuse_key(profile, "open the journal's key", "the profile names no key, and there is no silent default",
     'Add key = { from = "file", path = "…" }, "keyring", "credentials_directory" or "passphrase"; '
       .. "then `moonlatch init --profile " .. profile.name .. "` makes one.")
 end
@@ -26,78 +26,80 @@ end
 ---@param profile profile
 ---@return host.secret
 function M.read(profile)
-  if not profile.key then refuse_none(profile) end
+  if not profile.key then refuse_missing_key(profile) end
   if profile.key.from == "passphrase" then return require("profile.passphrase").read(profile) end
   local key = source.read(profile.key, "the journal's key", "bytes")
-  if #key >= LEAST then return key end
-  raise(profile, "open the journal's key", ("the key has %d bytes, and %d are the least"):format(#key, LEAST),
+  if #key >= LEAST_BYTES then return key end
+  refuse_key(profile, "open the journal's key",
+    ("the key has %d bytes, and %d are the least"):format(#key, LEAST_BYTES),
     "Bring the right one back. A new key does not open what the old one sealed.")
 end
 
 ---------------------------------------------------------------------------
--- Making one
+-- Making a key
 
--- Raise a failure when something is sealed already: a new key would only hide that the old one is lost.
-local function refuse_used(profile)
+-- Raise "config" when a file was sealed with an earlier key: a new key would hide that the earlier key is lost.
+local function refuse_sealed_files(profile)
   for _, name in ipairs(sys.list(profile.state) or {}) do
     if name == "journal.db" or name:find("%.sealed$") then
-      raise(profile, "make a key", ("%s/%s was sealed with another one"):format(profile.state, name),
-        "Bring that key back. Only if it is lost for good, move the folder away: what it sealed is lost with it.")
+      refuse_key(profile, "make a key", ("%s/%s was sealed with another key"):format(profile.state, name),
+        "Bring that key back. Only if the key is lost for good, move the folder away: its sealed files are lost, too.")
     end
   end
 end
 
-local MAKE = {}
+local KEY_MAKERS = {}
 
-function MAKE.file(profile)
+function KEY_MAKERS.file(profile)
   sys.mkdir(profile.key.path:match("^(.*)/[^/]*$") or ".")
-  local ok, message, kind = sys.write(profile.key.path, secret.generate(LETTERS), "new")
+  local ok, message, kind = sys.write(profile.key.path, secret.generate(KEY_LENGTH), "new")
   if ok or kind == "exists" then return ok == true end
-  raise(profile, "make a key", message)
+  refuse_key(profile, "make a key", message)
 end
 
-function MAKE.keyring(profile)
+function KEY_MAKERS.keyring(profile)
   local keyring, name = require "machine.keyring", profile.key.name
   local found, why, kind = keyring.read(name)
   if found then return false end
   if kind ~= "absent" then
-    raise(profile, "make a key in the keyring", why, 'A machine without a desktop has key = { from = "file", … }.')
+    refuse_key(profile, "make a key in the keyring", why, 'A machine without a desktop has key = { from = "file", … }.')
   end
-  local key <close> = secret.generate(LETTERS)
+  local key <close> = secret.generate(KEY_LENGTH)
   local ok, message = keyring.write(name, "Moonlatch: key of " .. profile.binding, key)
   local back <close> = ok and keyring.read(name) or nil
   if back and secret.equals(back, key) then return true end
-  raise(profile, "make a key in the keyring", message or "it did not give back what it was given")
+  refuse_key(profile, "make a key in the keyring", message or "the keyring did not return the key that was stored")
 end
 
-function MAKE.passphrase(profile)
+function KEY_MAKERS.passphrase(profile)
   local passphrase = require "profile.passphrase"
   if passphrase.is_set(profile) then return false end
-  passphrase.set(profile)
+  passphrase.choose(profile)
   return true
 end
 
--- Only root writes these credentials: a person is told how.
-function MAKE.credentials_directory() return false end
+-- Only root can write these credentials; the error of profile.source says how.
+function KEY_MAKERS.credentials_directory() return false end
 
---- Make the key that a profile names, beside the one that sealed the present files. Does nothing when it exists.
+--- Make the key that a profile names, although the present files are sealed with another key (journal rekey). Does
+--- nothing when the key exists.
 ---@param profile profile
 ---@return boolean made
 function M.make_another(profile)
-  if not profile.key then refuse_none(profile) end
-  local here = profile.key.from == "file" and sys.stat(profile.key.path) ~= nil
-  return not here and MAKE[profile.key.from](profile)
+  if not profile.key then refuse_missing_key(profile) end
+  local key_exists = profile.key.from == "file" and sys.stat(profile.key.path) ~= nil
+  return not key_exists and KEY_MAKERS[profile.key.from](profile)
 end
 
---- Make the key that a profile names. Does nothing when it exists. Raises "config" when something is sealed already.
+--- Make the key that a profile names. Does nothing when the key exists. Raises "config" when a file is sealed already.
 ---@param profile profile
 ---@return boolean made
 function M.make(profile)
-  if not profile.key then refuse_none(profile) end
-  local here = profile.key.from == "file" and sys.stat(profile.key.path) ~= nil
-  if here then return false end
-  if profile.key.from ~= "credentials_directory" then refuse_used(profile) end
-  return MAKE[profile.key.from](profile)
+  if not profile.key then refuse_missing_key(profile) end
+  local key_exists = profile.key.from == "file" and sys.stat(profile.key.path) ~= nil
+  if key_exists then return false end
+  if profile.key.from ~= "credentials_directory" then refuse_sealed_files(profile) end
+  return KEY_MAKERS[profile.key.from](profile)
 end
 
 return M

@@ -1,4 +1,4 @@
---- What a profile could do better to keep its secrets safe. `doctor` and `whoami` print these remarks.
+--- Remarks on a profile whose secrets could be kept more safely. `doctor` and `whoami` print these remarks.
 
 local secret = require "host.secret"
 
@@ -6,7 +6,7 @@ local M = {}
 
 ---@class profile.remark
 ---@field what string
----@field why string what that means for the secret
+---@field why string the consequence for the secret
 ---@field fix string
 
 local UNLOCKED = {
@@ -15,12 +15,13 @@ local UNLOCKED = {
   fix = "Let this user lock 2 MiB or more (`ulimit -l`; LimitMEMLOCK= in a service's unit), or use encrypted swap.",
 }
 
--- The sources of the profile's secrets, by what each secret is.
-local function sources_of(profile)
+-- The sources of the profile's secrets, each with the name of the secret.
+local function secret_sources(profile)
   local sign_in, devolutions = profile.sign_in or {}, profile.devolutions or {}
   return {
     { "the client secret", sign_in.secret }, { "Devolutions Server's application secret", devolutions.app_secret },
     { "the passphrase of the certificate", sign_in.certificate and sign_in.certificate.passphrase },
+    { "the proxy's password", profile.proxy and profile.proxy.password },
   }
 end
 
@@ -30,7 +31,7 @@ end
 function M.of(profile)
   local list = {}
   if secret.heap() == "unlocked" then list[1] = UNLOCKED end
-  for _, entry in ipairs(sources_of(profile)) do
+  for _, entry in ipairs(secret_sources(profile)) do
     local what, source = entry[1], entry[2]
     if source and source.from == "environment" then
       list[#list + 1] = {

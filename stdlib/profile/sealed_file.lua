@@ -1,8 +1,8 @@
 --- Files that hold one secret each, sealed with the profile's key.
 ---
---- The first line of a file is JSON that says what the file is about. The second line is the id of the key, and base64
---- that only this key opens, only in this place, under this name, and with this first line. A file is replaced whole
---- and durably, or not at all.
+--- The first line of a file is JSON that describes the secret. The second line is the id of the key, and the sealed
+--- secret in base64. The key opens the secret only for this profile, under this name, and with this first line. A file
+--- is replaced whole and durably, or not at all.
 
 local crypto = require "host.crypto"
 local fail = require "fail"
@@ -12,24 +12,24 @@ local sys = require "host.sys"
 
 local M = {}
 
-local LIMIT = 1 << 18 -- bytes of a file
+local MOST_BYTES = 1 << 18 -- bytes of a file
 local LABEL = "moonlatch 1: sealed files"
 local KEY_ID = "moonlatch journal 1: key id" -- the same label as in the journal's seals
 
-local function path_of(profile, name) return ("%s/%s.sealed"):format(profile.state, name) end
+local function sealed_file_path(profile, name) return ("%s/%s.sealed"):format(profile.state, name) end
 
 --- The path of the file, whether it exists or not.
 ---@param profile profile
 ---@param name string
 ---@return string
-function M.path(profile, name) return path_of(profile, name) end
+function M.path(profile, name) return sealed_file_path(profile, name) end
 
 --- Does the file exist?
 ---@param profile profile
 ---@param name string
 ---@return boolean
 function M.has(profile, name)
-  return sys.stat(path_of(profile, name)) ~= nil
+  return sys.stat(sealed_file_path(profile, name)) ~= nil
 end
 
 --- A short text that differs from key to key, and tells nothing about the key.
@@ -39,114 +39,116 @@ function M.key_id(key)
   return crypto.fingerprint(key, KEY_ID)
 end
 
-local function binding(profile, name, head)
+local function sealed_file_binding(profile, name, head)
   return table.concat({ "moonlatch sealed file 1", profile.binding, name, head }, "\0")
 end
 
-local function write_under(profile, name, head, value, key)
-  local path = path_of(profile, name)
+local function write_sealed_file(profile, name, head, value, key)
+  local path = sealed_file_path(profile, name)
   local sealing <close> = crypto.derive(key, LABEL)
-  local box = crypto.base64(crypto.seal(sealing, binding(profile, name, head), value))
+  local box = crypto.base64(crypto.seal(sealing, sealed_file_binding(profile, name, head), value))
   local ok, message = sys.mkdir(profile.state, true)
   if ok then ok, message = sys.write(path, ("%s\n%s %s\n"):format(head, M.key_id(key), box), "replace") end
   if ok then return end
   fail.raise {
-    kind = "config", what = "keep a secret in " .. path, why = message, fix = "The former content is still there.",
+    kind = "config", what = "write a sealed secret to " .. path, why = message,
+    fix = "The former content is still there. Correct what the message names, then run the same command again.",
   }
 end
 
 --- Seal the secret into a file; durable when this returns. Raises "config" when it cannot be written.
 ---@param profile profile
 ---@param name string
----@param about table<string, string|number> readable by anybody who may read the file
+---@param about table<string, string|number> describes the secret; not sealed
 ---@param value host.secret
 function M.write(profile, name, about, value)
   local key <close> = profiles.key(profile)
-  write_under(profile, name, json.encode(about), value, key)
+  write_sealed_file(profile, name, json.encode(about), value, key)
 end
 
-local function raise_damaged(path, why)
+local function raise_sealed_file_not_opened(path, why)
   fail.raise {
     kind = "config", what = "open the secret in " .. path, why = why,
     fix = "Bring the right key or file back; or put the secret there anew: moonlatch login.",
   }
 end
 
-local function lines_of(path)
-  local text, message, kind = sys.read(path, LIMIT)
+local function read_sealed_lines(path)
+  local text, message, kind = sys.read(path, MOST_BYTES)
   if kind == "missing" then return nil end
-  if not text then raise_damaged(path, message) end
+  if not text then raise_sealed_file_not_opened(path, message) end
   local head, box = text:match("^([^\n]*)\n([^\n]+)\n$")
-  if not head then raise_damaged(path, "it is not as it was written") end
+  if not head then raise_sealed_file_not_opened(path, "it is not as it was written") end
   local id, rest = box:match("^(%x+) (.+)$")
   return head, rest or box, id
 end
 
-local function decode(path, head)
+local function decode_sealed_about(path, head)
   local about = json.decode(head)
-  if type(about) ~= "table" then raise_damaged(path, "its first line is not as it was written") end
+  if type(about) ~= "table" then raise_sealed_file_not_opened(path, "its first line is not as it was written") end
   return about
 end
 
---- The first line of a file, which only `read` proves; nil when there is no file.
+--- The description in the first line of a file, which is verified only by `read`; nil when there is no file.
 ---@param profile profile
 ---@param name string
 ---@return table|nil
 function M.about(profile, name)
-  local path = path_of(profile, name)
-  local head = lines_of(path)
-  return head and decode(path, head)
+  local path = sealed_file_path(profile, name)
+  local head = read_sealed_lines(path)
+  return head and decode_sealed_about(path, head)
 end
 
-local function open_under(profile, name, head, box, key)
+local function open_sealed_text(profile, name, head, box, key)
   local sealing <close> = crypto.derive(key, LABEL)
-  return crypto.open(sealing, binding(profile, name, head), crypto.unbase64(box) or "")
+  return crypto.open(sealing, sealed_file_binding(profile, name, head), crypto.unbase64(box) or "")
 end
 
---- The secret in a file, and what the file is about; nil when there is no file. Raises "config" when the key does not
---- open it.
+--- The secret in a file, and its description; nil when there is no file. Raises "config" when the key does not open the
+--- file.
 ---@param profile profile
 ---@param name string
 ---@return host.secret|nil value, table? about
 function M.read(profile, name)
-  local path = path_of(profile, name)
-  local head, box, id = lines_of(path)
+  local path = sealed_file_path(profile, name)
+  local head, box, id = read_sealed_lines(path)
   if not head then return nil end
   local key <close> = profiles.key(profile)
-  local value, message = open_under(profile, name, head, box, key)
-  if value then return value, decode(path, head) end
+  local value, message = open_sealed_text(profile, name, head, box, key)
+  if value then return value, decode_sealed_about(path, head) end
   local is_foreign = id and id ~= M.key_id(key)
-  raise_damaged(path, is_foreign and message .. ". If `moonlatch journal rekey` was stopped, run it again" or message)
+  if is_foreign then message = message .. ". If `moonlatch journal rekey` was stopped, run it again" end
+  raise_sealed_file_not_opened(path, message)
 end
 
---- Seal a file with another key. False when it is sealed with that key already. Raises "config" when neither key opens
---- it.
+--- Seal a file with another key. Returns false when the file is sealed with that key already. Raises "config" when
+--- neither key opens the file.
 ---@param profile profile
 ---@param name string
 ---@param old host.secret
 ---@param new host.secret
 ---@return boolean changed
 function M.rekey(profile, name, old, new)
-  local path = path_of(profile, name)
-  local head, box, id = lines_of(path)
+  local path = sealed_file_path(profile, name)
+  local head, box, id = read_sealed_lines(path)
   if not head then return false end
-  local value <close> = open_under(profile, name, head, box, old)
+  local value <close> = open_sealed_text(profile, name, head, box, old)
   if value then
-    write_under(profile, name, head, value, new)
+    write_sealed_file(profile, name, head, value, new)
     return true
   end
-  local done <close> = open_under(profile, name, head, box, new)
+  local done <close> = open_sealed_text(profile, name, head, box, new)
   if done then return false end
-  raise_damaged(path, "neither key opens it" .. (id and (", it is sealed under key " .. id) or ""))
+  raise_sealed_file_not_opened(path, "neither key opens it" .. (id and (", it is sealed under key " .. id) or ""))
 end
 
 --- Remove the file, when it exists.
 ---@param profile profile
 ---@param name string
 function M.remove(profile, name)
-  local ok, message = sys.remove(path_of(profile, name))
+  local ok, message = sys.remove(sealed_file_path(profile, name))
   if ok then return end
-  fail.raise { kind = "config", what = "remove " .. path_of(profile, name), why = message,
+  fail.raise { kind = "config", what = "remove " .. sealed_file_path(profile, name), why = message,
     fix = "Remove it by hand: only the profile's key opens it." }
 end
 

@@ -1,6 +1,7 @@
---- Where a secret comes from: what a profile may say, and how the secret is read and kept.
+--- The sources of secrets in a profile: check them, and read and write the secrets.
 
 local fail = require "fail"
+local schema = require "base.schema"
 local sys = require "host.sys"
 
 local M = {}
@@ -9,18 +10,18 @@ local M = {}
 ---@field from "file"|"mounted"|"keyring"|"credentials_directory"|"sealed"|"environment"|"fd"|"prompt"|"passphrase"
 ---@field path string? path of a file
 ---@field name string? name of the item in the keyring, of the credential, of the variable, or of the sealed file
----@field fd integer? an open descriptor, from which it can be read once
----@field word string? the name that `moonlatch login --secret` has for it; filled in
+---@field fd integer? an open descriptor, from which the secret can be read once
+---@field word string? the name of the secret for `moonlatch login --secret`; filled in by `complete`
 
 ---------------------------------------------------------------------------
--- What may be said
+-- Checking
 
-local MEMBER = {
+local MEMBER_OF_SOURCE = {
   file = "path", mounted = "path", keyring = "name", credentials_directory = "name", environment = "name", fd = "fd",
 }
-local EXAMPLE = { path = 'path = "…"', name = 'name = "…"', fd = "fd = 3" }
+local EXAMPLE_OF_MEMBER = { path = 'path = "…"', name = 'name = "…"', fd = "fd = 3" }
 
-local function check_name(source)
+local function check_source_name(source)
   if source.from == "credentials_directory" and source.name:find("/", 1, true) then
     return "name is the name of a credential, without a folder"
   end
@@ -30,45 +31,53 @@ local function check_name(source)
 end
 
 -- Check that the source has exactly the member that its `from` needs. `optional`: that member may be left out.
-local function check_members(source, optional)
-  local needed = MEMBER[source.from]
+local function check_source_members(source, optional)
+  local needed = MEMBER_OF_SOURCE[source.from]
   for _, member in ipairs { "path", "name", "fd" } do
     local wanted = member == needed or optional[source.from] == member
     if source[member] ~= nil and not wanted then return ('from = "%s" has no %s'):format(source.from, member) end
   end
   if needed and source[needed] == nil and optional[source.from] ~= needed then
-    return ('from = "%s" needs %s'):format(source.from, EXAMPLE[needed])
+    return ('from = "%s" needs %s'):format(source.from, EXAMPLE_OF_MEMBER[needed])
   end
-  return source.name and check_name(source)
+  return source.name and check_source_name(source)
 end
 
-local function rule(choices, optional)
+local function new_source_rule(choices, optional)
   return {
     type = "table",
+    fix = 'Name the place that the secret comes from, not the secret: { from = "sealed" }, then '
+      .. "moonlatch login --secret.",
     members = {
       from = { type = "string", required = true, choices = choices },
       path = { type = "string" }, name = { type = "string" }, fd = { type = "integer" },
     },
-    check = function(source) return check_members(source, optional) end,
+    check = function(source) return check_source_members(source, optional) end,
   }
 end
 
---- The shape of a source of any secret.
+--- The rule for the source of a secret.
 ---@type base.schema.rule
-M.rule = rule({ "file", "mounted", "keyring", "credentials_directory", "sealed", "environment", "fd", "prompt" },
+M.rule = new_source_rule(
+  { "file", "mounted", "keyring", "credentials_directory", "sealed", "environment", "fd", "prompt" },
   { keyring = "name" })
 
---- The shape of a source of the journal's key.
+--- The rule for the source of a secret that has to be there.
 ---@type base.schema.rule
-M.key_rule = rule({ "file", "mounted", "keyring", "credentials_directory", "passphrase" },
+M.required_rule = schema.copy_fields(M.rule)
+M.required_rule.required = true
+
+--- The rule for the source of the journal's key.
+---@type base.schema.rule
+M.key_rule = new_source_rule({ "file", "mounted", "keyring", "credentials_directory", "passphrase" },
   { keyring = "name", passphrase = "fd" })
 
---- Fill in what follows from the rest of the profile.
+--- Complete a source: make its path absolute, and fill in the name of the sealed file or of the keyring's item.
 ---@param source profile.source?
----@param word string what it is ("client-secret"): names the sealed file and the keyring's item
----@param binding string the profile's
+---@param word string the name of the secret: "client-secret"
+---@param binding string of the profile
 ---@param resolve fun(path: string?): string? makes a path absolute
-function M.settle(source, word, binding, resolve)
+function M.complete(source, word, binding, resolve)
   if not source then return end
   source.path, source.word = resolve(source.path), word
   if source.from == "sealed" then source.name = word end
@@ -76,9 +85,9 @@ function M.settle(source, word, binding, resolve)
 end
 
 ---------------------------------------------------------------------------
--- In words
+-- Describing
 
-local WORDS = {
+local DESCRIPTIONS = {
   file = function(source) return source.path end,
   mounted = function(source) return source.path end,
   keyring = function(source) return ("the keyring (%s)"):format(source.name) end,
@@ -90,100 +99,104 @@ local WORDS = {
   passphrase = function() return "a passphrase" end,
 }
 
---- The source in words, for a sentence: "the keyring (…)".
+--- Describe the source, as a part of a sentence: "the keyring (…)".
 ---@param source profile.source
 ---@return string
-function M.words(source) return WORDS[source.from](source) end
+function M.describe(source) return DESCRIPTIONS[source.from](source) end
 
--- Most tools that store a value add a line end, which is dropped; nothing else is.
+-- The fix for a value that is not plain text. A line end at the end of a value is dropped when the value is read,
+-- because most tools that store a value add a line end. Other characters are not dropped.
 local STORE_AS_TEXT = "Store the value alone, as UTF-8 text: printf %s VALUE > FILE. "
   .. 'If the character belongs to it, use from = "sealed" and `moonlatch login --secret`.'
 
 -- `kind`: of the failure to read, as sys.read_secret gives it.
-local function raise(source, what, why, fix, kind)
+local function raise_source(source, what, why, fix, kind)
   if kind == "text" then fix = STORE_AS_TEXT end
-  fail.raise { kind = "config", what = ("read %s from %s"):format(what, M.words(source)), why = why, fix = fix }
+  fail.raise { kind = "config", what = ("read %s from %s"):format(what, M.describe(source)), why = why, fix = fix }
 end
 
 ---------------------------------------------------------------------------
 -- Reading
 
--- How to put the secret there, when it is missing.
-local function how_to_put(source)
-  return source.word == "key" and "`moonlatch init` makes the first one; one that was there has to be brought back."
-    or ("Put it there: moonlatch login --secret %s"):format(source.word)
+-- A sentence that says how to store the secret in its source.
+local function secret_storing_advice(source)
+  return source.word == "key"
+    and "`moonlatch init` makes the first key; a key that existed before has to be brought back."
+    or ("Store it: moonlatch login --secret %s"):format(source.word)
 end
 
 ---@type table<string, fun(source: profile.source, what: string, form: host.sys.form): host.secret>
-local READ = {}
+local READERS = {}
 
-function READ.file(source, what, form)
+function READERS.file(source, what, form)
   local value, message, kind = sys.read_secret(source.path, "person", form)
   if value then return value end
   local fixes = {
-    missing = how_to_put(source), link = "Name the file itself: what a link leads to can be changed by others. "
+    missing = secret_storing_advice(source),
+    link = "Name the file itself, because others can change what a link leads to. "
       .. 'In a volume of Kubernetes, all files are links: use from = "mounted".',
     mode = ("The file must be yours and closed to others: chmod 600 '%s'."):format(source.path),
+    owner = "The file must belong to you or to root.", type = "Name the file that holds it.",
   }
-  raise(source, what, message, fixes[kind], kind)
+  raise_source(source, what, message, fixes[kind], kind)
 end
 
 -- A volume that a platform fills (Secrets of Kubernetes): the name is a link into a folder that is exchanged whole,
 -- and the mode is 0644, or 0440 for the group of the pod.
-function READ.mounted(source, what, form)
+function READERS.mounted(source, what, form)
   local value, message, kind = sys.read_secret(source.path, "platform", form)
   if value then return value end
   local fixes = {
     missing = "Check that the volume is mounted there, and the name of the key in the Secret.",
     mode = "Mount it read-only; others may read it, but nobody else may write to it.",
   }
-  raise(source, what, message, fixes[kind], kind)
+  raise_source(source, what, message, fixes[kind], kind)
 end
 
-function READ.keyring(source, what)
+function READERS.keyring(source, what)
   local value, why, kind = require("machine.keyring").read(source.name)
   if value then return value end
-  if kind == "absent" then raise(source, what, why, how_to_put(source)) end
-  raise(source, what, why, 'Unlock the keyring in a session of its own, or name another source: a service has '
+  if kind == "absent" then raise_source(source, what, why, secret_storing_advice(source)) end
+  raise_source(source, what, why, 'Unlock the keyring in a session of its own, or name another source: a service has '
     .. 'from = "credentials_directory", a machine without a desktop "file".')
 end
 
-function READ.credentials_directory(source, what, form)
+function READERS.credentials_directory(source, what, form)
   local folder = sys.getenv "CREDENTIALS_DIRECTORY"
   if not folder or folder:sub(1, 1) ~= "/" then
-    raise(source, what, "CREDENTIALS_DIRECTORY is not set: systemd sets it for a service that has credentials",
+    raise_source(source, what, "CREDENTIALS_DIRECTORY is not set: systemd sets it for a service that has credentials",
       ("In its unit: LoadCredential=%s:/path, or LoadCredentialEncrypted=. By hand, what the units of moonlatch have: "
         .. "sudo moonlatch-operator, then what follows `moonlatch`."):format(source.name))
   end
   local value, message, kind = sys.read_secret(folder .. "/" .. source.name, "manager", form)
   if value then return value end
-  raise(source, what, message, ("In the service's unit: LoadCredential=%s:/path, or LoadCredentialEncrypted=.")
+  raise_source(source, what, message, ("In the service's unit: LoadCredential=%s:/path, or LoadCredentialEncrypted=.")
     :format(source.name), kind)
 end
 
-function READ.environment(source, what)
+function READERS.environment(source, what)
   local value, message, kind = sys.take_env(source.name)
   if value then return value end
-  raise(source, what, message or "it is not set, or empty",
+  raise_source(source, what, message or "it is not set, or empty",
     "Every process of yours can read the environment: a file descriptor or a credential is better.", kind)
 end
 
-function READ.fd(source, what, form)
+function READERS.fd(source, what, form)
   local value, message, kind = sys.read_secret_fd(source.fd, form)
   if value then return value end
-  raise(source, what, message, ("Open it for this program: moonlatch … %d<file"):format(source.fd), kind)
+  raise_source(source, what, message, ("Open it for this program: moonlatch … %d<file"):format(source.fd), kind)
 end
 
-function READ.prompt(source, what)
+function READERS.prompt(source, what)
   local value, message = require("host.term").read_secret(what .. ": ")
   if value then return value end
-  raise(source, what, message, 'Where there is no terminal, the profile can name another place: { from = "file", … }.')
+  raise_source(source, what, message, 'Without a terminal, name another source in the profile: { from = "file", … }.')
 end
 
-function READ.sealed(source, what)
+function READERS.sealed(source, what)
   local value = require("profile.sealed_file").read(require("profile.current").current(), source.name)
   if value then return value end
-  raise(source, what, "nothing is kept there yet", how_to_put(source))
+  raise_source(source, what, "nothing is kept there yet", secret_storing_advice(source))
 end
 
 --- Read the value of a source. Raises "config".
@@ -192,41 +205,41 @@ end
 ---@param form host.sys.form? "text" when absent
 ---@return host.secret
 function M.read(source, what, form)
-  return READ[source.from](source, what, form or "text")
+  return READERS[source.from](source, what, form or "text")
 end
 
 ---------------------------------------------------------------------------
--- Keeping
+-- Writing
 
 ---@type table<string, fun(source: profile.source, what: string, value: host.secret): any, string?>
-local WRITE = {}
+local WRITERS = {}
 
-function WRITE.file(source, _, value) return sys.write(source.path, value, "replace") end
+function WRITERS.file(source, _, value) return sys.write(source.path, value, "replace") end
 
-function WRITE.keyring(source, what, value)
+function WRITERS.keyring(source, what, value)
   return require("machine.keyring").write(source.name, "Moonlatch: " .. what, value)
 end
 
-function WRITE.sealed(source, what, value)
+function WRITERS.sealed(source, what, value)
   require("profile.sealed_file").write(require("profile.current").current(), source.name, { what = what }, value)
   return true
 end
 
---- Can we write a value where this source is read from?
+--- Can a value be written to this source?
 ---@param source profile.source
 ---@return boolean
-function M.can_keep(source) return WRITE[source.from] ~= nil end
+function M.is_writable(source) return WRITERS[source.from] ~= nil end
 
---- Write a value where the source is read from. Raises "config".
+--- Write a value to its source. Raises "config".
 ---@param source profile.source
----@param what string
+---@param what string the name of the secret: "the client secret"
 ---@param value host.secret
-function M.keep(source, what, value)
-  local write = WRITE[source.from]
-  if not write then error(("what comes from %s is not ours to keep"):format(M.words(source)), 2) end
+function M.write(source, what, value)
+  local write = WRITERS[source.from]
+  if not write then error(("a secret cannot be written to %s"):format(M.describe(source)), 2) end
   local ok, why = write(source, what, value)
   if ok then return end
-  fail.raise { kind = "config", what = ("keep %s in %s"):format(what, M.words(source)), why = why,
+  fail.raise { kind = "config", what = ("keep %s in %s"):format(what, M.describe(source)), why = why,
     fix = "The former value is still there. Correct what the message names, then run the same command again." }
 end
 

@@ -4,20 +4,20 @@ local devolutions_address = require "base.devolutions_address"
 
 local M = {}
 
-local HEAD = [[
--- Profiles for moonlatch: which tenant, how to sign in, what seals what is kept.
--- This file is Lua that only describes; it holds no secrets. Nothing in it was
--- checked against the tenant when it was written: `moonlatch login` does that.
+local FILE_HEAD = [[
+-- Profiles for moonlatch: the tenant, the way to sign in, and the key that seals journal and secrets.
+-- This file is Lua that only describes; it holds no secrets. It was written without looking at the
+-- tenant: `moonlatch login` checks the profile against the tenant.
 return {
   profiles = {
 ]]
 
-local TAIL = [[
+local FILE_TAIL = [[
   },
 }
 ]]
 
-local PROFILE = [[
+local PROFILE_TEXT = [[
     [%q] = {
       tenant = %q, -- a domain of it, or its GUID
       cloud = %q, -- "global", "gcc", "gcc_high", "dod", "china"; or { login = "https://…", graph = "https://…" }
@@ -35,6 +35,10 @@ local PROFILE = [[
       -- "file", "mounted" (a file in a volume of Kubernetes, by its path; a certificate also by the folder with
       -- tls.key and tls.crt), "credentials_directory", "environment", "fd" or "prompt".
 
+      -- A proxy that leads to the services (variables such as HTTPS_PROXY are not read). Where the proxy wants a
+      -- login, it is { url = "http://…", user = "…", password = { from = "sealed" } }.
+      -- proxy = "http://proxy.contoso.com:3128",
+
       -- The key that seals the journal, the sign-in and sealed secrets. Without it they cannot be
       -- opened by anybody: keep a copy, apart from the state folder.
       key = %s,
@@ -45,21 +49,24 @@ local PROFILE = [[
     },
 ]]
 
-local CLIENT = '-- client_id = "…", -- your own public client, where Microsoft Graph Command Line Tools is not allowed'
-local SERVER = 'devolutions = { server = %q, app_key = "…", app_secret = { from = "sealed" }, vault = "…" },'
-local CLOUD = "devolutions = { cloud = %q },"
+local CLIENT_COMMENT = '-- client_id = "…", -- your own public client, '
+  .. "where Microsoft Graph Command Line Tools is not allowed"
+local SERVER_LINE = 'devolutions = { server = %q, app_key = "…", app_secret = { from = "sealed" }, vault = "…" },'
+local CLOUD_LINE = "devolutions = { cloud = %q },"
 
-local KEY = {
+local KEY_TEXTS = {
   keyring = '{ from = "keyring" }', passphrase = '{ from = "passphrase" }',
   file = '{ from = "file", path = %q }', credentials_directory = '{ from = "credentials_directory", name = %q }',
 }
 
--- The present kind of Devolutions, and the other kind as a comment.
-local function devolutions_texts(url)
-  local server, cloud = SERVER:format "https://dvls.contoso.com", CLOUD:format "https://contoso.devolutions.app"
+-- Two lines: the setting for the kind of Devolutions that the address belongs to, and the setting for the other kind as
+-- a comment.
+local function devolutions_profile_lines(url)
+  local server = SERVER_LINE:format "https://dvls.contoso.com"
+  local cloud = CLOUD_LINE:format "https://contoso.devolutions.app"
   if not url then return "-- " .. server, "-- " .. cloud end
-  if devolutions_address.is_cloud(url) then return CLOUD:format(url), "-- " .. server end
-  return SERVER:format(url), "-- " .. cloud
+  if devolutions_address.is_cloud(url) then return CLOUD_LINE:format(url), "-- " .. server end
+  return SERVER_LINE:format(url), "-- " .. cloud
 end
 
 ---@class profile.template.settings
@@ -70,18 +77,18 @@ end
 ---@field key "keyring"|"passphrase"|"file"|"credentials_directory"
 ---@field devolutions string? address of a Devolutions Server or of Devolutions Cloud
 
---- A profile, as a member of `profiles`.
+--- The text of a profile, as a member of `profiles`.
 ---@param settings profile.template.settings
 ---@return string
 function M.profile(settings)
-  local client = settings.client_id and ("client_id = %q,"):format(settings.client_id) or CLIENT
-  return PROFILE:format(settings.name, settings.tenant, settings.cloud, client,
-    KEY[settings.key]:format(settings.name .. ".key"), devolutions_texts(settings.devolutions))
+  local client = settings.client_id and ("client_id = %q,"):format(settings.client_id) or CLIENT_COMMENT
+  return PROFILE_TEXT:format(settings.name, settings.tenant, settings.cloud, client,
+    KEY_TEXTS[settings.key]:format(settings.name .. ".key"), devolutions_profile_lines(settings.devolutions))
 end
 
---- A configuration with one profile.
+--- The text of a configuration file with one profile.
 ---@param settings profile.template.settings
 ---@return string
-function M.file(settings) return HEAD .. M.profile(settings) .. TAIL end
+function M.file(settings) return FILE_HEAD .. M.profile(settings) .. FILE_TAIL end
 
 return M

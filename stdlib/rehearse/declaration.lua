@@ -1,4 +1,5 @@
---- What a rehearsal says, checked when it is loaded and made into the declaration of a script. Scripts use `rehearse`.
+--- Check the contents of a rehearsal file when it is loaded, and make the declaration of a script from them. Scripts
+--- use the interface `rehearse`.
 
 local fail = require "fail"
 local schema = require "base.schema"
@@ -34,30 +35,30 @@ local mark, is = schema.declaration_kind "rehearse"
 ---@return table
 function M.mark(fields) return mark(fields) end
 
---- Is the value such a table?
+--- Is the value a table that was marked as a rehearsal?
 ---@param value any
 ---@return boolean
 function M.is(value) return is(value) end
 
 ---------------------------------------------------------------------------
--- What may be in it
+-- The members of a rehearsal
 
-local function check_event(event)
+local function check_rehearsal_event(event)
   local count = 0
   for _, name in ipairs { "fault", "resume", "act" } do count = count + (event[name] ~= nil and 1 or 0) end
   if count ~= 1 then return "it is one of fault, resume and act" end
   if event.act and not event.what then return "act needs what: the report has to say what happened" end
 end
 
-local event = {
-  type = "table", check = check_event,
+local EVENT_RULE = {
+  type = "table", check = check_rehearsal_event,
   members = {
     at = schema.duration { required = true }, what = { type = "string" },
     fault = { type = "string" }, resume = { type = "string" }, act = { type = "function" },
   },
 }
 
-local rule = {
+local REHEARSAL_RULE = {
   type = "table",
   members = {
     summary = { type = "string", required = true },
@@ -65,7 +66,7 @@ local rule = {
     over = schema.duration { default = "365d" },
     late = schema.duration { default = "2d" },
     setup = { type = "function" },
-    events = { type = "table", default = {}, each = event },
+    events = { type = "table", default = {}, each = EVENT_RULE },
     expect = {
       type = "table", default = {},
       each = { type = "table", members = {
@@ -75,7 +76,7 @@ local rule = {
   },
 }
 
-local function settled_events(list, over, file)
+local function sorted_rehearsal_events(list, over, file)
   local events = {}
   for i, one in ipairs(list) do
     events[i] = schema.copy_fields(one)
@@ -92,26 +93,26 @@ local function settled_events(list, over, file)
   return events
 end
 
--- Beside the test: "./mine_test.lua" names "./mine.lua".
-local function beside(found, name)
+-- The path of a policy beside the test: "./mine.lua" in the file "./mine_test.lua".
+local function policy_name_beside(found, name)
   local folder = found.origin == "path" and found.path:match("^(.*/)")
   return folder and name:match("^%./") and folder .. name:sub(3) or name
 end
 
---- Check a rehearsal and make the declaration of a script of it.
+--- Check a rehearsal, and make the declaration of a script from it. Raises "config" for a rehearsal that is wrong.
 ---@param found { name: string, path: string, origin: string }
 ---@param value table as `rehearse { … }` made it
 ---@return script.declaration
 function M.declare(found, value)
   local fields = schema.copy_fields(value)
-  schema.check(found.path, "", fields, rule)
+  schema.check(found.path, "", fields, REHEARSAL_RULE)
   local terms = schema.copy_fields(fields)
   terms.name, terms.over, terms.late = found.name, time.duration(fields.over), time.duration(fields.late)
   terms.policies = {}
   for i, name in ipairs(type(fields.policy) == "table" and fields.policy or { fields.policy }) do
-    terms.policies[i] = beside(found, name)
+    terms.policies[i] = policy_name_beside(found, name)
   end
-  terms.events = settled_events(fields.events, terms.over, found.path)
+  terms.events = sorted_rehearsal_events(fields.events, terms.over, found.path)
   return { id = found.name, summary = fields.summary, args = {}, needs = {}, rehearsal = terms }
 end
 
@@ -119,9 +120,9 @@ end
 ---@param name string
 ---@param over number seconds
 ---@return rehearse.terms
-function M.plain(name, over)
+function M.without_test(name, over)
   return {
-    name = name, summary = "as it is, with nothing going wrong", policies = { name }, over = over,
+    name = name, summary = "without faults and events", policies = { name }, over = over,
     late = time.duration "2d", events = {}, expect = {},
   }
 end

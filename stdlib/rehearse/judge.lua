@@ -15,8 +15,8 @@ local MOST = 8 -- accounts named in a line
 ---@field failures integer
 ---@field state string? what the last run said
 ---@field accepted boolean? was it refused, as its policy expects?
----@field since number since when it has had no change; moved forward by the time it waited for a person
----@field stopped number? since when it waits for a person
+---@field since number moment of its last change; moved forward by the time for which it waited for a person
+---@field stopped number? moment from which it waits for a person
 ---@field longest number the longest time without a change, in seconds, until the last change
 
 ---@class rehearse.verdict
@@ -52,7 +52,7 @@ function M.new(terms, policies, stage)
   }
 end
 
---- The rehearsal begins now.
+--- Set the beginning of the rehearsal.
 ---@param moment number
 function Judge:begin(moment) self.from = moment end
 
@@ -65,7 +65,7 @@ end
 ---------------------------------------------------------------------------
 -- After a run
 
-local function account_of(self, found, entry)
+local function judged_account(self, found, entry)
   local account = self.accounts[entry.name]
   if account then return account end
   account = { name = entry.name, terms = found.terms, changes = {}, failures = 0, since = self.from, longest = 0 }
@@ -73,9 +73,9 @@ local function account_of(self, found, entry)
   return account
 end
 
-local function short(name) return name:match("^[^@]*") end
+local function short_account_name(name) return name:match("^[^@]*") end
 
-local function names_text(names)
+local function account_names_text(names)
   local shown = table.move(names, 1, math.min(#names, MOST), 1, {})
   local more = #names > MOST and (" and %d more"):format(#names - MOST) or ""
   return table.concat(shown, ", ") .. more
@@ -87,28 +87,28 @@ local NEWS = {
 }
 local REASONED = { failed = true, stop = true, refuse = true, person = true }
 
-local function reason_of(entry)
+local function news_reason(entry)
   return REASONED[entry.what] and (": " .. tostring(entry.why):match("^[^\n]*")) or ""
 end
 
--- What happened to an application: a run that makes no new secret removes an old one.
-local function what_of(found, entry)
+-- The outcome of an entry. A changed application without a new secret had an old one removed: "cleared".
+local function rehearsed_outcome(found, entry)
   local is_minted = found.terms.target == "users" or entry.mints
   return entry.what == "changed" and not is_minted and "cleared" or entry.what
 end
 
--- Tell what is new since the last run. An account that stays stopped is told once.
-local function tell_news(self, what, by_reason)
+-- Add the news since the last run to the story. An account that stays stopped is told once.
+local function tell_news_in_story(self, what, by_reason)
   for _, group in ipairs(by_reason) do
-    self:tell("%s %s%s", names_text(group.names), NEWS[what], group.reason)
+    self:tell("%s %s%s", account_names_text(group.names), NEWS[what], group.reason)
   end
 end
 
-local function group_news(self, found)
+local function group_news_by_reason(self, found)
   local news = {}
   for _, entry in ipairs(found.entries) do
-    local account, what = account_of(self, found, entry), what_of(found, entry)
-    local reason = reason_of(entry)
+    local account, what = judged_account(self, found, entry), rehearsed_outcome(found, entry)
+    local reason = news_reason(entry)
     local is_new = NEWS[what] and (what == "changed" or account.said ~= what .. reason)
     account.said = what .. reason
     if is_new then
@@ -116,7 +116,7 @@ local function group_news(self, found)
       local list = news[what]
       local group = list[reason] or { names = {}, reason = reason }
       if not list[reason] then list[reason], list[#list + 1] = group, group end
-      table.insert(group.names, short(entry.name))
+      table.insert(group.names, short_account_name(entry.name))
     end
   end
   return news
@@ -124,78 +124,79 @@ end
 
 local STOPPED = { stop = true, person = true }
 
--- The time in which a person looks is no delay of the policy.
-local function keep_time(account, now)
+-- Exclude the time for which the account waited for a person: the policy is not late then.
+local function exclude_stopped_time(account, now)
   if account.stopped then account.since = account.since + now - account.stopped end
   account.stopped = STOPPED[account.state] and now or nil
 end
 
--- How long an account had no change; days that the policy excepts do not count.
-local function waited(account, to)
+-- How long an account had no change, in seconds. Days that the policy excepts do not count.
+local function time_without_change(account, to)
   local window = account.terms.window
   return to - account.since - (window and window:excepted(account.since, to) or 0)
 end
 
-local function count_change(account, now)
+local function count_rehearsed_change(account, now)
   account.changes[#account.changes + 1] = now
-  account.longest, account.since = math.max(account.longest, waited(account, now)), now
+  account.longest, account.since = math.max(account.longest, time_without_change(account, now)), now
 end
 
-local function count_entry(self, found, entry, now)
-  local account = account_of(self, found, entry)
+local function count_rehearsed_outcome(self, found, entry, now)
+  local account = judged_account(self, found, entry)
   account.state, account.accepted = entry.what, rotate_run.is_accepted(found.terms, entry)
-  keep_time(account, now)
+  exclude_stopped_time(account, now)
   if entry.what == "failed" then account.failures = account.failures + 1 end
-  if what_of(found, entry) ~= "changed" then return 0 end
-  count_change(account, now)
-  self.stage.touched[entry.name], self.stage.touched[short(entry.name)] = nil, nil
+  if rehearsed_outcome(found, entry) ~= "changed" then return 0 end
+  count_rehearsed_change(account, now)
+  self.stage.touched[entry.name], self.stage.touched[short_account_name(entry.name)] = nil, nil
   return 1
 end
 
-local function note_policy(self, found)
+local function note_policy_run(self, found)
   local now, count = self.stage:now(), 0
-  for _, entry in ipairs(found.entries) do count = count + count_entry(self, found, entry, now) end
+  for _, entry in ipairs(found.entries) do count = count + count_rehearsed_outcome(self, found, entry, now) end
   local name = found.terms.name
   self.most[name] = math.max(self.most[name] or 0, count)
   if count > 0 and found.is_open == false then table.insert(self.outside, time.iso(now)) end
   if found.failure then self:tell("%s failed: %s", name, tostring(found.failure):match("^[^\n]*")) end
-  local news = group_news(self, found)
+  local news = group_news_by_reason(self, found)
   for _, what in ipairs { "changed", "cleared", "failed", "stop", "refuse", "person" } do
-    if news[what] then tell_news(self, what, news[what]) end
+    if news[what] then tell_news_in_story(self, what, news[what]) end
   end
 end
 
--- For accounts that only our runs have changed: one of the stored values must be in force.
-local function compare(self, held)
+-- Compare the stored values with those in force. One of the stored values must be in force for each account that only
+-- our runs have changed.
+local function compare_stored_values(self, values)
   local in_force = {}
-  for _, row in ipairs(held) do
+  for _, row in ipairs(values) do
     in_force[row.name] = in_force[row.name] or row.in_force
     in_force[row.name:lower()] = in_force[row.name]
   end
   for name, account in pairs(self.accounts) do
     local stored = in_force[name] == nil and in_force[name:lower()] or in_force[name]
-    local touched = self.stage.touched[name] or self.stage.touched[short(name)]
+    local touched = self.stage.touched[name] or self.stage.touched[short_account_name(name)]
     local is_kept = account.terms.sink.kind == "server" and #account.changes > 0 and not touched
     if is_kept then self.stored = self.stored + 1 end
     if is_kept and not stored then
       table.insert(self.wrong, ("%s on %s"):format(name, time.day(self.stage:now())))
-      self:tell("LOST: nothing that is stored of %s is in force", name)
+      self:tell("LOST: none of the stored values of %s is in force", name)
     end
   end
 end
 
---- Note what a run said, and what the sinks hold after it.
+--- Note the outcome of a run, and the values that the sinks hold after it.
 ---@param all table[]? nil when the run failed as a whole
 ---@param failure Failure?
 ---@param held table[] as rehearse.stage gives it
 function Judge:note(all, failure, held)
   self.runs = self.runs + 1
   if failure then self:tell("a run failed: %s", tostring(failure):match("^[^\n]*")) end
-  for _, found in ipairs(all or {}) do note_policy(self, found) end
-  compare(self, held)
+  for _, found in ipairs(all or {}) do note_policy_run(self, found) end
+  compare_stored_values(self, held)
 end
 
---- Is the journal's chain whole?
+--- Check that the journal's chain of records is unbroken.
 ---@param journal host.journal.journal
 function Judge:check_journal(journal)
   self.records, self.broken = journal:verify()
@@ -204,37 +205,39 @@ end
 ---------------------------------------------------------------------------
 -- The conditions
 
-local function add(verdicts, what, holds, why)
+local function add_rehearsal_verdict(verdicts, what, holds, why)
   verdicts[#verdicts + 1] = { what = what, holds = holds, why = not holds and why or nil }
 end
 
 -- The longest time an account had no change, from the beginning to the end of the rehearsal.
-local function longest(account, to)
-  return math.max(account.longest, waited(account, account.stopped or to))
+local function longest_time_without_change(account, to)
+  return math.max(account.longest, time_without_change(account, account.stopped or to))
 end
 
 local IGNORED = { never = true, refuse = true }
 
-local function judge_ages(self, terms, to, verdicts)
+local function judge_change_ages(self, terms, to, verdicts)
   local late, limit = {}, terms.every + self.terms.late
   for _, account in ipairs(self.order) do
     local is_of_it = account.terms == terms and not IGNORED[account.state]
-    if is_of_it and longest(account, to) > limit then
-      late[#late + 1] = ("%s after %s"):format(short(account.name), time.span(longest(account, to)))
+    if is_of_it and longest_time_without_change(account, to) > limit then
+      late[#late + 1] = ("%s after %s"):format(short_account_name(account.name),
+        time.span(longest_time_without_change(account, to)))
     end
   end
-  add(verdicts, ("each account is changed at least every %s, and %s late at most%s"):format(time.span(terms.every),
-    time.span(self.terms.late), terms.except and ", excepted days aside" or ""), #late == 0, names_text(late))
+  add_rehearsal_verdict(verdicts, ("each account is changed at least every %s, and %s late at most%s"):format(
+    time.span(terms.every), time.span(self.terms.late), terms.except and ", excepted days aside" or ""), #late == 0,
+    account_names_text(late))
 end
 
-local function judge_policy(self, terms, to, verdicts)
-  if terms.target == "users" then judge_ages(self, terms, to, verdicts) end
+local function judge_policy_limits(self, terms, to, verdicts)
+  if terms.target == "users" then judge_change_ages(self, terms, to, verdicts) end
   local most = terms.limits.max_changes
-  add(verdicts, ("no run changes more than %d"):format(most), (self.most[terms.name] or 0) <= most,
+  add_rehearsal_verdict(verdicts, ("no run changes more than %d"):format(most), (self.most[terms.name] or 0) <= most,
     ("one changed %d"):format(self.most[terms.name] or 0))
   for _, name in ipairs(terms.never) do
     local account = self.accounts[name]
-    add(verdicts, name .. " is never touched", not account or #account.changes == 0, "it was changed")
+    add_rehearsal_verdict(verdicts, name .. " is never touched", not account or #account.changes == 0, "it was changed")
   end
 end
 
@@ -243,33 +246,34 @@ local OPEN = {
   busy = "busy", left = "ended with an unknown outcome",
 }
 
-local function judge_rest(self, verdicts)
+local function judge_final_states(self, verdicts)
   local left = {}
   for _, account in ipairs(self.order) do
     local state = not account.accepted and OPEN[account.state]
-    if state then left[#left + 1] = ("%s (%s)"):format(short(account.name), state) end
+    if state then left[#left + 1] = ("%s (%s)"):format(short_account_name(account.name), state) end
   end
-  add(verdicts, "in the end nobody has failed, is refused or stopped, or waits for a person", #left == 0,
-    names_text(left))
+  add_rehearsal_verdict(verdicts, "in the end nobody has failed, is refused or stopped, or waits for a person",
+    #left == 0, account_names_text(left))
 end
 
-local function judge_own(self, outcome, verdicts)
+local function judge_expectations(self, outcome, verdicts)
   for _, expectation in ipairs(self.terms.expect) do
     local holds, why = expectation.holds(outcome)
-    add(verdicts, expectation.what, holds == true, why or "it does not hold")
+    add_rehearsal_verdict(verdicts, expectation.what, holds == true, why or "it does not hold")
   end
 end
 
-local function judge_all(self, outcome)
+local function judge_conditions(self, outcome)
   local verdicts = outcome.verdicts
-  add(verdicts, ("what is stored was in force, whenever one looked (%d times)"):format(self.stored), #self.wrong == 0,
-    names_text(self.wrong))
-  for _, terms in ipairs(self.policies) do judge_policy(self, terms, outcome.to, verdicts) end
-  add(verdicts, "nothing is changed outside the window", #self.outside == 0, names_text(self.outside))
-  judge_rest(self, verdicts)
-  add(verdicts, ("the journal's chain of %d records is unbroken"):format(self.records or 0), self.records ~= nil,
-    self.broken)
-  judge_own(self, outcome, verdicts)
+  add_rehearsal_verdict(verdicts, ("a stored value was in force at each comparison (%d times)"):format(self.stored),
+    #self.wrong == 0, account_names_text(self.wrong))
+  for _, terms in ipairs(self.policies) do judge_policy_limits(self, terms, outcome.to, verdicts) end
+  add_rehearsal_verdict(verdicts, "nothing is changed outside the window", #self.outside == 0,
+    account_names_text(self.outside))
+  judge_final_states(self, verdicts)
+  add_rehearsal_verdict(verdicts, ("the journal's chain of %d records is unbroken"):format(self.records or 0),
+    self.records ~= nil, self.broken)
+  judge_expectations(self, outcome, verdicts)
 end
 
 --- End the rehearsal. Returns its outcome.
@@ -281,7 +285,7 @@ function Judge:finish(to)
     terms = self.terms, policies = self.policies, from = self.from, to = to, runs = self.runs, accounts = self.order,
     story = self.story, faults = self.stage:faults(), verdicts = {}, holds = true,
   }
-  judge_all(self, outcome)
+  judge_conditions(self, outcome)
   for _, verdict in ipairs(outcome.verdicts) do outcome.holds = outcome.holds and verdict.holds end
   return outcome
 end

@@ -15,6 +15,7 @@ local script = require "script.load"
 local seed = require "rehearse.seed"
 local session = require "session.open"
 local sys = require "host.sys"
+local traceback = require "base.traceback"
 local workflow_run = require "workflow.run"
 
 local M = {}
@@ -37,8 +38,9 @@ local Play = class "rehearse.play"
 ---------------------------------------------------------------------------
 -- In a session
 
--- What a policy would start or write is not for a rehearsal: its programs do nothing, its folders are new.
-local function stand_in(self)
+-- Replace the policies' programs by one that does nothing, and their folders by new ones: a rehearsal must not run or
+-- write anything outside the emulator.
+local function replace_programs_and_folders(self)
   local profile = self.stage.profile
   for _, script_of in ipairs(self.scripts) do
     for _, name in ipairs(script_of.needs.run or {}) do
@@ -53,33 +55,33 @@ local function stand_in(self)
 end
 
 -- Call `fn(open)` as a task in a session of its own, without output. Returns its result, or nil and the failure.
-local function attempt(self, needs, fn, scripts)
+local function try_in_rehearsal_session(self, needs, fn, scripts)
   local _ <close> = output.divert_to(function(text) log.detail(text) end)
   local ok, result = xpcall(function()
     local open <close> = session.open(self.stage.profile, {
       owner = "the rehearsal", needs = needs, scripts = scripts,
     })
     return scheduler.run(http.poll, fn, open)
-  end, scheduler.keep_trace)
+  end, traceback.keep)
   if ok then return result end
   if not fail.is(result) or fail.is(result, "interrupted") then error(result, 0) end
   return nil, result
 end
 
-local function insist(self, needs, fn)
-  local result, failure = attempt(self, needs, fn)
+local function run_in_rehearsal_session(self, needs, fn)
+  local result, failure = try_in_rehearsal_session(self, needs, fn)
   if failure then error(failure, 0) end
   return result
 end
 
 ---------------------------------------------------------------------------
--- Before it
+-- Before the first run
 
 -- Make a provider's application with the setup script.
-local function make_provider(self, name)
+local function make_rehearsal_provider(self, name)
   local declaration = script.load "setup/entra-pam-provider"
   local args = script.arguments(declaration, { "--name", name })
-  local result = insist(self, declaration.needs, function(open)
+  local result = run_in_rehearsal_session(self, declaration.needs, function(open)
     return workflow_run.run(declaration, "apply", args, {
       journal = open.journal, profile = open.profile, interactive = false,
     })
@@ -93,21 +95,21 @@ local LOOKING = {
   scopes = { "User.Read.All", "GroupMember.Read.All" },
 }
 
-local function furnish_for(self, terms)
-  local missing = insist(self, LOOKING, function(open)
+local function add_missing_to_emulator(self, terms)
+  local missing = run_in_rehearsal_session(self, LOOKING, function(open)
     self.stage.me = oauth.sign_in(open.profile).oid
-    return seed.missing(self.stage, terms)
+    return seed.find_missing(self.stage, terms)
   end)
   for _, one in ipairs(missing) do
     one.act()
     self.judge:tell("the emulator gets the %s '%s'", one.kind, one.name)
   end
-  for _, name in ipairs(seed.providers(terms)) do make_provider(self, name) end
+  for _, name in ipairs(seed.provider_names(terms)) do make_rehearsal_provider(self, name) end
 end
 
-local function prepare(self)
+local function prepare_tenant(self)
   if self.terms.setup then self.terms.setup(self.stage.tenant, self.stage.server) end
-  for _, terms in ipairs(self.policies) do furnish_for(self, terms) end
+  for _, terms in ipairs(self.policies) do add_missing_to_emulator(self, terms) end
 end
 
 ---------------------------------------------------------------------------
@@ -115,7 +117,7 @@ end
 
 local RESUME = { graph = { "GET /users/{id}" }, scopes = { "User.Read.All" } }
 
-local function happen(self, event)
+local function apply_rehearsal_event(self, event)
   local stage = self.stage
   if event.fault then
     stage:fault(event.fault)
@@ -125,14 +127,14 @@ local function happen(self, event)
     event.act(stage.tenant, stage.server)
     return self.judge:tell("%s", event.what)
   end
-  insist(self, RESUME, function(open) return resume_and_close.resume(open.journal, event.resume) end)
+  run_in_rehearsal_session(self, RESUME, function(open) return resume_and_close.resume(open.journal, event.resume) end)
   self.judge:tell("%s: journal resume %s", event.what or "a person has looked", event.resume)
 end
 
-local function happen_until(self, moment)
+local function apply_events_until(self, moment)
   local events = self.terms.events
   while events[self.place] and self.start + events[self.place].at <= moment do
-    happen(self, events[self.place])
+    apply_rehearsal_event(self, events[self.place])
     self.place = self.place + 1
   end
 end
@@ -140,38 +142,38 @@ end
 ---------------------------------------------------------------------------
 -- Runs
 
-local function run_once(self)
-  local all, failure = attempt(self, self.needs, function(open)
+local function run_policies_once(self)
+  local all, failure = try_in_rehearsal_session(self, self.needs, function(open)
     local options = { journal = open.journal, profile = open.profile, rights = open.rights }
     return (rotate_policies.once(self.policies, options))
   end, self.scripts)
-  self.judge:note(all, failure, self.stage:held())
+  self.judge:note(all, failure, self.stage:stored_values())
   return all
 end
 
 local TROUBLE = { failed = true, skipped = true, busy = true }
 
--- When the service would next have something to do for this policy.
-local function next_of(found, now)
+-- The moment when the service would next have something to do for this policy.
+local function next_policy_run(found, now)
   if found.failure then return now + AGAIN end
-  local soonest = rotate_policies.next_of(found, now, now + LONGEST[found.terms.target])
+  local soonest = rotate_policies.next_due(found, now, now + LONGEST[found.terms.target])
   for _, entry in ipairs(found.entries) do
     if TROUBLE[entry.what] then soonest = math.min(soonest, now + AGAIN) end
   end
   return soonest
 end
 
--- When to run again: when something is to be done, or an event happens.
-local function next_moment(self, all)
+-- The moment of the next run: when a policy has something to do, or an event happens.
+local function next_rehearsal_run(self, all)
   local now = self.stage:now()
   local soonest = all and math.huge or now + AGAIN
-  for _, found in ipairs(all or {}) do soonest = math.min(soonest, next_of(found, now)) end
+  for _, found in ipairs(all or {}) do soonest = math.min(soonest, next_policy_run(found, now)) end
   soonest = math.max(now + SHORTEST, soonest)
   local event = self.terms.events[self.place]
   return event and math.min(soonest, self.start + event.at) or soonest
 end
 
-local function tell_progress(self)
+local function log_rehearsal_progress(self)
   local days = (self.stage:now() - self.start) // DAY
   log.progress(("%s: day %d of %d"):format(self.terms.name, days, self.terms.over // DAY))
 end
@@ -187,18 +189,18 @@ function M.play(terms, stage)
     place = 1,
   }
   self.judge = judge.new(terms, loaded.policies, stage)
-  stand_in(self)
-  prepare(self)
+  replace_programs_and_folders(self)
+  prepare_tenant(self)
   self.start = stage:now()
   self.judge:begin(self.start)
   local ends = self.start + terms.over
   repeat
-    happen_until(self, stage:now())
-    local moment = next_moment(self, run_once(self))
-    tell_progress(self)
+    apply_events_until(self, stage:now())
+    local moment = next_rehearsal_run(self, run_policies_once(self))
+    log_rehearsal_progress(self)
     stage:pass(math.min(moment, ends) - stage:now())
   until moment >= ends
-  insist(self, {}, function(open) self.judge:check_journal(open.journal) end)
+  run_in_rehearsal_session(self, {}, function(open) self.judge:check_journal(open.journal) end)
   return self.judge:finish(stage:now())
 end
 

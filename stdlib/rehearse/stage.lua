@@ -26,14 +26,15 @@ local Stage = class "rehearse.stage"
 ---------------------------------------------------------------------------
 -- The emulator's page
 
-local function raise(what, why)
+local function raise_emulator_refused(what, why)
   fail.raise {
     kind = "config", what = what, why = why, fix = "`moonlatch emulator --help` says what a fault rule looks like.",
   }
 end
 
--- Changes of the tenant go on a record of their own: the gate sends no change without one.
-local function open_control(self)
+-- Open the way to the emulator's control page. Its changes have a journal of their own, because the gate sends no
+-- change without a journal.
+local function open_control_page(self)
   local folder = self.profile.state .. "-stage"
   assert(sys.mkdir(folder))
   self.journal = assert(native_journal.open(folder, secret.random(32), "the stage of a rehearsal", self.clock))
@@ -46,34 +47,34 @@ local function open_control(self)
   self.control:seal()
 end
 
-local function ask(self, method, path, body)
+local function call_control_page(self, method, path, body)
   local before, acting = http.use(self.control, { script = self.rights, own = self.rights, diagnosis = self.rights })
   local _ <close> = setmetatable({}, { __close = function() http.use(before, acting) end })
   local request = native_graph.request(self.profile.login, method, "/emulator" .. path, nil, body)
   local answer, message = scheduler.run(http.poll, http.send, request)
-  if not answer then raise("speak with the private emulator", message) end
+  if not answer then raise_emulator_refused("speak with the private emulator", message) end
   local value, failure = native_graph.judge(request, answer)
-  return value or raise(body and (body.rule or body["do"]) or path, failure.message)
+  return value or raise_emulator_refused(body and (body.rule or body["do"]) or path, failure.message)
 end
 
 --- Make requests fail from now on, by a rule of the emulator.
 ---@param rule string "graph PATCH /users/* drop-after 2"
-function Stage:fault(rule) ask(self, "POST", "/faults", { rule = rule }) end
+function Stage:fault(rule) call_control_page(self, "POST", "/faults", { rule = rule }) end
 
 --- The rules, and how often each was applied.
 ---@return { rule: string, hits: integer, left: integer|string }[]
-function Stage:faults() return ask(self, "GET", "/faults").faults end
+function Stage:faults() return call_control_page(self, "GET", "/faults").faults end
 
 --- The values in the vaults, compared with those in force.
 ---@return { name: string, of: string, kind: string, pending: boolean, in_force: boolean }[]
-function Stage:held() return ask(self, "GET", "/held").held end
+function Stage:stored_values() return call_control_page(self, "GET", "/held").held end
 
 -- Any action of the emulator's control page, by its name: tenant.change_password("t0-anna").
-local function actions(self, path)
+local function control_actions(self, path)
   return setmetatable({}, { __index = function(_, name)
     return function(...)
       if name == "change_password" then self.touched[tostring((...))] = true end
-      return ask(self, "POST", path, { ["do"] = name, with = { ... } }).result
+      return call_control_page(self, "POST", path, { ["do"] = name, with = { ... } }).result
     end
   end })
 end
@@ -94,7 +95,7 @@ function Stage:now() return sys.time() + self.clock:offset() end
 ---------------------------------------------------------------------------
 -- Opening it
 
---- Open a stage. It ends with its variable.
+--- Open a stage. It is closed with its variable.
 ---@param options { scripts: string?, seed: integer?, users: integer? }
 ---@return rehearse.stage
 function M.open(options)
@@ -103,8 +104,8 @@ function M.open(options)
   local ok, err = pcall(function()
     self.profile = profiles.load { config = self.emulator.config }
     self.clock = assert(sys.clock(self.profile.clock))
-    open_control(self)
-    self.tenant, self.server = actions(self, "/tenant"), actions(self, "/devolutions")
+    open_control_page(self)
+    self.tenant, self.server = control_actions(self, "/tenant"), control_actions(self, "/devolutions")
   end)
   if ok then return self end
   self:close()

@@ -3,7 +3,7 @@
 local M = {}
 
 local USERS = [[
---- %s: a new password each month. What a policy may say: `moonlatch scripts show policies/tier0-users`.
+--- %s: a new password each month. All members of a policy: `moonlatch scripts show policies/tier0-users`.
 
 local policy = require "policy"
 local users = policy.users
@@ -11,21 +11,21 @@ local users = policy.users
 return policy {
   summary = "Passwords, monthly",
 
-  -- Whom: by group, name or directory role, added and taken away.
+  -- Which accounts: by group, name or directory role, added and taken away.
   select = users { group = "PAM managed tier 0" }, -- - users { upn = "anna@contoso.onmicrosoft.com" }
-  never = { "breakglass@contoso.onmicrosoft.com" }, -- whatever select says
+  never = { "breakglass@contoso.onmicrosoft.com" }, -- even when `select` includes it
 
-  -- When: spread over three days, so that not all fall due at once.
+  -- When: spread over three days, so that the accounts do not become due all at once.
   every = "30d", jitter = "3d",
   -- window = "Mon-Fri 02:00-04:00 America/Toronto",
   -- except = "2026-12-15..2027-01-05", -- days on which nothing begins
 
-  -- How carefully: one first, alone; after a failure no other is begun.
+  -- How carefully: one account first; after a failure no other is begun.
   limits = { max_changes = 50, canary = 1, stop_on_failure = true },
-  -- Who cannot be changed is refused, and a run that refuses somebody has failed (exit 1), unless that is expected;
-  -- or leave them out: select = users { … } - policy.guests() - policy.synced() - policy.disabled().
+  -- A run fails (exit 1) when an account has to be refused, for example a guest. Say which refusals you expect, or
+  -- leave such accounts out: select = users { … } - policy.guests() - policy.synced() - policy.disabled().
   -- accept = { "guest", "synced" },
-  -- The outcome of a change stayed unknown for an hour: a person is asked, or the same value is sent again.
+  -- When the outcome of a change is unknown for an hour, a person is asked; or the same value is sent again:
   -- on_unknown = "repeat",
 
   password = { length = 32 },
@@ -58,7 +58,7 @@ return rehearse {
     { at = "203d", what = "somebody looked", resume = "t0-chen@contoso.onmicrosoft.com" },
   },
 
-  -- What must hold besides what always must: nothing lost, no account late, no limit passed.
+  -- Your own conditions. Always checked: no value is lost, no account is late, no limit is exceeded.
   expect = {
     {
       what = "everybody is changed twelve times at least",
@@ -74,28 +74,28 @@ return rehearse {
 ]]
 
 local APPLICATIONS = [[
---- %s: new client secrets each quarter. What a policy may say: `moonlatch scripts show policies/app-client-secrets`.
+--- %s: new client secrets each quarter. All members of a policy: `moonlatch scripts show policies/app-client-secrets`.
 
 local policy = require "policy"
 
 return policy {
   summary = "Client secrets, quarterly",
 
-  -- Which: those owned by whoever runs this, or by client id.
+  -- Which applications: those that the signed-in principal owns; or by client id.
   select = policy.applications { owned = true },
 
-  -- A new one when the last is three months old; each lives for six. The one before stays a week.
+  -- A new secret when the last is three months old; each lives for six. The secret before stays valid for a week.
   every = "90d", lifetime = "180d", grace = "7d",
   limits = { max_changes = 10, canary = 1, stop_on_failure = true },
 
-  -- Where it goes: Devolutions Server, or policy.handover {}, policy.sealed { … }, policy.command { … }.
+  -- Where the secret is stored: Devolutions Server, or policy.handover {}, policy.sealed { … }, policy.command { … }.
   sink = policy.devolutions.server { path = "Entra\\%s" },
 }
 ]]
 
 local APPLICATIONS_TEST = [[
 --- Tries policies/%s for a year on an emulator: moonlatch rehearse policies/%s
--- There, Devolutions Server is linked: what is stored counts as used.
+-- In the emulator, Devolutions Server reads the stored entry, so a stored secret counts as in use.
 
 local rehearse = require "rehearse"
 
@@ -126,7 +126,7 @@ return rehearse {
 }
 ]]
 
-local function title(name) return (name:gsub("^%l", string.upper)) end
+local function capitalised_policy_name(name) return (name:gsub("^%l", string.upper)) end
 
 ---@class rehearse.template
 ---@field policy fun(name: string): string
@@ -134,13 +134,13 @@ local function title(name) return (name:gsub("^%l", string.upper)) end
 
 ---@type rehearse.template
 M.users = {
-  policy = function(name) return USERS:format(title(name), title(name)) end,
+  policy = function(name) return USERS:format(capitalised_policy_name(name), capitalised_policy_name(name)) end,
   test = function(name) return USERS_TEST:format(name, name, name) end,
 }
 
 ---@type rehearse.template
 M.applications = {
-  policy = function(name) return APPLICATIONS:format(title(name), title(name)) end,
+  policy = function(name) return APPLICATIONS:format(capitalised_policy_name(name), capitalised_policy_name(name)) end,
   test = function(name) return APPLICATIONS_TEST:format(name, name, name) end,
 }
 

@@ -1,13 +1,13 @@
---- What the codes of the services mean: HTTP statuses, Graph's and Entra's own codes.
+--- Explain the codes of the services: HTTP statuses, Graph's codes, and AADSTS numbers of Entra.
 
 local explain = require "explain.cause"
 local graph_errors = require "explain.graph_errors"
 
 local M = {}
 
--- What Graph means by each status, and which of its codes come with it (Microsoft Learn: Graph's error responses; in
--- the field also AsPerAppPolicy).
-local STATUSES = {
+-- The meaning of each status at Graph, and the codes that come with it (Microsoft Learn, "Microsoft Graph error
+-- responses and resource types").
+local STATUS_MEANINGS = {
   [400] = { says = "Graph understood the request and refuses it, or it is malformed", kind = "refused",
     codes = { "Request_UnsupportedQuery", "Request_MultipleObjectsWithSameKeyValue", "Directory_QuotaExceeded",
       "CredentialTypeNotAllowedAsPerAppPolicy", "CredentialInvalidLifetimeAsPerAppPolicy",
@@ -25,13 +25,13 @@ local STATUSES = {
   [504] = { says = "the service took too long", kind = "transient", codes = {} },
 }
 
-local function add(lines, title, reason)
+local function add_reason(lines, title, reason)
   if title then lines[#lines + 1] = title end
   if reason.cause then lines[#lines + 1] = "  why: " .. reason.cause end
   if reason.fix then lines[#lines + 1] = "  fix: " .. reason.fix end
 end
 
-local function rule_title(rule)
+local function graph_rule_title(rule)
   local asks = {}
   if rule.method then asks[#asks + 1] = rule.method end
   if rule.path then asks[#asks + 1] = (rule.path:gsub("[%^$]", "")) .. "…" end
@@ -40,59 +40,59 @@ local function rule_title(rule)
   return #asks > 0 and ("%s, %s"):format(name, table.concat(asks, " ")) or name
 end
 
-local function add_rules(lines, matches)
+local function add_graph_rules(lines, matches)
   for _, rule in ipairs(graph_errors) do
-    if matches(rule) then add(lines, rule_title(rule), rule) end
+    if matches(rule) then add_reason(lines, graph_rule_title(rule), rule) end
   end
 end
 
-local function of_status(status)
-  local known = STATUSES[status]
+local function explain_status(status)
+  local known = STATUS_MEANINGS[status]
   if not known then return nil end
   local lines, wanted = { ("HTTP %d: %s"):format(status, known.says) }, {}
   for _, code in ipairs(known.codes) do wanted[code] = true end
-  add_rules(lines, function(rule)
+  add_graph_rules(lines, function(rule)
     if rule.code then return wanted[rule.code] and (not rule.status or rule.status == status) end
     return rule.status == status or rule.kind == known.kind
   end)
-  if #lines == 1 then add(lines, nil, explain.graph { kind = known.kind, status = status }) end
+  if #lines == 1 then add_reason(lines, nil, explain.graph { kind = known.kind, status = status }) end
   return lines
 end
 
-local function of_graph(code)
+local function explain_graph_code(code)
   local lines = { ("Graph's code %s"):format(code) }
-  add_rules(lines, function(rule) return rule.code and rule.code:lower() == code:lower() end)
+  add_graph_rules(lines, function(rule) return rule.code and rule.code:lower() == code:lower() end)
   return #lines > 1 and lines or nil
 end
 
-local function of_entra(code)
+local function explain_aadsts(code)
   local reason = explain.aadsts(code)
   if not reason then return nil end
   local lines = { "AADSTS" .. tostring(code):gsub("^%u+", "") }
-  add(lines, nil, reason)
+  add_reason(lines, nil, reason)
   return lines
 end
 
---- What a code means; nil for an unknown code.
+--- Explain a code; nil for an unknown code.
 ---@param code string|integer "403", "AADSTS7000215", 7000215, "Authorization_RequestDenied"
 ---@return string[]|nil lines
 function M.explain(code)
   local text = tostring(code)
   local number = math.tointeger(tonumber(text))
-  if number and number < 1000 then return of_status(number) end
-  if number or text:match("^AADSTS%d+$") then return of_entra(text) end
-  return of_graph(text)
+  if number and number < 1000 then return explain_status(number) end
+  if number or text:match("^AADSTS%d+$") then return explain_aadsts(text) end
+  return explain_graph_code(text)
 end
 
---- Codes that can be explained by their names.
+--- The codes and statuses that `explain` knows, sorted.
 ---@return string[]
-function M.names()
+function M.known_codes()
   local names, seen = {}, {}
   for _, rule in ipairs(graph_errors) do
     if rule.code and not seen[rule.code] then names[#names + 1] = rule.code end
     if rule.code then seen[rule.code] = true end
   end
-  for status in pairs(STATUSES) do names[#names + 1] = tostring(status) end
+  for status in pairs(STATUS_MEANINGS) do names[#names + 1] = tostring(status) end
   table.sort(names)
   return names
 end

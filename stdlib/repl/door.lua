@@ -1,7 +1,7 @@
---- The gate as the prompt uses it: the session's gate, with a look at what passes. It shows requests with their times,
---- and asks before each change.
+--- The prompt's door, in front of the session's door: it prints requests with their times, and asks a person before
+--- each change.
 ---
---- It can only refuse more than the gate behind it, which keeps the rules.
+--- This door can refuse more than the door behind it, and never less: every request passes the door behind it.
 
 local class = require "base.class"
 local fail = require "fail"
@@ -16,18 +16,18 @@ local M = {}
 
 ---@class repl.door.settings
 ---@field write boolean may changes be made?
----@field yes boolean without asking?
----@field trace boolean show each request?
+---@field yes boolean are changes made without asking?
+---@field trace boolean is each request printed?
 
 ---@class repl.door
 ---@field behind host.gate.door
 ---@field settings repl.door.settings
 ---@field transfers table<host.gate.transfer, repl.transfer>
----@field paths string[] Graph's paths that were read since `clear`
----@field agreed table<string, boolean> changes that a person agreed to and that are not done yet
----@field all boolean did the person agree to all changes of this line?
+---@field paths string[] the paths of Graph that were read since `clear`
+---@field agreed table<string, boolean> keys of the changes that a person agreed to and that are not done yet
+---@field all boolean did the person agree to all changes of this entry?
 local Door = class "repl.door"
-Door.traces = true -- also without --verbose
+Door.traces = true -- requests are printed here instead of in http.client
 
 ---@class repl.transfer
 ---@field behind host.gate.transfer
@@ -38,18 +38,18 @@ Door.traces = true -- also without --verbose
 local Transfer = class "repl.transfer"
 
 ---------------------------------------------------------------------------
--- What passed
+-- Printing requests
 
-local function show(transfer, answer, kind)
+local function print_traced_request(transfer, answer, kind)
   log.error(log.style("dim", trace.line(transfer.request, answer, kind, sys.monotonic() - transfer.began)))
 end
 
---- The answer; shown to the person when requests are shown.
+--- The answer of the request. Prints the request when the setting `trace` is on.
 function Transfer:answer()
   local answer, message, kind, maybe_sent = self.behind:answer()
   local door = self.door
   if self.key and answer and answer:status() < 400 then door.agreed[self.key] = nil end
-  if door.settings.trace then show(self, answer, kind) end
+  if door.settings.trace then print_traced_request(self, answer, kind) end
   return answer, message, kind, maybe_sent
 end
 
@@ -63,7 +63,7 @@ Transfer.__close = Transfer.close
 ---------------------------------------------------------------------------
 -- Asking
 
-local function preview(request)
+local function preview_request(request)
   local lines = { ("%s %s"):format(log.style("bold", request:method()), request:url()) }
   local body = request:body()
   local value = body and json.decode(body)
@@ -72,7 +72,7 @@ local function preview(request)
   return table.concat(lines, "\n")
 end
 
-local function ask(door, text, question)
+local function ask_for_change(door, text, question)
   output.end_progress()
   log.error(text)
   local answer = (term.read_line(question .. " [y/N, all: whatever else this line changes] ") or ""):lower()
@@ -80,35 +80,35 @@ local function ask(door, text, question)
   return answer == "y" or answer == "yes" or answer == "all"
 end
 
--- What is asked about: how a refusal names it, what it is known by, what the person sees, and the question.
----@class repl.change
----@field what string
----@field key string
----@field show fun(): string
+---@class repl.change a change that a person is asked about
+---@field what string the change, for the failure
+---@field key string equal for equal changes
+---@field show fun(): string the text that the person sees
 ---@field question string
----@field nothing string what is said after a no
+---@field nothing string the fix in the failure after a no
 
--- The same change, sent again because its answer was lost or refused, needs no second yes.
-local function agree(door, change)
+-- Raise "refused" unless the person agrees to the change. The same change, sent again after a lost or refused answer,
+-- needs no second yes.
+local function require_agreement(door, change)
   local function refuse(why, fix) fail.raise { kind = "refused", what = change.what, why = why, fix = fix } end
   if not door.settings.write then
     refuse("it would change something, and this session only reads",
-      "Leave with Ctrl-D and start it with --write: then it asks before each change.")
+      "Leave with Ctrl-D, and start the prompt with --write: then it asks before each change.")
   end
   if door.settings.yes or door.all or door.agreed[change.key] then return end
   if not require("cli.workflow_command").is_interactive() then
     refuse("it would change something, and there is no terminal to ask on",
-      "moonlatch repl --write --yes changes things without asking.")
+      "To make changes without asking: moonlatch repl --write --yes.")
   end
-  if not ask(door, change.show(), change.question) then refuse("you said no", change.nothing) end
+  if not ask_for_change(door, change.show(), change.question) then refuse("you said no", change.nothing) end
   door.agreed[change.key] = true
 end
 
-local function request_change(request)
+local function change_of_request(request)
   return {
     what = ("%s %s"):format(request:method(), trace.path_and_query(request)),
     key = ("%s %s\n%s"):format(request:method(), request:url(), request:body() or ""),
-    show = function() return preview(request) end, question = "Send this?", nothing = "Nothing was sent.",
+    show = function() return preview_request(request) end, question = "Send this?", nothing = "Nothing was sent.",
   }
 end
 
@@ -118,9 +118,9 @@ end
 function Door:submit(request, credential, rights, timeout, note)
   local key
   if request:changes() then
-    local change = request_change(request)
+    local change = change_of_request(request)
     key = change.key
-    agree(self, change)
+    require_agreement(self, change)
   elseif request:peer() == "graph" then
     self.paths[#self.paths + 1] = trace.path_and_query(request)
   end
@@ -138,10 +138,10 @@ function Door:poll(ms)
   return list
 end
 
---- A program is asked about like a change; whether it may be run at all the door behind says.
+--- Ask before a program is run. The door behind decides whether it may be run at all.
 function Door:run(rights, name, arguments, ...)
   local words = ("%s %s"):format(name, table.concat(arguments, " "))
-  agree(self, {
+  require_agreement(self, {
     what = ("run the program '%s'"):format(name), key = "run " .. words,
     show = function() return log.style("bold", "run ") .. words end, question = "Run this?",
     nothing = "Nothing was run.",
@@ -149,9 +149,9 @@ function Door:run(rights, name, arguments, ...)
   return self.behind:run(rights, name, arguments, ...)
 end
 
---- A file is asked about like a change.
+--- Ask before a file is written.
 function Door:write(rights, folder, name, ...)
-  agree(self, {
+  require_agreement(self, {
     what = ("write '%s' in the folder '%s'"):format(name, folder), key = ("write %s/%s"):format(folder, name),
     show = function() return log.style("bold", "write ") .. ("%s in the folder %s"):format(name, folder) end,
     question = "Write this?", nothing = "Nothing was written.",
@@ -165,12 +165,12 @@ function Door:list(...) return self.behind:list(...) end
 function Door:flush() return self.behind:flush() end
 function Door:running() return self.behind:running() end
 
---- A new line begins: the answers given for the one before do not count for it.
+--- Forget the person's answers and the paths, because a new entry begins.
 function Door:clear()
   self.agreed, self.all, self.paths = {}, false, {}
 end
 
---- A gate in front of `behind`.
+--- Make a door in front of another door.
 ---@param behind host.gate.door
 ---@param settings repl.door.settings
 ---@return repl.door

@@ -11,47 +11,47 @@ local term = require "host.term"
 
 local M = {}
 
-local given = setmetatable({}, { __mode = "k" }) -- what a prompt has -> its name
+local name_of_function = setmetatable({}, { __mode = "k" }) ---@type table<function, string>
 
 ---@class repl.prompt
 ---@field state repl.state
 local Prompt = class "repl.prompt"
 
-local function facts_of(failure)
+local function facts_of_failure(failure)
   local facts = { kind = failure.kind, status = failure.status, code = failure.code, request_id = failure.request_id }
   local cause = failure.cause
   if type(cause) == "table" and cause.message then facts.said = cause.message end
   return facts
 end
 
-local function fitted(lines)
+local function wrap_explanation_lines(lines)
   return layout.wrap_all(lines, term.width(), function(line) return line:match("^  %l+: ") and 5 or 2 end)
 end
 
--- Show the failure, then what its code may mean.
-local function explain_failure(failure)
+-- Print the failure, then the explanation of its code.
+local function print_explained_failure(failure)
   local lines = { report_failure.text(failure) }
   local code = failure.code ~= "" and failure.code or failure.status
   local codes = require "repl.codes"
   local known = code and codes.explain(code) or failure.status and codes.explain(failure.status) or {}
-  for _, more in ipairs { require("repl.show").object(facts_of(failure), math.maxinteger), known } do
-    more = fitted(more)
+  for _, more in ipairs { require("repl.show").object(facts_of_failure(failure), math.maxinteger), known } do
+    more = wrap_explanation_lines(more)
     table.move(more, 1, #more, #lines + 1, lines)
   end
   pager.show(lines)
 end
 
---- Tell why something failed, and what its code may mean: explain(last), explain "403".
+--- Print why a call failed, and what its code means: explain(last), explain "403".
 ---@param value any a failure, or a code; the last result by default
 function Prompt:explain(value)
   if value == nil then value = self.state.env.last end
-  if fail.is(value) then return explain_failure(value) end
+  if fail.is(value) then return print_explained_failure(value) end
   local known = (type(value) == "string" or math.type(value)) and require("repl.codes").explain(value)
-  if known then return pager.show(fitted(known)) end
-  log.say(value == nil and "Nothing has failed yet." or "That is no failure: there is nothing to explain.")
+  if known then return pager.show(wrap_explanation_lines(known)) end
+  log.say(value == nil and "Nothing has failed yet." or "This value is no failure, so there is nothing to explain.")
 end
 
---- Show the overview, or help on a function, a module, a path of Graph, a code, a script or a command:
+--- Print the overview, or help on a function, a module, a path of Graph, a code, a script or a command:
 --- help(graph.list), help "/users", help "403".
 ---@param topic any
 function Prompt.help(_, topic)
@@ -60,7 +60,7 @@ function Prompt.help(_, topic)
   pager.show(help.of(topic))
 end
 
---- Show a value completely, nothing folded.
+--- Print a value completely, with all its parts.
 ---@param value any the last result by default
 function Prompt:unfold(value)
   if value == nil then value = self.state.env.last end
@@ -69,22 +69,22 @@ function Prompt:unfold(value)
   pager.show(require("repl.show").unfolded(value == nil and json.null or value))
 end
 
---- Show each request with its time, without its secrets; or stop that.
----@param word "on"|"off"|nil the other of the two by default
+--- Print each request with its time, without its secrets; or stop printing requests.
+---@param word "on"|"off"|nil by default, switch to the other of the two
 function Prompt:trace(word)
   local settings = self.state.settings
   if word == nil then word = settings.trace and "off" or "on" end
   if word ~= "on" and word ~= "off" then
     fail.raise {
       kind = "usage", what = ("trace %q"):format(tostring(word)), why = 'it is either "on" or "off"',
-      fix = 'trace "on" shows each request with its time; secrets stay masked.',
+      fix = 'trace "on" prints each request with its time; secrets stay masked.',
     }
   end
   settings.trace = word == "on"
   log.say(word == "on" and "Each request is shown from now on, without its secrets." or "Requests are not shown.")
 end
 
---- The prompt's own names.
+--- Make the prompt's own functions.
 ---@param state repl.state
 ---@return table<string, any>
 function M.new(state)
@@ -92,7 +92,7 @@ function M.new(state)
   for _, name in ipairs { "explain", "help", "trace", "unfold" } do
     names[name] = function(...) return Prompt[name](prompt, ...) end
   end
-  for name, value in pairs(names) do given[value] = name end
+  for name, value in pairs(names) do name_of_function[value] = name end
   return names
 end
 
@@ -100,7 +100,7 @@ end
 ---@param value any
 ---@return string|nil
 function M.name_of(value)
-  return value ~= nil and given[value] or nil
+  return value ~= nil and name_of_function[value] or nil
 end
 
 return M

@@ -1,4 +1,4 @@
---- help(): the doc comments of the interfaces, formatted for the terminal.
+--- Make the pages of help(), from the doc comments of the interfaces, formatted for the terminal.
 
 local border = require "script.border"
 local codes = require "repl.codes"
@@ -15,24 +15,25 @@ local term = require "host.term"
 
 local M = {}
 
-local MAIN = { "graph", "devolutions", "task", "time", "report", "json", "secret" } -- what a newcomer looks for
+-- The modules that the overview shows first.
+local MAIN_MODULES = { "graph", "devolutions", "task", "time", "report", "json", "secret" }
 
-local function bold(text) return log.style("bold", text) end
+local function bold_help_text(text) return log.style("bold", text) end
 
-local function first_sentence(text)
+local function first_sentence_of_help(text)
   local joined = text:gsub("%s+", " ")
   return joined:match("^(.-%.) ") or joined
 end
 
-local function add_text(lines, text, indent)
+local function add_help_lines(lines, text, indent)
   for line in (text .. "\n"):gmatch("(.-)\n") do lines[#lines + 1] = (indent or "") .. line end
 end
 
--- Add a doc comment: lines of a paragraph are joined, because the terminal has a width of its own. Indented lines are
--- examples, and stay.
-local function add_doc(lines, doc)
+-- Add a doc comment. The lines of a paragraph are joined, because the terminal wraps them at its own width. Indented
+-- lines are examples, and stay as they are.
+local function add_doc_to_help(lines, doc)
   local paragraph = ""
-  local function finish()
+  local function end_paragraph()
     if paragraph ~= "" then lines[#lines + 1] = paragraph end
     paragraph = ""
   end
@@ -40,18 +41,18 @@ local function add_doc(lines, doc)
     if line ~= "" and not line:match("^%s") then
       paragraph = (paragraph .. " " .. line):match("^ ?(.*)$")
     else
-      finish()
+      end_paragraph()
       lines[#lines + 1] = line
     end
   end
-  finish()
+  end_paragraph()
 end
 
 ---------------------------------------------------------------------------
 -- A function, a class, a module
 
--- Names, types and descriptions, one below the other.
-local function add_values(lines, values)
+-- Add names, types and descriptions in columns.
+local function add_parameters_to_help(lines, values)
   local widest, broadest = 0, 0
   for _, value in ipairs(values) do
     widest = math.max(widest, layout.width(value.name))
@@ -65,68 +66,68 @@ local function add_values(lines, values)
   end
 end
 
--- The members of an options parameter: "graph.options?" -> those of graph.options.
-local function add_members(lines, params)
+-- Add the members of the parameters that are options tables: for "graph.options?", the fields of graph.options.
+local function add_options_to_help(lines, params)
   for _, param in ipairs(params) do
     local class = reference.class_of(param)
     if class and #class.fields > 0 and not param.type:match("^host%.") then
       lines[#lines + 1] = ""
       lines[#lines + 1] = ("%s may have:"):format(param.name)
-      add_values(lines, class.fields)
+      add_parameters_to_help(lines, class.fields)
     end
   end
 end
 
 ---@param entry reference.entry
-local function of_function(entry)
-  local lines = { bold(("%s(%s)"):format(entry.full, entry.parameters)), "" }
-  if entry.doc ~= "" then add_doc(lines, entry.doc) end
+local function help_on_function(entry)
+  local lines = { bold_help_text(("%s(%s)"):format(entry.full, entry.parameters)), "" }
+  if entry.doc ~= "" then add_doc_to_help(lines, entry.doc) end
   if #entry.params > 0 then
     lines[#lines + 1] = ""
-    add_values(lines, entry.params)
+    add_parameters_to_help(lines, entry.params)
   end
   for _, text in ipairs(entry.returns) do lines[#lines + 1] = "  returns " .. text end
-  add_members(lines, entry.params)
+  add_options_to_help(lines, entry.params)
   return lines
 end
 
-local function add_entries(lines, entries, name_of)
+local function add_functions_to_help(lines, entries, name_of)
   for _, entry in ipairs(entries) do
     lines[#lines + 1] = log.style("cyan", ("  %s(%s)"):format(name_of(entry), entry.parameters))
-    if entry.doc ~= "" then lines[#lines + 1] = "      " .. first_sentence(entry.doc) end
+    if entry.doc ~= "" then lines[#lines + 1] = "      " .. first_sentence_of_help(entry.doc) end
   end
 end
 
 ---@param class reference.class
-local function of_class(class)
-  local lines = { bold(class.name), "" }
-  if class.doc ~= "" then add_doc(lines, class.doc) end
-  add_values(lines, class.fields)
-  add_entries(lines, class.methods, function(entry) return ":" .. entry.name end)
+local function help_on_class(class)
+  local lines = { bold_help_text(class.name), "" }
+  if class.doc ~= "" then add_doc_to_help(lines, class.doc) end
+  add_parameters_to_help(lines, class.fields)
+  add_functions_to_help(lines, class.methods, function(entry) return ":" .. entry.name end)
   return lines
 end
 
-local function of_module(name)
+local function help_on_module(name)
   local module = reference.module(name)
   local functions = reference.functions(name)
-  if #functions == 1 and functions[1].full == name then return of_function(functions[1]) end
-  local lines = { bold(name), "" }
-  add_doc(lines, module.doc)
+  if #functions == 1 and functions[1].full == name then return help_on_function(functions[1]) end
+  local lines = { bold_help_text(name), "" }
+  add_doc_to_help(lines, module.doc)
   lines[#lines + 1] = ""
-  add_entries(lines, functions, function(entry) return entry.full end)
+  add_functions_to_help(lines, functions, function(entry) return entry.full end)
   return lines
 end
 
-local function of_room(room, names)
-  local lines = { bold(room) }
+local function help_on_room(room, names)
+  local lines = { bold_help_text(room) }
   for _, name in ipairs(names) do
     lines[#lines + 1] = log.style("cyan", "  " .. name)
-    lines[#lines + 1] = "      " .. first_sentence(reference.module(name).doc)
+    lines[#lines + 1] = "      " .. first_sentence_of_help(reference.module(name).doc)
   end
   return lines
 end
 
-local function modules_of(room)
+local function modules_of_prompt_room(room)
   local names = {}
   for _, name in ipairs(sandbox.modules()) do
     if name:match("^[^.]+") == room then names[#names + 1] = name end
@@ -137,10 +138,10 @@ end
 ---------------------------------------------------------------------------
 -- A path of Graph
 
-local function of_path(text)
+local function help_on_path(text)
   local entry = paths.find(text)
   if not entry then return nil end
-  local lines = { bold(entry.path), "  " .. table.concat(entry.methods, ", ") }
+  local lines = { bold_help_text(entry.path), "  " .. table.concat(entry.methods, ", ") }
   local properties = paths.properties(entry.type)
   if #properties > 0 then
     local words = {}
@@ -159,56 +160,56 @@ end
 ---------------------------------------------------------------------------
 -- Scripts, commands
 
-local function of_script(text)
+local function help_on_script(text)
   local script = require "script.load"
   local ok, declaration, found = pcall(script.load, text)
   if not ok then return nil end
   local lines = {}
-  add_text(lines, script.help(declaration, found, declaration.steps and "plan" or "run"))
+  add_help_lines(lines, script.help(declaration, found, declaration.steps and "plan" or "run"))
   return lines
 end
 
-local function of_command(text)
+local function help_on_command(text)
   local page = reference.module("command." .. text)
   local summary = page and page.doc:match "^moonlatch [^:]+: ([^\n]+)"
   if not summary then return nil end
-  return { bold("moonlatch " .. text), "  " .. summary, "", ("In a shell: moonlatch %s --help"):format(text) }
+  return { bold_help_text("moonlatch " .. text), "  " .. summary, "", ("In a shell: moonlatch %s --help"):format(text) }
 end
 
 -- Help on the prompt's own functions.
-local function of_prompt(name)
+local function help_on_prompt_function(name)
   for _, entry in ipairs(reference.class("repl.prompt").methods) do
-    if entry.name == name then return of_function(setmetatable({ full = name }, { __index = entry })) end
+    if entry.name == name then return help_on_function(setmetatable({ full = name }, { __index = entry })) end
   end
 end
 
 ---------------------------------------------------------------------------
 -- Finding a topic
 
-local FINDERS = {
+local HELP_FINDERS = {
   function(text) return codes.explain(text) end,
-  function(text) return text:sub(1, 1) == "/" and of_path(text) or nil end,
+  function(text) return text:sub(1, 1) == "/" and help_on_path(text) or nil end,
   function(text)
     local open = sandbox.is_open(text) or sandbox.is_open(text:match("^(.+)%.[^.]+$") or "")
     local entry = open and reference.entry(text)
-    return entry and of_function(entry)
+    return entry and help_on_function(entry)
   end,
-  function(text) return sandbox.is_open(text) and of_module(text) or nil end,
+  function(text) return sandbox.is_open(text) and help_on_module(text) or nil end,
   function(text)
-    local names = modules_of(text)
-    return #names > 0 and of_room(text, names) or nil
+    local names = modules_of_prompt_room(text)
+    return #names > 0 and help_on_room(text, names) or nil
   end,
   function(text)
     local class = reference.class(text)
-    return class and of_class(class)
+    return class and help_on_class(class)
   end,
-  of_command, of_script, of_prompt,
+  help_on_command, help_on_script, help_on_prompt_function,
 }
 
---- All topics with a name.
+--- The names of all topics.
 ---@return string[]
 function M.topics()
-  local list = codes.names()
+  local list = codes.known_codes()
   for _, name in ipairs(sandbox.modules()) do list[#list + 1] = name end
   for _, name in ipairs { "graph", "task", "time", "report", "json", "secret", "log", "explain" } do
     for _, entry in ipairs(reference.functions(name)) do list[#list + 1] = entry.full end
@@ -217,34 +218,34 @@ function M.topics()
   return list
 end
 
-local function raise_unknown(text)
+local function raise_unknown_help_topic(text)
   local meant = nearest(text, M.topics())
   fail.raise {
     kind = "usage", what = ("help %q"):format(text), why = "there is no help of that name",
-    fix = meant and ("Did you mean help %q?"):format(meant) or "help() says what there is.",
+    fix = meant and ("Did you mean help %q?"):format(meant) or "help() lists the topics.",
   }
 end
 
-local function of_name(text)
-  for _, find in ipairs(FINDERS) do
+local function help_by_name(text)
+  for _, find in ipairs(HELP_FINDERS) do
     local lines = find(text)
     if lines then return lines end
   end
-  raise_unknown(text)
+  raise_unknown_help_topic(text)
 end
 
 ---------------------------------------------------------------------------
 -- A value
 
--- The library's module whose table this is.
-local function module_of(value)
+-- The name of the interface whose module table this is; nil for any other value.
+local function module_name_for_help(value)
   for name, loaded in pairs(package.loaded) do
     if rawequal(loaded, value) and reference.module(name) and sandbox.is_open(name) then return name end
   end
 end
 
--- A function by the interface that has it, else by where it is defined.
-local function entry_of(fn)
+-- The entry of a function: looked for in the interfaces, then by the line of its definition.
+local function help_entry_of_function(fn)
   for _, name in ipairs(sandbox.modules()) do
     local module = package.loaded[name]
     for key, value in pairs(type(module) == "table" and module or {}) do
@@ -253,61 +254,64 @@ local function entry_of(fn)
   end
   local info = debug.getinfo(fn, "S")
   local path = info.source:match("stdlib/(.+)%.lua$")
-  return path and reference.at(path:gsub("/", "."), info.linedefined)
+  return path and reference.entry_at_line(path:gsub("/", "."), info.linedefined)
 end
 
-local function class_of(value)
+local function class_for_help(value)
   local meta = debug.getmetatable(value)
   local name = type(meta) == "table" and rawget(meta, "__name")
   return type(name) == "string" and reference.class(name)
 end
 
-local function of_own(seen)
-  local value = border.behind(seen)
+local function help_on_library_value(seen)
+  local value = border.library_value_of(seen)
   local given = extras.name_of(value)
-  if given then return of_prompt(given) end
+  if given then return help_on_prompt_function(given) end
   if type(value) == "function" then
-    local entry = entry_of(value)
-    return entry and of_function(entry)
+    local entry = help_entry_of_function(value)
+    return entry and help_on_function(entry)
   end
   local room = globals.room(value)
-  if room then return of_room(room.name, modules_of(room.name)) end
-  local name = type(value) == "table" and module_of(value)
-  return name and of_module(name) or nil
+  if room then return help_on_room(room.name, modules_of_prompt_room(room.name)) end
+  local name = type(value) == "table" and module_name_for_help(value)
+  return name and help_on_module(name) or nil
 end
 
-local function raise_own(value)
+local function raise_no_help_on_value(value)
   fail.raise {
     kind = "usage", what = "help", why = ("there is no help on a %s of your own"):format(type(value)),
-    fix = "help() says what there is.",
+    fix = "help() lists the topics.",
   }
 end
 
-local HANGING = { why = 5, fix = 5, returns = 2 }
+local HANGING_INDENTS = { why = 5, fix = 5, returns = 2 }
 
-local function fitted(lines)
-  return layout.wrap_all(lines, term.width(), function(line) return HANGING[line:match("^  (%l+):? ")] or 0 end)
+local function wrap_help_lines(lines)
+  return layout.wrap_all(lines, term.width(), function(line) return HANGING_INDENTS[line:match("^  (%l+):? ")] or 0 end)
 end
 
---- Lines about a function, a module or a room of modules; nil for what is better shown itself.
+--- The help on a function, a module or a room of modules; nil for any other value, which the prompt shows itself.
 ---@param value any
 ---@return string[]|nil
 function M.of_value(value)
-  local lines = of_own(value)
-  return lines and fitted(lines)
+  local lines = help_on_library_value(value)
+  return lines and wrap_help_lines(lines)
 end
 
---- What help has to say of a value; a text names a function, a module, a path of Graph, a code, a
---- script or a command.
+--- The help on a value. A text names a function, a module, a path of Graph, a code, a script or a command. Raises
+--- "usage" when there is no help.
 ---@param value any
 ---@return string[] lines
 function M.of(value)
-  if type(value) == "string" or math.type(value) == "integer" then return fitted(of_name(tostring(value))) end
-  local class = value ~= nil and class_of(value)
-  return fitted(of_own(value) or class and of_class(class) or raise_own(value))
+  if type(value) == "string" or math.type(value) == "integer" then
+    return wrap_help_lines(help_by_name(tostring(value)))
+  end
+  local class = value ~= nil and class_for_help(value)
+  local lines = help_on_library_value(value) or class and help_on_class(class) or raise_no_help_on_value(value)
+  return wrap_help_lines(lines)
 end
 
-local PROMPT = {
+local PROMPT_EXAMPLES = {
   { 'graph.get "/users"', "read: a page, or one thing; graph.all reads all pages" },
   { "last", "the last result, or the last failure; last.value[1].id looks into it" },
   { "explain(last)", "why it failed, and what to do" },
@@ -318,8 +322,8 @@ local PROMPT = {
   { 'help "403"', "what a status, a Graph code or an AADSTS number means" },
 }
 
--- What modules' names begin with; "…" where there are more below it.
-local function rooms()
+-- The first parts of the modules' names: "graph", "entra.…".
+local function room_names()
   local list, place_of = {}, {}
   for _, name in ipairs(sandbox.modules()) do
     local room, below = name:match("^([^.]+)(.*)$")
@@ -330,25 +334,25 @@ local function rooms()
   return list
 end
 
---- What there is at the prompt.
+--- The overview of the prompt: examples, and the modules.
 ---@return string[] lines
 function M.overview()
-  local lines = { bold "At the prompt" }
-  for _, row in ipairs(PROMPT) do
+  local lines = { bold_help_text "At the prompt" }
+  for _, row in ipairs(PROMPT_EXAMPLES) do
     lines[#lines + 1] = ("  %s  %s"):format(log.style("cyan", layout.pad(row[1], 18)), row[2])
   end
   lines[#lines + 1] = "Calls that wait just work. Tab completes names, paths, properties, and ids that were seen."
-  lines[#lines + 1] = bold "Modules"
-  for _, name in ipairs(MAIN) do
+  lines[#lines + 1] = bold_help_text "Modules"
+  for _, name in ipairs(MAIN_MODULES) do
     local module = reference.module(name)
-    local said = module and first_sentence(module.doc) or "Devolutions Server's vaults and entries."
+    local said = module and first_sentence_of_help(module.doc) or "Devolutions Server's vaults and entries."
     lines[#lines + 1] = ("  %s  %s"):format(log.style("cyan", layout.pad(name, 12)), said)
   end
-  lines[#lines + 1] = bold "All modules" .. "  (help(entra) says what is in entra.…)"
-  for _, line in ipairs(layout.columns(rooms(), term.width() - 2)) do lines[#lines + 1] = "  " .. line end
+  lines[#lines + 1] = bold_help_text "All modules" .. "  (help(entra) says what is in entra.…)"
+  for _, line in ipairs(layout.columns(room_names(), term.width() - 2)) do lines[#lines + 1] = "  " .. line end
   local text = layout.fit(table.concat(lines, "\n"), term.width())
   lines = {}
-  add_text(lines, text)
+  add_help_lines(lines, text)
   return lines
 end
 

@@ -1,5 +1,5 @@
---- The history of the prompt, in a private file: one line for each entry. Values of secrets are masked before an entry
---- is kept.
+--- The history of the prompt, in a private file: one line for each entry. The values of secrets are masked before an
+--- entry is stored.
 
 local profile_file = require "profile.file"
 local secret = require "host.secret"
@@ -7,38 +7,38 @@ local sys = require "host.sys"
 
 local M = {}
 
-local MOST = 1000 -- entries
-local LIMIT = 4 << 20 -- bytes of the file
+local MOST_ENTRIES = 1000 -- entries
+local MOST_BYTES = 4 << 20 -- bytes of the file
 
 local MASKED = "[secret]"
 
--- The text in front of a secret that is written out: `password = "x"`, `["password"] = 'x'`, `secret.from [[x]]`.
-local BEFORE = { "[Ss]ecret%.from%s*%(?%s*" }
+-- Patterns of the text in front of a literal secret: `password = "x"`, `["password"] = 'x'`, `secret.from [[x]]`.
+local PATTERNS_BEFORE_SECRET = { "[Ss]ecret%.from%s*%(?%s*" }
 for _, name in ipairs { "[Pp]assword", "[Ss]ecret", "[Ss]ecretText", "[Tt]oken", "[Tt]okenId" } do
-  BEFORE[#BEFORE + 1] = "[%w_]*" .. name .. "%s*=%s*"
-  BEFORE[#BEFORE + 1] = "[%w_]*" .. name .. "[\"']%s*%]%s*=%s*"
+  PATTERNS_BEFORE_SECRET[#PATTERNS_BEFORE_SECRET + 1] = "[%w_]*" .. name .. "%s*=%s*"
+  PATTERNS_BEFORE_SECRET[#PATTERNS_BEFORE_SECRET + 1] = "[%w_]*" .. name .. "[\"']%s*%]%s*=%s*"
 end
 
-local function mask(text)
-  for _, before in ipairs(BEFORE) do
+local function mask_written_secrets(text)
+  for _, before in ipairs(PATTERNS_BEFORE_SECRET) do
     text = text:gsub("(" .. before .. ")([\"'])(.-)%2", "%1%2" .. MASKED .. "%2")
     text = text:gsub("(" .. before .. ")%[(=*)%[.-%]%2%]", "%1[%2[" .. MASKED .. "]%2]")
   end
   return text
 end
 
---- The entry as it is kept: living secrets, and texts that are written as secrets, are masked.
+--- Mask the secrets in an entry: the values of secrets in memory, and texts that are written as secrets.
 ---@param text string
 ---@return string
-function M.clean(text)
-  return mask(secret.redact(text))
+function M.mask_secrets(text)
+  return mask_written_secrets(secret.redact(text))
 end
 
-local function encode(text)
+local function encode_history_entry(text)
   return (text:gsub("[\\\n\r]", { ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r" }))
 end
 
-local function decode(line)
+local function decode_history_entry(line)
   return (line:gsub("\\(.)", { ["\\"] = "\\", n = "\n", r = "\r" }))
 end
 
@@ -49,15 +49,17 @@ function M.path()
   return ok and folder .. "/history" or nil
 end
 
-local function read(path)
-  local entries, text = {}, sys.read(path, LIMIT)
-  for line in (text or ""):gmatch("[^\n]+") do entries[#entries + 1] = decode(line) end
+local function read_history(path)
+  local entries, text = {}, sys.read(path, MOST_BYTES)
+  for line in (text or ""):gmatch("[^\n]+") do entries[#entries + 1] = decode_history_entry(line) end
   return entries
 end
 
-local function write(path, entries)
+local function write_history(path, entries)
   local lines = {}
-  for place = math.max(1, #entries - MOST + 1), #entries do lines[#lines + 1] = encode(entries[place]) .. "\n" end
+  for place = math.max(1, #entries - MOST_ENTRIES + 1), #entries do
+    lines[#lines + 1] = encode_history_entry(entries[place]) .. "\n"
+  end
   sys.mkdir((path:match("^(.*)/")))
   return sys.write(path, table.concat(lines), "replace")
 end
@@ -66,19 +68,19 @@ end
 ---@return string[]
 function M.load()
   local path = M.path()
-  return path and read(path) or {}
+  return path and read_history(path) or {}
 end
 
 --- Add an entry, unless it equals the last one. Another prompt may have added entries meanwhile.
----@param text string cleaned
+---@param text string with masked secrets
 ---@return boolean|nil ok, string? message
 function M.add(text)
   local path = M.path()
   if not path then return nil, "HOME is not set" end
-  local entries = read(path)
+  local entries = read_history(path)
   if entries[#entries] == text then return true end
   entries[#entries + 1] = text
-  return write(path, entries)
+  return write_history(path, entries)
 end
 
 return M

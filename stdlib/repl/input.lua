@@ -1,4 +1,4 @@
---- Read what a person types, or what a pipe contains: lines, joined until they are complete.
+--- Read entries from the terminal or from a pipe: lines, joined until they are complete Lua.
 
 local class = require "base.class"
 local edit = require "host.edit"
@@ -10,11 +10,11 @@ local M = {}
 
 ---@class repl.input
 ---@field editor host.edit.editor? nil for a pipe, or a terminal that cannot edit
----@field is_whole fun(text: string): boolean
+---@field is_complete fun(text: string): boolean
 ---@field complete nil|fun(before: string, after: string): string?, integer?, boolean?
 local Input = class "repl.input"
 
-local function read_plain(prompt)
+local function read_line_plainly(prompt)
   local line = term.read_line(prompt)
   if line then return (line:gsub("\r$", "")) end
   if sys.interrupts() == 0 then return nil, "end" end
@@ -23,15 +23,15 @@ local function read_plain(prompt)
 end
 
 function Input:line(prompt, earlier)
-  if not self.editor then return read_plain(prompt) end
+  if not self.editor then return read_line_plainly(prompt) end
   local function complete(before, after) return self.complete(earlier .. before, after) end
   local text, why = self.editor:read(prompt, self.complete and complete)
   if why then term.write("out", "\n") end
   return text, why
 end
 
---- Read one entry: a line, or as many as make it complete. Nil and why: "end" or "interrupted" (what was typed is
---- dropped).
+--- Read one entry: a line, or several lines that are complete together. Returns nil and "end" or "interrupted" (the
+--- typed lines are dropped).
 ---@param prompt string
 ---@return string|nil text, string? why
 function Input:read(prompt)
@@ -44,7 +44,7 @@ function Input:read(prompt)
       return nil, why
     end
     text = text .. line
-    if self.is_whole(text) then return text end
+    if self.is_complete(text) then return text end
     text = text .. "\n"
     next_prompt = (" "):rep(math.max(0, utf8.len(prompt) - 4)) .. "... "
   end
@@ -54,7 +54,7 @@ end
 ---@param text string
 function Input:remember(text)
   if not text:match("%S") or not self.editor then return end
-  local clean = history.clean((text:gsub("%s+$", "")))
+  local clean = history.mask_secrets((text:gsub("%s+$", "")))
   self.editor:remember(clean)
   history.add(clean)
 end
@@ -67,13 +67,13 @@ end
 Input.__close = Input.close
 
 --- Read from standard input.
----@param is_whole fun(text: string): boolean
+---@param is_complete fun(text: string): boolean
 ---@param complete nil|fun(before: string, after: string): string?, integer?, boolean?
 ---@return repl.input
-function M.open(is_whole, complete)
+function M.open(is_complete, complete)
   local editor = edit.open()
   for _, entry in ipairs(editor and history.load() or {}) do editor:remember(entry) end
-  return Input { editor = editor, is_whole = is_whole, complete = complete }
+  return Input { editor = editor, is_complete = is_complete, complete = complete }
 end
 
 return M

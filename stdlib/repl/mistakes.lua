@@ -1,4 +1,4 @@
---- An error at the prompt as a failure with a fix: what was probably meant, where that can be guessed.
+--- Turn an error at the prompt into a failure whose fix suggests what was probably meant.
 
 local fail = require "fail"
 local nearest = require "base.nearest"
@@ -7,12 +7,12 @@ local paths = require "repl.paths"
 local M = {}
 
 ---@class repl.mistake
----@field text string what was typed
----@field env table
----@field paths string[]? Graph's paths that were asked for
+---@field text string the entry that was typed
+---@field env table the globals of the prompt
+---@field paths string[]? the paths of Graph that were requested
 
--- "/usrs/1" -> "/users": find the first segment that no path has, and what was probably meant.
-local function path_meant(path)
+-- Suggest the path up to the first segment that no path has, with that segment corrected: "/users" for "/usrs/1".
+local function suggest_path(path)
   local plain = path:gsub("%?.*$", ""):gsub("^/v1%.0", "")
   if paths.find(plain) then return nil end
   local above = ""
@@ -28,21 +28,21 @@ local function path_meant(path)
   end
 end
 
-local ASKED = { missing = true, refused = true }
+local KINDS_OF_MISTYPED_PATHS = { missing = true, refused = true }
 
--- Graph refused a path that does not exist: it may be a typing mistake.
-local function with_path(failure, context)
-  local path = ASKED[failure.kind] and context.paths and context.paths[#context.paths]
-  local meant = path and path_meant(path)
+-- When Graph refused a path that does not exist, add the suggested path to the fix.
+local function with_suggested_path(failure, context)
+  local path = KINDS_OF_MISTYPED_PATHS[failure.kind] and context.paths and context.paths[#context.paths]
+  local meant = path and suggest_path(path)
   if not meant then return failure end
-  local twin = {}
-  for name, value in pairs(failure) do twin[name] = value end
-  twin.fix = ("Did you mean %q?%s"):format(meant, failure.fix and " " .. failure.fix or "")
-  return fail.new(twin)
+  local copy = {}
+  for name, value in pairs(failure) do copy[name] = value end
+  copy.fix = ("Did you mean %q?%s"):format(meant, failure.fix and " " .. failure.fix or "")
+  return fail.new(copy)
 end
 
--- "attempt to call a nil value (field 'lst')" -> graph.list, by what was typed.
-local function member_meant(message, context)
+-- Suggest a member: for "attempt to call a nil value (field 'lst')" in an entry with graph.lst, graph.list.
+local function suggest_member(message, context)
   local member = message:match("%((%a+) '([%w_]+)'%)") and select(2, message:match("%((%a+) '([%w_]+)'%)"))
   local owner = member and context.text:match("([%a_][%w_]*)%s*[.:]%s*" .. member .. "%f[^%w_]")
   local value = owner and rawget(context.env, owner)
@@ -50,17 +50,17 @@ local function member_meant(message, context)
   return meant and ("Did you mean %s.%s?"):format(owner, meant)
 end
 
---- Turn the error into a failure.
+--- Turn an error into a failure.
 ---@param err any
 ---@param context repl.mistake
 ---@return Failure
 function M.explain(err, context)
-  if fail.is(err) then return with_path(err, context) end
+  if fail.is(err) then return with_suggested_path(err, context) end
   local message, trace = tostring(err):match("^(.-)\n(stack traceback:.*)$")
   message = message or tostring(err)
   return fail.new {
     kind = "usage", what = "run what was typed", why = (message:gsub("^prompt:(%d+): ", "line %1: ")),
-    fix = member_meant(message, context), trace = trace,
+    fix = suggest_member(message, context), trace = trace,
   }
 end
 

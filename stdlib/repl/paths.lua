@@ -1,5 +1,5 @@
---- Graph's paths and the properties of its types, from a table in the program. For completion and help; never to refuse
---- anything.
+--- Graph's paths and the properties of its types, from tables in the program. For completion and help only: a path that
+--- the table does not have may exist.
 
 local fact_tables = require "base.fact_tables"
 
@@ -8,12 +8,12 @@ local M = {}
 ---@class repl.path
 ---@field path string "/users/{id}"
 ---@field methods string[]
----@field type string "user"; "" when nothing of interest is returned
+---@field type string the type of the returned object: "user"; "" when the table has none
 
-local paths ---@type repl.path[]?
-local types ---@type table<string, { name: string, kind: string }[]>?
+local known_paths ---@type repl.path[]?
+local known_types ---@type table<string, { name: string, kind: string }[]>?
 
-local function split(text, pattern)
+local function split_table_field(text, pattern)
   local list = {}
   for word in text:gmatch(pattern) do list[#list + 1] = word end
   return list
@@ -22,58 +22,58 @@ end
 --- All paths, sorted.
 ---@return repl.path[]
 function M.all()
-  if paths then return paths end
-  paths = {}
+  if known_paths then return known_paths end
+  known_paths = {}
   for i, row in ipairs(fact_tables.rows "stdlib/data/graph-paths.tsv") do
-    paths[i] = { path = row[1], methods = split(row[2], "[^,]+"), type = row[3] }
+    known_paths[i] = { path = row[1], methods = split_table_field(row[2], "[^,]+"), type = row[3] }
   end
-  return paths
+  return known_paths
 end
 
-local function all_types()
-  if types then return types end
-  types = {}
+local function load_graph_types()
+  if known_types then return known_types end
+  known_types = {}
   for _, row in ipairs(fact_tables.rows "stdlib/data/graph-types.tsv") do
     local list = {}
-    for i, word in ipairs(split(row[2], "%S+")) do
+    for i, word in ipairs(split_table_field(row[2], "%S+")) do
       local name, kind = word:match("^([^:]+):?(.*)$")
       list[i] = { name = name, kind = kind == "" and "text" or kind }
     end
-    types[row[1]] = list
+    known_types[row[1]] = list
   end
-  return types
+  return known_types
 end
 
---- The properties of a type. An object that is only known as a directory object may be a user.
+--- The properties of a type. For directoryObject, the properties of user, because such an object may be a user.
 ---@param name string "user"
 ---@return { name: string, kind: string }[]
 function M.properties(name)
-  local list = all_types()[name] or {}
+  local list = load_graph_types()[name] or {}
   if name ~= "directoryObject" then return list end
-  return all_types().user
+  return load_graph_types().user
 end
 
-local function segments(path)
-  return split(path:gsub("%?.*$", ""), "[^/]+")
+local function segments_of_graph_path(path)
+  return split_table_field(path:gsub("%?.*$", ""), "[^/]+")
 end
 
--- Does a typed segment fit a segment of a template? An id fits {id}, and nothing else.
-local function fits(template, typed)
+-- Does a typed segment fit a segment of a template? Every segment fits {id}.
+local function fits_template_segment(template, typed)
   if template == "{id}" then return true end
   local name = template:match("^(.-)%(") -- applications(appId='{id}')
   return template == typed or (name ~= nil and template:gsub("{id}.*$", "") == typed:sub(1, #template:match("^(.-){")))
 end
 
---- The path that a typed path is an instance of: "/users/ada@x" is "/users/{id}". Nil when there is none.
+--- The path whose template a typed path fits: "/users/{id}" for "/users/ada@x"; nil when there is none.
 ---@param typed string
 ---@return repl.path|nil
 function M.find(typed)
-  local wanted, best, literal = segments(typed), nil, -1
+  local wanted, best, literal = segments_of_graph_path(typed), nil, -1
   for _, entry in ipairs(M.all()) do
-    local parts, same = segments(entry.path), 0
+    local parts, same = segments_of_graph_path(entry.path), 0
     local ok = #parts == #wanted
     for i, part in ipairs(ok and parts or {}) do
-      ok = ok and fits(part, wanted[i])
+      ok = ok and fits_template_segment(part, wanted[i])
       if part == wanted[i] then same = same + 1 end
     end
     if ok and same > literal then best, literal = entry, same end
@@ -81,16 +81,17 @@ function M.find(typed)
   return best
 end
 
---- What may follow `typed`, which ends with "/" or within a segment: whole segments, "{id}" among them.
+--- The segments that may follow a typed path, which ends with "/" or within a segment. "{id}" is one of them where an
+--- id may follow.
 ---@param typed string "/users/", "/us"
 ---@return string[]
 function M.next_segments(typed)
-  local above = segments(typed:match("^(.*)/[^/]*$") or "")
+  local above = segments_of_graph_path(typed:match("^(.*)/[^/]*$") or "")
   local found, list = {}, {}
   for _, entry in ipairs(M.all()) do
-    local parts = segments(entry.path)
+    local parts = segments_of_graph_path(entry.path)
     local ok = #parts > #above
-    for i, part in ipairs(above) do ok = ok and fits(parts[i], part) end
+    for i, part in ipairs(above) do ok = ok and fits_template_segment(parts[i], part) end
     local following = ok and parts[#above + 1]
     if following and not found[following] then list[#list + 1] = following end
     if following then found[following] = true end

@@ -1,4 +1,5 @@
---- What is in front of the cursor: is it in a text, whose argument is it, and which name is being typed?
+--- Scan the Lua text in front of the cursor, for completion: is the cursor in a text, which call's argument is it, and
+--- which name is being typed?
 
 local class = require "base.class"
 
@@ -36,7 +37,7 @@ function Scan:pop()
   self.chain = "?" -- the members of a call's or a table's value are unknown
 end
 
--- A text that is closed.
+-- Note a text that is closed in front of the cursor.
 function Scan:finish_text(content)
   local top = self:top()
   if self.chain then
@@ -46,7 +47,7 @@ function Scan:finish_text(content)
   end
 end
 
--- A text around the cursor.
+-- Note that the cursor is in a text.
 function Scan:leave_open(content)
   self.text = content
   self.callee = self.chain
@@ -81,7 +82,7 @@ function Scan:long(place, level)
   return from + #level + 2
 end
 
--- `last.value[1]`, `last["x"]`: a part of the chain; any other bracket opens a frame.
+-- Read a bracket: in `last.value[1]` and `last["x"]` it belongs to the chain of names; any other bracket opens a frame.
 function Scan:index(place)
   local whole = self.chain and self.line:match("^%[%s*%d+%s*%]", place)
     or self.chain and self.line:match("^%[%s*\"[^\"]*\"%s*%]", place)
@@ -102,13 +103,13 @@ function Scan:name(word, place)
   return place + #word
 end
 
-local function comma(scan)
+local function scan_comma(scan)
   local top = scan:top()
   if top then top.place, top.key, top.at_key = top.open == "(" and top.place + 1 or top.place, nil, top.open == "{" end
   scan.chain = nil
 end
 
-local function equals(scan)
+local function scan_equals_sign(scan)
   local top = scan:top()
   if top and top.open == "{" then top.key, top.at_key = scan.last_name, false end
   scan.chain = nil
@@ -118,7 +119,7 @@ local PUNCTUATION = {
   ["("] = function(scan) scan:push("(") end,
   ["{"] = function(scan) scan:push("{") end,
   [")"] = Scan.pop, ["}"] = Scan.pop, ["]"] = Scan.pop,
-  [","] = comma, [";"] = comma, ["="] = equals,
+  [","] = scan_comma, [";"] = scan_comma, ["="] = scan_equals_sign,
   ["."] = function() end, [":"] = function() end,
 }
 
@@ -127,8 +128,8 @@ for word in ("and do else elseif for function if in local not or repeat return t
   KEYWORDS[word] = true
 end
 
--- Read one token from `place` on. Returns where the next one begins.
-local function step(scan, place)
+-- Read the token at this place. Returns the place of the next token.
+local function scan_token(scan, place)
   local line = scan.line
   local char = line:sub(place, place)
   if char:match("%s") then return place + 1 end
@@ -147,8 +148,8 @@ local function step(scan, place)
   return place + (line:match("^%d[%w.]*", place) or char):len()
 end
 
--- What is typed at the end: a name, with the names before it.
-local function settle_end(scan)
+-- Read the name that is typed at the end of the line, and the chain of names before it.
+local function scan_typed_name(scan)
   local word = scan.line:match("([%a_][%w_]*)$") or ""
   local joint = scan.line:sub(1, #scan.line - #word):match("([.:])%s*$")
   scan.word = word
@@ -160,14 +161,14 @@ local function settle_end(scan)
   end
 end
 
---- Read what is in front of the cursor.
+--- Scan the text in front of the cursor.
 ---@param line string
 ---@return scan.state
-function M.read(line)
+function M.scan(line)
   local scan = Scan { line = line, frames = {}, word = "" }
   local place = 1
-  while place <= #line do place = step(scan, place) end
-  if not scan.text then settle_end(scan) end
+  while place <= #line do place = scan_token(scan, place) end
+  if not scan.text then scan_typed_name(scan) end
   return scan
 end
 

@@ -1,11 +1,11 @@
---- Names and ids from results, for completion.
+--- Collect names and ids from results, for completion.
 
 local class = require "base.class"
 local words = require "repl.words"
 
 local M = {}
 
-local MOST = 2000 -- names and ids kept
+local MOST_NAMES = 2000 -- names and ids kept
 local DEEPEST = 6
 
 ---@class repl.seen
@@ -15,7 +15,7 @@ local Seen = class "repl.seen"
 
 local MEMBERS = { "userPrincipalName", "id", "appId", "uniqueName" }
 
-local function add(seen, text, of, name)
+local function add_seen_name(seen, text, of, name)
   if type(text) ~= "string" or text == "" or #text > 120 then return end
   local key = of .. "\0" .. text
   if seen.known[key] then return end
@@ -23,29 +23,29 @@ local function add(seen, text, of, name)
   table.insert(seen.list, { text = text, of = of, name = name })
 end
 
-local function forget_old(seen)
-  local extra = #seen.list - MOST
+local function forget_oldest_names(seen)
+  local extra = #seen.list - MOST_NAMES
   if extra <= 0 then return end
   for place = 1, extra do seen.known[seen.list[place].of .. "\0" .. seen.list[place].text] = nil end
   seen.list = table.move(seen.list, extra + 1, #seen.list, 1, {})
 end
 
-local function walk(seen, value, of, depth, left)
+local function collect_names(seen, value, of, depth, left)
   if not words.is_data(value) or depth > DEEPEST or left.count <= 0 then return end
   left.count = left.count - 1
-  for _, member in ipairs(MEMBERS) do add(seen, value[member], of, value.displayName) end
-  for _, member in pairs(value) do walk(seen, member, of, depth + 1, left) end
+  for _, member in ipairs(MEMBERS) do add_seen_name(seen, value[member], of, value.displayName) end
+  for _, member in pairs(value) do collect_names(seen, member, of, depth + 1, left) end
 end
 
---- Keep the names and ids in a value.
+--- Remember the names and ids in a value.
 ---@param value any
----@param of string the collection it came from: "/users"; "" when that is not known
+---@param of string the collection that the value came from: "/users"; "" when that is unknown
 function Seen:learn(value, of)
-  walk(self, value, of, 1, { count = MOST })
-  forget_old(self)
+  collect_names(self, value, of, 1, { count = MOST_NAMES })
+  forget_oldest_names(self)
 end
 
---- The texts of this collection, or of any, the latest first.
+--- The names and ids from this collection, the latest first; when there are none, those from all collections.
 ---@param of string
 ---@return string[]
 function Seen:texts(of)

@@ -1,4 +1,4 @@
---- Results as text that fits the terminal: tables, objects, and complete values.
+--- Show a result as text that fits the terminal: a table, an object, or a complete value.
 
 local json = require "host.json"
 local layout = require "terminal.layout"
@@ -8,39 +8,39 @@ local words = require "repl.words"
 
 local M = {}
 
-local GAP = 2
-local WIDEST = 48 -- columns of one column
-local LEAST = 12 -- a column that would become narrower than this is left out
+local COLUMN_GAP = 2
+local WIDEST_COLUMN = 48 -- columns of one column
+local NARROWEST_COLUMN = 12 -- a column that would become narrower than this is left out
 local DEEPEST = 20
 
 -- Members that identify an object come first.
-local FIRST = {
+local FIRST_MEMBERS = {
   "displayName", "name", "userPrincipalName", "appId", "id", "keyId", "hint", "accountEnabled", "state", "status",
   "endDateTime", "createdDateTime",
 }
 local RANK = {}
-for place, name in ipairs(FIRST) do RANK[name] = place end
+for place, name in ipairs(FIRST_MEMBERS) do RANK[name] = place end
 
-local function rank_of(name) return RANK[name] or #FIRST + 1 end
+local function rank_of_member(name) return RANK[name] or #FIRST_MEMBERS + 1 end
 
-local function before(a, b)
-  local left, right = rank_of(a), rank_of(b)
+local function comes_before_member(a, b)
+  local left, right = rank_of_member(a), rank_of_member(b)
   if left ~= right then return left < right end
   if math.type(a) and math.type(b) then return a < b end
   return tostring(a) < tostring(b)
 end
 
 -- The names of the members, in the order in which they are shown. Skip @odata.* metadata.
-local function names_of(object)
+local function sorted_member_names(object)
   local names = {}
   for name in pairs(object) do
     if type(name) ~= "string" or not name:find("@odata.", 1, true) then names[#names + 1] = name end
   end
-  table.sort(names, before)
+  table.sort(names, comes_before_member)
   return names
 end
 
-local function paint(value, text)
+local function color_secret(value, text)
   if secret.is(value) then return log.style("yellow", text) end
   return text
 end
@@ -54,7 +54,7 @@ end
 ---@field whole boolean must it not be cut?
 ---@field right boolean
 
-local function measure(rows, name)
+local function measure_result_column(rows, name)
   local column = { name = name, width = layout.width(tostring(name)), whole = true, right = true }
   local empty = true
   for _, row in ipairs(rows) do
@@ -66,27 +66,28 @@ local function measure(rows, name)
       empty = false
     end
   end
-  if not column.whole then column.width = math.min(column.width, WIDEST) end
+  if not column.whole then column.width = math.min(column.width, WIDEST_COLUMN) end
   return not empty and column or nil
 end
 
 -- All columns that are not empty.
-local function columns_of(rows)
+local function result_columns(rows)
   local all, list = {}, {}
   for _, row in ipairs(rows) do
     for name in pairs(row) do all[name] = true end
   end
-  for _, name in ipairs(names_of(all)) do list[#list + 1] = measure(rows, name) end
+  for _, name in ipairs(sorted_member_names(all)) do list[#list + 1] = measure_result_column(rows, name) end
   return list
 end
 
--- As many columns as fit, in their order; the last one may be cut. Returns also how many were left out.
-local function fit(columns, width)
+-- The columns that fit, in their order; the last column may be cut. The second result is the number of columns that
+-- were left out.
+local function fit_result_columns(columns, width)
   local chosen, used = {}, 0
   for _, column in ipairs(columns) do
-    local left = width - used - (#chosen > 0 and GAP or 0)
+    local left = width - used - (#chosen > 0 and COLUMN_GAP or 0)
     local takes = math.min(column.width, left)
-    if takes == column.width or (#chosen == 0 or takes >= LEAST) and not column.whole then
+    if takes == column.width or (#chosen == 0 or takes >= NARROWEST_COLUMN) and not column.whole then
       column.width = math.max(1, takes)
       chosen[#chosen + 1] = column
       used = width - left + column.width
@@ -95,16 +96,16 @@ local function fit(columns, width)
   return chosen, #columns - #chosen
 end
 
-local function line_of(columns, cell)
+local function result_table_line(columns, cell)
   local cells = {}
   for i, column in ipairs(columns) do
     local text, value = cell(column)
-    cells[i] = paint(value, layout.pad(layout.cut(text, column.width), column.width, column.right))
+    cells[i] = color_secret(value, layout.pad(layout.cut(text, column.width), column.width, column.right))
   end
-  return (table.concat(cells, (" "):rep(GAP)):gsub("%s+$", ""))
+  return (table.concat(cells, (" "):rep(COLUMN_GAP)):gsub("%s+$", ""))
 end
 
-local function footer(count, hidden, more)
+local function result_table_footer(count, hidden, more)
   local text = layout.count(count, "item")
   if more then text = text .. ", and there are more (graph.all reads all)" end
   if hidden > 0 then text = ("%s; %s hidden"):format(text, layout.count(hidden, "column")) end
@@ -117,28 +118,28 @@ end
 ---@param more boolean? there are further pages
 ---@return string[] lines
 function M.table(rows, width, more)
-  local columns, hidden = fit(columns_of(rows), width)
-  local lines = { log.style("bold", line_of(columns, function(column) return tostring(column.name) end)) }
+  local columns, hidden = fit_result_columns(result_columns(rows), width)
+  local lines = { log.style("bold", result_table_line(columns, function(column) return tostring(column.name) end)) }
   for _, row in ipairs(rows) do
-    lines[#lines + 1] = line_of(columns, function(column)
+    lines[#lines + 1] = result_table_line(columns, function(column)
       return words.text(row[column.name]), row[column.name]
     end)
   end
-  lines[#lines + 1] = footer(#rows, hidden, more)
+  lines[#lines + 1] = result_table_footer(#rows, hidden, more)
   return lines
 end
 
 ---------------------------------------------------------------------------
 -- Objects
 
-local function said_of(value)
+local function value_with_distance(value)
   local text = words.text(value)
   local distance = words.is_moment(value) and words.distance(value)
   return distance and ("%s UTC  (%s)"):format(text, distance) or text
 end
 
--- "not set: city, country, …", over as many lines as it takes.
-local function add_unset(lines, unset, width)
+-- Add the names of the members without a value: "not set: city, country, …".
+local function add_unset_members(lines, unset, width)
   if #unset == 0 then return end
   local line = "not set: "
   for i, name in ipairs(unset) do
@@ -152,13 +153,13 @@ local function add_unset(lines, unset, width)
   lines[#lines + 1] = log.style("dim", line)
 end
 
---- An object: one member a line, its parts folded.
+--- The lines of an object: one line for each member, with folded parts.
 ---@param object table
 ---@param width integer
 ---@return string[] lines
 function M.object(object, width)
   local lines, unset, widest = {}, {}, 0
-  local names = names_of(object)
+  local names = sorted_member_names(object)
   for _, name in ipairs(names) do
     if not words.is_nothing(object[name]) then widest = math.max(widest, layout.width(tostring(name))) end
   end
@@ -167,38 +168,39 @@ function M.object(object, width)
     if words.is_nothing(value) then
       unset[#unset + 1] = name
     else
-      local text = layout.cut(said_of(value), math.max(LEAST, width - widest - GAP))
-      lines[#lines + 1] = log.style("cyan", layout.pad(tostring(name), widest)) .. (" "):rep(GAP) .. paint(value, text)
+      local text = layout.cut(value_with_distance(value), math.max(NARROWEST_COLUMN, width - widest - COLUMN_GAP))
+      local label = log.style("cyan", layout.pad(tostring(name), widest))
+      lines[#lines + 1] = label .. (" "):rep(COLUMN_GAP) .. color_secret(value, text)
     end
   end
-  add_unset(lines, unset, width)
+  add_unset_members(lines, unset, width)
   return lines
 end
 
 ---------------------------------------------------------------------------
--- All of it
+-- Complete values
 
-local function unfold(lines, value, indent, depth)
+local function add_unfolded_members(lines, value, indent, depth)
   local space = ("  "):rep(indent)
-  for _, name in ipairs(names_of(value)) do
+  for _, name in ipairs(sorted_member_names(value)) do
     local member, label = value[name], log.style("cyan", tostring(name))
     if words.is_data(member) and next(member) ~= nil and depth < DEEPEST then
       lines[#lines + 1] = space .. label
-      unfold(lines, member, indent + 1, depth + 1)
+      add_unfolded_members(lines, member, indent + 1, depth + 1)
     else
-      local text = member == json.null and "null" or member == "" and '""' or said_of(member)
-      lines[#lines + 1] = space .. label .. "  " .. paint(member, text)
+      local text = member == json.null and "null" or member == "" and '""' or value_with_distance(member)
+      lines[#lines + 1] = space .. label .. "  " .. color_secret(member, text)
     end
   end
 end
 
---- A value completely: one member a line, indented.
+--- The lines of a complete value: one line for each member, indented.
 ---@param value any
 ---@return string[] lines
 function M.unfolded(value)
   if not words.is_data(value) then return { M.plain(value) } end
   local lines = {}
-  unfold(lines, value, 0, 1)
+  add_unfolded_members(lines, value, 0, 1)
   return lines
 end
 
@@ -215,45 +217,45 @@ function M.plain(value)
     local distance = words.is_moment(value) and words.distance(value)
     return distance and ("%s  (%s)"):format(value, distance) or value
   end
-  return paint(value, words.text(value))
+  return color_secret(value, words.text(value))
 end
 
-local function is_rows(list)
+local function is_list_of_objects(list)
   for _, item in ipairs(list) do
     if not words.is_data(item) or words.is_list(item) then return false end
   end
   return #list > 0
 end
 
--- At most so many rows are shown; `last` has all of them.
-local function some_rows(list, width, most)
+-- A table with the first `most` rows, and a line that says how many items there are.
+local function first_rows_of_result(list, width, most)
   local rows = table.move(list, 1, most, 1, {})
   local lines = M.table(rows, width)
   lines[#lines] = log.style("dim", ("the first %d of %d items; `last` has them all"):format(most, #list))
   return lines
 end
 
-local function list_lines(list, width, more, most)
+local function lines_of_result_list(list, width, more, most)
   if #list == 0 then return { log.style("dim", "(nothing)") } end
-  if is_rows(list) and #list > most then return some_rows(list, width, most) end
-  if is_rows(list) then return M.table(list, width, more) end
+  if is_list_of_objects(list) and #list > most then return first_rows_of_result(list, width, most) end
+  if is_list_of_objects(list) then return M.table(list, width, more) end
   local lines = {}
-  for i, item in ipairs(list) do lines[i] = paint(item, layout.cut(words.text(item), width)) end
+  for i, item in ipairs(list) do lines[i] = color_secret(item, layout.cut(words.text(item), width)) end
   return lines
 end
 
---- A value as lines of at most `width` columns (text is left as it is).
+--- The lines of any value, at most `width` columns wide; a text is not wrapped.
 ---@param value any
 ---@param width integer
----@param options { more: boolean?, most: integer? }? `more`: it goes on elsewhere; `most`: rows at the most
+---@param options { more: boolean?, most: integer? }? `more`: the list has further items; `most`: the most rows to show
 ---@return string[] lines
 function M.lines(value, width, options)
   if not words.is_data(value) then return { M.plain(value) } end
   local most = options and options.most or math.maxinteger
   if words.is_data(value.value) and words.is_list(value.value) and value["@odata.context"] then
-    return list_lines(value.value, width, value["@odata.nextLink"] ~= nil, most)
+    return lines_of_result_list(value.value, width, value["@odata.nextLink"] ~= nil, most)
   end
-  if words.is_list(value) then return list_lines(value, width, options and options.more, most) end
+  if words.is_list(value) then return lines_of_result_list(value, width, options and options.more, most) end
   if next(value) == nil then return { log.style("dim", "{}") } end
   return M.object(value, width)
 end

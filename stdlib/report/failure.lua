@@ -12,11 +12,11 @@ local M = {}
 
 local USAGE_STATUS, FAILED_STATUS = 2, 1
 
-local function exit_status_of(failure)
+local function exit_status_of_failure(failure)
   return failure.kind == "usage" and USAGE_STATUS or FAILED_STATUS
 end
 
-local function answer_ids(failure)
+local function ids_of_failure(failure)
   local parts = {}
   if failure.status then parts[#parts + 1] = tostring(failure.status) end
   if failure.code and failure.code ~= "" then parts[#parts + 1] = tostring(failure.code) end
@@ -25,11 +25,11 @@ local function answer_ids(failure)
 end
 
 -- The reason of a failure with status, code and request id. A reason that quotes the service has the ids already.
-local function why_with_ids(failure)
-  return failure.said and failure.request_id and failure.why or failure.why .. answer_ids(failure)
+local function reason_with_ids(failure)
+  return failure.said and failure.request_id and failure.why or failure.why .. ids_of_failure(failure)
 end
 
-local function indent_further_lines(text) return (text:gsub("\n", "\n       ")) end
+local function indent_failure_lines(text) return (text:gsub("\n", "\n       ")) end
 
 --- The three lines of a failure: error, why, fix.
 ---@param failure Failure
@@ -38,11 +38,11 @@ local function indent_further_lines(text) return (text:gsub("\n", "\n       ")) 
 function M.text(failure, fix)
   local where = failure.step and ("%s, step '%s': "):format(failure.script or "?", failure.step) or ""
   local lines = {
-    log.style("red", "error: ") .. indent_further_lines(where .. failure.what),
-    "  why: " .. indent_further_lines(why_with_ids(failure)),
+    log.style("red", "error: ") .. indent_failure_lines(where .. failure.what),
+    "  why: " .. indent_failure_lines(reason_with_ids(failure)),
   }
   fix = failure.fix or fix
-  if fix then lines[3] = "  fix: " .. indent_further_lines(fix) end
+  if fix then lines[3] = "  fix: " .. indent_failure_lines(fix) end
   return output.wrap_to_terminal(table.concat(lines, "\n"), "err")
 end
 
@@ -57,7 +57,7 @@ function M.table(failure)
 end
 
 -- Print an error that is no failure: a mistake in a script or in Moonlatch. Returns the members for --json.
-local function print_mistake(err)
+local function print_programming_error(err)
   local message, trace = tostring(err):match("^(.-)\n(stack traceback:.*)$")
   message = message or tostring(err)
   local lines = { log.style("red", "error: ") .. message }
@@ -68,7 +68,7 @@ local function print_mistake(err)
 end
 
 -- Print the causes of a failure, with --verbose.
-local function print_causes(failure)
+local function print_failure_causes(failure)
   local cause = failure.cause
   while cause do
     log.detail("because: " .. (type(cause) == "table" and not fail.is(cause) and cause.message or tostring(cause)))
@@ -95,13 +95,13 @@ function M.print(err)
   local document
   if fail.is(err) then
     log.error(M.text(err, kinds.of(err.kind).fix))
-    print_causes(err)
+    print_failure_causes(err)
     document = M.table(err)
   else
-    document = print_mistake(err)
+    document = print_programming_error(err)
   end
   if log.json() then term.write("out", json.encode({ error = hint.complete_all(document) }, true) .. "\n") end
-  return fail.is(err) and exit_status_of(err) or FAILED_STATUS
+  return fail.is(err) and exit_status_of_failure(err) or FAILED_STATUS
 end
 
 return M

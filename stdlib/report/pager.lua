@@ -38,7 +38,7 @@ local function choose_pager()
   end
 end
 
-local function exceeds_screen(lines)
+local function lines_exceed_screen(lines)
   if log.json() or not (term.is_terminal "in" and term.is_terminal "out") then return false end
   local width, rows = term.width(), 0
   for _, line in ipairs(lines) do rows = rows + math.max(1, math.ceil(term.text_width(line) / width)) end
@@ -48,7 +48,7 @@ end
 --- Print the lines. The variable PAGER may name less or more, with options; other programs are not used.
 ---@param lines string[]
 function M.show(lines)
-  local arguments = exceeds_screen(lines) and choose_pager()
+  local arguments = lines_exceed_screen(lines) and choose_pager()
   if arguments and process.page(arguments, table.concat(lines, "\n") .. "\n") == 0 then return end
   log.say(table.concat(lines, "\n"))
 end

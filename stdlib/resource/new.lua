@@ -132,7 +132,7 @@ function Resource:fetch()
   return self.fetched.value
 end
 
---- "application 'Devolutions PAM'"
+--- Kind and name of the resource: "application 'Devolutions PAM'".
 ---@return string
 function Resource:__tostring()
   return ("%s '%s'"):format(self.kind, self.name)

@@ -1,5 +1,5 @@
---- Run a policy for applications: rotate the client secret or the certificate of each one by the same steps as the
---- setup. The credential is found or made, proven, stored, and the earlier ones are removed.
+--- Run a policy for applications: rotate the client secret or the certificate of each application by the same steps as
+--- the setup. The credential is found or made, proven, delivered, and the earlier credentials are removed.
 
 local certificate = require "certificate"
 local class = require "base.class"
@@ -36,26 +36,26 @@ local step = workflow.step
 ---@field options rotation.options
 ---@field entries rotation.entry[]
 ---@field vault string? id of the vault with the entries, once an entry was read
----@field place "server"|"handover"|"sealed"|"command" the kind of sink for new values
----@field instead string? why that is not the sink in the policy
+---@field sink_kind "server"|"handover"|"sealed"|"command" the kind of sink for new values
+---@field instead string? why `sink_kind` is not the kind of the policy's sink
 local Applications = class "rotate.applications"
 
 ---------------------------------------------------------------------------
 -- Terms
 
-local function is_certificate(self) return self.terms.credential == "certificate" end
+local function rotates_certificates(self) return self.terms.credential == "certificate" end
 
--- The dates of a credential: it lives as long as asked for, or as the tenant allows. It is replaced when it is as old
--- as `every` says, and before it expires.
-local function dates_of(self, policy)
-  local longest = is_certificate(self) and policy.longest_key or policy.longest
+-- The dates of a credential. It lives as long as the policy says, or less where the tenant allows less. It is replaced
+-- at the age `every`, and before it expires.
+local function credential_dates(self, policy)
+  local longest = rotates_certificates(self) and policy.longest_key or policy.longest
   local length = math.min(self.terms.lifetime, longest or math.huge)
   return { lifetime = length, every = self.terms.every }
 end
 
--- What rotation has to know, for every kind of credential.
-local function fields_of(self, target, policy)
-  local fields = dates_of(self, policy)
+-- The fields that `rotation` wants, for every kind of credential.
+local function application_rotation_fields(self, target, policy)
+  local fields = credential_dates(self, policy)
   fields.application, fields.name, fields.policy = target, target.displayName, policy
   fields.grace, fields.renew = self.terms.grace, self.options.now and "asked for with --now" or nil
   fields.old_now = self.options.old_now
@@ -63,26 +63,27 @@ local function fields_of(self, target, policy)
 end
 
 ---------------------------------------------------------------------------
--- Storing
+-- Delivering
 
 local LATER = "a person will have to say when the new one is in use; rotate says how"
 
-local function await(run, secret, target, where)
+local function await_delivery_by_person(run, secret, target, where)
   if secret:is_confirmed() then return end
   if not secret.row then return run:note(LATER) end
   run:await {
-    what = ("bring the client secret of '%s' to where it is used"):format(target.displayName),
-    why = "Until somebody confirms that it is in use, the one before is never retired.",
+    what = ("give the client secret of '%s' to its consumer"):format(target.displayName),
+    why = "Until somebody confirms that it is in use, the client secret before it is never retired.",
     how = {
-      "it lies in " .. where,
+      "it is in " .. where,
       ("to see it, on a terminal: moonlatch journal show %s --reveal"):format(secret.row.id),
       ("when it is in use: moonlatch journal confirm %s"):format(secret.row.id),
     },
   }
 end
 
--- Hand over to a person. Only a provider's form is known; for another consumer the policy does not say what to do.
-local function hand_over(run, secret, self, target, entry)
+-- Hand the client secret over to a person. For a provider the hand-over shows Devolutions' form; for another consumer
+-- it is unknown what the person has to do.
+local function hand_secret_to_person(run, secret, self, target, entry)
   if secret:is_confirmed() then return end
   sink_handover.hand_over(run, secret, {
     name = target.displayName, tenant = self.tenant.me.tenant, client_id = target.appId, application = target.id,
@@ -90,9 +91,10 @@ local function hand_over(run, secret, self, target, entry)
   })
 end
 
-local PLACE = {}
+-- The kind of sink -> a function that delivers a client secret to the sink.
+local DELIVER = {}
 
-function PLACE.server(run, secret, self, target, have)
+function DELIVER.server(run, secret, self, target, have)
   local to = have.entry
   to:hold {
     tenant = self.tenant.me.tenant, client_id = target.appId, value = secret.value, application = target.displayName,
@@ -101,15 +103,16 @@ function PLACE.server(run, secret, self, target, have)
   run:ensure(to)
   if secret.row then secret:placed("stored", to:where()) end
   if secret.row and to:confirms() then return secret:confirm("read back from " .. to:where()) end
-  hand_over(run, secret, self, target, to)
+  hand_secret_to_person(run, secret, self, target, to)
 end
 
-function PLACE.handover(run, secret, self, target)
+function DELIVER.handover(run, secret, self, target)
   if secret.row then secret:placed("handed_over", states.HERE) end
-  hand_over(run, secret, self, target)
+  hand_secret_to_person(run, secret, self, target)
 end
 
-local function once(run, secret, target, what, act)
+-- Call `act` in a step of the run, unless the client secret was handed over before.
+local function hand_over_secret_once(run, secret, target, what, act)
   if not secret:is_placed() then
     run:change {
       kind = "hand-over", name = target.displayName, made = what,
@@ -121,41 +124,43 @@ local function once(run, secret, target, what, act)
   end
 end
 
-function PLACE.sealed(run, secret, self, target)
+function DELIVER.sealed(run, secret, self, target)
   local fields = self.terms.sink.fields
   local name = secret.row and ("%s-%s.sealed"):format(target.appId, secret.row.id) or nil
   local path = name and ("%s/%s"):format(fields.folder, name) or fields.folder
-  once(run, secret, target, path, function() sealed.write(fields.folder, name, fields.to, secret.value) end)
-  await(run, secret, target, path)
+  hand_over_secret_once(run, secret, target, path, function()
+    sealed.write(fields.folder, name, fields.to, secret.value)
+  end)
+  await_delivery_by_person(run, secret, target, path)
 end
 
-function PLACE.command(run, secret, self, target)
+function DELIVER.command(run, secret, self, target)
   local words = self.terms.sink.fields
-  once(run, secret, target, "the program " .. words[1], function()
+  hand_over_secret_once(run, secret, target, "the program " .. words[1], function()
     command.feed(words, {
       name = target.displayName, policy = self.terms.name, rotation = secret.row.body.marker,
     }, secret.value)
   end)
-  await(run, secret, target, "what the program " .. words[1] .. " keeps")
+  await_delivery_by_person(run, secret, target, "what the program " .. words[1] .. " keeps")
 end
 
--- Without a Devolutions Server, client secrets go to a person.
-local function choose_place(self)
-  if is_certificate(self) then return end
-  self.place = self.terms.sink.kind
+-- Set the kind of sink. Without a Devolutions Server, client secrets go to a person.
+local function choose_sink_kind(self)
+  if rotates_certificates(self) then return end
+  self.sink_kind = self.terms.sink.kind
   local consumer = states.consumer(self.options.profile)
-  if self.place ~= "server" or consumer == "server" then return end
-  self.place = "handover"
+  if self.sink_kind ~= "server" or consumer == "server" then return end
+  self.sink_kind = "handover"
   self.instead = ("a person's hands, by `moonlatch handover`: %s. Passwords would be kept by %s only"):format(
     consumer == "cloud" and "Devolutions Cloud has no entries that are written from here"
-      or "the profile names no Devolutions Server", sinks.for_passwords())
+      or "the profile names no Devolutions Server", sinks.names_for_passwords())
 end
 
 ---------------------------------------------------------------------------
 -- The steps
 
-local function open_entry(run, self, target)
-  if self.place ~= "server" then return nil end
+local function open_target_entry(run, self, target)
+  if self.sink_kind ~= "server" then return nil end
   local fields = self.terms.sink.fields
   local entry = sink.entry(run, { name = target.displayName, vault = fields.vault, path = fields.path })
   entry:opened()
@@ -163,42 +168,42 @@ local function open_entry(run, self, target)
   return entry
 end
 
-local function secret_steps(self, entry)
+local function client_secret_steps(self, entry)
   local target = entry.target
   return {
     step "Client secret" (function(run, have)
-      have.entry, have.policy = open_entry(run, self, target), self.policy:of(target)
+      have.entry, have.policy = open_target_entry(run, self, target), self.policy:of(target)
       run:before_change(function()
         disk_space.check(run.profile)
         if have.entry then have.entry:probe(run.journal) end
       end)
-      local fields = fields_of(self, target, have.policy)
+      local fields = application_rotation_fields(self, target, have.policy)
       fields.sink = have.entry
       have.secret = rotation.client_secret(run, fields)
       entry.credential = have.secret
     end),
     step "Proof" (function(_, have) scheduler.uninterrupted(have.secret.prove, have.secret, {}) end),
     step "Delivery" (function(run, have)
-      scheduler.uninterrupted(PLACE[self.place], run, have.secret, self, target, have)
+      scheduler.uninterrupted(DELIVER[self.sink_kind], run, have.secret, self, target, have)
       have.secret:tidy()
     end),
   }
 end
 
 -- Does this installation sign in as the application, with the certificate that is sealed here?
-local function is_used_here(self, target)
+local function signs_in_here(self, target)
   local sign_in = self.options.profile.sign_in
   return sign_in.client_id == target.appId and (sign_in.certificate or {}).from == "sealed"
 end
 
-local function await_certificate(run, held)
-  local credential = held.credential
+local function await_use_of_certificate(run, new_certificate)
+  local credential = new_certificate.credential
   if credential:is_confirmed() then return end
   if not credential.row then return run:note(LATER) end
   local id = credential.row.id
   run:await {
     what = ("have '%s' sign in with its new certificate"):format(credential.terms.name),
-    why = "Until somebody confirms that it is in use, the one before is never retired.",
+    why = "Until somebody confirms that it is in use, the certificate before it is never retired.",
     how = {
       "on this machine: a profile with certificate = { from = \"sealed\" } signs in with it already",
       ("elsewhere: moonlatch journal show %s --reveal, on a terminal, shows the key and the certificate"):format(id),
@@ -212,28 +217,28 @@ local function certificate_steps(self, entry)
   return {
     step "Certificate" (function(run, have)
       run:before_change(function() disk_space.check(run.profile) end)
-      local fields = fields_of(self, target, self.policy:of(target))
-      fields.used_here = is_used_here(self, target)
-      have.held = certificate.ensure(run, fields)
-      entry.credential = have.held.credential
+      local fields = application_rotation_fields(self, target, self.policy:of(target))
+      fields.used_here = signs_in_here(self, target)
+      have.certificate = certificate.ensure(run, fields)
+      entry.credential = have.certificate.credential
     end),
-    step "Proof" (function(_, have) scheduler.uninterrupted(have.held.prove, have.held, {}) end),
+    step "Proof" (function(_, have) scheduler.uninterrupted(have.certificate.prove, have.certificate, {}) end),
     step "Delivery" (function(run, have)
-      scheduler.uninterrupted(have.held.place, have.held)
-      await_certificate(run, have.held)
+      scheduler.uninterrupted(have.certificate.place, have.certificate)
+      await_use_of_certificate(run, have.certificate)
     end),
   }
 end
 
-local function steps_of(self, entry)
+local function rotation_workflow(self, entry)
   return workflow.declare {
     id = entry.target.workflow, summary = self.terms.summary,
-    steps = (is_certificate(self) and certificate_steps or secret_steps)(self, entry),
+    steps = (rotates_certificates(self) and certificate_steps or client_secret_steps)(self, entry),
   }
 end
 
-local function go(self, entry, mode)
-  entry.result = workflow_run.run(steps_of(self, entry), mode, {}, {
+local function run_application_rotation(self, entry, mode)
+  entry.result = workflow_run.run(rotation_workflow(self, entry), mode, {}, {
     journal = self.options.journal, profile = self.options.profile, interactive = false,
   })
   local credential = entry.credential
@@ -244,62 +249,65 @@ local function go(self, entry, mode)
 end
 
 ---------------------------------------------------------------------------
--- Looking
+-- Finding what is due
 
--- Why it is not ours to change, and the word for that reason.
-local function why_not(self, target)
+-- Why the application's credential may not be changed here, and the word for that reason; nil when it may.
+local function why_application_not_rotated(self, target)
   local sign_in = self.options.profile.sign_in
-  if target.appId == sign_in.client_id and sign_in.method == "client_secret" and not is_certificate(self) then
-    return "it is the application that runs this, and its secret is in the profile: nothing signs in with a new one",
-      "self"
+  if target.appId == sign_in.client_id and sign_in.method == "client_secret" and not rotates_certificates(self) then
+    return "it is the application that runs this, and its secret is in the profile: nothing would sign in with a new "
+      .. "one", "self"
   end
-  local why = rights_check.why_not_ours(target, self.tenant.me)
+  local why = rights_check.why_not_changeable(target, self.tenant.me)
   return why, why and "reach"
 end
 
--- Does storing count as using, for this policy?
-local function confirms(self)
-  return self.place == "server" and (self.options.profile.devolutions or {}).linked == true
+-- Does a stored client secret count as in use, for this policy?
+local function is_use_confirmed_by_storing(self)
+  return self.sink_kind == "server" and (self.options.profile.devolutions or {}).linked == true
 end
 
--- What a run before this one did not bring to its end, if anything.
-local function why_begun(self, target)
-  local rows = is_certificate(self) and rotations.certificates or rotations.client_secrets
+-- What an earlier run has left unfinished; nil when nothing.
+local function why_application_unfinished(self, target)
+  local rows = rotates_certificates(self) and rotations.certificates or rotations.client_secrets
   for _, row in ipairs(rows:all(self.options.journal, target.appId)) do
     local state = row.state
-    if state == "known" or state == "proven" then return "it was made, and not yet brought to where it is used" end
-    if state == "stored" and confirms(self) then return "it is stored, and not yet on record as used" end
+    if state == "known" or state == "proven" then return "it was made, and not yet delivered" end
+    if state == "stored" and is_use_confirmed_by_storing(self) then
+      return "it is stored, and not yet on record as used"
+    end
   end
 end
 
-local function note_failure(entry, failure)
+local function set_application_refused(entry, failure)
   entry.what, entry.why, entry.fix = "refuse", failure.why, failure.fix
   entry.code = type(failure.code) == "string" and failure.code or failure.kind
 end
 
--- What does not work any more is more than what waits.
-local function what_waits(result)
+-- The most urgent text for a person: an alarm about a credential that does not work any more, else what waits.
+local function application_waiting_text(result)
   return result.alarms[1] or result.waiting[1].what
 end
 
-local function judge(self, entry, result)
+local function judge_application(self, entry, result)
   local changes = result.changes.create + result.changes.update + result.changes.delete
-  if result.failure then return note_failure(entry, result.failure) end
-  local begun = why_begun(self, entry.target)
-    or entry.adopts and "what lies where it is used is not on record here, and works: it is adopted"
+  if result.failure then return set_application_refused(entry, result.failure) end
+  local begun = why_application_unfinished(self, entry.target)
+    or entry.adopts and "the sink holds a credential that this journal does not know, and that signs in: it is adopted"
   if begun then
     entry.what, entry.why = "recover", result.alarms[1] or begun
   elseif changes > 0 then
     entry.what, entry.why = "change", "a new one is needed, or an old one goes"
   elseif #result.waiting > 0 then
-    entry.what, entry.why, entry.waiting = "stop", "waits for a person: " .. what_waits(result), result.waiting
+    entry.what, entry.waiting = "stop", result.waiting
+    entry.why = "waits for a person: " .. application_waiting_text(result)
   else
     entry.what, entry.why = "wait", "in force"
   end
 end
 
--- What a plan of it says, in one line.
-local function line_of(entry)
+-- The change that the plan shows for the application's credential, in one line, and its action.
+local function planned_credential_change(entry)
   for _, one in ipairs(entry.result.steps) do
     for _, item in ipairs(one.items) do
       if item.kind == "client secret" or item.kind == "certificate" then return item.made, item.action end
@@ -307,27 +315,27 @@ local function line_of(entry)
   end
 end
 
-local function entry_of(self, target)
+local function application_entry(self, target)
   local entry = { name = target.displayName, target = target }
-  local refused, code = why_not(self, target)
+  local refused, code = why_application_not_rotated(self, target)
   if refused then
     entry.what, entry.why, entry.code = "refuse", refused, code
     return entry
   end
-  judge(self, entry, go(self, entry, "plan"))
-  local made, action = line_of(entry)
+  judge_application(self, entry, run_application_rotation(self, entry, "plan"))
+  local made, action = planned_credential_change(entry)
   if made and (entry.what == "change" or entry.what == "wait") then entry.why = made end
   entry.mints = action == "create" or entry.what == "recover"
   return entry
 end
 
--- Is it among those that are to be changed at once? Without such names, all are meant.
-local function is_meant(self, target)
+-- Is the application among those that a person named with --now? Without such names, all applications are rotated.
+local function is_to_be_rotated(self, target)
   if not self.named then return true end
   return self.named[target.displayName:lower()] or self.named[target.appId] or self.named[target.id] or false
 end
 
-local function sort_out(self)
+local function sort_application_entries(self)
   table.sort(self.entries, function(a, b) return a.name < b.name end)
   self.changes, self.recoveries, self.later = {}, {}, 0
   for _, entry in ipairs(self.entries) do
@@ -337,25 +345,25 @@ local function sort_out(self)
   end
 end
 
-local function named_of(names)
+local function application_name_set(names)
   local words = {}
   for i, name in ipairs(names) do words[i] = name:lower() end
   return sets.of(words)
 end
 
---- Which applications the policy is about, and what is to be done about each. Changes nothing.
+--- Find the applications that the policy selects, and what to do about each. Changes nothing. Waits.
 ---@param terms policy.terms
 ---@param tenant rotation.tenant
 ---@param options rotation.options
 ---@return rotate.applications
-function M.look(terms, tenant, options)
+function M.find_due(terms, tenant, options)
   local self = Applications { terms = terms, tenant = tenant, options = options, entries = {} }
-  choose_place(self)
-  self.policy, self.named = credential_policy.read(), options.now and named_of(options.now) or nil
-  for _, target in ipairs(policy_select.applications_of(terms.select, terms.credential)) do
-    if is_meant(self, target) then table.insert(self.entries, entry_of(self, target)) end
+  choose_sink_kind(self)
+  self.policy, self.named = credential_policy.read(), options.now and application_name_set(options.now) or nil
+  for _, target in ipairs(policy_select.find_applications(terms.select, terms.credential)) do
+    if is_to_be_rotated(self, target) then table.insert(self.entries, application_entry(self, target)) end
   end
-  sort_out(self)
+  sort_application_entries(self)
   return self
 end
 
@@ -369,21 +377,21 @@ end
 ---------------------------------------------------------------------------
 -- Changing
 
-local function settle(entry, result)
+local function set_application_outcome(entry, result)
   if result.failure then
     entry.failure = result.failure
     entry.what = result.failure.code == "busy" and "busy" or "failed"
     entry.why = result.failure.why
   elseif #result.waiting > 0 then
-    entry.what, entry.why, entry.waiting = "person", what_waits(result), result.waiting
+    entry.what, entry.why, entry.waiting = "person", application_waiting_text(result), result.waiting
   else
     entry.what, entry.why = "changed", "done"
   end
   return entry.what ~= "failed"
 end
 
--- One after another: each one is proven before the next begins.
-local function each(self, entries, stop)
+-- Rotate the applications one after another: each new credential is proven before the next rotation begins.
+local function rotate_applications_in_turn(self, entries, stop)
   local stopped
   for _, entry in ipairs(entries) do
     if task.stopping() then
@@ -391,26 +399,21 @@ local function each(self, entries, stop)
     elseif stopped then
       entry.what, entry.why = "skipped", "another one failed, and the policy stops then"
     else
-      stopped = not settle(entry, go(self, entry, "apply")) and stop
+      stopped = not set_application_outcome(entry, run_application_rotation(self, entry, "apply")) and stop
     end
   end
 end
 
--- Delete trial entries that an interrupted run left in the vault.
-local function clear_probes(self)
-  if self.vault then probe.delete_abandoned(self.options.journal, self.vault) end
-end
-
---- Finish rotations that an earlier run began. Waits.
+--- Finish rotations that an earlier run began, and delete probe entries that it left in the vault. Waits.
 function Applications:recover()
-  clear_probes(self)
-  each(self, self.recoveries, false)
+  if self.vault then probe.delete_abandoned(self.options.journal, self.vault) end
+  rotate_applications_in_turn(self, self.recoveries, false)
 end
 
---- Rotate what is due. Waits.
+--- Rotate the credentials that are due. Waits.
 function Applications:act()
-  run_limit.keep(self)
-  if self:open() then each(self, self.changes, self.terms.limits.stop_on_failure) end
+  run_limit.apply(self)
+  if self:open() then rotate_applications_in_turn(self, self.changes, self.terms.limits.stop_on_failure) end
 end
 
 return M

@@ -8,8 +8,8 @@ local M = {}
 
 local OWNED = "Application.ReadWrite.OwnedBy"
 
--- Calls that may be missing: the run reads where it is allowed to, or Entra's own refusal says the same; and calls that
--- only a person makes.
+-- Calls that an unattended run can do without: reads that may be refused without harm, and calls that only a person
+-- makes.
 local DISPENSABLE = {
   ["GET /applications/{id}/appManagementPolicies"] = true, ["GET /policies/defaultAppManagementPolicy"] = true,
   ["GET /applications/{id}/owners"] = true,
@@ -22,13 +22,13 @@ local DISPENSABLE = {
 ---@field permissions string[] application permissions, sorted: the least that are enough
 ---@field reasons table<string, string[]> permission -> the calls that need it
 
-local function sorted_out(policies)
+local function group_policies_by_target(policies)
   local rights = { users = {}, applications = {} }
   for _, terms in ipairs(policies) do table.insert(rights[terms.target], terms) end
   return rights
 end
 
-local function calls_of(needs)
+local function indispensable_calls(needs)
   local calls = {}
   for _, call in ipairs(needs.graph) do
     if not DISPENSABLE[call] then calls[#calls + 1] = call end
@@ -36,14 +36,14 @@ local function calls_of(needs)
   return calls
 end
 
---- The rights for the policies of these names; with no name, those to rotate the applications that it owns.
+--- The rights for the policies of these names; with no name, the right to rotate the applications that it owns.
 ---@param names string[]
 ---@return rotate.least_rights
-function M.of(names)
+function M.for_policies(names)
   local loaded = #names > 0 and rotate_policies.load(names) or { policies = {}, needs = { graph = {} } }
-  local rights = sorted_out(loaded.policies)
-  local least = permissions.least(calls_of(loaded.needs))
-  local set, reasons = { [OWNED] = true }, { [OWNED] = { "the client secrets of what it owns" } }
+  local rights = group_policies_by_target(loaded.policies)
+  local least = permissions.least(indispensable_calls(loaded.needs))
+  local set, reasons = { [OWNED] = true }, { [OWNED] = { "the client secrets of the applications that it owns" } }
   for _, name in ipairs(least.application) do
     set[name], reasons[name] = true, permissions.reasons(least, "application", name)
   end

@@ -1,4 +1,4 @@
---- Run policies from their files, once or as a service.
+--- Load policies from their files, and run them once or as a service.
 
 local copies = require "script.copies"
 local fail = require "fail"
@@ -6,30 +6,30 @@ local layout = require "terminal.layout"
 local log = require "log"
 local rotate_print = require "rotate.print"
 local rotate_run = require "rotate.run"
-local scheduler = require "task.scheduler"
 local script = require "script.load"
 local task = require "task"
 local time = require "time"
+local traceback = require "base.traceback"
 
 local M = {}
 
-local SHORTEST, LONGEST = 60, 3600 -- seconds between two looks of a service
+local SHORTEST, LONGEST = 60, 3600 -- seconds between two runs of a service
 
-local function raise_none()
+local function raise_no_policy_named()
   fail.raise {
     kind = "usage", what = "rotate", why = "POLICY is missing",
     fix = "`moonlatch scripts` lists the bundled ones; `moonlatch new policy NAME` makes one.",
   }
 end
 
-local function raise_no_policy(name)
+local function raise_not_a_policy(name)
   fail.raise {
-    kind = "usage", what = "rotate " .. name, why = "it is no policy",
-    fix = ("moonlatch apply %s, or moonlatch run %s."):format(name, name),
+    kind = "usage", what = "rotate " .. name, why = "the script of that name is not a policy",
+    fix = ("Run it as a script: moonlatch apply %s, or moonlatch run %s."):format(name, name),
   }
 end
 
-local function join(into, from)
+local function add_needs(into, from)
   for _, word in ipairs(from or {}) do
     if not into.seen[word] then into[#into + 1] = word end
     into.seen[word] = true
@@ -40,15 +40,15 @@ end
 ---@param names string[]
 ---@return { policies: policy.terms[], needs: table, scripts: session.script[] }
 function M.load(names)
-  if #names == 0 then raise_none() end
+  if #names == 0 then raise_no_policy_named() end
   local policies, needs, scripts = {}, {}, {}
   for _, peer in ipairs { "graph", "scopes", "devolutions" } do needs[peer] = { seen = {} } end
   for i, name in ipairs(names) do
     local declaration, found = script.load(name)
-    copies.tell(found)
-    policies[i] = declaration.policy or raise_no_policy(name)
+    copies.tell_replacement(found)
+    policies[i] = declaration.policy or raise_not_a_policy(name)
     scripts[i] = { name = policies[i].name, owner = script.describe(found), needs = declaration.needs }
-    for peer, list in pairs(needs) do join(list, declaration.needs[peer]) end
+    for peer, list in pairs(needs) do add_needs(list, declaration.needs[peer]) end
   end
   for _, list in pairs(needs) do list.seen = nil end
   return { policies = policies, needs = needs, scripts = scripts }
@@ -63,7 +63,7 @@ function M.once(policies, options)
   return all, rotate_run.status(all, false)
 end
 
---- What would be done; changes nothing. Waits.
+--- Find out what a run of the policies would do. Changes nothing. Waits.
 ---@param policies policy.terms[]
 ---@param options rotation.options
 ---@return table[] all, integer status
@@ -77,7 +77,7 @@ end
 ---@return string
 function M.text(all) return rotate_print.text(all, false) end
 
---- What would be done, as text.
+--- The plan, as text.
 ---@param all table[]
 ---@return string
 function M.plan_text(all) return rotate_print.text(all, true) end
@@ -90,9 +90,9 @@ M.json = rotate_print.json
 --- When a policy next has something to do: something becomes due, or its window opens.
 ---@param found rotate.outcome
 ---@param now number
----@param latest number a moment by which it is looked at anyway
+---@param latest number the moment of the next run, when nothing is due earlier
 ---@return number moment
-function M.next_of(found, now, latest)
+function M.next_due(found, now, latest)
   local opens = found.is_open == false and found.moment or now
   for _, entry in ipairs(found.entries) do
     if entry.what == "wait" and entry.due then latest = math.min(latest, math.max(entry.due, opens)) end
@@ -101,16 +101,16 @@ function M.next_of(found, now, latest)
   return latest
 end
 
--- When to look again, within an hour.
-local function next_look(all)
+-- Seconds until the next run: an hour, or less when something is due earlier.
+local function seconds_to_next_watch_round(all)
   local now, soonest = time.now(), time.now() + LONGEST
-  for _, found in ipairs(all) do soonest = M.next_of(found, now, soonest) end
+  for _, found in ipairs(all) do soonest = M.next_due(found, now, soonest) end
   return math.max(SHORTEST, soonest - now)
 end
 
 local NEWS = { changed = true, failed = true, ended = true, left = true, busy = true }
 
-local function has_news(all)
+local function has_rotation_news(all)
   for _, found in ipairs(all) do
     if found.failure then return true end
     for _, entry in ipairs(found.entries) do
@@ -120,12 +120,12 @@ local function has_news(all)
   return false
 end
 
--- One round. What fails now may work in the next round.
-local function turn(policies, options)
-  local ok, all = xpcall(M.once, scheduler.keep_trace, policies, options)
+-- Run the policies, and return the seconds until the next run. A failure is logged, because the next run may succeed.
+local function run_watch_round(policies, options)
+  local ok, all = xpcall(M.once, traceback.keep, policies, options)
   if ok then
-    if has_news(all) then log.say(("%s\n%s"):format(time.iso(time.now()), M.text(all))) end
-    return next_look(all)
+    if has_rotation_news(all) then log.say(("%s\n%s"):format(time.iso(time.now()), M.text(all))) end
+    return seconds_to_next_watch_round(all)
   end
   if not fail.is(all) or fail.is(all, "interrupted") or fail.is(all, "journal") then error(all, 0) end
   require("permissions.denied").explain(all)
@@ -141,7 +141,7 @@ function M.watch(policies, options)
   log.say(("watching %s; Ctrl-C or SIGTERM ends it after the change at hand")
     :format(layout.count(#policies, "policy", "policies")))
   while true do
-    local ok, wait = pcall(turn, policies, options)
+    local ok, wait = pcall(run_watch_round, policies, options)
     if ok then ok, wait = pcall(task.sleep, wait) end
     if not ok and fail.is(wait, "interrupted") then return 0 end
     if not ok then error(wait, 0) end

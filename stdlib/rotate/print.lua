@@ -1,4 +1,4 @@
---- What a policy would do, or did: as lines for a person, and as one table.
+--- Print the plan or the outcome of policies: as text for a person, and as a table for --json.
 
 local http = require "http.client"
 local json = require "host.json"
@@ -11,7 +11,7 @@ local workflow_print = require "workflow.print"
 
 local M = {}
 
-local MOST = 20 -- lines of a kind, unless more are asked for
+local MOST = 20 -- lines of a group, without --verbose
 
 local SIGN = {
   change = "~", recover = "~", stop = "!", refuse = "!", wait = "=", never = "·", changed = "~", failed = "!",
@@ -27,11 +27,11 @@ local HEADING = {
 local ORDER = { "changed", "recover", "change", "failed", "person", "stop", "left", "busy", "refuse", "skipped",
   "waits", "ended", "idle", "wait", "accepted", "never" }
 
-local function add(lines, text, ...)
+local function add_report_line(lines, text, ...)
   lines[#lines + 1] = select("#", ...) > 0 and text:format(...) or text
 end
 
-local function group(found)
+local function group_entries(found)
   local groups = {}
   for _, entry in ipairs(found.entries) do
     local what = rotate_run.is_accepted(found.terms, entry) and "accepted" or entry.what
@@ -41,30 +41,30 @@ local function group(found)
   return groups
 end
 
-local function when_of(entry)
+local function due_text(entry)
   if entry.what ~= "wait" or not entry.due then return "" end
   return "; due on " .. (entry.due < time.now() + 86400 and time.iso(entry.due) or time.day(entry.due))
 end
 
-local function line_of(what, entry)
+local function entry_line(what, entry)
   local fix = entry.fix and ("\n        %s"):format(entry.fix) or ""
-  local name = entry.name:gsub("%c", " ") -- a line break in it would be read as a line of ours
-  return ("    %s %s  %s%s%s"):format(SIGN[what], name, entry.why, when_of(entry), fix)
+  local name = entry.name:gsub("%c", " ") -- a line break in the name would look like a line of this report
+  return ("    %s %s  %s%s%s"):format(SIGN[what], name, entry.why, due_text(entry), fix)
 end
 
--- The heading of a group: due things are done by this run, or left to the next one.
-local function heading(what, is_plan)
+-- The heading of a group. After a run, entries that are still to change are left to the next run.
+local function group_heading(what, is_plan)
   return what == "change" and not is_plan and "due too, left to the next run" or HEADING[what]
 end
 
-local function add_group(lines, what, entries, is_plan)
-  add(lines, "  %d %s", #entries, heading(what, is_plan))
+local function add_entry_group(lines, what, entries, is_plan)
+  add_report_line(lines, "  %d %s", #entries, group_heading(what, is_plan))
   local most = log.verbose() and #entries or MOST
-  for i = 1, math.min(most, #entries) do add(lines, "%s", line_of(what, entries[i])) end
-  if #entries > most then add(lines, "    … and %d more; --verbose names them", #entries - most) end
+  for i = 1, math.min(most, #entries) do add_report_line(lines, "%s", entry_line(what, entries[i])) end
+  if #entries > most then add_report_line(lines, "    … and %d more; --verbose names them", #entries - most) end
 end
 
-local function when_text(found)
+local function schedule_text(found)
   local terms = found.terms
   local text = "every " .. time.span(terms.every)
   if not terms.window then return text .. ", at any time" end
@@ -73,59 +73,64 @@ local function when_text(found)
   return ("%s, %s (%s)"):format(text, terms.window:phrase(), state)
 end
 
--- Add the tenant's limits, before a run meets them.
-local function add_caps(lines, found)
+-- Add the limits of the policy, and how long Graph's write budget makes the run take.
+local function add_run_limits(lines, found)
   local limits, count = found.terms.limits, #found.changes
   if found.later > 0 then
-    add(lines, "  %d are due beyond the limit of %d a run: they wait for the next", found.later, limits.max_changes)
+    add_report_line(lines, "  %d are due beyond the limit of %d a run: they wait for the next", found.later,
+      limits.max_changes)
   end
   if count == 0 then return end
-  if limits.canary > 0 and count > limits.canary then add(lines, "  %d of them first, alone", limits.canary) end
+  if limits.canary > 0 and count > limits.canary then
+    add_report_line(lines, "  %d of them first, alone", limits.canary)
+  end
   local rate, ahead = http.write_budget()
   if not rate then return end
   local needed = count / rate + (ahead or 0)
-  add(lines, "  %s to Graph, at most %d a minute%s", layout.count(count, "write"), rate * 60 // 1,
+  add_report_line(lines, "  %s to Graph, at most %d a minute%s", layout.count(count, "write"), rate * 60 // 1,
     needed >= 60 and ("; they take at least " .. time.span(needed)) or "")
 end
 
-local function add_waiting(lines, entry)
+local function add_waiting_entries(lines, entry)
   for _, wait in ipairs(entry.waiting or {}) do workflow_print.add_wait(lines, entry.name, wait) end
 end
 
-local function add_left_over(lines, list)
+local function add_left_over_entries(lines, list)
   if #list == 0 then return end
-  add(lines, "  %d left over in the sink: remove what is not needed any more by hand", #list)
+  add_report_line(lines, "  %d left over in the sink: remove what is not needed any more by hand", #list)
   for i = 1, math.min(log.verbose() and #list or MOST, #list) do
-    add(lines, "    · %s  %s", list[i].name, list[i].why)
+    add_report_line(lines, "    · %s  %s", list[i].name, list[i].why)
   end
-  if #list > MOST and not log.verbose() then add(lines, "    … and %d more; --verbose names them", #list - MOST) end
+  if #list > MOST and not log.verbose() then
+    add_report_line(lines, "    … and %d more; --verbose names them", #list - MOST)
+  end
 end
 
-local function add_policy(lines, found, is_plan)
-  add(lines, "%s: %s", found.terms.name, found.terms.summary)
-  if found.failure then add(lines, "%s", report_failure.text(found.failure)) end
+local function add_policy_report(lines, found, is_plan)
+  add_report_line(lines, "%s: %s", found.terms.name, found.terms.summary)
+  if found.failure then add_report_line(lines, "%s", report_failure.text(found.failure)) end
   if found.failure and #found.entries == 0 then return end
-  add(lines, "  %s", when_text(found))
-  add(lines, "  to %s", found.instead or tostring(found.terms.sink))
-  local groups = group(found)
+  add_report_line(lines, "  %s", schedule_text(found))
+  add_report_line(lines, "  to %s", found.instead or tostring(found.terms.sink))
+  local groups = group_entries(found)
   for _, what in ipairs(ORDER) do
-    if groups[what] then add_group(lines, what, groups[what], is_plan) end
+    if groups[what] then add_entry_group(lines, what, groups[what], is_plan) end
   end
-  if #found.entries == 0 then add(lines, "  nobody is selected") end
-  add_left_over(lines, found.left_over or {})
-  if is_plan then add_caps(lines, found) end
-  for _, entry in ipairs(found.entries) do add_waiting(lines, entry) end
+  if #found.entries == 0 then add_report_line(lines, "  nobody is selected") end
+  add_left_over_entries(lines, found.left_over or {})
+  if is_plan then add_run_limits(lines, found) end
+  for _, entry in ipairs(found.entries) do add_waiting_entries(lines, entry) end
 end
 
---- As text.
----@param all table[] as rotation.run gives it
+--- The plan or the outcome, as text.
+---@param all table[] as rotate.run gives it
 ---@param is_plan boolean
 ---@return string
 function M.text(all, is_plan)
   local lines = {}
   for i, found in ipairs(all) do
-    if i > 1 then add(lines, "") end
-    add_policy(lines, found, is_plan)
+    if i > 1 then add_report_line(lines, "") end
+    add_policy_report(lines, found, is_plan)
   end
   return table.concat(lines, "\n")
 end
@@ -143,13 +148,13 @@ local function entry_table(terms, entry)
   }
 end
 
-local function counts_of(found)
+local function entry_counts(found)
   local counts = {}
-  for what, entries in pairs(group(found)) do counts[what] = #entries end
+  for what, entries in pairs(group_entries(found)) do counts[what] = #entries end
   return counts
 end
 
---- As a table, for --json.
+--- The plan or the outcome, as a table for --json.
 ---@param all table[]
 ---@param status integer
 ---@return table
@@ -160,7 +165,7 @@ function M.json(all, status)
     for place, entry in ipairs(found.entries) do entries[place] = entry_table(found.terms, entry) end
     policies[i] = {
       policy = found.terms.name, summary = found.terms.summary, target = found.terms.target, accounts = entries,
-      counts = counts_of(found), left_over = json.array(found.left_over or {}), beyond_limit = found.later,
+      counts = entry_counts(found), left_over = json.array(found.left_over or {}), beyond_limit = found.later,
       open = found.is_open, instead = found.instead,
       failure = found.failure and report_failure.table(found.failure) or nil,
     }

@@ -1,5 +1,5 @@
---- One run of policies: check that it may begin, finish what is unfinished, then do what is due, each policy within its
---- limits.
+--- Run policies once: check that the run may begin, finish unfinished rotations, then rotate what is due, each policy
+--- within its limits.
 
 local applications = require "rotate.applications"
 local clock_skew = require "rotation.clock_skew"
@@ -12,34 +12,35 @@ local role_holders = require "entra.role_holders"
 local rotate_users = require "rotate.users"
 local scheduler = require "task.scheduler"
 local task = require "task"
+local traceback = require "base.traceback"
 local users = require "entra.users"
 
 local M = {}
 
-local LOOK = { users = rotate_users.look, applications = applications.look }
+local FIND_DUE = { users = rotate_users.find_due, applications = applications.find_due }
 
--- Call `fn(...)` with the rights of the policy's file: nothing that another policy declared counts for it.
-local function with_rights(options, terms, fn, ...)
+-- Call `fn(...)` with the rights of the policy's file, so that calls which only another policy declared are refused.
+local function with_policy_rights(options, terms, fn, ...)
   if not options.rights then return fn(...) end
   return rights.with(scheduler.require_current(), options.rights[terms.name], fn, ...)
 end
 
-local function first_of(policies, target)
+local function first_policy_for(policies, target)
   for _, terms in ipairs(policies) do
     if terms.target == target then return terms end
   end
 end
 
--- What the policies share: the signed-in principal, who holds which role, which domains are federated. Each policy for
--- users declares these calls, so they are made with the rights of the first.
-local function tenant_of(policies, options)
-  local tenant = { me = oauth.sign_in(options.profile), held = {} }
-  local first = first_of(policies, "users")
+-- Read what the policies share: the signed-in principal, who holds which role, which domains are federated. Each policy
+-- for users declares these calls, so they are made with the rights of the first such policy.
+local function read_tenant_for_policies(policies, options)
+  local tenant = { me = oauth.sign_in(options.profile), role_ids = {} }
+  local first = first_policy_for(policies, "users")
   if not first then return tenant end
-  tenant.holders, tenant.federated = with_rights(options, first, task.all,
-    { role_holders.read, users.federated_domains })
-  tenant.held = role_holders.roles_of_principal(tenant.holders, tenant.me.oid)
-  for _, id in ipairs(tenant.me.wids) do tenant.held[id] = true end
+  tenant.holders, tenant.federated = with_policy_rights(options, first, task.all,
+    { role_holders.read_holders, users.federated_domains })
+  tenant.role_ids = role_holders.roles_of_principal(tenant.holders, tenant.me.oid)
+  for _, id in ipairs(tenant.me.wids) do tenant.role_ids[id] = true end
   return tenant
 end
 
@@ -59,16 +60,17 @@ end
 ---@field later integer
 ---@field left_over journal.left_over[]?
 ---@field open boolean is its window open?
----@field moment number? until when it is open, or from when
----@field failure Failure? why it could not even be looked at
+---@field moment number? when the window closes, or opens
+---@field failure Failure? why the policy could not be planned, or was stopped
 
-local function look_with_matrix(terms, tenant, options)
+local function check_rights_and_find_due(terms, tenant, options)
   rights_check.check(terms, tenant)
-  return LOOK[terms.target](terms, tenant, options)
+  return FIND_DUE[terms.target](terms, tenant, options)
 end
 
-local function look(terms, tenant, options)
-  local ok, found = xpcall(with_rights, scheduler.keep_trace, options, terms, look_with_matrix, terms, tenant, options)
+local function plan_policy(terms, tenant, options)
+  local ok, found = xpcall(with_policy_rights, traceback.keep, options, terms, check_rights_and_find_due, terms,
+    tenant, options)
   if not ok then
     if not fail.is(found) then error(found, 0) end
     require("permissions.denied").explain(found)
@@ -77,23 +79,23 @@ local function look(terms, tenant, options)
   return found
 end
 
-local function note_window(found)
+local function set_window_state(found)
   if found.failure then return end
   found.is_open, found.moment = found:open()
 end
 
-local function is_name_of(entry, name)
+local function is_entry_named(entry, name)
   local target = entry.target or {}
   return entry.name:lower() == name:lower() or entry.id == name or target.appId == name or target.id == name
 end
 
--- A name that no policy selects is a mistake: nothing would be done, and it would look done.
-local function check_named(all, names)
+-- Raise "usage" for a name that no policy selects. Otherwise the run would do nothing and report success.
+local function check_names_are_selected(all, names)
   for _, name in ipairs(names) do
     local found = false
     for _, policy in ipairs(all) do
       if policy.failure then error(policy.failure, 0) end
-      for _, entry in ipairs(policy.entries) do found = found or is_name_of(entry, name) end
+      for _, entry in ipairs(policy.entries) do found = found or is_entry_named(entry, name) end
     end
     if not found then
       fail.raise {
@@ -105,21 +107,21 @@ local function check_named(all, names)
   end
 end
 
---- What would be done; changes nothing. Waits.
+--- Find out what a run of the policies would do. Changes nothing. Waits.
 ---@param policies policy.terms[]
 ---@param options rotation.options
 ---@return table[] found one a policy
 function M.plan(policies, options)
-  local tenant, all = tenant_of(policies, options), {}
+  local tenant, all = read_tenant_for_policies(policies, options), {}
   for i, terms in ipairs(policies) do
-    all[i] = look(terms, tenant, options)
-    note_window(all[i])
+    all[i] = plan_policy(terms, tenant, options)
+    set_window_state(all[i])
   end
-  if options.now then check_named(all, options.now) end
+  if options.now then check_names_are_selected(all, options.now) end
   return all
 end
 
-local function has_work(all)
+local function has_planned_changes(all)
   for _, found in ipairs(all) do
     if #found.changes + #found.recoveries > 0 then return true end
     for _, entry in ipairs(found.entries) do
@@ -129,30 +131,31 @@ local function has_work(all)
   return false
 end
 
--- Failures of single accounts are in their entries; failures that stop a policy are raised here.
-local function guarded(found, step, options)
+-- Run a step of a policy, and keep the failure that stops it in `failure`. Failures of single accounts are in their
+-- entries.
+local function run_policy_step(found, step, options)
   if found.failure then return end
-  local ok, failure = xpcall(with_rights, scheduler.keep_trace, options, found.terms, found[step], found)
+  local ok, failure = xpcall(with_policy_rights, traceback.keep, options, found.terms, found[step], found)
   if ok then return end
   if not fail.is(failure) then error(failure, 0) end
   require("permissions.denied").explain(failure)
   found.failure = failure
 end
 
---- Run once: finish what was begun, then do what is due. Waits.
+--- Run the policies once: finish unfinished rotations, then rotate what is due. Waits.
 ---@param policies policy.terms[]
 ---@param options rotation.options
 ---@return table[] found one a policy
 function M.once(policies, options)
   local all = M.plan(policies, options)
-  if has_work(all) then
+  if has_planned_changes(all) then
     clock_skew.check "rotate"
     disk_space.check(options.profile)
     if options.confirm and not options.confirm(all) then return all end
   end
   for _, step in ipairs { "recover", "act" } do
     for _, found in ipairs(all) do
-      if not task.stopping() then guarded(found, step, options) end
+      if not task.stopping() then run_policy_step(found, step, options) end
     end
   end
   return all

@@ -1,5 +1,5 @@
---- Run a policy for users: which accounts it selects today, what to do about each, and doing it within its limits:
---- unfinished rotations first, then a few accounts alone, then the rest.
+--- Run a policy for users: find the accounts that it selects and what to do about each, then rotate their passwords
+--- within its limits: unfinished rotations first, then a few accounts one after another, then the rest.
 
 local class = require "base.class"
 local command = require "rotation.command"
@@ -23,24 +23,25 @@ local sinks = require "policy.sinks"
 local sys = require "host.sys"
 local task = require "task"
 local time = require "time"
+local traceback = require "base.traceback"
 local user_password = require "rotation.user_password"
 local users = require "entra.users"
 local vault_folder = require "base.vault_folder"
 
 local M = {}
 
-local AT_ONCE = 100
-local MANY = 1000 -- from so many accounts on, memory is saved
-local HEAP, IN_FLIGHT = 8 << 10, 2300 -- KiB of Lua's memory: in all, and for AT_ONCE accounts in work
+local AT_ONCE = 100 -- accounts rotated side by side
+local MANY = 1000 -- the number of accounts from which freed memory is given back to the system
+local HEAP, IN_FLIGHT = 8 << 10, 2300 -- KiB of Lua's memory: in all, and for AT_ONCE rotations
 local PERMISSION = "User-PasswordProfile.ReadWrite.All"
 
 ---@class rotation.entry one account of a run
 ---@field name string its user principal name
----@field what string the verdict's; after the work "changed", "ended", "left", "failed", "waits" or "busy"
+---@field what string of the verdict; after the rotation "changed", "ended", "left", "failed", "waits" or "busy"
 ---@field why string
 ---@field fix string? what a person can do about it
 ---@field code string? why it is refused, in a word
----@field due number? the verdict's
+---@field due number? of the verdict
 ---@field id string object id
 ---@field roles table[]? admin roles it holds, if any
 ---@field edited string? id of its entry, when somebody modified the entry since we wrote it
@@ -64,103 +65,103 @@ local Users = class "rotate.users"
 ---------------------------------------------------------------------------
 -- Reading
 
-local function set_of(list)
+local function user_name_set(list)
   local set = {}
   for _, word in ipairs(list) do set[word:lower()] = true end
   return set
 end
 
-local function named_of(names)
-  return names and set_of(names) or nil
-end
 
-local function setting_of(terms, tenant, options)
+local function rotation_setting(terms, tenant, options)
   return {
-    terms = terms, now = graph_clock.now(), never = set_of(terms.never),
+    terms = terms, now = graph_clock.now(), never = user_name_set(terms.never),
     operator = tenant.me.kind == "user" and tenant.me.oid,
-    held = tenant.held, installations = sets.of(options.journal:installations()),
+    role_ids = tenant.role_ids, installations = sets.of(options.journal:installations()),
     by_permission = tenant.me.kind == "app" and sets.of(tenant.me.roles)[PERMISSION],
-    named = named_of(options.now), outside_window = options.outside_window,
+    named = options.now and user_name_set(options.now) or nil, outside_window = options.outside_window,
   }
 end
 
--- Set what is to be done about an entry, or became of it.
-local function settle(entry, what, why, code, fix)
+-- Set the verdict or the outcome of an entry.
+local function set_account_outcome(entry, what, why, code, fix)
   entry.what, entry.why, entry.code, entry.fix = what, why, code, fix
   return entry
 end
 
 -- Was the account's entry modified since we wrote it?
-local function is_edited(row, current)
+local function is_account_entry_edited(row, current)
   local modified = row and row.body.value and row.body.modified
   return modified and current and current.marker == row.body.marker and current.modified
     and current.modified ~= modified
 end
 
--- The entry of an account. Of the account, which is read again before it is changed, it keeps only what that reading
--- does not bring: ten thousand entries have to fit in memory.
-local function entry_of(self, account)
+-- The entry of an account in this run. It has only those members of the account that are not read again before the
+-- rotation, because ten thousand entries have to fit in memory.
+local function account_entry(self, account)
   local row, slot = rows:get(self.run.journal, account.id), self.run.sink:slot(account)
-  local judged = due.judge(self.run.setting, account, row, slot)
-  local entry = settle({ name = account.upn, id = account.id }, judged.what, judged.why, judged.code, judged.fix)
+  local verdict = due.judge_account(self.run.setting, account, row, slot)
+  local entry = { name = account.upn, id = account.id }
+  set_account_outcome(entry, verdict.what, verdict.why, verdict.code, verdict.fix)
   self.run.sink:claim(account)
-  if judged.what == "wait" and slot.current and slot.current.name:lower() ~= account.upn:lower() then
+  if verdict.what == "wait" and slot.current and slot.current.name:lower() ~= account.upn:lower() then
     entry.renamed = slot.current.name
-    settle(entry, "wait", ("%s; its entry is called %s, and gets the account's name"):format(judged.why, entry.renamed))
+    set_account_outcome(entry, "wait",
+      ("%s; its entry is called %s, and gets the account's name"):format(verdict.why, entry.renamed))
   end
-  if judged.what == "wait" and is_edited(row, slot.current) then entry.edited = slot.current.id end
-  if judged.due then entry.due = judged.due end
+  if verdict.what == "wait" and is_account_entry_edited(row, slot.current) then entry.edited = slot.current.id end
+  if verdict.due then entry.due = verdict.due end
   if #account.roles > 0 then entry.roles = account.roles end
   if account.group then entry.group = account.group end
   if account.outside then entry.outside = true end
-  if judged.adopt then entry.adopt, entry.adopted = account, judged.adopt end
+  if verdict.adopt then entry.adopt, entry.adopted = account, verdict.adopt end
   return entry
 end
 
 local NO_ROLES = {}
 
--- The account of an entry, as far as user_password.work needs it before it reads the account again.
-local function known_of(entry)
+-- The account of an entry, as far as user_password.rotate needs it before it reads the account again.
+local function account_of_entry(entry)
   return {
     id = entry.id, upn = entry.name, roles = entry.roles or NO_ROLES, group = entry.group, outside = entry.outside,
   }
 end
 
 -- Add rotations that this policy began for accounts that it does not select any more.
-local function add_outside(self, found, seen)
+local function add_unselected_accounts(self, found, seen)
   for _, row in ipairs(rows:unfinished(self.run.journal)) do
     if row.body.policy == self.terms.name and not seen[row.id] and row.state ~= "left" then
       local account = users.read_with_names(found, row.id)
         or { id = row.id, upn = row.body.name, roles = {}, disabled = true, changed = row.body.before }
       account.outside = true
-      table.insert(self.entries, entry_of(self, account))
+      table.insert(self.entries, account_entry(self, account))
     end
   end
 end
 
-local function other_policy(self, user)
+local function other_policy_of_user(self, user)
   local row = user and rows:get(self.run.journal, user)
   return row and row.body.policy ~= "" and row.body.policy ~= self.terms.name and row.body.policy
 end
 
--- Note entries of ours whose accounts are not selected any more.
-local function note_left_over(self)
+-- Find entries of ours in the sink whose accounts the policy does not select any more.
+local function find_left_over_entries(self)
   for slot in self.run.sink:each_slot() do
     local entry = not slot.claimed and (slot.current and slot.current.ours and slot.current or slot.pending[1])
-    if entry and not other_policy(self, entry.user) then
+    if entry and not other_policy_of_user(self, entry.user) then
       table.insert(self.left_over, { name = self.run.sink:where(entry.name),
-        why = entry == slot.current and "the policy does not select its account, and changes this password no more"
+        why = entry == slot.current
+            and "the policy does not select its account any more, so this password is not changed"
           or "a pending value of an account that the policy does not select; it may be in force" })
     end
   end
   table.sort(self.left_over, function(a, b) return a.name < b.name end)
 end
 
-local EDITED = "somebody changed its entry, which holds something else than the password in force"
+local EDITED = "somebody changed its entry, which holds another value than the password in force"
 local EDITED_FIX = "Have a new one set and stored: moonlatch rotate POLICY --now NAME."
 
--- Find out what somebody changed in an entry: a note beside the password, or the password.
-local function check_edited(self)
+-- Read the edited entries, and stop the accounts whose entries hold another password. An edited note stops nothing.
+local function stop_accounts_with_edited_entries(self)
   local edited = {}
   for _, entry in ipairs(self.entries) do
     if entry.edited then edited[#edited + 1] = entry end
@@ -168,19 +169,19 @@ local function check_edited(self)
   task.map(edited, 16, function(entry)
     local value <close> = rows:unseal(self.run.journal, rows:get(self.run.journal, entry.id).body.value)
     if not value or self.run.sink:holds(entry.edited, value) then return end
-    settle(entry, "stop", EDITED, "edited", EDITED_FIX)
+    set_account_outcome(entry, "stop", EDITED, "edited", EDITED_FIX)
   end)
 end
 
-local function place_for(terms, profile)
+local function password_sink_of_policy(terms, profile)
   local devolutions = profile.devolutions
   if not devolutions or not devolutions.server then
     fail.raise {
       kind = "config", what = "plan " .. terms.name,
       why = ("passwords are kept by %s only, and the profile names no Devolutions Server%s"):format(
-        sinks.for_passwords(), devolutions and ": Devolutions Cloud has no sink for passwords yet" or ""),
+        sinks.names_for_passwords(), devolutions and ": Devolutions Cloud has no sink for passwords yet" or ""),
       fix = "Add devolutions = { server = \"https://…\", … } to the profile; or leave these accounts to the provider "
-        .. "in Devolutions, which rotates what its PAM vault manages, and take them out of this policy.",
+        .. "in Devolutions, which rotates the accounts of its PAM vault, and take them out of this policy.",
     }
   end
   local vault, path = vault_folder.vault_and_folder(terms.sink.fields, devolutions)
@@ -189,8 +190,8 @@ end
 
 local ORDER = { change = 1, recover = 2, stop = 3, busy = 4, refuse = 5, wait = 6, never = 7 }
 
--- A run about named accounts leaves out all others.
-local function keep_named(self)
+-- In a run for named accounts, leave out all other accounts.
+local function keep_named_accounts(self)
   local setting = self.run.setting
   if not setting.named then return end
   local entries = {}
@@ -200,14 +201,14 @@ local function keep_named(self)
   self.entries, self.left_over = entries, {}
 end
 
-local function by_urgency(a, b)
+local function is_more_urgent(a, b)
   if a.what ~= b.what then return ORDER[a.what] < ORDER[b.what] end
   if a.due ~= b.due then return (a.due or math.huge) < (b.due or math.huge) end
   return a.name < b.name
 end
 
-local function sort_out(self)
-  table.sort(self.entries, by_urgency)
+local function sort_account_entries(self)
+  table.sort(self.entries, is_more_urgent)
   self.changes, self.recoveries, self.later = {}, {}, 0
   for _, entry in ipairs(self.entries) do
     if entry.what == "recover" then table.insert(self.recoveries, entry) end
@@ -218,45 +219,46 @@ end
 
 ---@class rotation.tenant what all policies of a run share
 ---@field me oauth.principal
----@field held table<string, boolean> directory roles that we hold
+---@field role_ids table<string, boolean> directory roles that we hold
 ---@field holders entra.holders
 ---@field federated table<string, boolean>
 
--- Ten thousand accounts must fit: collect garbage before it takes as much memory again as the accounts.
-local function keep_garbage_low() collectgarbage("incremental", 120, 400) end
+-- Collect garbage earlier than Lua's default, which would let garbage take as much memory again as ten thousand
+-- accounts.
+local function collect_garbage_early() collectgarbage("incremental", 120, 400) end
 
 --- Find the accounts of the policy, and what to do about each. Changes nothing. Waits.
 ---@param terms policy.terms
 ---@param tenant rotation.tenant
 ---@param options rotation.options
 ---@return rotate.users
-function M.look(terms, tenant, options)
-  keep_garbage_low()
+function M.find_due(terms, tenant, options)
+  collect_garbage_early()
   local self = Users { terms = terms, entries = {}, left_over = {} }
-  local place = place_for(terms, options.profile)
+  local sink = password_sink_of_policy(terms, options.profile)
   local found = task.all {
-    function() return policy_select.accounts(terms.select, tenant.federated, tenant.holders) end,
-    function() return place:open(options.profile) end,
+    function() return policy_select.find_accounts(terms.select, tenant.federated, tenant.holders) end,
+    function() return sink:open(options.profile) end,
   }
   self.run = {
-    journal = options.journal, sink = place, terms = terms, setting = setting_of(terms, tenant, options),
+    journal = options.journal, sink = sink, terms = terms, setting = rotation_setting(terms, tenant, options),
     federated = tenant.federated, directory = directory_clock.of(options.journal),
   }
   local seen = {}
   for i, account in ipairs(found.accounts) do
     seen[account.id] = true
-    self.entries[i], found.accounts[i] = entry_of(self, account), false
+    self.entries[i], found.accounts[i] = account_entry(self, account), false
   end
-  add_outside(self, { federated = tenant.federated }, seen)
-  note_left_over(self)
-  check_edited(self)
-  keep_named(self)
-  sort_out(self)
+  add_unselected_accounts(self, { federated = tenant.federated }, seen)
+  find_left_over_entries(self)
+  stop_accounts_with_edited_entries(self)
+  keep_named_accounts(self)
+  sort_account_entries(self)
   self.progress = progress.of(terms.name, #self.recoveries + #self.changes)
   return self
 end
 
---- May changes begin now? Returns until when, or from when.
+--- May changes begin now? With the moment when the window closes, or opens.
 ---@return boolean open, number? moment
 function Users:open()
   if not self.terms.window or self.run.setting.outside_window then return true end
@@ -266,15 +268,15 @@ end
 ---------------------------------------------------------------------------
 -- Changing
 
-local function what_failed(failure)
+local function outcome_of_failure(failure)
   if not fail.is(failure) then return "failed" end
   if failure.code == "window" then return "waits" end
   return failure.kind == "person" and "stop" or failure.kind == "refused" and failure.code and "refuse" or "failed"
 end
 
-local function settle_failure(self, entry, failure)
+local function set_account_failed(self, entry, failure)
   if fail.is(failure, "interrupted") then
-    settle(entry, "skipped", "the program was asked to stop")
+    set_account_outcome(entry, "skipped", "the program was asked to stop")
     return
   end
   if fail.is(failure, "denied") and not self.explained then
@@ -282,18 +284,20 @@ local function settle_failure(self, entry, failure)
     require("permissions.denied").explain(failure)
   end
   entry.failure = failure
-  if fail.is(failure) then return settle(entry, what_failed(failure), failure.why, failure.code, failure.fix) end
-  settle(entry, "failed", tostring(failure))
+  if fail.is(failure) then
+    return set_account_outcome(entry, outcome_of_failure(failure), failure.why, failure.code, failure.fix)
+  end
+  set_account_outcome(entry, "failed", tostring(failure))
 end
 
 local BAD = { failed = true, stop = true, left = true }
 
-local function say(entry)
+local function log_account_outcome(entry)
   if entry.what == "changed" then return log.detail("changed " .. entry.name) end
   if BAD[entry.what] then log.warn(("%s: %s"):format(entry.name, entry.why)) end
 end
 
-local function tell_others(self, entry, done)
+local function notify_program_of_change(self, entry, done)
   if done.what ~= "changed" or not self.terms.after.run then return end
   local ok, failure = pcall(scheduler.uninterrupted, command.notify, self.terms.after.run, {
     name = entry.name, policy = self.terms.name, rotation = done.row.body.marker,
@@ -301,136 +305,136 @@ local function tell_others(self, entry, done)
   if not ok then log.warn(("%s: %s"):format(entry.name, tostring(failure))) end
 end
 
-local function work(self, entry)
+local function rotate_account_entry(self, entry)
   local open = self:open()
   if entry.what == "change" and not open then
-    settle(entry, "waits", "the window has closed")
+    set_account_outcome(entry, "waits", "the window has closed")
     return
   end
-  local ok, done = xpcall(user_password.work, scheduler.keep_trace, self.run, known_of(entry))
+  local ok, done = xpcall(user_password.rotate, traceback.keep, self.run, account_of_entry(entry))
   if not ok then
-    settle_failure(self, entry, done)
-    say(entry)
+    set_account_failed(self, entry, done)
+    log_account_outcome(entry)
     if entry.what == "failed" or entry.what == "stop" then error(done, 0) end
     return
   end
-  settle(entry, done.what, done.why or "done", done.code, done.fix)
+  set_account_outcome(entry, done.what, done.why or "done", done.code, done.fix)
   if done.warning then log.warn(done.warning) end
-  say(entry)
-  tell_others(self, entry, done)
+  log_account_outcome(entry)
+  notify_program_of_change(self, entry, done)
 end
 
-local function each(self, entries, at_once, stop)
-  local _, failures = crew.each(entries, at_once, function(entry) work(self, entry) end, {
+local function rotate_account_entries(self, entries, at_once, stop)
+  local _, failures = crew.each(entries, at_once, function(entry) rotate_account_entry(self, entry) end, {
     stop_on_failure = stop, progress = self.progress, forget = true,
   })
   return failures
 end
 
-local function split(entries, count)
+local function split_off_canary(entries, count)
   return table.move(entries, 1, math.min(count, #entries), 1, {}),
     table.move(entries, count + 1, #entries, 1, {})
 end
 
--- The sink is tried before the first change of a run, and never without a change.
-local function try_sink(self)
+-- Probe the sink before the first change of a run. A run without a change does not probe it.
+local function probe_password_sink_once(self)
   if not self.tried then self.run.sink:probe(self.run.journal) end
   self.tried = true
 end
 
-local function adopt_all(self)
+local function adopt_stored_passwords(self)
   for _, entry in ipairs(self.entries) do
     if entry.adopt and entry.what == "wait" then
-      log.say(("%s: what lies in the sink is in force, though this journal did not set it; it is adopted")
+      log.say(("%s: the sink's value is in force, although this journal did not set it; it is adopted")
         :format(entry.name))
       user_password.adopt(self.run, entry.adopt, entry.adopted)
     end
   end
 end
 
-local function rename(self, entry)
+local function rename_password_entry(self, entry)
   local row = rows:get(self.run.journal, entry.id)
   local modified = self.run.sink:rename { id = entry.id, upn = entry.name }
   if row then rows:stage(self.run.journal, row, row.state, { modified = modified }) end
   log.say(("%s: its entry was called %s, and has the account's name now"):format(entry.name, entry.renamed))
 end
 
--- Rename entries after their accounts.
-local function rename_all(self)
+-- Give entries the names of their accounts.
+local function rename_password_entries(self)
   for _, entry in ipairs(self.entries) do
     if entry.renamed and entry.what == "wait" then
-      local ok, failure = xpcall(rename, scheduler.keep_trace, self, entry)
-      if not ok then settle_failure(self, entry, failure) end
+      local ok, failure = xpcall(rename_password_entry, traceback.keep, self, entry)
+      if not ok then set_account_failed(self, entry, failure) end
     end
   end
 end
 
--- Forget values of rotations with an unknown outcome after thirty days.
-local function expire_all(self)
+-- Erase the values of rotations that ended with an unknown outcome more than thirty days ago.
+local function forget_expired_passwords(self)
   local journal = self.run.journal
   for _, row in ipairs(rows:unfinished(journal)) do
-    if row.state == "left" and row.body.policy == self.terms.name then ending.expire(journal, row) end
+    if row.state == "left" and row.body.policy == self.terms.name then ending.forget_expired_values(journal, row) end
   end
 end
 
--- Try once more where another installation was at work: it may have finished. Within the limit of the run.
-local function retry_busy(self)
+-- Try busy accounts once more, within the limit of the run, because the other installation may have finished.
+local function retry_busy_accounts(self)
   local busy, left = {}, self.terms.limits.max_changes
   for _, entry in ipairs(self.entries) do left = left - (entry.what == "changed" and 1 or 0) end
   for _, entry in ipairs(self.entries) do
     if entry.what == "busy" and #busy < left then busy[#busy + 1] = entry end
   end
   if #busy > 0 and not task.stopping() and self:open() then
-    try_sink(self)
-    each(self, busy, AT_ONCE, false)
+    probe_password_sink_once(self)
+    rotate_account_entries(self, busy, AT_ONCE, false)
   end
 end
 
-local function not_begun(self, why)
+local function skip_account_changes(self, why)
   for _, entry in ipairs(self.changes) do
-    if entry.what == "change" then settle(entry, "skipped", why) end
+    if entry.what == "change" then set_account_outcome(entry, "skipped", why) end
   end
 end
 
 --- Finish rotations that an earlier run began. Waits.
 function Users:recover()
-  if #self.recoveries > 0 then try_sink(self) end
-  each(self, self.recoveries, AT_ONCE, false)
+  if #self.recoveries > 0 then probe_password_sink_once(self) end
+  rotate_account_entries(self, self.recoveries, AT_ONCE, false)
 end
 
--- Free the memory that finding many accounts took. Then garbage may fill what the accounts leave of HEAP: collecting
--- costs as much as there is in use, so the less is in use, the later it is done.
-local function save_memory(self)
+-- Free the memory that finding many accounts took. After that, garbage may fill the part of HEAP that the accounts
+-- leave: a collection takes time in proportion to the memory in use, so it is run as rarely as HEAP allows.
+local function free_account_memory(self)
   if #self.entries >= MANY then sys.trim() end
   local used = collectgarbage("count") + IN_FLIGHT
   collectgarbage("incremental", math.max(120, math.min(200, HEAP * 100 // used)), 400)
 end
 
--- A run about named accounts did not look at the others' entries.
-local function keep_left_over(self)
+-- Record the left-over entries, except in a run for named accounts, which did not look at other accounts' entries.
+local function record_left_over(self)
   if self.run.setting.named then return end
   left_over.record(self.run.journal, self.terms.name, self.left_over, time.now())
 end
 
---- Rotate what is due: a few alone, then the rest. Waits.
+--- Rotate the passwords that are due: a few one after another, then the rest side by side. Waits.
 function Users:act()
-  keep_left_over(self)
-  adopt_all(self)
-  rename_all(self)
-  expire_all(self)
-  run_limit.keep(self)
-  save_memory(self)
+  record_left_over(self)
+  adopt_stored_passwords(self)
+  rename_password_entries(self)
+  forget_expired_passwords(self)
+  run_limit.apply(self)
+  free_account_memory(self)
   local changes = self:open() and self.changes or {}
-  if #changes > 0 then try_sink(self) end
-  local canary, rest = split(changes, self.terms.limits.canary)
-  if each(self, canary, 1, true) > 0 then
-    not_begun(self, "one of the first failed, so no other was begun")
-  elseif each(self, rest, AT_ONCE, self.terms.limits.stop_on_failure) > 0 then
-    not_begun(self, "another one failed, and the policy stops then")
+  if #changes > 0 then probe_password_sink_once(self) end
+  local canary, rest = split_off_canary(changes, self.terms.limits.canary)
+  if rotate_account_entries(self, canary, 1, true) > 0 then
+    skip_account_changes(self, "one of the first failed, so no other was begun")
+  elseif rotate_account_entries(self, rest, AT_ONCE, self.terms.limits.stop_on_failure) > 0 then
+    skip_account_changes(self, "another one failed, and the policy stops then")
   elseif task.stopping() then
-    not_begun(self, "the program was asked to stop")
+    skip_account_changes(self, "the program was asked to stop")
   else
-    retry_busy(self)
+    retry_busy_accounts(self)
   end
   commit.commit(self.run.journal)
 end

@@ -1,5 +1,5 @@
---- The rotation of one account's password: what the journal holds of it, its values, and the point at which a person
---- must look.
+--- The rotation of one account's password, for all its phases: its record in the journal, its sealed values, and the
+--- end where a person must look.
 
 local change_date = require "rotation.change_date"
 local commit = require "journal.commit"
@@ -18,7 +18,7 @@ local M = {}
 ---@field federated table<string, boolean>
 ---@field directory rotation.directory_clock
 
----@class rotation.job
+---@class rotation.password
 ---@field run rotation.run
 ---@field account entra.user as it is now
 ---@field names string[] that the password must not contain
@@ -33,59 +33,60 @@ local M = {}
 ---@field warning string?
 
 --- Put the rotation on record in this state. Durable with the next commit.
----@param job rotation.job
+---@param rotation rotation.password
 ---@param state string
 ---@param more table? members of the record to set
-function M.stage(job, state, more) rows:stage(job.run.journal, job.row, state, more) end
+function M.stage(rotation, state, more) rows:stage(rotation.run.journal, rotation.row, state, more) end
 
 --- "set a new password for anna@contoso…"
----@param job rotation.job
+---@param rotation rotation.password
 ---@return string
-function M.what(job) return ("set a new password for %s"):format(job.row.body.name) end
+function M.change_text(rotation) return ("set a new password for %s"):format(rotation.row.body.name) end
 
---- The places of all values, those of other rotations too, for people.
----@param job rotation.job
+--- Where the values of this rotation and of other rotations of the account are stored, for people.
+---@param rotation rotation.password
 ---@return string
-function M.places(job)
-  local body, sink, lines = job.row.body, job.run.sink, {}
+function M.value_places(rotation)
+  local body, sink, lines = rotation.row.body, rotation.run.sink, {}
   local pending = {}
-  for _, entry in ipairs(sink:slot(job.account).pending) do
+  for _, entry in ipairs(sink:slot(rotation.account).pending) do
     if entry.marker == body.marker then pending[entry.number or 0] = entry end
   end
   for number in ipairs(body.candidates) do
     local entry = pending[number]
     local place = entry and ("the entry %s (id %s)"):format(sink:where(entry.name), entry.id) or "the journal only"
-    lines[number] = ("value %d lies in %s"):format(number, place)
+    lines[number] = ("value %d is in %s"):format(number, place)
   end
-  for _, entry in ipairs(sink:slot(job.account).pending) do
+  for _, entry in ipairs(sink:slot(rotation.account).pending) do
     if entry.marker ~= body.marker then
-      lines[#lines + 1] = ("a value of another rotation lies in the entry %s"):format(sink:where(entry.name))
+      lines[#lines + 1] = ("a value of another rotation is in the entry %s"):format(sink:where(entry.name))
     end
   end
-  local current = sink:slot(job.account).current
-  if current then lines[#lines + 1] = ("the entry %s holds the one before"):format(sink:where(current.name)) end
+  local current = sink:slot(rotation.account).current
+  if current then lines[#lines + 1] = ("the entry %s holds the value before"):format(sink:where(current.name)) end
   return table.concat(lines, "; ")
 end
 
---- Put on record that a person must look. Nothing more is done about the account until then. Raises a failure.
----@param job rotation.job
+--- Put the rotation on record as orphaned, so that nothing more is done about the account until a person has looked.
+--- Raises a failure of the kind "person".
+---@param rotation rotation.password
 ---@param why string
-function M.orphan(job, why)
-  M.stage(job, "orphaned", { from = job.row.state, why = why })
-  commit.commit(job.run.journal)
+function M.orphan(rotation, why)
+  M.stage(rotation, "orphaned", { from = rotation.row.state, why = why })
+  commit.commit(rotation.run.journal)
   fail.raise {
-    kind = "person", what = M.what(job), why = why,
+    kind = "person", what = M.change_text(rotation), why = why,
     fix = ("Nothing is lost: %s. Find out which password is in force, then: moonlatch journal resume %s (a new one is "
-      .. "set), or moonlatch journal close %s (it stays as it is)."):format(M.places(job), job.row.body.name,
-      job.row.body.name),
+      .. "set), or moonlatch journal close %s (it stays as it is)."):format(M.value_places(rotation),
+      rotation.row.body.name, rotation.row.body.name),
   }
 end
 
 ---------------------------------------------------------------------------
--- Its values
+-- The values of the rotation
 
 -- The words of three letters or more in the person's names.
-local function words_of(names)
+local function person_name_words(names)
   local words = {}
   for _, name in ipairs(names) do
     for word in name:gmatch("[%w\128-\255]+") do
@@ -95,74 +96,75 @@ local function words_of(names)
   return words
 end
 
-local function holds_any(value, words)
+local function contains_name_word(value, words)
   for _, word in ipairs(words) do
     if secret.contains(value, word) then return true end
   end
   return false
 end
 
-local function generate(job)
-  local shape, words = job.run.terms.password, words_of(job.names)
+local function generate_password(rotation)
+  local shape, words = rotation.run.terms.password, person_name_words(rotation.names)
   for _ = 1, 100 do
     local value = secret.generate(shape.length, shape.excluded)
-    if not holds_any(value, words) then return value end
+    if not contains_name_word(value, words) then return value end
     value:close()
   end
   fail.raise {
-    kind = "config", what = M.what(job), why = "every generated password contains one of the person's names",
+    kind = "config", what = M.change_text(rotation),
+    why = "every generated password contains one of the person's names",
     fix = "Make password.length larger in the policy.",
   }
 end
 
---- Add a value: generate it, and seal it before anything else is done with it.
----@param job rotation.job
-function M.add_candidate(job)
-  local value <close> = generate(job)
-  local list = job.row.body.candidates
+--- Add a value to the rotation: generate a password, and seal it before anything else is done with it.
+---@param rotation rotation.password
+function M.add_candidate(rotation)
+  local value <close> = generate_password(rotation)
+  local list = rotation.row.body.candidates
   list[#list + 1] = { state = "fresh" }
-  rows:seal(job.run.journal, job.row, value, #list)
-  M.stage(job, job.row.state)
+  rows:seal(rotation.run.journal, rotation.row, value, #list)
+  M.stage(rotation, rotation.row.state)
 end
 
---- A value of the rotation.
----@param job rotation.job
+--- Open a sealed value of the rotation. Without one the rotation becomes orphaned.
+---@param rotation rotation.password
 ---@param number integer
 ---@return host.secret
-function M.value(job, number)
-  local value = rows:value(job.run.journal, job.row, number)
-  return value or M.orphan(job, ("the journal does not hold value %d of the rotation %s")
-    :format(number, job.row.body.marker))
+function M.unseal_value(rotation, number)
+  local value = rows:value(rotation.run.journal, rotation.row, number)
+  return value or M.orphan(rotation, ("the journal does not hold value %d of the rotation %s")
+    :format(number, rotation.row.body.marker))
 end
 
 --- Store the newest value in the sink as pending, and read it back.
----@param job rotation.job
-function M.keep_pending(job)
-  local body, number = job.row.body, #job.row.body.candidates
-  local value <close> = M.value(job, number)
-  local id, modified = job.run.sink:store_pending(job.account, {
+---@param rotation rotation.password
+function M.store_pending(rotation)
+  local body, number = rotation.row.body, #rotation.row.body.candidates
+  local value <close> = M.unseal_value(rotation, number)
+  local id, modified = rotation.run.sink:store_pending(rotation.account, {
     name = body.name, marker = body.marker, number = number, now = graph_clock.now() // 1, left = body.left,
   }, value)
-  body.pending = body.pending or { vault = job.run.sink.vault_id, ids = {} }
+  body.pending = body.pending or { vault = rotation.run.sink.vault_id, ids = {} }
   for earlier = 1, number - 1 do body.pending.ids[earlier] = body.pending.ids[earlier] or "" end
   body.pending.ids[number] = id
-  job.checked = { number = number, modified = modified }
-  local is_first = job.row.state == "intent"
-  M.stage(job, is_first and "pending" or job.row.state, { pending_at = graph_clock.now() })
+  rotation.checked = { number = number, modified = modified }
+  local is_first = rotation.row.state == "intent"
+  M.stage(rotation, is_first and "pending" or rotation.row.state, { pending_at = graph_clock.now() })
 end
 
---- Forget the sealed values of the rotation, except one.
----@param job rotation.job number of the value that stays
----@param kept integer? number of the one that stays
-function M.forget_values(job, kept)
-  for number in ipairs(job.row.body.candidates) do
-    if number ~= kept then rows:forget(job.run.journal, job.row, number) end
+--- Erase the sealed values of the rotation, except the value in force.
+---@param rotation rotation.password
+---@param in_force integer? number of the value that stays
+function M.forget_values(rotation, in_force)
+  for number in ipairs(rotation.row.body.candidates) do
+    if number ~= in_force then rows:forget(rotation.run.journal, rotation.row, number) end
   end
 end
 
 --- Did no request of the rotation ever leave this machine?
----@param job rotation.job
+---@param rotation rotation.password
 ---@return boolean
-function M.is_unsent(job) return not change_date.any_left(job.row.body.candidates) end
+function M.is_unsent(rotation) return not change_date.any_sent(rotation.row.body.candidates) end
 
 return M

@@ -1,5 +1,5 @@
---- A certificate as a kind of credential. We choose the key, so it is made and sealed before Entra hears of it. A lost
---- answer costs nothing: the same certificate is added again. An application may have several.
+--- Certificates, as a kind of credential. We make the key, and seal it before the certificate is sent to Entra. After a
+--- lost answer the same certificate is added again. An application may have several certificates.
 
 local clock_skew = require "rotation.clock_skew"
 local crypto = require "host.crypto"
@@ -10,15 +10,15 @@ local rows = require("journal.rotations").certificates
 ---@type rotation.kind
 local M = { name = "certificate", rows = rows, gone = 700027, must_be_listed = true }
 
-local SKEW = 300 -- seconds before its creation from which it is valid, for clocks that are behind
+local SKEW = 300 -- seconds before its creation from which a certificate is valid, for clocks that are behind
 local HIDDEN = 300 -- seconds for which Entra's list may lack a new certificate
 
-local function own_of(row)
+local function key_credential_of_row(row)
   return { key_id = row.body.key_id, sha256 = row.body.sha256, name = row.body.marker }
 end
 
 ---------------------------------------------------------------------------
--- Looking
+-- Reading
 
 --- The certificates that were read with the application; none for an application that this run made.
 ---@param application table
@@ -47,7 +47,7 @@ function M.is_new(row)
   return row.state == "sent" or since ~= nil and graph_clock.now() - since <= HIDDEN
 end
 
-local function about_of(pem)
+local function describe_certificate(pem)
   local key = crypto.certificate(pem)
   return key and key:describe()
 end
@@ -57,7 +57,7 @@ end
 ---@param pem host.secret
 ---@return boolean
 function M.fits(credential, pem)
-  local about = about_of(pem)
+  local about = describe_certificate(pem)
   return about ~= nil and key_credentials.is_certificate(credential, { sha256 = crypto.hex(about.sha256) })
 end
 
@@ -65,7 +65,7 @@ end
 ---@param pem host.secret
 ---@return table body
 function M.body_of(pem)
-  local about = assert(about_of(pem))
+  local about = assert(describe_certificate(pem))
   return { sha256 = crypto.hex(about.sha256), ends = about.not_after, made_at = about.not_before }
 end
 
@@ -80,15 +80,15 @@ function M.prover(pem) return (crypto.certificate(pem)) end
 function M.lifetime(terms) return terms.policy:key_lifetime(terms.wanted) end
 
 ---------------------------------------------------------------------------
--- Having one
+-- Making
 
---- Begin: make the key, seal it, and put it on record, before Entra hears of it.
+--- Begin: make key and certificate, seal them, and put them on record, before the certificate is sent to Entra.
 ---@param self rotation.Credential
 function M.begin(self)
   clock_skew.check "have a certificate made"
   local now, application, terms = math.floor(graph_clock.now()), self.application, self.terms
   local pem = crypto.self_signed(terms.name:sub(1, 64), now - SKEW, math.floor(now + terms.lifetime))
-  local about = assert(about_of(pem))
+  local about = assert(describe_certificate(pem))
   self.row = rows:new(self.run.journal, {
     application = application.id, app_id = application.appId, name = terms.name, workflow = terms.workflow,
     key_id = crypto.uuid(), sha256 = crypto.hex(about.sha256), ends = about.not_after, made_at = now,
@@ -100,8 +100,8 @@ end
 
 local VALID = { proven = true, stored = true, handed_over = true, confirmed = true }
 
--- The key of a certificate of ours that signs in and is listed: it can sign a proof for a new one.
-local function vouching(self)
+-- Find the key of a certificate of ours that is proven and listed. Such a key can sign the proof that addKey wants.
+local function find_proof_key(self)
   for _, row in ipairs(rows:all(self.run.journal, self.application.appId)) do
     local is_valid = VALID[row.state] and row.body.ends > graph_clock.now()
     local pem = is_valid and M.find(row, M.listed(self.application)) and rows:value(self.run.journal, row)
@@ -110,34 +110,35 @@ local function vouching(self)
   end
 end
 
--- Add the certificate. Looks at the list first: it may be there already, after a lost answer.
-local function add(self)
+-- Add the certificate to the application, unless Entra lists it already (after a lost answer).
+local function add_certificate(self)
   local journal, row = self.run.journal, self.row
   local key = assert(crypto.certificate(rows:value(journal, row)))
   rows:stage(journal, row, "sent", { sent_at = graph_clock.now() })
-  local key_id = key_credentials.add(self.application, own_of(row), key:describe().der, vouching(self))
+  local own = key_credential_of_row(row)
+  local key_id = key_credentials.add(self.application, own, key:describe().der, find_proof_key(self))
   rows:put(journal, row, "known", { key_id = key_id, known_at = graph_clock.now() })
 end
 
-M.steps = { intent = add, sent = add }
+M.steps = { intent = add_certificate, sent = add_certificate }
 
 ---------------------------------------------------------------------------
 -- Removing
 
---- Remove a certificate. One that is gone already is no failure. Waits.
+--- Remove a certificate from the application. No failure when it is gone already. Waits.
 ---@param application table
 ---@param row certificate.row?
 ---@param credential table? Entra's entry, where there is no row
 ---@param _ any
----@param kept certificate.row? a certificate that must be listed, else nothing is written
-function M.remove(application, row, credential, _, kept)
-  local own = row and own_of(row)
+---@param in_use certificate.row? of a certificate that must be listed, else nothing is removed
+function M.remove(application, row, credential, _, in_use)
+  local own = row and key_credential_of_row(row)
   if not own then
     own = { key_id = credential.keyId, name = tostring(credential.displayName) }
     local der = type(credential.key) == "string" and crypto.unbase64(credential.key)
     own.sha256 = der and crypto.hex(crypto.digest("sha256", der)) or ""
   end
-  key_credentials.remove(application, own, kept and kept.body)
+  key_credentials.remove(application, own, in_use and in_use.body)
 end
 
 return M

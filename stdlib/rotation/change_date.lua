@@ -1,9 +1,9 @@
---- What the directory's date of the last change (lastPasswordChangeDateTime, whole seconds) tells about the values that
---- a rotation has sent. Asks nobody, and changes nothing.
+--- Compare the directory's date of the last password change (lastPasswordChangeDateTime, whole seconds) with the
+--- requests that a rotation has sent. Sends no request, and changes nothing.
 ---
---- A date alone never proves that a value of ours is in force: somebody else may have set the password in the same
---- minute. It shows one of three things: nothing happened; a request of ours may explain the change; or no request of
---- ours can.
+--- A date alone never proves that a value of ours is in force, because somebody else may have set the password in the
+--- same minute. The date shows one of three things: the password was not changed; a request of ours may have changed
+--- it; or no request of ours can have changed it.
 ---
 --- All dates are server time. Server time is known as an interval (graph.clock): a request left at `from` or later, and
 --- was answered at `to` or earlier.
@@ -13,11 +13,11 @@ local M = {}
 --- Seconds after which a request to set a password that was not answered is given up.
 M.TIMEOUT = 30
 
---- Seconds after its time-out for which a request may still be carried out. This is an assumption, and documented as
---- one: Microsoft promises no limit.
+--- Seconds after its time-out for which a request may still be carried out. This is an assumption: Microsoft promises
+--- no limit.
 M.LATE = 120
 
---- Seconds within which an answer counts as proof: in a longer span a change by somebody else could be ours.
+--- Seconds within which an answer counts as proof. In a longer span, a change by somebody else could pass for ours.
 M.PROMPT = 3
 
 local NEAR = 60 -- seconds outside a span that the directory's clock may explain
@@ -41,7 +41,8 @@ local SAME = 0.5 -- seconds by which two distances may differ and still come fro
 ---@field answered { from: number, to: number }? the span of the request that was answered with success
 ---@field why string?
 
---- From when no unanswered request of the rotation can be carried out any more. Nil when every request was answered.
+--- The moment from which no unanswered request of the rotation can be carried out any more. Nil when every request was
+--- answered.
 ---@param candidates rotation.candidate[]
 ---@return number?
 function M.quiet_from(candidates)
@@ -52,14 +53,15 @@ function M.quiet_from(candidates)
   return last and last + M.TIMEOUT + M.LATE
 end
 
---- From when no request with a value other than `kept` can be carried out any more, whatever was answered.
+--- The moment from which no request of the rotation can be carried out any more, answered or not. Requests with the
+--- value `except` do not count.
 ---@param candidates rotation.candidate[]
----@param kept integer? number of that value
+---@param except integer? number of a value
 ---@return number
-function M.void_from(candidates, kept)
+function M.others_void_from(candidates, except)
   local last = 0
   for number, candidate in ipairs(candidates) do
-    if number ~= kept and candidate.last then last = math.max(last, candidate.last + M.TIMEOUT + M.LATE) end
+    if number ~= except and candidate.last then last = math.max(last, candidate.last + M.TIMEOUT + M.LATE) end
   end
   return last
 end
@@ -67,7 +69,7 @@ end
 --- Did a request of the rotation leave this machine?
 ---@param candidates rotation.candidate[]
 ---@return boolean
-function M.any_left(candidates)
+function M.any_sent(candidates)
   for _, candidate in ipairs(candidates) do
     if candidate.first then return true end
   end
@@ -77,7 +79,7 @@ end
 --- May a value of the rotation be in force?
 ---@param candidates rotation.candidate[]
 ---@return boolean
-function M.any_open(candidates)
+function M.may_be_in_force(candidates)
   for _, candidate in ipairs(candidates) do
     if candidate.from then return true end
   end
@@ -95,7 +97,7 @@ function M.first_sent(candidates)
   return first
 end
 
-local function last_moment(candidate)
+local function latest_effect(candidate)
   return candidate.unanswered and candidate.unanswered + M.TIMEOUT + M.LATE or candidate.to
 end
 
@@ -107,14 +109,14 @@ end
 function M.explains(candidates, moment, offset)
   for _, candidate in ipairs(candidates) do
     if candidate.from and moment >= (candidate.from + offset.low) // 1
-      and moment <= math.max(candidate.to, last_moment(candidate)) + offset.high then return true end
+      and moment <= math.max(candidate.to, latest_effect(candidate)) + offset.high then return true end
   end
   return false
 end
 
 --- How many seconds the date is outside the span of an answered request: negative before the span, positive after it,
---- zero within it. Nothing beyond the offset is tolerated: one more request then shows whether the directory's clock
---- explains the distance.
+--- zero within it. Only the known offset of the directory's clock is allowed for; whether the clock explains a
+--- remaining distance, one more request shows.
 ---@param span { from: number, to: number }
 ---@param moment number
 ---@param offset rotation.offset
@@ -141,14 +143,14 @@ function M.offsets(span, moment) return moment - span.to, moment + 1 - span.from
 ---@param first { span: { from: number, to: number }, moment: number }
 ---@param second { span: { from: number, to: number }, moment: number }
 ---@return rotation.offset?
-function M.offset_of(first, second)
+function M.offset_of_changes(first, second)
   local low_1, high_1 = M.offsets(first.span, first.moment)
   local low_2, high_2 = M.offsets(second.span, second.moment)
   if second.moment <= first.moment or low_1 > high_2 + SAME or low_2 > high_1 + SAME then return nil end
   return { low = math.min(low_1, low_2), high = math.max(high_1, high_2) }
 end
 
---- From when the account may be rotated again: later than any request of the rotation before can be carried out.
+--- The moment from which the account may be rotated again: no earlier request can be carried out after it.
 ---@param ... number? dates of the last change: the directory's, and the one that the sink's entry names
 ---@return number
 function M.rested_from(...)

@@ -1,4 +1,4 @@
---- After a changing call failed: may the change have happened all the same?
+--- Decide, after a changing call failed, whether the change may have happened.
 
 local kinds = require "fail.kinds"
 
@@ -14,7 +14,7 @@ function M.never_left(failure)
   return failure.kind ~= "network" or cause ~= nil and cause.transport ~= nil
 end
 
---- Is it certain that the change did not happen? Then its intent is void, and nothing is lost.
+--- Is it certain that the change did not happen? Then the rotation's intent can be closed, and nothing is lost.
 ---@param failure Failure of a changing call that is not repeated by itself
 ---@return boolean
 function M.certainly_not(failure)

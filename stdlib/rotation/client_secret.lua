@@ -1,8 +1,8 @@
---- A client secret as a kind of credential: Entra chooses the value, and shows it once.
+--- Client secrets, as a kind of credential. Entra chooses the value, and shows it once.
 ---
---- So the intent is on record before the request leaves, and the value is sealed before anything else happens with it.
---- After a lost answer the credential is looked for; when it is not listed, another one is made, because a missing
---- entry proves nothing.
+--- The intent is on record before the request leaves, and the value is sealed before anything else is done with it.
+--- After a lost answer another client secret is made, whether Entra lists the first one or not, because its value is
+--- lost in either case.
 
 local call = require "graph.call"
 local change_outcome = require "rotation.change_outcome"
@@ -30,7 +30,7 @@ local HIDDEN = 3600 -- seconds for which Entra's list may lack a new client secr
 local PATIENCE, PAUSE = 120, 5 -- seconds for a removal to be accepted, and to show
 
 ---------------------------------------------------------------------------
--- Looking
+-- Reading
 
 --- The client secrets that were read with the application.
 ---@param application table
@@ -79,7 +79,7 @@ end
 ---@param credential table? the credential that the value belongs to, when Entra lists it
 ---@return table body
 function M.body_of(value, credential)
-  return { hint = secret.hint(value, 3), ends = credential and inventory.ends(credential) or nil }
+  return { hint = secret.hint(value, 3), ends = credential and inventory.credential_expiry(credential) or nil }
 end
 
 --- The value that signs in.
@@ -95,9 +95,9 @@ function M.lifetime(terms)
 end
 
 ---------------------------------------------------------------------------
--- Making one
+-- Making
 
---- Begin: put the intent on record before the request leaves. An intent that was never sent is used again.
+--- Begin: put the intent on record, before the request leaves. The row of an intent that was never sent is used again.
 ---@param self rotation.Credential
 function M.begin(self)
   clock_skew.check "have a client secret made"
@@ -109,7 +109,7 @@ function M.begin(self)
   rows:put(self.run.journal, self.row, "intent", { lifetime = terms.lifetime, grace = terms.grace })
 end
 
-local function ask(self)
+local function request_client_secret(self)
   local row, application, description = self.row, self.application, self.terms.description
   local name = description and (row.body.marker .. " " .. description) or row.body.marker
   return call.perform(call.new("POST", graph.path("/applications/{id}/addPassword", application.id), {
@@ -120,12 +120,12 @@ local function ask(self)
   }))
 end
 
--- Seal the value and commit, before anything else is done with it.
-local function keep(journal, row, made)
+-- Seal the new value and commit the journal, before anything else is done with the value.
+local function seal_client_secret(journal, row, made)
   if not secret.is(made.secretText) or type(made.keyId) ~= "string" then
     fail.raise {
       kind = "bad_answer", what = "read the new client secret", why = "the answer does not hold it",
-      fix = "Run the same command again: what was made is looked for, and replaced.",
+      fix = "Run the same command again: it looks for the client secret that was made, and replaces it.",
     }
   end
   rows:seal(journal, row, made.secretText)
@@ -135,11 +135,11 @@ local function keep(journal, row, made)
   })
 end
 
-local function send(self)
+local function send_add_password(self)
   local journal, row = self.run.journal, self.row
   rows:stage(journal, row, "sent", { sent_at = graph_clock.now(), ends = (graph_clock.now() + row.body.lifetime) // 1 })
-  local ok, result = pcall(ask, self)
-  if ok then return keep(journal, row, result) end
+  local ok, result = pcall(request_client_secret, self)
+  if ok then return seal_client_secret(journal, row, result) end
   if not fail.is(result) then error(result, 0) end
   if change_outcome.certainly_not(result) then
     rows:close(journal, row, "refused: " .. result.why)
@@ -149,14 +149,14 @@ local function send(self)
   log.warn(("the answer that held the new client secret was lost (%s)"):format(result.why))
 end
 
-local function look(journal, row, application)
+local function look_for_lost_secret(journal, row, application)
   local credential = M.find(row, M.read(application)) or {}
   rows:put(journal, row, "sent", { looked_at = graph_clock.now(), key_id = credential.keyId, hint = credential.hint })
   return credential.keyId and credential
 end
 
---- Look for the credential of a lost answer: at once, after 2 and after 15 minutes, until it is listed. Stopping
---- meanwhile is safe.
+--- Look for the client secret of a lost answer: at once, after 2 and after 15 minutes, until Entra lists it. Stopping
+--- meanwhile is safe. Waits.
 ---@param journal host.journal.journal
 ---@param row rotation.row in state sent
 ---@param application table
@@ -170,40 +170,41 @@ function M.look_for(journal, row, application)
       task.sleep(wait)
     end
     if (row.body.looked_at or 0) < row.body.sent_at + after then
-      local credential = look(journal, row, application)
+      local credential = look_for_lost_secret(journal, row, application)
       if credential then return credential end
     end
   end
 end
 
 -- The value is lost with the answer, so another client secret is made.
-local function make_another(self)
+local function make_another_secret(self)
   M.look_for(self.run.journal, self.row, self.application)
   if self.tries < TRIES then return M.begin(self) end
   fail.raise {
     kind = "transient", resumes = true, what = ("add a client secret to '%s'"):format(self.application.displayName),
-    why = "the answer that holds its value was lost twice",
+    why = "the answer that holds the new value was lost twice",
     fix = "Something between this computer and Entra cuts answers. Run the same command again later: the lost client "
       .. "secrets are on record, and are removed when that is safe.",
   }
 end
 
-M.steps = { intent = send, sent = make_another }
+M.steps = { intent = send_add_password, sent = make_another_secret }
 
 ---------------------------------------------------------------------------
 -- Two installations at once
 
--- Was the credential made before ours? Of two made in the same second, the one with the lower marker counts as earlier.
-local function is_before(credential, own)
+-- Was the credential made before ours? Of two credentials of the same second, the one with the lower marker counts as
+-- the earlier one.
+local function was_secret_made_before(credential, own)
   local first, second = tostring(credential.startDateTime), tostring(own.startDateTime)
   if first ~= second then return first < second end
   return credential.displayName < own.displayName
 end
 
-local function raise_second(self, why)
+local function raise_secret_made_twice(self, why)
   fail.raise {
     kind = "conflict", what = ("make a client secret for '%s'"):format(self.terms.name), why = why,
-    fix = "Run the same command again: it goes on with the one that stayed, as far as a sink holds it.",
+    fix = "Run the same command again: it goes on with the other client secret, if a sink holds its value.",
   }
 end
 
@@ -214,11 +215,11 @@ function M.withdraw(self, why)
   local row, journal = self.row, self.run.journal
   M.remove(self.application, row, nil, rows:value(journal, row))
   rows:close(journal, row, why)
-  raise_second(self, why .. "; the one made here was removed again")
+  raise_secret_made_twice(self, why .. "; the client secret made here was removed again")
 end
 
--- Client secrets of other installations that were not listed when this run began.
-local function rivals(self)
+-- Client secrets that other installations made since this run began.
+local function secrets_of_rivals(self)
   local list = {}
   for _, other in ipairs(self.view.foreign) do
     if not self.seen[other.keyId] and markers.of_credential(other.displayName) then list[#list + 1] = other end
@@ -226,90 +227,95 @@ local function rivals(self)
   return list
 end
 
---- Raise "conflict" when another installation made a client secret meanwhile and ours is the newer one: then ours is
---- removed. Called before one is made, and once more when it is proven, because Entra lists new ones late. Decides only
---- when ours is listed, too.
----@param self rotation.Credential as just looked at
+--- Give way to another installation that made a client secret meanwhile: ours is removed when it is the newer one, and
+--- "conflict" raised. Called before a client secret is made, and once more when it is proven, because Entra lists new
+--- client secrets late. Decides only when ours is listed, too.
+---@param self rotation.Credential just read
 function M.give_way(self)
   local own = self.minted and M.find(self.row, M.listed(self.application))
-  for _, other in ipairs((own or not self.minted) and rivals(self) or {}) do
-    if not own then raise_second(self, other.displayName .. " was made by another installation just now") end
-    if is_before(other, own) then M.withdraw(self, other.displayName .. " was made at the same time, and before it") end
+  for _, other in ipairs((own or not self.minted) and secrets_of_rivals(self) or {}) do
+    if not own then raise_secret_made_twice(self, other.displayName .. " was made by another installation just now") end
+    if was_secret_made_before(other, own) then
+      M.withdraw(self, other.displayName .. " was made at the same time, and before it")
+    end
   end
 end
 
 ---------------------------------------------------------------------------
 -- Lost answers
 
---- May the credential of a lost answer be removed without a person? Only when its marker is an open intent of this
---- journal, a readable sink holds something else, and another unexpired credential of ours is proven.
+--- May the credential of a lost answer be removed without a person? Only when a readable sink holds another value, and
+--- another credential of ours is proven. The caller knows that the credential's marker is an open intent of this
+--- journal.
 ---@param credential table
 ---@param newest rotation.row?
----@param held host.secret? the value in the readable sink
+---@param value host.secret? that the readable sink holds
 ---@return boolean
-function M.removable(credential, newest, held)
-  if not held or not newest or not newest.body.proven_at or newest.body.key_id == credential.keyId then return false end
-  return type(credential.hint) == "string" and not M.fits(credential, held)
+function M.removable(credential, newest, value)
+  local another_is_proven = newest and newest.body.proven_at and newest.body.key_id ~= credential.keyId
+  if not value or not another_is_proven then return false end
+  return type(credential.hint) == "string" and not M.fits(credential, value)
 end
 
 ---------------------------------------------------------------------------
 -- Removing
 
--- Is a client secret that is not listed really gone? A new one may be missing from the list, so only a sign-in tells,
--- when it was accepted before.
-local function is_dead(application, row, value)
+-- Is a client secret that is not listed really gone? A new client secret may be missing from the list, so only a
+-- refused sign-in shows that it is gone, and only when its sign-in was accepted before.
+local function is_secret_surely_gone(application, row, value)
   if not row then return false end
   if not M.is_new(row) then return true end
   if not value or not row.body.proven_at then return false end
-  local accepted, failure = prove.once(application.appId, value)
+  local accepted, failure = prove.sign_in_once(application.appId, value)
   return not accepted and failure.code == M.gone
 end
 
-local function is_listed(application, key_id)
+local function is_client_secret_listed(application, key_id)
   for _, credential in ipairs(M.read(application)) do
     if credential.keyId == key_id then return true end
   end
   return false
 end
 
-local function raise_uncertain(what)
+local function raise_secret_removal_uncertain(what)
   fail.raise {
     kind = "transient", resumes = true, what = what,
-    why = "Entra refuses to and does not list it; it is so new that this does not show that it is gone",
+    why = "Entra refuses the request and does not list it; it is so new that this does not show that it is gone",
     fix = "Run the same command again in an hour.",
   }
 end
 
--- Send the removal again while the credential is listed. For some seconds Entra may answer "no such credential" about
--- one that exists and is listed.
-local function remove_while_listed(application, key_id, send_again)
+-- Repeat the removal while the credential is listed: for some seconds Entra may answer "no such credential" about a
+-- credential that it lists. Returns false when the credential was refused and never listed, so that it is unknown
+-- whether it is gone.
+local function remove_secret_while_listed(application, key_id, send_again)
   local was_listed, err = false, nil
   for waited = 0, PATIENCE, PAUSE do
     local ok
     ok, err = send_again()
     if ok or fail.is(err, "missing") then return true end
     if not fail.is(err, "refused") or err.status ~= 400 then error(err, 0) end
-    if not is_listed(application, key_id) then return was_listed end
+    if not is_client_secret_listed(application, key_id) then return was_listed end
     was_listed = true
     if waited < PATIENCE then task.sleep(PAUSE) end
   end
   error(err, 0)
 end
 
---- Remove a client secret. One that is gone already is no failure. Waits.
+--- Remove a client secret. No failure when it is gone already. Waits.
 ---@param application { id: string, appId: string, displayName: string }
----@param row rotation.row? its row
----@param credential { keyId: string, displayName: string? }? Entra's entry, where no row has its key id
----@param value host.secret? its value, where it is kept here
+---@param row rotation.row? of the client secret
+---@param credential { keyId: string, displayName: string? }? Entra's entry, where no row has the key id
+---@param value host.secret? of the client secret, where the journal has it
 function M.remove(application, row, credential, value)
   local key_id = row and row.body.key_id or credential.keyId
   local name = row and row.body.marker or tostring(credential.displayName)
   local what = ("remove the client secret '%s'"):format(name)
-  local seen = remove_while_listed(application, key_id, function()
+  local seen = remove_secret_while_listed(application, key_id, function()
     return pcall(call.perform, call.new("POST", graph.path("/applications/{id}/removePassword", application.id),
       { keyId = key_id }, { repeatable = true, what = what, note = "client secret " .. key_id }))
   end)
-  if not seen and not is_dead(application, row, value) then raise_uncertain(what) end
+  if not seen and not is_secret_surely_gone(application, row, value) then raise_secret_removal_uncertain(what) end
 end
 
 return M

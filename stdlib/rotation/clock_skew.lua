@@ -1,4 +1,4 @@
---- Is this machine's clock right enough for decisions by date?
+--- Compare this machine's clock with Entra's, before decisions by date.
 
 local fail = require "fail"
 local graph = require "graph"

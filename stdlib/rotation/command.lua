@@ -1,13 +1,14 @@
---- Run a program that a policy names, by the name that the profile gives it: to tell it of a change, or to give it a
---- client secret. The journal says before the run what is run, and after it how it ended.
+--- Run a program that a policy names and the profile defines: to tell it of a change, or to give it a client secret.
+--- The journal records the program before it runs, and its exit status after that.
 
 local fail = require "fail"
 local program_run = require "program.run"
 
 local M = {}
 
--- Who names an application or account in the tenant must not say which options the program gets.
-local function refuse_option(words, place, filled)
+-- A name in the tenant must not become an option of the program, so an argument that begins with "-" only because of
+-- the name is refused.
+local function raise_argument_is_option(words, place, filled)
   fail.raise {
     kind = "refused", what = ("run the program '%s'"):format(words[1]),
     why = ("its argument %s would become '%s', which it would take for an option"):format(words[place], filled),
@@ -16,17 +17,19 @@ local function refuse_option(words, place, filled)
   }
 end
 
-local function fill(words, values)
+local function fill_program_arguments(words, values)
   local filled = {}
   for i = 2, #words do
     filled[i - 1] = words[i]:gsub("{(%w+)}", function(name) return values[name] end)
-    if filled[i - 1]:sub(1, 1) == "-" and words[i]:sub(1, 1) ~= "-" then refuse_option(words, i, filled[i - 1]) end
+    local became_option = filled[i - 1]:sub(1, 1) == "-" and words[i]:sub(1, 1) ~= "-"
+    if became_option then raise_argument_is_option(words, i, filled[i - 1]) end
   end
   return filled
 end
 
-local function run(words, values, input)
-  local status = program_run.run(words[1], fill(words, values), { input = input, note = values.rotation })
+local function run_policy_program(words, values, input)
+  local arguments = fill_program_arguments(words, values)
+  local status = program_run.run(words[1], arguments, { input = input, note = values.rotation })
   if status == 0 then return end
   fail.raise {
     kind = "refused", what = ("run the program '%s'"):format(words[1]),
@@ -38,12 +41,12 @@ end
 --- Tell a program of a change: {name}, {policy} and {rotation} in its arguments are filled in.
 ---@param words string[] the program's name, then its arguments
 ---@param values { name: string, policy: string, rotation: string }
-function M.notify(words, values) run(words, values) end
+function M.notify(words, values) run_policy_program(words, values) end
 
 --- Give a program a secret on its standard input. Raises a failure unless it exits with 0.
 ---@param words string[] the program's name, then its arguments
 ---@param values { name: string, policy: string, rotation: string }
 ---@param value host.secret
-function M.feed(words, values, value) run(words, values, value) end
+function M.feed(words, values, value) run_policy_program(words, values, value) end
 
 return M

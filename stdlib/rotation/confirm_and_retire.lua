@@ -1,4 +1,5 @@
---- What a person tells about credentials of applications: `moonlatch journal confirm` and `retire`.
+--- `moonlatch journal confirm` and `retire`: a person says which credential of an application is in use, and which one
+--- to remove.
 
 local client_secret = require "rotation.client_secret"
 local commit = require "journal.commit"
@@ -13,14 +14,14 @@ local M = {}
 
 local KINDS = { client_secret, rotation_certificate }
 
-local function row_named(journal, name)
+local function find_credential_row(journal, name)
   for _, kind in ipairs(KINDS) do
     local row = kind.rows:named(journal, name)
     if row then return row, kind end
   end
 end
 
-local function raise_unknown(what, name, why)
+local function raise_credential_unknown(what, name, why)
   fail.raise {
     kind = "missing", what = ("%s %s"):format(what, name), why = why, fix = "`moonlatch journal` lists them.",
   }
@@ -31,12 +32,12 @@ end
 
 local FIXES = {
   known = "It is not proven yet: run apply first.",
-  proven = "Nobody was given it yet: moonlatch handover --show shows it, on a terminal; or --secret-file PATH writes "
-    .. "it to a new file.",
+  proven = "It was not handed over yet: moonlatch handover --show shows it, on a terminal; or --secret-file PATH "
+    .. "writes it to a new file.",
 }
 
-local function refuse_confirm(row, in_bin)
-  if in_bin then
+local function raise_not_confirmable(row, is_deleted)
+  if is_deleted then
     fail.raise {
       kind = "refused", what = "confirm " .. row.body.marker, why = "its application was deleted",
       fix = "moonlatch apply restores the application for 30 days, and its client secrets with it.",
@@ -44,11 +45,13 @@ local function refuse_confirm(row, in_bin)
   end
   fail.raise {
     kind = "refused", what = "confirm " .. row.body.marker, why = ("it is in the state '%s'"):format(row.state),
-    fix = FIXES[row.state] or "Only what was stored or handed over, and is not in use yet, can be confirmed.",
+    fix = FIXES[row.state] or "Only a credential that was stored or handed over, and is not in use yet, can be "
+      .. "confirmed.",
   }
 end
 
--- A retiring credential can be confirmed, too: somebody may have confirmed another one by mistake.
+-- The states in which a credential can be confirmed. A retiring credential is among them, because somebody may have
+-- confirmed another credential by mistake.
 local CONFIRMABLE = { stored = true, handed_over = true, retiring = true }
 
 --- Put on record that the consumer uses this credential. Needs no network.
@@ -57,10 +60,10 @@ local CONFIRMABLE = { stored = true, handed_over = true, retiring = true }
 ---@param who string? the person's user name; by default who runs this
 ---@return rotation.row
 function M.confirm(journal, name, who)
-  local row, kind = row_named(journal, name)
-  if not row then raise_unknown("confirm", name, "the journal knows no credential by that id") end
-  local in_bin = kind.rows:is_application_deleted(row)
-  if not CONFIRMABLE[row.state] or in_bin then refuse_confirm(row, in_bin) end
+  local row, kind = find_credential_row(journal, name)
+  if not row then raise_credential_unknown("confirm", name, "the journal knows no credential by that id") end
+  local is_deleted = kind.rows:is_application_deleted(row)
+  if not CONFIRMABLE[row.state] or is_deleted then raise_not_confirmable(row, is_deleted) end
   retirement.confirm(journal, kind, row, "a person", nil, who or sys.user())
   return row
 end
@@ -71,13 +74,15 @@ end
 ---@param name string id, marker or key id
 ---@return rotation.row
 function M.take_back(journal, name)
-  local row, kind = row_named(journal, name)
-  if not row then raise_unknown("take back the confirmation of", name, "the journal knows no credential by that id") end
+  local row, kind = find_credential_row(journal, name)
+  if not row then
+    raise_credential_unknown("take back the confirmation of", name, "the journal knows no credential by that id")
+  end
   if row.state ~= "confirmed" or row.body.confirmed_by ~= "a person" or row.body.by_person then
     fail.raise {
       kind = "refused", what = "take back the confirmation of " .. row.body.marker,
-      why = "no person confirmed it, or something newer has replaced it",
-      fix = "Confirm the one that is in use instead: `moonlatch journal` lists them.",
+      why = "no person confirmed it, or a newer credential has replaced it",
+      fix = "Confirm the credential that is in use instead: `moonlatch journal` lists them.",
     }
   end
   retirement.take_back(journal, kind, row)
@@ -96,7 +101,7 @@ end
 
 local MEMBERS = { "id", "appId", "displayName", "passwordCredentials", "keyCredentials" }
 
-local function credential_on(application_id, key_id)
+local function find_on_application(application_id, key_id)
   local actual = graph.get(graph.path("/applications/{id}", application_id), {
     select = MEMBERS, missing = "nil", what = "look for the credential",
   })
@@ -109,22 +114,22 @@ local function credential_on(application_id, key_id)
 end
 
 -- Find the application that has this credential, among those that the journal knows. Waits.
-local function search(journal, key_id)
+local function find_on_known_applications(journal, key_id)
   local asked = {}
   local lists = { client_secret.rows:all(journal), rotation_certificate.rows:all(journal), journal:list "adopted" }
   for _, list in ipairs(lists) do
     for _, row in ipairs(list) do
       local id = row.body.application or row.body.id -- the row of a credential, or of an adopted application
-      local found = not asked[id] and credential_on(id, key_id)
+      local found = not asked[id] and find_on_application(id, key_id)
       if found then return found end
       asked[id] = true
     end
   end
-  raise_unknown("retire", key_id, "no application the journal knows has a credential by that id")
+  raise_credential_unknown("retire", key_id, "no application the journal knows has a credential by that id")
 end
 
--- A credential of a row. It need not be listed: it may be gone since an answer was lost.
-local function of_row(row, kind)
+-- The credential of a row, without asking Entra: the credential may be gone already, after a lost answer.
+local function credential_of_row(row, kind)
   local body = row.body
   return {
     application = { id = body.application, appId = body.app_id, displayName = body.name }, kind = kind,
@@ -132,11 +137,11 @@ local function of_row(row, kind)
   }
 end
 
-local function refuse_in_use(row)
+local function raise_credential_in_use(row)
   fail.raise {
     kind = "refused", what = "retire " .. row.body.marker, why = "it is in use, or will be",
-    fix = "Make and confirm a new one first. Then this one is removed when its grace is over; when it leaked, the same "
-      .. "command removes it at once.",
+    fix = "Make and confirm a new credential first. Then this one is removed when its grace is over; if it leaked, the "
+      .. "same command removes it at once.",
   }
 end
 
@@ -145,9 +150,9 @@ end
 ---@param name string key id; or id or marker of a row
 ---@return string name of the removed credential
 function M.retire(journal, name)
-  local row, kind = row_named(journal, name)
-  if row and kind.rows:usable(row) then refuse_in_use(row) end
-  local found = row and row.body.key_id and of_row(row, kind) or search(journal, name)
+  local row, kind = find_credential_row(journal, name)
+  if row and kind.rows:usable(row) then raise_credential_in_use(row) end
+  local found = row and row.body.key_id and credential_of_row(row, kind) or find_on_known_applications(journal, name)
   local credential = found.credential
   found.kind.remove(found.application, row and row.body.key_id and row or nil, credential)
   if row then kind.rows:close(journal, row, "retired by a person") end

@@ -1,8 +1,8 @@
---- The life of one credential of an application, within a workflow. The one in use is found or adopted, or a new one is
---- made, proven by signing in, stored where it is used, and confirmed. Then the earlier ones retire.
+--- Rotate a credential of an application, within a workflow. The credential in use is found or adopted, or a new one is
+--- made, proven by signing in, stored where it is used, and confirmed. Then the earlier credentials retire.
 ---
---- Each state is on record before the next begins, so any run can go on where another stopped. This file has what
---- client secrets and certificates share; rotation.client_secret and rotation.certificate have what differs.
+--- Each state is on record before the next begins, so any run can go on where another stopped. This file has the rules
+--- that client secrets and certificates share; rotation.client_secret and rotation.certificate have the others.
 
 local adopt = require "rotation.adopt"
 local class = require "base.class"
@@ -37,7 +37,8 @@ local M = {}
 ---@field lifetime fun(terms: rotation.terms): number
 ---@field begin fun(self: rotation.Credential)
 ---@field remove fun(application, row, credential, value, kept)
----@field give_way nil|fun(self: rotation.Credential) raises "conflict" when another installation made one meanwhile
+---@field give_way nil|fun(self: rotation.Credential) raises "conflict" when another installation made a credential
+--- meanwhile
 ---@field withdraw nil|fun(self: rotation.Credential, why: string)
 ---@field look_for nil|fun(journal, row, application): table?
 ---@field removable nil|fun(credential, newest, held): boolean
@@ -47,12 +48,12 @@ local M = {}
 ---@field workflow string
 ---@field policy entra.credential_policy
 ---@field wanted number? the lifetime asked for, in seconds
----@field by_hand boolean? does a person have to bring each new credential to where it is used?
+---@field by_hand boolean? does a person have to give each new credential to its consumer?
 ---@field grace number seconds
 ---@field description string?
 ---@field renew string|boolean|nil make a new credential, whatever the dates say; why
----@field old_now boolean? remove the earlier ones as soon as the new one is in use
----@field in_use string? key id of the one that a person gave the consumer before; "none" when there is none
+---@field old_now boolean? remove the earlier credentials as soon as the new one is in use
+---@field in_use string? key id of the credential that a person gave the consumer before; "none" for no such credential
 
 ---@class rotation.place where a value is stored that can be read back
 ---@field held fun(self, app_id: string): host.secret?
@@ -72,99 +73,102 @@ local M = {}
 ---@field roles string[] the roles that a token must carry
 ---@field minted boolean? did this run make it?
 ---@field seen table<string, boolean> key ids that were listed when this run began
----@field stranger host.secret? a value in the sink that is none of ours, and does not sign in
+---@field unknown_value host.secret? a value in the sink that this journal does not know, and that does not sign in
 ---@field is_known boolean? did the journal know a credential of the application?
----@field has_asked boolean? was a person asked which one the consumer was given?
+---@field has_asked boolean? was a person asked which client secret the consumer was given?
 local Credential = class("rotation.Credential", { open = {
   "prove", "placed", "confirm", "tidy", "is_held",
 } })
 
--- The application was deleted and is restored, or will be: its credentials count as they did before.
-local function come_back(self, list)
+-- Give the rows of a deleted application their former states, because the application is restored, or will be.
+local function restore_application_rows(self, list)
   local run, rows = self.run, self.kind.rows
   for _, row in ipairs(list) do
     if rows:is_application_deleted(row) then
       rows:record_application_restored(run:acting() and run.journal or nil, row)
       if not self.is_known then
         run:note("the %s %s comes back with the application%s", self.kind.name, row.body.marker,
-          row.state == "confirmed" and "; whoever was given it still has it, unless it was removed there" or "")
+          row.state == "confirmed" and "; its consumer still has it, unless it was removed there" or "")
       end
     end
   end
 end
 
---- Sort the credentials by what the journal and Entra's list say.
-function Credential:look()
+--- Sort the credentials by the journal's rows and the list that was read from Entra.
+function Credential:sort_credentials()
   local list = self.kind.rows:all(self.run.journal, self.application.appId)
-  if self.run.mode ~= "destroy" then come_back(self, list) end
+  if self.run.mode ~= "destroy" then restore_application_rows(self, list) end
   self.is_known = self.is_known or #list > 0
-  self.view = inventory.of(self.kind, list, self.kind.listed(self.application), self.terms, graph_clock.now())
+  self.view = inventory.take(self.kind, list, self.kind.listed(self.application), self.terms, graph_clock.now())
 end
 
---- The same, with what Entra lists now. Waits.
-function Credential:look_anew()
+--- Read Entra's list of credentials, and sort the credentials again. Waits.
+function Credential:reread_credentials()
   self.kind.read(self.application)
-  self:look()
+  self:sort_credentials()
 end
 
 ---------------------------------------------------------------------------
--- Finding or making one
+-- Finding or making a credential
 
 --- The value or key that signs in.
 ---@return host.secret|host.crypto.key
 function Credential:prover() return self.kind.prover(self.value) end
 
--- Sign in once. After the application was restored, repeat it until Entra knows the application again.
-local function sign_in(self, proof)
-  if not self.application.restored then return prove.once(self.application.appId, proof) end
-  local shown = prove.run(self.application.appId, proof, {})
+-- Sign in once; for an application that was restored just now, repeat until Entra knows the application again.
+local function sign_in_with_credential(self, proof)
+  if not self.application.restored then return prove.sign_in_once(self.application.appId, proof) end
+  local shown = prove.await_proof(self.application.appId, proof, {})
   return shown.proven, shown.claims or shown.failure or {}
 end
 
--- Is a credential that Entra does not list gone, or only not listed yet? A sign-in decides, and only a clear refusal
--- counts.
-local function is_gone(self, row, proof)
+-- Is the credential gone? Entra may not list a credential yet, so only a sign-in that is refused because the credential
+-- does not exist counts.
+local function is_credential_gone(self, row, proof)
   if self.application.in_bin then return false end
   if self.kind.find(row, self.kind.listed(self.application)) or self.kind.is_new(row) then return false end
-  local accepted, failure = sign_in(self, proof)
+  local accepted, failure = sign_in_with_credential(self, proof)
   return not accepted and failure.code == self.kind.gone
 end
 
 local NOWHERE = { intent = true, sent = true, known = true, proven = true }
 
--- Why a person asks for a new one. One that was made and stored nowhere yet comes from an interrupted run of the same
--- request.
-local function why_asked(self, newest)
+-- Why a person asks for a new credential; nil when nobody does. A newest credential that was stored nowhere yet was
+-- made by an interrupted run for the same request, so it serves.
+local function why_renewal_asked(self, newest)
   return self.terms.renew and not NOWHERE[newest.state]
     and (type(self.terms.renew) == "string" and self.terms.renew or "asked for") or nil
 end
 
--- A credential that a person made, and whose value is not kept here: only Entra's list tells whether it is still there.
-local function use_theirs(self, newest)
+local REMOVED = "the one in use was removed from the application by somebody"
+
+-- Use the newest credential, which a person made, or return why it cannot be used. The journal does not have its value,
+-- so only Entra's list tells whether it is still there.
+local function use_credential_of_person(self, newest)
   if not self.kind.find(newest, self.kind.listed(self.application)) then
-    return "the one in use was removed from the application by somebody"
+    return REMOVED
   end
-  local why = why_asked(self, newest) or self.view.due
+  local why = why_renewal_asked(self, newest) or self.view.due
   if why then return why end
   self.row = newest
 end
 
--- Use the newest one, or return why it cannot be used.
-local function use_newest(self)
+-- Use the newest credential, or return why it cannot be used.
+local function use_newest_credential(self)
   local newest = self.view.newest
   if not newest then return self.view.due end
-  if newest.body.by_person then return use_theirs(self, newest) end
+  if newest.body.by_person then return use_credential_of_person(self, newest) end
   local value = self.adopted_value or self.kind.rows:value(self.run.journal, newest)
   local proof = value and self.kind.prover(value)
   if not proof then return "the journal does not hold the value of the one in use" end
-  local why = why_asked(self, newest) or self.view.due
+  local why = why_renewal_asked(self, newest) or self.view.due
   if why then return why end
-  if is_gone(self, newest, proof) then return "the one in use was removed from the application by somebody" end
+  if is_credential_gone(self, newest, proof) then return REMOVED end
   self.row, self.value = newest, value
 end
 
--- Close what has expired, and look for what is lost.
-local function recover(self)
+-- Close the rows of expired credentials, and look for the credentials of lost answers.
+local function recover_lost_credentials(self)
   if not self.run:acting() then return end
   local journal = self.run.journal
   for _, row in ipairs(self.view.expired) do self.kind.rows:close(journal, row, "it has expired") end
@@ -173,8 +177,9 @@ local function recover(self)
   end
 end
 
--- The tenant's policy decides only when a new one is made, not about one that exists.
-local function settle_terms(self)
+-- Set the lifetime of a new credential by the tenant's policy. Called only before a credential is made, because the
+-- policy does not concern existing credentials.
+local function set_credential_lifetime(self)
   local terms = self.terms
   terms.lifetime = self.kind.lifetime(terms)
   lifetime.check_terms(self.kind.name, terms)
@@ -183,98 +188,98 @@ local function settle_terms(self)
   end
 end
 
-local function ids_of(credentials)
+local function credential_key_ids(credentials)
   local ids = {}
   for _, credential in ipairs(credentials) do ids[credential.keyId] = true end
   return ids
 end
 
-local function begin(self)
+local function begin_credential(self)
   self.kind.begin(self)
   table.insert(self.view.older, self.view.newest)
   self.minted = true
 end
 
--- Go on from the present state until Entra has the credential and its value is kept here.
-local function make(self)
+-- Run the steps from the present state until Entra has the credential and the journal has its value.
+local function make_credential(self)
   lifecycle.drive(self.kind.steps, self, "known")
   self.value = self.kind.rows:value(self.run.journal, self.row)
   self.view.newest = self.row
 end
 
--- The credential that would be made, as far as a plan knows.
-local function planned(terms)
+-- The row of the credential that would be made, as far as a plan knows it.
+local function planned_credential_row(terms)
   return { body = { lifetime = terms.lifetime, ends = graph_clock.now() + terms.lifetime } }
 end
 
-local function make_now(self, why)
+local function change_to_new_credential(self, why)
   local run = self.run
-  settle_terms(self)
+  set_credential_lifetime(self)
   run:change {
     kind = self.kind.name, name = self.terms.name,
-    made = lifetime.validity_text(planned(self.terms), self.terms) .. (why and " (" .. why .. ")" or ""),
+    made = lifetime.validity_text(planned_credential_row(self.terms), self.terms) .. (why and " (" .. why .. ")" or ""),
     act = function()
-      begin(self)
-      make(self)
+      begin_credential(self)
+      make_credential(self)
     end,
   }
   if not run:acting() then self.row, self.value = nil, resource.unknown end
 end
 
--- Go on with what another run began.
-local function go_on(self)
+-- Continue the credential that an interrupted run began.
+local function continue_credential(self)
   self.run:change {
     kind = self.kind.name, name = self.terms.name, made = lifetime.validity_text(self.row, self.terms),
-    act = function() make(self) end,
+    act = function() make_credential(self) end,
   }
 end
 
--- Tell that a credential which another journal made a moment ago may not be listed yet.
-local function note_hidden(self)
+-- Note that Entra may not list yet a credential that another journal made a moment ago.
+local function note_unlisted_credentials(self)
   if self.is_known or self.application.made_now or self.kind.must_be_listed then return end
-  self.run:note("this journal did not know the application yet: a client secret made elsewhere in the last minutes "
-    .. "may be hidden still; moonlatch verify lists it later")
+  self.run:note("this journal did not know the application yet: Entra may not list yet a client secret that was made "
+    .. "elsewhere in the last minutes; moonlatch verify lists it later")
 end
 
--- Who made a credential, as far as its name tells.
-local function whose(self, credential)
+-- Who made a credential that the journal does not know, as far as its name tells, and how it is removed.
+local function who_made_credential(self, credential)
   local made = markers.of_credential(credential.displayName)
   if not made then return "made by a person" end
   local retire = "moonlatch journal retire " .. credential.keyId
   local journal, installation = self.run.journal, markers.installation_of(made)
   for _, own in ipairs(journal and journal.installations and journal:installations() or {}) do
     if own == installation then
-      return "made here, and not on record any more; perhaps in use. Once nothing uses it, it goes with: " .. retire
+      return "made here, and not on record any more; perhaps in use. Once nothing uses it, remove it with: " .. retire
     end
   end
-  return "of another journal, and perhaps in use; once nothing uses it, it goes with: " .. retire
+  return "of another journal, and perhaps in use; once nothing uses it, remove it with: " .. retire
 end
 
-local function list_foreign(self)
-  local own = self.row and self.kind.find(self.row, self.view.foreign) -- an adopted one
+local function report_foreign_credentials(self)
+  local own = self.row and self.kind.find(self.row, self.view.foreign) -- adopted, so not foreign any more
   for _, credential in ipairs(self.view.foreign) do
     local name = type(credential.displayName) == "string" and credential.displayName or credential.keyId
-    if credential ~= own then self.run:leave(self.kind.name, name, whose(self, credential)) end
+    if credential ~= own then self.run:leave(self.kind.name, name, who_made_credential(self, credential)) end
   end
 end
 
--- Look at everything once more under the lease, before a new one is made: another run may have ended since.
-local function look_once_more(self)
+-- Read everything once more under the lease, before a new credential is made: another run may have ended since.
+local function reread_before_making(self)
   clock_skew.check(("have a %s made"):format(self.kind.name))
-  self:look_anew()
+  self:reread_credentials()
   if self.kind.give_way then self.kind.give_way(self) end
   if self.sink then self.sink:fetch() end
 end
 
--- Choose the credential to use, if there is one; else return why a new one is made.
-local function choose(self)
-  adopt.from_place(self)
-  existing_secret.take(self)
-  return use_newest(self)
+-- Choose the credential to use and set `row`, or return why a new credential is made.
+local function choose_credential_to_use(self)
+  adopt.adopt_from_sink(self)
+  existing_secret.adopt(self)
+  return use_newest_credential(self)
 end
 
--- Tell which credential the consumer has, and when that one expires. The newest one may be another.
-local function tell_in_use(self)
+-- Note which credential the consumer has, and when that credential expires. It need not be the newest credential.
+local function note_credential_in_use(self)
   local run, use = self.run, in_use.sort(self.kind.rows:all(self.run.journal, self.application.appId))
   local has = use.has
   if not has then return end
@@ -291,29 +296,29 @@ local function tell_in_use(self)
   end
 end
 
-local function find_one(self)
+local function find_or_make_credential(self)
   local run = self.run
   run:lease("application/" .. self.application.appId,
     ("work on the %s of '%s'"):format(self.kind.name, self.terms.name))
-  self:look()
-  self.seen = ids_of(self.kind.listed(self.application))
-  if run.mode == "destroy" then return retirement.undo(self) end
-  tell_in_use(self)
-  recover(self)
-  local why = choose(self)
+  self:sort_credentials()
+  self.seen = credential_key_ids(self.kind.listed(self.application))
+  if run.mode == "destroy" then return retirement.register_removal(self) end
+  note_credential_in_use(self)
+  recover_lost_credentials(self)
+  local why = choose_credential_to_use(self)
   if not self.row and run:acting() then
-    look_once_more(self)
-    why = choose(self)
+    reread_before_making(self)
+    why = choose_credential_to_use(self)
   end
   if not self.row then
-    note_hidden(self)
-    make_now(self, why)
+    note_unlisted_credentials(self)
+    change_to_new_credential(self, why)
   elseif self.kind.steps[self.row.state] then
-    go_on(self)
+    continue_credential(self)
   else
     run:found(self.kind.name, self.row.body.marker, lifetime.validity_text(self.row, self.terms))
   end
-  if not run:acting() then list_foreign(self) end -- else at the end, when the list shows more
+  if not run:acting() then report_foreign_credentials(self) end -- else at the end, when the list shows more
 end
 
 ---@class rotation.fields
@@ -326,14 +331,14 @@ end
 ---@field every number? age in seconds from which it is replaced
 ---@field grace number
 ---@field description string?
----@field by_hand boolean? does a person have to bring each new credential to where it is used?
+---@field by_hand boolean? does a person have to give each new credential to its consumer?
 ---@field sink rotation.place? a place that can be read back
 ---@field renew string|boolean|nil make a new one, whatever the dates say; by default as the run was told
 ---@field old_now boolean? remove the earlier ones as soon as the new one is in use; by default as the run was told
 ---@field in_use string? key id of the one that a person gave the consumer before; "none" when there is none
 
---- Find the credential of an application, or make a new one when there is none, it is due, somebody removed it, or its
---- value is lost. Ends in the state "known" or later. Waits.
+--- Find the credential of an application; make a new one when there is none, when it is due, when somebody removed it,
+--- or when its value is lost. The credential is in the state "known" or later afterwards. Waits.
 ---@param kind rotation.kind
 ---@param run workflow.Run
 ---@param fields rotation.fields
@@ -349,45 +354,45 @@ function M.ensure(kind, run, fields)
       renew = fields.renew or run.renew, old_now = fields.old_now or run.old_now,
     },
   }
-  self.view = inventory.of(kind, {}, {}, self.terms, 0)
-  if resource.known(self.application) then find_one(self)
-  elseif run.mode ~= "destroy" then make_now(self) end
+  self.view = inventory.take(kind, {}, {}, self.terms, 0)
+  if resource.known(self.application) then find_or_make_credential(self)
+  elseif run.mode ~= "destroy" then change_to_new_credential(self) end
   return self
 end
 
 ---------------------------------------------------------------------------
 -- Proving
 
--- A permission that was granted a moment ago takes a while to be in a token. Returns the roles that are missing after
--- that.
-local function missing_after_a_while(self, claims)
+-- Wait until a token carries all roles, because a permission that was granted a moment ago is not in every token yet.
+-- Returns the roles that are still missing after five minutes.
+local function await_token_roles(self, claims)
   local missing = prove.missing_roles(claims, self.roles)
   if #missing == 0 or not self.run:acting() then return missing end
-  return prove.run(self.application.appId, self:prover(), self.roles).missing
+  return prove.await_proof(self.application.appId, self:prover(), self.roles).missing
 end
 
 -- Sign in once with a credential that was proven before, and check its roles.
-local function check(self)
+local function check_credential_sign_in(self)
   local run, roles = self.run, self.roles
-  local accepted, more = sign_in(self, self:prover())
+  local accepted, more = sign_in_with_credential(self, self:prover())
   if not accepted then
     prove.raise_if_passing(self.application.appId, more)
-    return prove.await_look(run, ("find out why the %s in use is refused"):format(self.kind.name),
+    return prove.await_person(run, ("find out why the %s in use is refused"):format(self.kind.name),
       tostring(more.message))
   end
-  local missing = missing_after_a_while(self, more)
+  local missing = await_token_roles(self, more)
   if #missing > 0 and run:has_plans() then
     return run:note("a token does not carry %s yet", table.concat(missing, ", "))
   elseif #missing > 0 then
-    return prove.await_look(run, "find out why a token lacks " .. table.concat(missing, ", "),
-      "It is granted, as far as is seen.")
+    return prove.await_person(run, "find out why a token lacks " .. table.concat(missing, ", "),
+      "Entra lists it as granted.")
   end
-  run:found("proof", self.row.body.marker, prove.describe("signs in", roles))
+  run:found("proof", self.row.body.marker, prove.proof_text("signs in", roles))
 end
 
 local PROMISE = "the new %s will be proven by three sign-ins on fresh connections, over ten seconds or more"
 
---- Prove that the credential works: three sign-ins, and the roles that a token must carry. One sign-in is enough for a
+--- Prove that the credential signs in and that its token carries the roles: by three sign-ins, or by one sign-in for a
 --- credential that was proven before. Waits.
 ---@param roles string[]
 function Credential:prove(roles)
@@ -397,38 +402,38 @@ function Credential:prove(roles)
   if not row or self.kind.steps[row.state] then return run:note(PROMISE:format(self.kind.name)) end
   if self.application.in_bin then return run:note("the %s is proven once the application is back", self.kind.name) end
   if row.body.by_person then
-    return run:unseen("its value is not held here, so no sign-in with it was tried; resetting a password in "
+    return run:unseen("the journal does not have its value, so no sign-in with it was tried; resetting a password in "
       .. "Devolutions shows that it works")
   end
-  if row.state ~= "known" or not run:acting() then return check(self) end
-  local proof = prove.run(self.application.appId, self:prover(), roles)
+  if row.state ~= "known" or not run:acting() then return check_credential_sign_in(self) end
+  local proof = prove.await_proof(self.application.appId, self:prover(), roles)
   if not proof.proven then prove.raise_not_proven(self.kind.name, self.terms.name, proof) end
   self.kind.rows:put(run.journal, row, "proven", { proven_at = graph_clock.now() })
   if self.minted and self.kind.give_way then
-    self:look_anew()
+    self:reread_credentials()
     self.kind.give_way(self)
   end
   if #proof.missing > 0 then prove.raise_missing(proof.missing) end
-  run:found("proof", row.body.marker, prove.describe("three sign-ins on fresh connections", roles))
+  run:found("proof", row.body.marker, prove.proof_text("three sign-ins on fresh connections", roles))
 end
 
 ---------------------------------------------------------------------------
 -- Storing and confirming
 
---- Make a new credential now, and prove it. The one before stays.
+--- Make a new credential now, and prove it. The credential before it stays.
 ---@param why string
 function Credential:replace(why)
-  make_now(self, why)
+  change_to_new_credential(self, why)
   self:prove(self.roles)
 end
 
---- Raise "conflict" when another value was stored in the place since this run looked first. Called before the value is
---- written there, when the place was just read.
+--- Raise "conflict" when another value was stored in the sink since this run looked first. Called before the value is
+--- stored there, when the sink was just read.
 function Credential:check_place()
-  if self.sink then adopt.refuse_rival(self) end
+  if self.sink then adopt.check_sink_unchanged(self) end
 end
 
---- Put on record that the value was stored, or handed over, where it belongs.
+--- Record that the value was stored or handed over, and where. Durable when the call returns.
 ---@param state "stored"|"handed_over"
 ---@param where string
 function Credential:placed(state, where)
@@ -438,7 +443,7 @@ function Credential:placed(state, where)
   self.kind.rows:put(self.run.journal, self.row, state, { stored_at = graph_clock.now(), where = where })
 end
 
---- Is the value kept here? Not when a person made the credential.
+--- Does the journal have the value? No when a person made the credential.
 ---@return boolean
 function Credential:is_held() return not (self.row and self.row.body.by_person) end
 
@@ -452,31 +457,31 @@ end
 ---@return boolean
 function Credential:is_confirmed() return self.row ~= nil and self.row.state == "confirmed" end
 
---- Put on record that the consumer uses the credential, and set the retirement date of the earlier ones.
----@param how string
+--- Record that the consumer uses the credential, and set the retirement date of the earlier credentials.
+---@param how string how that is known: "read back from …"
 function Credential:confirm(how)
   if not self.run:acting() or self:is_confirmed() then return end
   retirement.confirm(self.run.journal, self.kind, self.row, how, self.terms.grace)
-  self:look()
+  self:sort_credentials()
 end
 
--- Look at Entra's list once more. By now it may show a credential that a run made which was cut short, and which this
--- journal does not know because its folder was lost. An application that this run made can only have credentials of
--- this run.
-local function look_again(self)
-  self:look()
+-- Read Entra's list once more. By now the list may show a credential of an interrupted run that this journal does not
+-- know, because the journal's folder was lost. An application that this run made can only have credentials of this run.
+local function reread_before_retiring(self)
+  self:sort_credentials()
   if self.minted and (not self.application.made_now or #self.view.lost > 0) then
-    self:look_anew()
+    self:reread_credentials()
   end
-  if self.run:acting() then list_foreign(self) end
+  if self.run:acting() then report_foreign_credentials(self) end
 end
 
---- Remove credentials that are replaced and due, and those of lost answers, by the rules of rotation.retirement.
+--- Remove replaced credentials whose retirement date has passed, and credentials of lost answers, by the rules of
+--- rotation.retirement. Waits.
 function Credential:tidy()
   if self.run.mode == "destroy" then return end
-  if not self.row then return retirement.foretell(self) end
-  look_again(self)
-  if self.row.body.proven_at then retirement.tidy(self) end
+  if not self.row then return retirement.note_planned_retirement(self) end
+  reread_before_retiring(self)
+  if self.row.body.proven_at then retirement.retire_due(self) end
 end
 
 return M

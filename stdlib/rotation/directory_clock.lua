@@ -1,5 +1,5 @@
---- How far the directory's clock is ahead of Graph's. It is learned from changes of ours, and kept in the journal, one
---- row for each tenant.
+--- How far the directory's clock is ahead of Graph's. The offset is learned from changes of ours, and kept in one row
+--- of the journal.
 
 local class = require "base.class"
 local commit = require "journal.commit"
@@ -17,7 +17,7 @@ local STEP = 0.25 -- seconds by which a bound must move to be recorded
 ---@field low number seconds
 ---@field high number
 ---@field seen_at number? when a change of ours last agreed with the offset, server time
-local Directory = class "rotation.directory_clock"
+local DirectoryClock = class "rotation.directory_clock"
 
 --- The offset that this journal knows.
 ---@param journal host.journal.journal
@@ -25,45 +25,45 @@ local Directory = class "rotation.directory_clock"
 function M.of(journal)
   local row = journal:get(KIND, ID)
   local body = row and row.body or {}
-  return Directory { journal = journal, low = body.low or 0, high = body.high or 0, seen_at = body.seen_at }
+  return DirectoryClock { journal = journal, low = body.low or 0, high = body.high or 0, seen_at = body.seen_at }
 end
 
 --- The offset, and whether a change of ours agreed with it within the last day.
 ---@param now number server time
 ---@return rotation.offset
-function Directory:offset(now)
+function DirectoryClock:offset(now)
   local known = self.seen_at ~= nil and now - self.seen_at < KEPT
   return { low = self.low, high = self.high, known = known }
 end
 
-local function keep(self, low, high, now)
+local function record_clock_offset(self, low, high, now)
   self.low, self.high, self.seen_at = low, high, now
   self.journal:put(KIND, ID, "seen", { low = low, high = high, seen_at = now }, time.now())
 end
 
-local function thousandths(value) return math.floor(value * 1000 + 0.5) / 1000 end
+local function round_to_milliseconds(value) return math.floor(value * 1000 + 0.5) / 1000 end
 
---- Put on record that a change of ours agrees with these offsets, when that tells something new. Durable with the next
---- commit.
+--- Record that a change of ours agrees with an offset between these bounds, when the bounds differ from the record or
+--- the record is an hour old. Durable with the next commit.
 ---@param low number seconds
 ---@param high number
 ---@param now number server time
-function Directory:agrees(low, high, now)
-  low, high = thousandths(low), thousandths(high)
+function DirectoryClock:agrees(low, high, now)
+  low, high = round_to_milliseconds(low), round_to_milliseconds(high)
   if self:offset(now).known then
     local both_low, both_high = math.max(low, self.low), math.min(high, self.high)
     if both_low <= both_high then low, high = both_low, both_high
     else low, high = math.min(low, self.low), math.max(high, self.high) end
   end
   local is_news = math.abs(low - self.low) > STEP or math.abs(high - self.high) > STEP
-  if is_news or not self.seen_at or now - self.seen_at > REFRESH then keep(self, low, high, now) end
+  if is_news or not self.seen_at or now - self.seen_at > REFRESH then record_clock_offset(self, low, high, now) end
 end
 
---- Put on record that two changes of ours showed another offset.
+--- Replace the recorded offset by the one that two changes of ours showed. Durable when the call returns.
 ---@param offset rotation.offset
 ---@param now number server time
-function Directory:learn(offset, now)
-  keep(self, thousandths(offset.low), thousandths(offset.high), now)
+function DirectoryClock:learn(offset, now)
+  record_clock_offset(self, round_to_milliseconds(offset.low), round_to_milliseconds(offset.high), now)
   commit.commit(self.journal)
 end
 

@@ -1,5 +1,6 @@
---- The ways in which the rotation of an account's password ends: changed; given up, because no value of it can be in
---- force; stepped back, because another rotation is at work; left, with its outcome unknown; or handed to a person.
+--- End the rotation of an account's password, in one of five ways: closed, because its value is in force and stored;
+--- given up, because none of its values can be in force; stepped back, because another rotation is at work; left, with
+--- an unknown outcome; or orphaned, so that a person must look.
 
 local change_date = require "rotation.change_date"
 local class = require "base.class"
@@ -14,100 +15,103 @@ local M = {}
 
 local KEPT = 30 * 86400 -- seconds for which the values of a rotation with an unknown outcome stay sealed
 
----@class rotation.End raised when nothing more is to be done
+---@class rotation.RotationEnd the error that ends a rotation whose outcome is known
 ---@field done rotation.done
-local End = class "rotation.End"
+local RotationEnd = class "rotation.RotationEnd"
 
-local function finish(what, why, code)
-  error(End { done = { what = what, why = why, code = code } }, 0)
+local function end_rotation(what, why, code)
+  error(RotationEnd { done = { what = what, why = why, code = code } }, 0)
 end
 
 --- The outcome in an error that one of these functions raised. Nil for any other error.
 ---@param err any
 ---@return rotation.done?
-function M.outcome_of(err) return class.is(err, End) and err.done or nil end
+function M.outcome_of(err) return class.is(err, RotationEnd) and err.done or nil end
 
 ---------------------------------------------------------------------------
 -- Closing
 
--- Members of the row that have a meaning only while a rotation is open.
+-- The members of a row that have a meaning only while its rotation is open.
 local OPEN = { "candidates", "previous", "seen", "shown", "probe", "unshown", "forgiven", "kept", "pending",
   "pending_at", "chosen", "before", "quiet_until" }
 
-local function clear(body)
+local function clear_members_of_open_rotation(body)
   for _, name in ipairs(OPEN) do body[name] = nil end
   body.candidates = {}
 end
 
-local function forget(journal, names)
+local function forget_sealed_values(journal, names)
   for _, name in ipairs(names or {}) do journal:forget(name) end
 end
 
-local function closed(job, more)
-  clear(job.row.body)
+local function put_rotation_closed(rotation, more)
+  clear_members_of_open_rotation(rotation.row.body)
   more.closed_at = graph_clock.now()
-  rotation_account.stage(job, "closed", more)
-  commit.commit(job.run.journal)
+  rotation_account.stage(rotation, "closed", more)
+  commit.commit(rotation.run.journal)
 end
 
--- Remove our own pending entries of rotations with an unknown outcome. The next rotation that succeeds does this.
-local function drop_left(job)
-  local body = job.row.body
+-- Delete the pending entries of our own rotations that ended with an unknown outcome, because a later rotation
+-- succeeded.
+local function delete_left_pending(rotation)
+  local body = rotation.row.body
   for name, whose in pairs(body.left or {}) do
     if whose == "own" then
-      job.run.sink:delete_pending(job.account, name)
+      rotation.run.sink:delete_pending(rotation.account, name)
       body.left[name] = nil
     end
   end
 end
 
--- The span in which a request with the value in force may be carried out once more.
-local function sent_of(body)
+-- The span of time in which a request with the value in force may be carried out once more.
+local function request_span_of_chosen(body)
   local chosen = body.candidates[body.chosen]
   return { number = body.chosen, first = chosen.first, from = chosen.from,
     to = math.max(chosen.to, chosen.last) + change_date.TIMEOUT + change_date.LATE }
 end
 
 --- Close a rotation whose value is in force and stored: forget the other values, and remove their pending entries.
----@param job rotation.job
-function M.close(job)
-  local body, journal, sink = job.row.body, job.run.journal, job.run.sink
-  sink:delete_pending(job.account, body.marker)
-  drop_left(job)
-  rotation_account.forget_values(job, body.chosen)
-  forget(journal, body.kept)
+---@param rotation rotation.password
+function M.close(rotation)
+  local body, journal, sink = rotation.row.body, rotation.run.journal, rotation.run.sink
+  sink:delete_pending(rotation.account, body.marker)
+  delete_left_pending(rotation)
+  rotation_account.forget_values(rotation, body.chosen)
+  forget_sealed_values(journal, body.kept)
   local earlier = body.previous and body.previous.value
   if earlier and earlier ~= body.value then journal:forget(earlier) end
-  closed(job, { name = job.account.upn, sent = sent_of(body) })
-  sink:release(job.account)
+  put_rotation_closed(rotation, { name = rotation.account.upn, sent = request_span_of_chosen(body) })
+  sink:release(rotation.account)
 end
 
--- Set the row to what it was before this rotation: none of its values can be in force.
-local function restore(job, why)
-  local body = job.row.body
-  job.run.sink:delete_pending(job.account, body.marker)
-  rotation_account.forget_values(job)
+-- Close the row with the members that it had before this rotation, because none of the rotation's values can be in
+-- force.
+local function restore_previous_password(rotation, why)
+  local body = rotation.row.body
+  rotation.run.sink:delete_pending(rotation.account, body.marker)
+  rotation_account.forget_values(rotation)
   local previous = body.previous or {}
   body.marker, body.changed_at, body.value = previous.marker or body.marker, previous.changed_at, previous.value
   body.sent = nil
-  closed(job, { why = why })
+  put_rotation_closed(rotation, { why = why })
 end
 
---- Close a rotation none of whose values can be in force. With a `code`, the account is refused.
----@param job rotation.job
+--- Close a rotation none of whose values can be in force, and raise its outcome. With a `code`, the account is refused.
+---@param rotation rotation.password
 ---@param why string
 ---@param code string? of the refusal
-function M.give_up(job, why, code)
-  restore(job, why)
-  finish(job.account.outside and "ended" or "refuse", why, code)
+function M.give_up(rotation, why, code)
+  restore_previous_password(rotation, why)
+  end_rotation(rotation.account.outside and "ended" or "refuse", why, code)
 end
 
---- Another rotation is at work on the account, and no request of ours has left: remove the pending entry.
----@param job rotation.job
+--- Close a rotation that has sent nothing, because another rotation is at work on the account: delete its pending
+--- entry, and raise its outcome.
+---@param rotation rotation.password
 ---@param verdict { what: "busy"|"stop"|"refuse", why: string, code: string?, fix: string? }
-function M.step_back(job, verdict)
-  restore(job, verdict.why)
-  error(End { done = verdict }, 0)
+function M.step_back(rotation, verdict)
+  restore_previous_password(rotation, verdict.why)
+  error(RotationEnd { done = verdict }, 0)
 end
 
 ---------------------------------------------------------------------------
@@ -116,14 +120,14 @@ end
 --- The names under which the values of a rotation with an unknown outcome are sealed.
 ---@param row rotation.account_row
 ---@return string[]
-function M.kept_values(row)
+function M.sealed_names(row)
   local names = table.move(row.body.kept or {}, 1, #(row.body.kept or {}), 1, {})
   for number in ipairs(row.body.candidates) do names[#names + 1] = rows:sealed_name(row, number) end
   return names
 end
 
---- Put on record that a rotation ends though it is unknown which value is in force. Its values stay sealed for thirty
---- days, and its pending entries until a person removes them.
+--- Record that a rotation ends although it is unknown which value is in force. Its values stay sealed for thirty days.
+--- Its pending entries stay until a person removes them or a later rotation succeeds.
 ---@param journal host.journal.journal
 ---@param row rotation.account_row
 ---@param why string
@@ -134,41 +138,43 @@ function M.put_left(journal, row, why)
   rows:put(journal, row, "left", { why = why, kept_until = graph_clock.now() + KEPT })
 end
 
---- End a rotation in that way because it is not allowed any more today, or because the account is gone.
----@param job rotation.job
+--- End a rotation with an unknown outcome, because it is not allowed any more or because the account is gone; and raise
+--- that outcome.
+---@param rotation rotation.password
 ---@param why string
-function M.leave(job, why)
-  M.put_left(job.run.journal, job.row, why)
-  finish("left", ("%s; it is not known whether the new password is in force: %s")
-    :format(why, rotation_account.places(job)))
+function M.leave(rotation, why)
+  M.put_left(rotation.run.journal, rotation.row, why)
+  end_rotation("left", ("%s; it is not known whether the new password is in force: %s")
+    :format(why, rotation_account.value_places(rotation)))
 end
 
---- Forget the values of a rotation that ended with an unknown outcome more than thirty days ago.
+--- Erase the values of a rotation that ended with an unknown outcome more than thirty days ago.
 ---@param journal host.journal.journal
 ---@param row rotation.account_row
 ---@return boolean done
-function M.expire(journal, row)
+function M.forget_expired_values(journal, row)
   if row.state ~= "left" or row.body.kept_until > graph_clock.now() then return false end
-  forget(journal, M.kept_values(row))
-  clear(row.body)
+  forget_sealed_values(journal, M.sealed_names(row))
+  clear_members_of_open_rotation(row.body)
   rows:put(journal, row, "closed", { closed_at = graph_clock.now(), kept_until = nil })
   return true
 end
 
 --- End a rotation whose account was deleted.
----@param job rotation.job
-function M.account_gone(job)
+---@param rotation rotation.password
+function M.account_gone(rotation)
   local why = "the account was deleted"
-  if rotation_account.is_unsent(job) then M.give_up(job, why) end
-  M.leave(job, why)
+  if rotation_account.is_unsent(rotation) then M.give_up(rotation, why) end
+  M.leave(rotation, why)
 end
 
---- The same, when the deletion is found before anything was judged.
+--- End the rotation of an account that was deleted before this run began the account. Raises "missing" when no rotation
+--- of the account is open.
 ---@param run rotation.run
 ---@param account entra.user
 ---@param row rotation.account_row?
 ---@return rotation.done
-function M.missing(run, account, row)
+function M.account_missing(run, account, row)
   local is_open = row and row.state ~= "closed" and row.state ~= "left"
   if is_open then
     local ok, err = pcall(M.account_gone, { run = run, account = account, names = {}, row = row })
@@ -177,38 +183,41 @@ function M.missing(run, account, row)
   fail.raise {
     kind = "missing", what = ("set a new password for %s"):format(account.upn),
     why = "there is no such account any more",
-    fix = "If it is only deleted, it can be restored for 30 days; what was in force is kept.",
+    fix = "A deleted account can be restored for 30 days. The value that was in force stays in the journal.",
   }
 end
 
 ---------------------------------------------------------------------------
 -- Somebody else's change
 
--- A restored journal is older than what it did: then the sink holds a later rotation of its own.
-local function is_own_later(job, current, moment)
+-- Was the current entry written by a later rotation of this installation? That happens when the journal was restored
+-- from a backup older than that rotation.
+local function is_later_own_rotation(rotation, current, moment)
   local installation = current and markers.installation_of(current.marker)
-  return installation and job.run.setting.installations[installation] and current.marker ~= job.row.body.marker
-    and current.since == moment
+  return installation and rotation.run.setting.installations[installation]
+    and current.marker ~= rotation.row.body.marker and current.since == moment
 end
 
-local function adopt_later(job, current)
-  local body, journal = job.row.body, job.run.journal
-  job.run.sink:delete_pending(job.account, body.marker)
-  rotation_account.forget_values(job)
+local function adopt_later_rotation(rotation, current)
+  local body, journal = rotation.row.body, rotation.run.journal
+  rotation.run.sink:delete_pending(rotation.account, body.marker)
+  rotation_account.forget_values(rotation)
   if body.previous and body.previous.value then journal:forget(body.previous.value) end
   body.value = nil
-  closed(job, { marker = current.marker, changed_at = current.since, adopted = true })
-  finish("idle", "a later rotation of our own is in force, and is adopted")
+  put_rotation_closed(rotation, { marker = current.marker, changed_at = current.since, adopted = true })
+  end_rotation("idle", "a later rotation of our own is in force, and is adopted")
 end
 
 --- End a rotation when the value in force is not one of its values.
----@param job rotation.job
+---@param rotation rotation.password
 ---@param why string
 ---@param moment number? date of the change, by the directory
-function M.overtaken(job, why, moment)
-  local current = job.run.sink:look(job.account, job.row.body.name).current
-  if is_own_later(job, current, moment or job.account.changed) then adopt_later(job, current) end
-  rotation_account.orphan(job, why)
+function M.overtaken(rotation, why, moment)
+  local current = rotation.run.sink:look(rotation.account, rotation.row.body.name).current
+  if is_later_own_rotation(rotation, current, moment or rotation.account.changed) then
+    adopt_later_rotation(rotation, current)
+  end
+  rotation_account.orphan(rotation, why)
 end
 
 return M

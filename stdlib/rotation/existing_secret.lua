@@ -1,6 +1,6 @@
---- A client secret that Devolutions was given before this journal knew of it: a person made it in the portal, or an
---- installation did whose journal is lost. A person says which one it is; then it counts like one made here. Its value
---- is not kept here, so it is never tried, and never removed without a person.
+--- Adopt a client secret that a person gave to Devolutions and that this journal does not know: it was made in the
+--- portal, or by an installation whose journal is lost. A person says which client secret it is. The journal does not
+--- have its value, so no sign-in with it is tried, and only a person removes it.
 
 local fail = require "fail"
 local graph_clock = require "graph.clock"
@@ -19,23 +19,23 @@ local NONE = "none"
 local QUESTION = "Which one was pasted into Devolutions? Its number, or Enter to have a new one made:"
 
 ---------------------------------------------------------------------------
--- Which one
+-- Choosing
 
-local function day_of(moment)
+local function day_text(moment)
   return moment and moment < math.huge and time.day(moment) or "an unknown day"
 end
 
 -- "'PAM', Secret ID …c7e1, begins with "abc", from 2026-01-02 to 2027-01-02"
-local function describe(credential)
+local function describe_existing_secret(credential)
   local name = type(credential.displayName) == "string" and credential.displayName or "no description"
   local hint = type(credential.hint) == "string" and (', begins with "%s"'):format(credential.hint) or ""
   return ("'%s', Secret ID %s%s, from %s to %s"):format(name, credential.keyId, hint,
-    day_of(inventory.starts(credential)), day_of(inventory.ends(credential)))
+    day_text(inventory.credential_start(credential)), day_text(inventory.credential_expiry(credential)))
 end
 
-local function raise_unknown(self, named)
+local function raise_secret_id_unknown(self, named)
   local lines = {}
-  for _, credential in ipairs(self.view.foreign) do lines[#lines + 1] = describe(credential) end
+  for _, credential in ipairs(self.view.foreign) do lines[#lines + 1] = describe_existing_secret(credential) end
   fail.raise {
     kind = "usage", what = ("take %s for the client secret that Devolutions has"):format(named),
     why = ("'%s' has no client secret with that Secret ID that could be used still"):format(self.terms.name),
@@ -43,64 +43,66 @@ local function raise_unknown(self, named)
   }
 end
 
-local function named_one(self, named)
+local function find_by_secret_id(self, named)
   for _, credential in ipairs(self.view.foreign) do
     if credential.keyId:lower() == named:lower() then return credential end
   end
-  raise_unknown(self, named)
+  raise_secret_id_unknown(self, named)
 end
 
--- Ask which client secret it is. Without an answer none is adopted.
-local function ask(self)
+-- Ask at the terminal which client secret Devolutions has. Returns nil without an answer.
+local function ask_which_secret(self)
   local foreign = self.view.foreign
   log.prose(("\n'%s' has client secrets that were not made here:"):format(self.terms.name))
-  for place, credential in ipairs(foreign) do log.prose(("  %d  %s"):format(place, describe(credential))) end
+  for number, credential in ipairs(foreign) do
+    log.prose(("  %d  %s"):format(number, describe_existing_secret(credential)))
+  end
   output.end_progress()
   local answer = M.ask(output.wrap_question(QUESTION))
   return foreign[math.tointeger(tonumber(answer or "")) or 0]
 end
 
-local function tell_choice(self)
+local function note_choice_of_secrets(self)
   local run = self.run
   run:warn("'%s' has client secrets that were not made here. If Devolutions has one of them, say which, with "
     .. "--in-use SECRET-ID; else a new one is made, to be pasted there", self.terms.name)
-  for _, credential in ipairs(self.view.foreign) do run:note("%s", describe(credential)) end
+  for _, credential in ipairs(self.view.foreign) do run:note("%s", describe_existing_secret(credential)) end
 end
 
-local function chosen(self)
+local function choose_existing_secret(self)
   local named, run = self.terms.in_use, self.run
   if named == NONE then return nil end
-  if named then return named_one(self, named) end
-  if run:acting() and run.interactive then return ask(self) end
-  tell_choice(self)
+  if named then return find_by_secret_id(self, named) end
+  if run:acting() and run.interactive then return ask_which_secret(self) end
+  note_choice_of_secrets(self)
 end
 
 ---------------------------------------------------------------------------
--- On record
+-- Adopting
 
-local function row_of(self, credential)
-  local application, terms, ends = self.application, self.terms, inventory.ends(credential)
+local function existing_secret_row(self, credential)
+  local application, terms, ends = self.application, self.terms, inventory.credential_expiry(credential)
   local now, name = graph_clock.now(), credential.displayName
   return self.kind.rows:new(self.run.journal, {
     application = application.id, app_id = application.appId, name = terms.name, workflow = terms.workflow,
     marker = type(name) == "string" and name ~= "" and name or credential.keyId, by_person = true,
     key_id = credential.keyId, hint = credential.hint, grace = terms.grace,
-    ends = ends < math.huge and ends or nil, made_at = inventory.starts(credential), known_at = now,
+    ends = ends < math.huge and ends or nil, made_at = inventory.credential_start(credential), known_at = now,
     confirmed_at = now, confirmed_by = "a person",
   })
 end
 
---- Adopt the client secret that a person gave the consumer before, when somebody says which one it is. Called for an
---- application of which the journal has nothing: it was adopted, or the journal is new. Raises "usage" for a client
---- secret that does not exist.
----@param self rotation.Credential as just looked at
-function M.take(self)
+--- Adopt the client secret that a person gave to Devolutions, when a person says which one it is. Only for an
+--- application of which the journal has no client secret: the application was adopted, or the journal is new. Raises
+--- "usage" for a client secret that does not exist.
+---@param self rotation.Credential just read
+function M.adopt(self)
   local may_be = self.application.adopted or self.terms.by_hand
   if not may_be or self.is_known or #self.view.foreign == 0 or self.view.newest or self.has_asked then return end
   self.has_asked = true
-  local credential = chosen(self)
+  local credential = choose_existing_secret(self)
   if not credential then return end
-  local row, run = row_of(self, credential), self.run
+  local row, run = existing_secret_row(self, credential), self.run
   self.view.newest = row
   run:change {
     kind = self.kind.name, name = row.body.marker, action = "update",

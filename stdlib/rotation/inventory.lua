@@ -1,5 +1,5 @@
---- What the journal and Entra's list together say of an application's credentials of one kind: which one is in use,
---- which ones retire, and which ones the journal does not know. Asks nobody: everything it needs is a parameter.
+--- Compare the journal's rows with Entra's list of an application's credentials of one kind: which credential is in
+--- use, which ones retire, and which ones the journal does not know. Sends no request.
 
 local lifetime = require "journal.lifetime"
 local markers = require "journal.marker"
@@ -8,12 +8,12 @@ local time = require "time"
 local M = {}
 
 ---@class rotation.inventory
----@field newest rotation.row? the newest with a value that is in use, or may become so
----@field older rotation.row[] other rows with a value: replaced once the newest is confirmed
+---@field newest rotation.row? the newest row with a value that the consumer uses, or may use later
+---@field older rotation.row[] other rows with such a value: they are replaced once the newest is confirmed
 ---@field intents rotation.row[] rows that were recorded and never sent
 ---@field lost { row: rotation.row, credential: table? }[] rows that were sent, and whose answer with the value was lost
----@field retiring rotation.row[] replaced, kept until their date
----@field overdue rotation.row[] retiring ones whose date has passed
+---@field retiring rotation.row[] replaced rows, whose credentials stay until their retirement date
+---@field overdue rotation.row[] retiring rows whose retirement date has passed
 ---@field expired rotation.row[]
 ---@field foreign table[] credentials that this journal does not know
 ---@field due string? why a new one is needed
@@ -21,7 +21,7 @@ local M = {}
 --- When a credential expires.
 ---@param credential table of Graph
 ---@return number math.huge when Entra does not say
-function M.ends(credential)
+function M.credential_expiry(credential)
   local text = credential.endDateTime
   return type(text) == "string" and time.parse(text) or math.huge
 end
@@ -29,7 +29,7 @@ end
 --- When a credential became valid. Nil when Entra does not say.
 ---@param credential table of Graph
 ---@return number?
-function M.starts(credential)
+function M.credential_start(credential)
   local text = credential.startDateTime
   return type(text) == "string" and time.parse(text) or nil
 end
@@ -47,33 +47,34 @@ function M.find(row, credentials)
   return by_marker
 end
 
--- The credential of a lost answer, as it is listed now or was seen before.
-local function seen(row, credential)
+-- The credential of a lost answer: Entra's entry, or the key id and hint that an earlier run saw.
+local function lost_credential(row, credential)
   return credential or (row.body.key_id and { keyId = row.body.key_id, hint = row.body.hint }) or nil
 end
 
-local function is_over(row, now)
+local function is_credential_row_expired(row, now)
   local ends = row.body.ends
   return ends ~= nil and ends <= now
 end
 
--- The list for a row that has no value in use; nil when the row is closed.
-local function list_of(view, row, now)
+-- The list of the inventory to which a row without a usable value belongs; nil when the row is closed.
+local function inventory_list_for_row(view, row, now)
   local state = row.state
   if state == "intent" then return view.intents end
   if state ~= "retiring" and state ~= "sent" then return nil end
-  if is_over(row, now) then return view.expired end
+  if is_credential_row_expired(row, now) then return view.expired end
   if state == "sent" then return view.lost end
   return row.body.retire_at <= now and view.overdue or view.retiring
 end
 
-local function place(view, kind, row, credential, now)
+local function sort_row_into_inventory(view, kind, row, credential, now)
   if kind.rows:usable(row) then
-    table.insert(is_over(row, now) and view.expired or view.older, row)
+    table.insert(is_credential_row_expired(row, now) and view.expired or view.older, row)
     return
   end
-  local list = list_of(view, row, now)
-  if list then table.insert(list, list == view.lost and { row = row, credential = seen(row, credential) } or row) end
+  local list = inventory_list_for_row(view, row, now)
+  if list == view.lost then table.insert(list, { row = row, credential = lost_credential(row, credential) })
+  elseif list then table.insert(list, row) end
 end
 
 --- Why a new credential is needed; nil when none is.
@@ -95,17 +96,17 @@ end
 ---@param terms rotation.dates
 ---@param now number server time
 ---@return rotation.inventory
-function M.of(kind, rows, credentials, terms, now)
+function M.take(kind, rows, credentials, terms, now)
   local view = { older = {}, intents = {}, lost = {}, retiring = {}, overdue = {}, expired = {}, foreign = {} }
   local known = {}
   for _, row in ipairs(rows) do
     local credential = kind.find(row, credentials)
     if credential then known[credential] = true end
-    place(view, kind, row, credential, now)
+    sort_row_into_inventory(view, kind, row, credential, now)
   end
   view.newest = table.remove(view.older)
   for _, credential in ipairs(credentials) do
-    if not known[credential] and M.ends(credential) > now then table.insert(view.foreign, credential) end
+    if not known[credential] and M.credential_expiry(credential) > now then table.insert(view.foreign, credential) end
   end
   view.due = M.why_due(view, terms, now)
   return view

@@ -1,4 +1,4 @@
---- Begin the rotation of an account's password: with a new value, or by continuing a rotation that was closed.
+--- Begin the rotation of an account's password: with a new value, or by opening a closed rotation again.
 
 local change_date = require "rotation.change_date"
 local ending = require "rotation.ending"
@@ -7,17 +7,17 @@ local rows = require("journal.rotations").user_passwords
 
 local M = {}
 
--- The value that was in force before: it counts again when the rotation is given up.
-local function previous_of(row, adopt)
+-- The value that was in force before this rotation. It counts again when the rotation is given up.
+local function previous_password_value(row, adopt)
   if adopt then return { marker = adopt.marker, changed_at = adopt.since } end
   local body = row and row.body
   if not body or not body.changed_at then return body and body.previous end
   return { marker = body.marker, changed_at = body.changed_at, value = body.value }
 end
 
--- Pending values that stop nothing and stay: of other rotations that a person passed over, and our own of a rotation
--- that was closed with an unknown outcome.
-local function left_alone(row)
+-- The pending values that do not stop this rotation and stay in the sink: values of other rotations that a person
+-- passed over, and values of our own rotation that ended with an unknown outcome.
+local function pending_values_to_leave(row)
   local left
   for name, why in pairs(row and row.body.left or {}) do
     left = left or {}
@@ -30,10 +30,10 @@ local function left_alone(row)
   return left
 end
 
---- Convert a row to the present form: version 0.1.0 recorded its requests in another form.
+--- Convert a row of version 0.1.0, which recorded requests in another form, to the present form.
 ---@param row rotation.account_row?
 ---@return rotation.account_row?
-function M.upgrade(row)
+function M.upgrade_row(row)
   for _, candidate in ipairs(row and row.body.candidates or {}) do
     if candidate.sent and not candidate.first then
       candidate.first, candidate.last = candidate.sent, candidate.last or candidate.sent
@@ -47,26 +47,26 @@ function M.upgrade(row)
   return row
 end
 
---- Begin a rotation with a value of its own.
----@param job rotation.job
+--- Begin a new rotation: make its row, and generate and seal its first value.
+---@param rotation rotation.password
 ---@param row rotation.account_row? the account's row so far
----@param judged rotation.verdict
-function M.begin(job, row, judged)
-  local kept = row and row.state == "left" and ending.kept_values(row) or row and row.body.kept
-  job.row = rows:new(job.run.journal, {
-    user = job.account.id, name = job.account.upn, policy = job.run.terms.name, candidates = {},
-    before = job.account.changed, previous = previous_of(row, judged.adopt), left = left_alone(row), kept = kept,
-    entry = row and row.body.entry,
+---@param verdict rotation.verdict
+function M.begin(rotation, row, verdict)
+  local sealed_names = row and row.state == "left" and ending.sealed_names(row) or row and row.body.kept
+  rotation.row = rows:new(rotation.run.journal, {
+    user = rotation.account.id, name = rotation.account.upn, policy = rotation.run.terms.name, candidates = {},
+    before = rotation.account.changed, previous = previous_password_value(row, verdict.adopt),
+    left = pending_values_to_leave(row), kept = sealed_names, entry = row and row.body.entry,
     quiet_until = row and change_date.quiet_from(row.body.candidates),
-  }, job.account.id)
-  rotation_account.add_candidate(job)
+  }, rotation.account.id)
+  rotation_account.add_candidate(rotation)
 end
 
---- Continue a rotation that was closed, by sending the value in force once more: its request may have been carried out
+--- Open a closed rotation again, so that the value in force is sent once more: either its request was carried out
 --- twice, or somebody has changed the password meanwhile.
----@param job rotation.job
-function M.reopen(job)
-  local body = job.row.body
+---@param rotation rotation.password
+function M.reopen(rotation)
+  local body = rotation.row.body
   local sent, candidates = body.sent, {}
   for number = 1, sent.number - 1 do candidates[number] = { state = "rejected" } end
   local last = sent.to - change_date.TIMEOUT - change_date.LATE
@@ -74,7 +74,7 @@ function M.reopen(job)
     unanswered = last }
   body.candidates, body.before = candidates, body.changed_at
   body.previous = { marker = body.marker, changed_at = body.changed_at, value = body.value }
-  rotation_account.stage(job, "intent")
+  rotation_account.stage(rotation, "intent")
 end
 
 return M

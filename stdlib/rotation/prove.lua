@@ -1,5 +1,5 @@
---- Prove a client secret or a certificate's key by use: three sign-ins of the application, each on a connection of its
---- own, over ten seconds or more.
+--- Prove that a client secret or a certificate's key works: three sign-ins of the application, each on a new
+--- connection, over ten seconds or more.
 
 local explain = require "explain.cause"
 local fail = require "fail"
@@ -11,16 +11,16 @@ local time = require "time"
 
 local M = {}
 
-local TIMES = 3
+local TIMES = 3 -- sign-ins
 local OVER = 10 -- seconds from the first sign-in to the last
-local PAUSE = 5
+local PAUSE = 5 -- seconds between two sign-ins
 local BUDGET = 300 -- seconds for a new credential to be accepted everywhere
 
 -- AADSTS codes for a credential that has not propagated yet: wrong secret, unknown application, certificate not on the
 -- application.
 local NOT_YET = { [7000215] = true, [700016] = true, [700027] = true }
 
-local function not_yet(failure)
+local function may_not_have_propagated(failure)
   return NOT_YET[failure.code] or kinds.of(failure.kind).passes_by_itself or false
 end
 
@@ -37,28 +37,28 @@ function M.missing_roles(claims, roles)
   return missing
 end
 
-local function raise_refused(client_id, failure)
+local function raise_sign_in_refused(client_id, failure)
   local reason = explain.login(failure)
   fail.raise {
     kind = failure.kind or "auth", what = ("sign in as application %s with its new credential"):format(client_id),
     why = reason.cause and ("%s. It said: %s"):format(reason.cause, failure.message) or failure.message,
-    fix = reason.fix or "It is kept in the journal. Run the same command again once this is settled.",
+    fix = reason.fix or "The credential is kept in the journal. Run the same command again once this is settled.",
     resumes = reason.resumes or not reason.fix or nil,
     code = failure.code or failure.error, status = failure.status, cause = failure,
   }
 end
 
---- Raise a failure that tells nothing about the secret: no answer, or a service in trouble.
+--- Raise the failure of a sign-in when it tells nothing about the credential: no answer, or an outage of the service.
 ---@param client_id string
 ---@param failure table
 function M.raise_if_passing(client_id, failure)
-  if kinds.of(failure.kind).passes_by_itself then raise_refused(client_id, failure) end
+  if kinds.of(failure.kind).passes_by_itself then raise_sign_in_refused(client_id, failure) end
 end
 
 ---------------------------------------------------------------------------
--- What came of it, for people
+-- Reporting
 
---- Raise that a new credential was not accepted often enough.
+--- Raise a failure because a new credential was not accepted three times.
 ---@param kind string "client secret"
 ---@param name string of the application
 ---@param proof rotation.proof
@@ -67,11 +67,12 @@ function M.raise_not_proven(kind, name, proof)
     kind = "transient", resumes = true, what = ("prove the new %s of '%s'"):format(kind, name),
     why = ("after five minutes it is not accepted everywhere (%s)")
       :format(proof.failure and proof.failure.message or "too few sign-ins"),
-    fix = "It is kept, and nothing was replaced. Run the same command again in a while: it goes on with this one.",
+    fix = "The new credential is kept, and nothing was replaced. Run the same command again in a few minutes: it "
+      .. "goes on with that credential.",
   }
 end
 
---- Raise that a token lacks permissions that were granted.
+--- Raise a failure because a token lacks permissions that were granted.
 ---@param missing string[] permissions
 function M.raise_missing(missing)
   fail.raise {
@@ -84,20 +85,20 @@ end
 
 --- Ask a person to look at the application's sign-ins.
 ---@param run workflow.Run
----@param what string
+---@param what string what the person has to find out
 ---@param why string
-function M.await_look(run, what, why)
+function M.await_person(run, what, why)
   run:await { what = what, why = why, how = {
     "look at the application's sign-ins in the Entra admin center: Sign-in logs > Service principal sign-ins",
     "then run apply again",
   } }
 end
 
---- "signs in; a token carries User.Read.All"
+--- The result of a proof, for people: "signs in; a token carries User.Read.All"
 ---@param text string
 ---@param roles string[]
 ---@return string
-function M.describe(text, roles)
+function M.proof_text(text, roles)
   return #roles == 0 and text or ("%s; a token carries %s"):format(text, table.concat(roles, ", "))
 end
 
@@ -106,7 +107,7 @@ end
 ---@param client_id string
 ---@param value host.secret|host.crypto.key
 ---@return boolean accepted, table claims_or_failure
-function M.once(client_id, value)
+function M.sign_in_once(client_id, value)
   local proof, failure
   for try = 1, TIMES do
     if try > 1 then task.sleep(PAUSE) end
@@ -123,25 +124,26 @@ end
 ---@field missing string[] roles that the last token did not carry
 ---@field failure table? the last refusal, when not proven
 
---- Sign in until that counts as proof and the token carries these roles, or until five minutes have passed. Waits.
+--- Sign in until the credential is proven and the token carries these roles, or until five minutes have passed. Raises
+--- a failure for a refusal that does not pass by itself. Waits.
 ---@param client_id string
 ---@param value host.secret|host.crypto.key
 ---@param roles string[]
 ---@return rotation.proof
-function M.run(client_id, value, roles)
+function M.await_proof(client_id, value, roles)
   local ends, first, count = time.monotonic() + BUDGET, nil, 0
   local proof = { proven = false, missing = roles }
   while true do
-    local accepted, more = M.once(client_id, value)
+    local accepted, more = M.sign_in_once(client_id, value)
     if accepted then
       count, first = count + 1, first or time.monotonic()
       proof.claims, proof.missing, proof.failure = more, M.missing_roles(more, roles), nil
       proof.proven = proof.proven or (count >= TIMES and time.monotonic() - first >= OVER)
       if proof.proven and #proof.missing == 0 then return proof end
-    elseif not_yet(more) then
+    elseif may_not_have_propagated(more) then
       count, first, proof.failure = 0, nil, more
     else
-      raise_refused(client_id, more)
+      raise_sign_in_refused(client_id, more)
     end
     if time.monotonic() + PAUSE > ends then return proof end
     log.progress(accepted and ("proving the new credential: %d sign-ins"):format(count)

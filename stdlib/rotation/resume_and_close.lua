@@ -1,4 +1,4 @@
---- What a person tells about rotations of users' passwords: `moonlatch journal resume` and `close`.
+--- `moonlatch journal resume` and `close`: a person lets the rotation of a user's password go on, or ends it.
 
 local change_date = require "rotation.change_date"
 local commit = require "journal.commit"
@@ -17,7 +17,7 @@ local M = {}
 ---------------------------------------------------------------------------
 -- Finding the account
 
-local function row_named(journal, name)
+local function find_account_row(journal, name)
   for _, row in ipairs(rows:all(journal)) do
     local body = row.body
     if row.id == name or body.marker == name or body.rotation == name or body.name:lower() == name:lower() then
@@ -26,18 +26,19 @@ local function row_named(journal, name)
   end
 end
 
-local function raise_unknown(what)
+local function raise_account_unknown(what)
   fail.raise {
     kind = "missing", what = what, why = "neither the journal nor the tenant knows an account by that name",
     fix = "`moonlatch journal` lists what is on record; an account is named by its user principal name.",
   }
 end
 
--- An account that the journal knows by another name, or does not know: entries in the sink stopped its rotation.
-local function row_of_user(journal, name, what)
+-- The row of an account whose name the journal does not know: the account was renamed, or has no row yet because
+-- entries in the sink stopped its first rotation. Then the row is new, and closed.
+local function row_of_tenant_user(journal, name, what)
   local user = graph.get(graph.path("/users/{id}", name), {
     select = { "id", "userPrincipalName" }, missing = "nil", what = what,
-  }) or raise_unknown(what)
+  }) or raise_account_unknown(what)
   local known = rows:get(journal, user.id)
   if known then return known end
   local body = { user = user.id, name = user.userPrincipalName, policy = "", candidates = {} }
@@ -47,7 +48,7 @@ local function row_of_user(journal, name, what)
 end
 
 -- Take the lease on the account: nobody else works on it until the lease is closed.
-local function lease_of(journal, row, what)
+local function take_lease_to_resume(journal, row, what)
   local lease, why = leases.take(journal, "user/" .. row.id, what)
   if lease then return lease end
   fail.raise {
@@ -62,38 +63,40 @@ end
 local OPEN = { orphaned = true, sent = true }
 local ENDED = { closed = true, left = true }
 
--- Let the next run begin a rotation with a new marker. No earlier value counts as in force, and none is forgotten.
-local function begin_anew(journal, row, over)
+-- Record an open rotation as left, so that the next run begins a rotation with a new marker. The earlier values stay
+-- sealed, because each of them may be in force.
+local function leave_open_rotation(journal, row, over)
   if OPEN[row.state] or over and not ENDED[row.state] then ending.put_left(journal, row, "resumed by a person") end
 end
 
-local function pass_over(row, over)
+local function pass_over_marker(row, over)
   row.body.left = row.body.left or {}
   row.body.left[over] = true
 end
 
-local function refuse_marker(over)
+local function raise_not_a_marker(over)
   fail.raise {
-    kind = "usage", what = "pass over " .. over, why = "it is no marker of a rotation: ml:INSTALLATION:ROTATION",
+    kind = "usage", what = "pass over " .. over,
+    why = "a marker of a rotation has the form ml:INSTALLATION:ROTATION",
     fix = "`moonlatch plan POLICY` names the marker of the pending entry.",
   }
 end
 
---- A person has looked: the next run sets a new value for this account. Values that were sent before stay in the
---- journal and in the sink until the new value is in force. Changes that somebody else made until now are accepted;
---- later ones are not. With `over`, the pending entry of that one rotation of another installation is passed over: the
---- entry stays, and the next run waits until that rotation can send nothing any more.
+--- Let the next run set a new value for this account, because a person has looked. Values that were sent before stay in
+--- the journal and in the sink until the new value is in force. Changes that somebody else made until now are accepted;
+--- later changes are not. With `over`, the pending entry of that rotation of another installation does not stop the
+--- run: the entry stays, and the run waits until that rotation can send no request any more.
 ---@param journal host.journal.journal
 ---@param name string user principal name, object id, or the rotation's marker
 ---@param over string? a marker
 ---@return rotation.account_row
 function M.resume(journal, name, over)
-  if over and not markers.installation_of(over) then refuse_marker(over) end
+  if over and not markers.installation_of(over) then raise_not_a_marker(over) end
   local what = "resume " .. name
-  local row = row_named(journal, name) or row_of_user(journal, name, what)
-  local _ <close> = lease_of(journal, row, what)
-  begin_anew(journal, row, over)
-  if over then pass_over(row, over) end
+  local row = find_account_row(journal, name) or row_of_tenant_user(journal, name, what)
+  local _ <close> = take_lease_to_resume(journal, row, what)
+  leave_open_rotation(journal, row, over)
+  if over then pass_over_marker(row, over) end
   rows:put(journal, row, row.state, { forgiven = users.password_changed_at(row.id) or graph_clock.now() })
   return row
 end
@@ -101,7 +104,7 @@ end
 ---------------------------------------------------------------------------
 -- Closing
 
-local function check_open(row, what)
+local function check_rotation_open(row, what)
   if row.state ~= "closed" and row.state ~= "left" then return end
   fail.raise {
     kind = "refused", what = what, why = "no rotation of this account is open",
@@ -109,8 +112,8 @@ local function check_open(row, what)
   }
 end
 
--- While a request may still be carried out, closing would forget a value that may come into force.
-local function check_quiet(row, what)
+-- Raise a failure while a request may still be carried out: closing then would erase a value that may come into force.
+local function check_no_request_pending(row, what)
   local quiet = change_date.quiet_from(row.body.candidates)
   if not quiet or graph_clock.now() > quiet then return end
   fail.raise {
@@ -119,8 +122,8 @@ local function check_quiet(row, what)
   }
 end
 
--- The pending entries of values that this rotation may have set.
-local function drop_pending(row, profile)
+-- Delete the rotation's pending entries from Devolutions Server.
+local function delete_pending_of_closed(row, profile)
   local pending = row.body.pending
   if not pending then return end
   local server = require "devolutions.server"
@@ -130,19 +133,19 @@ local function drop_pending(row, profile)
   end
 end
 
---- A person ends this rotation, and knows which value is in force. Its values stay sealed for thirty days. Its pending
---- entries stay, unless the person asks to remove them.
+--- End an open rotation, because a person knows which value is in force. The rotation's values stay sealed for thirty
+--- days. Its pending entries stay, unless the person asks to delete them.
 ---@param journal host.journal.journal
 ---@param name string user principal name, object id, or the rotation's marker
----@param drop_from profile? the profile of the server from which its pending entries are removed
+---@param drop_from profile? the profile of the server from which the pending entries are deleted
 ---@return rotation.account_row
 function M.close(journal, name, drop_from)
   local what = "close the rotation of " .. name
-  local row = row_named(journal, name) or raise_unknown(what)
-  local _ <close> = lease_of(journal, row, what)
-  check_open(row, what)
-  check_quiet(row, what)
-  if drop_from then drop_pending(row, drop_from) end
+  local row = find_account_row(journal, name) or raise_account_unknown(what)
+  local _ <close> = take_lease_to_resume(journal, row, what)
+  check_rotation_open(row, what)
+  check_no_request_pending(row, what)
+  if drop_from then delete_pending_of_closed(row, drop_from) end
   ending.put_left(journal, row, "closed by a person")
   journal:audit("close", { record = row.id, marker = row.body.marker }, time.now())
   commit.commit(journal)

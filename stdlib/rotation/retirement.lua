@@ -1,5 +1,5 @@
---- Remove credentials of applications: replaced ones by their date, once a newer one is confirmed; those of lost
---- answers by the rules; others only when a person says so.
+--- Retire credentials of applications. A replaced credential is removed at its retirement date, once a newer one is
+--- confirmed; a credential of a lost answer, when the rules of its kind allow that; any other, only by a person.
 
 local clock_skew = require "rotation.clock_skew"
 local commit = require "journal.commit"
@@ -9,7 +9,7 @@ local time = require "time"
 
 local M = {}
 
---- Put on record that the consumer uses this credential, and set the retirement date of the earlier ones.
+--- Record that the consumer uses this credential, and set the retirement date of the earlier credentials.
 ---@param journal host.journal.journal
 ---@param kind rotation.kind
 ---@param row rotation.row
@@ -24,25 +24,26 @@ function M.confirm(journal, kind, row, how, grace, who)
   commit.commit(journal)
 end
 
-local function unconfirm(body) body.confirmed_at, body.confirmed_by, body.confirmed_who = nil, nil, nil end
+local function clear_confirmation(body) body.confirmed_at, body.confirmed_by, body.confirmed_who = nil, nil, nil end
 
---- Take a confirmation back: the consumer does not have this credential, which waits again. The credentials that it
---- replaced are as they were before. The consumer has the one before, even if that one is gone by now.
+--- Take a confirmation back: this credential waits to be confirmed again, and the credentials that it replaced get
+--- their former states back. The consumer counts as having the credential before, even if that one is gone by now.
 ---@param journal host.journal.journal
 ---@param kind rotation.kind
 ---@param row rotation.row confirmed
 function M.take_back(journal, kind, row)
   local rows = kind.rows
-  unconfirm(row.body)
+  clear_confirmation(row.body)
   rows:stage(journal, row, "handed_over")
   rows:reinstate(journal, rows:all(journal, row.body.app_id), row)
   commit.commit(journal)
 end
 
--- A credential that a person made ends with the consumer. One made here can be given to another consumer.
-local function without_consumer(rows, journal, row)
+-- Change the row of a credential whose consumer was deleted. A credential that a person made retires at once; a
+-- credential made here can be given to another consumer.
+local function remove_consumer_from_row(rows, journal, row)
   local body, state = row.body, row.state
-  unconfirm(body)
+  clear_confirmation(body)
   if rows:is_application_deleted(row) then
     body.before_bin.state = body.before_bin.state == "confirmed" and "handed_over" or body.before_bin.state
   elseif state == "confirmed" and body.by_person then
@@ -53,23 +54,23 @@ local function without_consumer(rows, journal, row)
   rows:stage(journal, row, state)
 end
 
---- The consumer of this application's credentials was deleted: it has none of them any more.
+--- Record that the consumer of this application's credentials was deleted, so that no credential is in use any more.
 ---@param journal host.journal.journal
 ---@param kind rotation.kind
 ---@param app_id string
 function M.consumer_gone(journal, kind, app_id)
   for _, row in ipairs(kind.rows:all(journal, app_id)) do
-    if row.body.confirmed_at then without_consumer(kind.rows, journal, row) end
+    if row.body.confirmed_at then remove_consumer_from_row(kind.rows, journal, row) end
   end
   commit.commit(journal)
 end
 
 ---------------------------------------------------------------------------
--- By the rules
+-- Removing by the rules
 
--- Before another credential is removed, the new one is proven once more.
-local function still_works(self)
-  local accepted, failure = prove.once(self.application.appId, self:prover())
+-- Sign in once more with the credential in use, before another credential is removed.
+local function is_credential_accepted(self)
+  local accepted, failure = prove.sign_in_once(self.application.appId, self:prover())
   if not accepted then
     prove.raise_if_passing(self.application.appId, failure)
     self.run:warn("the %s in use was not accepted just now (%s), so no other is removed", self.kind.name,
@@ -78,7 +79,7 @@ local function still_works(self)
   return accepted
 end
 
-local function retire(self, row, credential, why)
+local function retire_credential(self, row, credential, why)
   self.run:change {
     kind = self.kind.name, name = row.body.marker, action = "delete", made = why,
     act = function()
@@ -91,32 +92,34 @@ local function retire(self, row, credential, why)
   }
 end
 
--- Entra's entry for a row: without it the credential cannot be removed.
-local function credential_of(self, row)
+-- Entra's entry for a row, at least its key id; nil when the credential cannot be named to Entra.
+local function entra_credential_of_row(self, row)
   return self.kind.find(row, self.kind.listed(self.application)) or row.body.key_id and { keyId = row.body.key_id }
 end
 
--- A credential that a person made may have other users: only a person removes it.
-local function leave_theirs(self, row)
+-- Report a credential that a person made, instead of removing it, because others may use it.
+local function leave_credential_of_person(self, row)
   if not self.kind.find(row, self.kind.listed(self.application)) then return end
   self.run:leave(self.kind.name, row.body.marker,
-    "made elsewhere and replaced; once nothing uses it, it goes with: moonlatch journal retire " .. row.body.key_id)
+    "made elsewhere and replaced; once nothing uses it, remove it with: moonlatch journal retire " .. row.body.key_id)
 end
 
-local function retire_all(self, rows, why)
+local function retire_credentials(self, rows, why)
   for _, row in ipairs(rows) do
-    local credential = credential_of(self, row)
-    if row.body.by_person then leave_theirs(self, row)
-    elseif credential then retire(self, row, credential, why(row)) end
+    local credential = entra_credential_of_row(self, row)
+    if row.body.by_person then leave_credential_of_person(self, row)
+    elseif credential then retire_credential(self, row, credential, why(row)) end
   end
 end
 
-local AT_ONCE = "removed at once, as was asked for"
+local AT_ONCE = "removed at once, as a person asked"
 
-local function why_overdue(row) return ("replaced, and its grace ended on %s"):format(time.day(row.body.retire_at)) end
+local function why_retirement_is_due(row)
+  return ("replaced, and its grace ended on %s"):format(time.day(row.body.retire_at))
+end
 
--- A person asked for it: every credential before the one in use is removed now.
-local function before_now(self)
+-- Every credential before the one in use, for a person who asked to remove them now.
+local function all_earlier_credentials(self)
   local list = {}
   for _, rows in ipairs { self.view.older, self.view.retiring, self.view.overdue } do
     table.move(rows, 1, #rows, #list + 1, list)
@@ -124,7 +127,7 @@ local function before_now(self)
   return list
 end
 
-local function tell_retiring(self)
+local function note_retirement_dates(self)
   for _, row in ipairs(self.view.retiring) do
     self.run:note("%s was replaced and is retired on %s", row.body.marker, time.day(row.body.retire_at))
   end
@@ -132,8 +135,8 @@ end
 
 local RETIRE = "moonlatch journal retire %s removes it at once"
 
--- Tell how long the old credential still works. A person who makes a new one early has a reason to know.
-local function tell_still_good(self)
+-- Warn how long the earlier credentials still work, because a person who renews early may do so after a leak.
+local function warn_earlier_still_valid(self)
   for _, row in ipairs(self.view.retiring) do
     self.run:warn("%s still signs in, until %s. If it leaked: " .. RETIRE, row.body.marker,
       time.day(row.body.retire_at), row.body.key_id)
@@ -144,100 +147,101 @@ local function tell_still_good(self)
   end
 end
 
-local function tell_going(self, list)
+local function warn_of_refused_sign_ins(self, list)
   if #list == 0 then return end
-  self.run:warn("who signs in with %s is not known here: nothing reads the sign-in logs. Whoever does is refused from "
-    .. "now on", #list == 1 and "the one that is removed" or "those that are removed")
+  self.run:warn("nobody has read the sign-in logs, so it is unknown who signs in with %s: such sign-ins are refused "
+    .. "from now on", #list == 1 and "the credential that is removed" or "the credentials that are removed")
 end
 
-local function tell(self, list)
-  if self.terms.old_now and self:is_confirmed() then return tell_going(self, list) end
+local function note_retirement(self, list)
+  if self.terms.old_now and self:is_confirmed() then return warn_of_refused_sign_ins(self, list) end
   if self.terms.old_now then self.run:warn "nothing is removed before somebody confirmed that the new one is in use" end
-  if self.terms.renew and self.run:acting() then return tell_still_good(self) end
-  tell_retiring(self)
+  if self.terms.renew and self.run:acting() then return warn_earlier_still_valid(self) end
+  note_retirement_dates(self)
 end
 
-local function clear_lost(self, held)
+local function retire_lost_credentials(self, value)
   for _, lost in ipairs(self.view.lost) do
     local row, credential = lost.row, lost.credential
     local is_listed = self.kind.find(row, self.kind.listed(self.application)) ~= nil
     if not credential or not is_listed and self.kind.is_new(row) then
       self.run:note("the answer to %s was lost; so far Entra does not show it", row.body.marker)
-    elseif self.kind.removable(credential, self.row, held) then
-      retire(self, row, credential, "its answer was lost, its value is known to nobody")
+    elseif self.kind.removable(credential, self.row, value) then
+      retire_credential(self, row, credential, "its answer was lost, its value is known to nobody")
     else
       self.run:leave(self.kind.name, row.body.marker,
-        "its answer was lost; goes with: moonlatch journal retire " .. credential.keyId)
+        "its answer was lost; remove it with: moonlatch journal retire " .. credential.keyId)
     end
   end
 end
 
--- Which of the earlier credentials are removed in this run, and why.
-local function going(self)
-  if not self:is_confirmed() then return {}, why_overdue end
-  if self.terms.old_now then return before_now(self), function() return AT_ONCE end end
-  return self.view.overdue, why_overdue
+-- Which of the earlier credentials are removed in this run; and a function that says why.
+local function credentials_to_retire(self)
+  if not self:is_confirmed() then return {}, why_retirement_is_due end
+  if self.terms.old_now then return all_earlier_credentials(self), function() return AT_ONCE end end
+  return self.view.overdue, why_retirement_is_due
 end
 
---- Remove credentials that are replaced and due, and those of lost answers. Waits.
+--- Remove replaced credentials whose retirement date has passed, and credentials of lost answers. Waits.
 ---@param self rotation.Credential
-function M.tidy(self)
-  local list, why = going(self)
-  tell(self, list)
+function M.retire_due(self)
+  local list, why = credentials_to_retire(self)
+  note_retirement(self, list)
   local anything = #list > 0 or #self.view.lost > 0
-  if anything and self.run:acting() and not still_works(self) then return end
-  retire_all(self, list, why)
-  clear_lost(self, self.sink and self.sink:held(self.application.appId) or nil)
+  if anything and self.run:acting() and not is_credential_accepted(self) then return end
+  retire_credentials(self, list, why)
+  retire_lost_credentials(self, self.sink and self.sink:held(self.application.appId) or nil)
 end
 
--- The credentials that will be removed once the new one, which a plan would make, is in use.
-local function going_then(self)
-  if not self.sink:confirms() then return {}, why_overdue end
+-- Which credentials are removed once the new one that a plan shows is in use; and a function that says why.
+local function credentials_to_retire_later(self)
+  if not self.sink:confirms() then return {}, why_retirement_is_due end
   if self.terms.old_now then
-    local list = before_now(self)
+    local list = all_earlier_credentials(self)
     return table.move({ self.view.newest }, 1, 1, #list + 1, list), function() return AT_ONCE end
   end
-  return self.view.overdue, why_overdue
+  return self.view.overdue, why_retirement_is_due
 end
 
---- Tell in a plan what will be removed after a new one was made. Where a person pastes the new one, nobody knows when.
+--- Show in a plan which credentials will be removed after a new one was made. Nothing is shown where a person pastes
+--- the new one, because then the date is unknown.
 ---@param self rotation.Credential
-function M.foretell(self)
+function M.note_planned_retirement(self)
   if not self.sink then return end
-  retire_all(self, going_then(self))
+  retire_credentials(self, credentials_to_retire_later(self))
 end
 
 ---------------------------------------------------------------------------
 -- For `destroy`
 
---- Is the credential ours to remove, and why?
+--- May `destroy` remove the credential?
 ---@param self rotation.Credential
 ---@param row rotation.row
----@return boolean, string
-function M.whose(self, row)
-  if self.application.ours then return true, "goes with the application" end
-  if row.body.by_person then return false, "it was made elsewhere, and is in use by a person's word" end
-  if row.body.adopted then return false, "it was adopted with what was found where it lies" end
+---@return boolean, string why
+function M.is_ours_to_remove(self, row)
+  if self.application.ours then return true, "deleted with the application" end
+  if row.body.by_person then return false, "it was made elsewhere, and is in use, as a person said" end
+  if row.body.adopted then return false, "it was adopted, not made here" end
   if row.body.key_id then return true, "the journal says it was made here" end
   return false, "its answer was lost; what the portal lists by this name may be removed there"
 end
 
-local function take_away(self, row)
+local function remove_on_destroy(self, row)
   local journal, rows = self.run.journal, self.kind.rows
   if self.application.ours then return rows:record_application_deleted(journal, row, graph_clock.now()) end
   self.kind.remove(self.application, row, nil, rows:value(journal, row))
   rows:close(journal, row, "destroyed")
 end
 
---- Have `destroy` remove the credentials that are ours.
+--- Register the application's credentials with the run, so that `destroy` removes those that are ours.
 ---@param self rotation.Credential
-function M.undo(self)
+function M.register_removal(self)
   for _, row in ipairs(self.kind.rows:all(self.run.journal, self.application.appId)) do
     if row.state ~= "closed" and (row.state ~= "intent" or self.kind.rows:usable(row)) then
-      self.run:undoing({
+      self.run:add_removal({
         kind = self.kind.name, name = row.body.marker, gone = false,
-        ours = function() return M.whose(self, row) end,
-        delete = function() take_away(self, row) end,
+        ours = function() return M.is_ours_to_remove(self, row) end,
+        delete = function() remove_on_destroy(self, row) end,
       }, row)
     end
   end

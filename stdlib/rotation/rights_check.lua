@@ -1,6 +1,6 @@
---- Does an application still have the rights that a policy needs? Checked before each run, so that no rotation begins
---- that cannot be ended. Permissions to read are not checked: when one is missing, Entra refuses the call before
---- anything was changed. For a person Entra decides, call by call.
+--- Check that the application that is signed in still has the rights to change what a policy rotates. Checked before
+--- each run, so that no rotation begins that cannot be ended. Permissions to read are not checked, because Entra
+--- refuses a read before anything was changed. The rights of a person are not checked: Entra decides call by call.
 
 local fail = require "fail"
 local graph = require "graph"
@@ -15,17 +15,18 @@ local SECRETS = { "POST", "/applications/{id}/addPassword" }
 local ALL = { "Application.ReadWrite.All", "Directory.ReadWrite.All" }
 
 -- The permission that is missing for a call; nil when none is.
-local function lacking(token, call)
+local function missing_permission(token, call)
   for _, row in ipairs(permissions.rows(table.unpack(call))) do
     if not permissions.covers(token, row.application) then return table.concat(row.application[1], " and ") end
   end
 end
 
--- A directory role alone may be enough to set passwords: Microsoft's pages contradict each other.
-local function lacking_for_users(terms, tenant, token)
-  local missing = lacking(token, PASSWORD)
-  if missing and not next(tenant.held) then return missing .. ", and it holds no directory role" end
-  return terms.after.revoke_sessions and lacking(token, SESSIONS) or nil
+-- The permission that is missing for a policy of users; nil when none is. An application that holds a directory role
+-- may be able to set passwords without the permission: Microsoft's pages contradict each other.
+local function missing_permission_for_users(terms, tenant, token)
+  local missing = missing_permission(token, PASSWORD)
+  if missing and not next(tenant.role_ids) then return missing .. ", and it holds no directory role" end
+  return terms.after.revoke_sessions and missing_permission(token, SESSIONS) or nil
 end
 
 --- Raise a failure when the application that is signed in lacks rights that the policy needs. Waits.
@@ -36,8 +37,8 @@ function M.check(terms, tenant)
   if me.kind == "user" then return end
   local token = sets.of(me.roles)
   local missing
-  if terms.target == "users" then missing = lacking_for_users(terms, tenant, token)
-  else missing = lacking(token, SECRETS) end
+  if terms.target == "users" then missing = missing_permission_for_users(terms, tenant, token)
+  else missing = missing_permission(token, SECRETS) end
   if not missing then return end
   fail.raise {
     kind = "denied", what = ("begin %s as %s"):format(terms.name, me.name),
@@ -47,7 +48,7 @@ function M.check(terms, tenant)
   }
 end
 
-local function owns(application, me)
+local function is_owner(application, me)
   local owners, denied = fail.catch("denied", graph.all, graph.path("/applications/{id}/owners", application.id), {
     select = { "id" }, what = ("read who owns '%s'"):format(application.displayName),
   })
@@ -58,17 +59,18 @@ local function owns(application, me)
   return false
 end
 
---- Why the signed-in application may not change another application: it may change only what it owns. Nil when it may.
+--- Why the application that is signed in may not change this application: it may change only applications that it owns.
+--- Nil when it may. Waits.
 ---@param application entra.owned_application
 ---@param me oauth.principal
 ---@return string?
-function M.why_not_ours(application, me)
+function M.why_not_changeable(application, me)
   if me.kind == "user" then return nil end
   local token = sets.of(me.roles)
   for _, name in ipairs(ALL) do
     if token[name] then return nil end
   end
-  if owns(application, me) then return nil end
+  if is_owner(application, me) then return nil end
   return ("%s does not own it, and may change only what it owns: `moonlatch apply setup/rotator` makes it an owner")
     :format(me.name)
 end

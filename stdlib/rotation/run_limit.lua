@@ -1,10 +1,10 @@
---- How many changes a run may make. Rotations of earlier runs that it ends count, too.
+--- The limit of changes in a run. Unfinished rotations of earlier runs that the run ends count, too.
 
 local M = {}
 
---- Put off the changes beyond the limit, after unfinished rotations were ended.
+--- Put off the changes beyond the limit `max_changes`, after unfinished rotations were ended.
 ---@param found { terms: policy.terms, changes: rotation.entry[], recoveries: rotation.entry[], later: integer }
-function M.keep(found)
+function M.apply(found)
   local left = found.terms.limits.max_changes
   for _, entry in ipairs(found.recoveries) do
     if entry.what == "changed" then left = left - 1 end

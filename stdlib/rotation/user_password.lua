@@ -1,10 +1,10 @@
---- Change one user's password so that no value is ever lost. We choose the value, so it is sealed, and in the sink as
---- pending, before Entra hears of it.
+--- Rotate one user's password so that no value is ever lost. We choose the value, so it is sealed in the journal, and
+--- stored in the sink as pending, before it is sent to Entra.
 ---
 --- States: intent (value sealed), pending (in the sink, read back), sent, changed, current (read back), closed. Any run
---- can go on where another stopped. "changed" needs an answer, the directory's date within the span of that answer, and
---- a look after the value was stored; a change in the directory alone proves nothing. A value that left this machine
---- stays in the journal and in the sink until it is known which value is in force.
+--- can go on where another stopped. "changed" needs an answer of Entra in time, and the directory's date within the
+--- span of that request; a change in the directory alone proves nothing. A value that was sent stays in the journal and
+--- in the sink until it is known which value is in force.
 
 local change_date = require "rotation.change_date"
 local commit = require "journal.commit"
@@ -25,29 +25,30 @@ local sending = require "rotation.sending"
 local settling = require "rotation.settling"
 local task = require "task"
 local time = require "time"
+local traceback = require "base.traceback"
 local users = require "entra.users"
 
 local M = {}
 
-local orphan, stage, what_of = rotation_account.orphan, rotation_account.stage, rotation_account.what
+local orphan, stage, change_text = rotation_account.orphan, rotation_account.stage, rotation_account.change_text
 
 local PAUSES = { 5, 15, 30 } -- seconds before a request with an unknown outcome is repeated
 local MOST_VALUES = 4 -- values that Entra may refuse before a person must look
 local MOST_CANDIDATES = 32 -- values of one rotation, however often a person has looked
 local LISTING = { 0.5, 1, 2, 4, 8, 15, 30 } -- seconds between looks for our own entry in the sink's list
-local YIELD = 60 -- seconds for which the rotation with the lower marker waits for the other one to give way
+local YIELD = 60 -- seconds for which the rotation with the lower marker waits until the other one gives way
 local HOUR = 3600 -- seconds after its first request when a value is not sent again without a person
-local SPOILT = "somebody changed its pending entry, which holds something else now"
+local SPOILT = "somebody changed its pending entry, which holds another value now"
 local SETTLE = 5 -- seconds until an entry must be listed
-local YOUNG = 600 -- seconds for which another rotation's pending entry is taken for one that is at work
+local YOUNG = 600 -- seconds for which the rotation of another pending entry is taken to be at work
 
 ---------------------------------------------------------------------------
 -- Waiting
 
--- Wait until a moment, by Graph's clock. When the program is asked to stop, it stops here: nothing is left open.
-local function pause_until(job, moment, why)
+-- Wait until a moment, by Graph's clock. A program that is asked to stop ends here, where no request is open.
+local function pause_rotation_until(rotation, moment, why)
   local left = moment - (graph_clock.range() or graph_clock.now())
-  if left > 1 then log.progress(("%s: waiting %s, %s"):format(job.account.upn, time.span(left), why)) end
+  if left > 1 then log.progress(("%s: waiting %s, %s"):format(rotation.account.upn, time.span(left), why)) end
   while left >= 0 do
     if task.stopping() then scheduler.raise_interrupted() end
     task.sleep(math.min(math.max(left, 0.1), 5))
@@ -55,7 +56,7 @@ local function pause_until(job, moment, why)
   end
 end
 
-local function pause(seconds)
+local function pause_rotation(seconds)
   if task.stopping() then scheduler.raise_interrupted() end
   task.sleep(seconds)
 end
@@ -63,399 +64,412 @@ end
 ---------------------------------------------------------------------------
 -- Is sending allowed?
 
-local function raise_not_allowed(job, why, code)
-  local open = change_date.any_open(job.row.body.candidates)
+local function raise_change_not_allowed(rotation, why, code)
+  local open = change_date.may_be_in_force(rotation.row.body.candidates)
   fail.raise {
-    kind = "refused", what = what_of(job), why = why, code = code,
+    kind = "refused", what = change_text(rotation), why = why, code = code,
     fix = open and ("What was sent before may be in force: %s. Nothing more will be sent.")
-      :format(rotation_account.places(job)) or "Nothing was sent.",
+      :format(rotation_account.value_places(rotation)) or "Nothing was sent.",
   }
 end
 
-local function check_window(job)
-  local window = job.run.terms.window
-  if not window or job.run.setting.outside_window then return end
+local function check_policy_window(rotation)
+  local window = rotation.run.terms.window
+  if not window or rotation.run.setting.outside_window then return end
   local open, when = window:at(time.now())
   if open then return end
-  raise_not_allowed(job, ("the window %s is closed until %s"):format(window.text, time.iso(when)), "window")
+  raise_change_not_allowed(rotation, ("the window %s is closed until %s"):format(window.text, time.iso(when)), "window")
 end
 
--- Check today's rules for a rotation that was begun earlier. Nothing stays open for ever: once no request can be
--- carried out any more, a rotation that is not allowed today ends.
-local function check_rails(job, sight)
-  local what, why, code = due.why_not(job.run.setting, job.account)
+-- Check today's rules for a rotation that was begun earlier. A rotation that is not allowed today ends as soon as none
+-- of its requests can be carried out any more.
+local function check_todays_rules(rotation, finding)
+  local what, why, code = due.why_not_changed(rotation.run.setting, rotation.account)
   if what then
-    local candidates = job.row.body.candidates
-    local is_quiet = (graph_clock.range() or 0) > change_date.void_from(candidates)
-    if is_quiet and sight == "unmoved" then ending.give_up(job, why, code) end
-    if is_quiet then ending.leave(job, why) end
-    raise_not_allowed(job, why, code)
+    local candidates = rotation.row.body.candidates
+    local is_quiet = (graph_clock.range() or 0) > change_date.others_void_from(candidates)
+    if is_quiet and finding == "unmoved" then ending.give_up(rotation, why, code) end
+    if is_quiet then ending.leave(rotation, why) end
+    raise_change_not_allowed(rotation, why, code)
   end
-  check_window(job)
+  check_policy_window(rotation)
 end
 
-local function check_age(job)
-  if job.run.terms.on_unknown == "repeat" then return end
-  local first = change_date.first_sent(job.row.body.candidates)
+local function check_first_send_is_recent(rotation)
+  if rotation.run.terms.on_unknown == "repeat" then return end
+  local first = change_date.first_sent(rotation.row.body.candidates)
   if graph_clock.now() - first <= HOUR then return end
-  orphan(job, ("the password was changed on %s, when a request of ours from %s may have done it, and more than an hour "
-    .. "has passed: it is not known which value is in force"):format(time.iso(job.account.changed), time.iso(first)))
+  orphan(rotation, ("the password was changed on %s, when a request of ours from %s may have done it, and more than an "
+    .. "hour has passed: it is not known which value is in force")
+    :format(time.iso(rotation.account.changed), time.iso(first)))
 end
 
--- A person who resets a password by hand usually makes the user change it at the next sign-in. We never do, so this
--- shows another's change.
-local function check_not_reset(job)
-  if not users.must_change_password(job.row.body.user) then return end
-  orphan(job, ("somebody reset the password on %s: it has to be changed at the next sign-in, which we never ask for")
-    :format(time.iso(job.account.changed)))
+-- Orphan the rotation when the user has to change the password at the next sign-in: a person who resets a password
+-- usually asks for that, and Moonlatch never does.
+local function check_not_reset_by_person(rotation)
+  if not users.must_change_password(rotation.row.body.user) then return end
+  orphan(rotation, ("somebody reset the password on %s: it has to be changed at the next sign-in, which we never ask "
+    .. "for"):format(time.iso(rotation.account.changed)))
 end
 
 ---------------------------------------------------------------------------
 -- Other rotations
 
-local function describe_other(entry)
+local function name_other_rotator(entry)
   local installation = entry and markers.installation_of(entry.marker)
   return installation and ("another installation of Moonlatch (%s)"):format(installation) or "another rotator"
 end
 
--- Another rotation is at work on the account. A value that never left is removed; a value that left is kept.
-local function give_way(job, why)
-  if not rotation_account.is_unsent(job) then
-    orphan(job, why .. ", and a value of ours was sent before that was seen")
+-- End this rotation because another rotation is at work on the account. When a value was sent, a person must look.
+local function give_way_to_other(rotation, why)
+  if not rotation_account.is_unsent(rotation) then
+    orphan(rotation, why .. ", and a value of ours was sent before that was seen")
   end
-  ending.step_back(job, { what = "busy", why = why })
+  ending.step_back(rotation, { what = "busy", why = why })
 end
 
--- Of two rotations that see each other, the one with the lower marker may wait for the other to go.
-local function may_outwait(job, other)
-  if not rotation_account.is_unsent(job) or not other.marker or job.row.body.marker > other.marker then return false end
-  job.yielded = job.yielded or time.monotonic()
-  return time.monotonic() - job.yielded < YIELD
+-- May this rotation wait until the other one gives way? Of two rotations that see each other, the one with the lower
+-- marker may, for YIELD seconds, while it has sent nothing.
+local function may_wait_for_other(rotation, other)
+  local is_unsent = rotation_account.is_unsent(rotation)
+  if not is_unsent or not other.marker or rotation.row.body.marker > other.marker then return false end
+  rotation.yielded = rotation.yielded or time.monotonic()
+  return time.monotonic() - rotation.yielded < YIELD
 end
 
-local function is_old(entry) return entry.since ~= nil and graph_clock.now() - entry.since > YOUNG end
+local function is_other_pending_old(entry) return entry.since ~= nil and graph_clock.now() - entry.since > YOUNG end
 
-local function meet_other(job, other)
-  if rotation_account.is_unsent(job) and is_old(other) then
-    ending.step_back(job, due.judge_strange(job.run.setting, job.slot, other))
+local function handle_other_pending(rotation, other)
+  if rotation_account.is_unsent(rotation) and is_other_pending_old(other) then
+    ending.step_back(rotation, due.judge_foreign_pending(rotation.run.setting, rotation.slot, other))
   end
-  if may_outwait(job, other) then return pause(2) end
-  give_way(job, ("%s has a pending value in the sink (%s)"):format(describe_other(other), other.marker or other.id))
+  if may_wait_for_other(rotation, other) then return pause_rotation(2) end
+  give_way_to_other(rotation,
+    ("%s has a pending value in the sink (%s)"):format(name_other_rotator(other), other.marker or other.id))
 end
 
-local function meet_taken(job, entry)
-  if entry and entry.user and entry.user ~= job.account.id and rotation_account.is_unsent(job) then
+local function handle_entry_taken(rotation, entry)
+  if entry and entry.user and entry.user ~= rotation.account.id and rotation_account.is_unsent(rotation) then
     local why = "the entry of this name was written for another account (object id %s)"
-    ending.step_back(job, { what = "refuse", why = why:format(entry.user), code = "entry" })
+    ending.step_back(rotation, { what = "refuse", why = why:format(entry.user), code = "entry" })
   end
   local why = not entry and "the current entry was removed while this rotation was at work"
-    or job.slot.several and "there is more than one entry of this account"
-    or ("the current entry was written meanwhile by %s (%s)"):format(describe_other(entry), entry.marker or "no marker")
-  give_way(job, why)
+    or rotation.slot.several and "there is more than one entry of this account"
+    or ("the current entry was written meanwhile by %s (%s)")
+      :format(name_other_rotator(entry), entry.marker or "no marker")
+  give_way_to_other(rotation, why)
 end
 
--- The list does not show the entry that we wrote, so it tells nothing about others either.
-local function wait_for_listing(job)
-  job.unlisted = (job.unlisted or 0) + 1
-  local seconds = LISTING[job.unlisted]
-  if seconds then return pause(seconds) end
-  if not rotation_account.is_unsent(job) then orphan(job, "its pending value does not lie in the sink any more") end
-  ending.step_back(job, { what = "busy", why = "the sink does not list the pending entry that was written to it" })
+-- Wait until the sink lists our own pending entry. Until then its list tells nothing about other entries, either.
+local function wait_for_own_pending(rotation)
+  rotation.unlisted = (rotation.unlisted or 0) + 1
+  local seconds = LISTING[rotation.unlisted]
+  if seconds then return pause_rotation(seconds) end
+  if not rotation_account.is_unsent(rotation) then
+    orphan(rotation, "the sink does not have its pending value any more")
+  end
+  ending.step_back(rotation, { what = "busy", why = "the sink does not list the pending entry that was written to it" })
 end
 
--- The directory shows a change that no request of ours explains.
-local function meet_change(job)
-  local changed = time.iso(job.account.changed)
-  if change_date.any_left(job.row.body.candidates) then
+-- End this rotation because the directory shows a change that no request of ours explains.
+local function handle_foreign_change(rotation)
+  local changed = time.iso(rotation.account.changed)
+  if change_date.any_sent(rotation.row.body.candidates) then
     local after = "the password was changed by somebody else on %s, after ours was sent"
-    ending.overtaken(job, after:format(changed), job.account.changed)
+    ending.overtaken(rotation, after:format(changed), rotation.account.changed)
   end
   local why = "the password was changed by somebody else on %s, before ours was sent"
-  ending.step_back(job, { what = "stop", why = why:format(changed), fix = due.entries_of(job.slot) })
+  ending.step_back(rotation, { what = "stop", why = why:format(changed), fix = due.entries_text(rotation.slot) })
 end
 
 ---------------------------------------------------------------------------
 -- From pending, or sent, to changed
 
--- Can no request with these values be carried out any more? If one can, wait until then and return false: the caller
--- looks again.
-local function is_quiet(job, candidates)
-  local quiet = math.max(change_date.quiet_from(candidates) or 0, job.row.body.quiet_until or 0)
+-- Can no request with these values be carried out any more? While one can, this waits, and then returns false, so that
+-- the caller looks again.
+local function are_password_requests_over(rotation, candidates)
+  local quiet = math.max(change_date.quiet_from(candidates) or 0, rotation.row.body.quiet_until or 0)
   if (graph_clock.range() or 0) > quiet then return true end
-  pause_until(job, quiet, "until a request without an answer cannot be carried out any more")
+  pause_rotation_until(rotation, quiet, "until a request without an answer cannot be carried out any more")
   return false
 end
 
-local function refused_values(body)
+local function count_refused_values(body)
   local count = 0
   for _, candidate in ipairs(body.candidates) do count = count + (candidate.rejected and 1 or 0) end
   return count
 end
 
--- A vault that allows no two entries of one name refuses the pending entry while another's exists.
-local function keep_pending(job)
-  local ok, failure = pcall(rotation_account.keep_pending, job)
+-- Store the newest value in the sink as pending. A vault that allows no two entries of one name refuses the entry while
+-- another rotation has one; then this rotation gives way.
+local function store_pending_value(rotation)
+  local ok, failure = pcall(rotation_account.store_pending, rotation)
   if ok then return end
-  if fail.is(failure) and failure.code == "spoilt" then orphan(job, SPOILT) end
+  if fail.is(failure) and failure.code == "spoilt" then orphan(rotation, SPOILT) end
   if not fail.is(failure, "conflict") or failure.status ~= 409 then error(failure, 0) end
-  give_way(job, "the vault holds a pending value of this account already")
+  give_way_to_other(rotation, "the vault holds a pending value of this account already")
 end
 
--- One value at a time: another value only when no request with an earlier one can be carried out any more.
-local function another_value(job)
-  local body = job.row.body
-  if refused_values(body) >= MOST_VALUES or #body.candidates >= MOST_CANDIDATES then
-    orphan(job, ("Entra refused %d generated passwords: %s"):format(refused_values(body),
+-- Generate and store another value, because Entra refused the newest one. This waits first until no request with an
+-- earlier value can be carried out any more.
+local function try_another_value(rotation)
+  local body = rotation.row.body
+  if count_refused_values(body) >= MOST_VALUES or #body.candidates >= MOST_CANDIDATES then
+    orphan(rotation, ("Entra refused %d generated passwords: %s"):format(count_refused_values(body),
       body.candidates[#body.candidates].why or "it does not say why"))
   end
-  if not is_quiet(job, body.candidates) then return end
-  rotation_account.add_candidate(job)
-  keep_pending(job)
+  if not are_password_requests_over(rotation, body.candidates) then return end
+  rotation_account.add_candidate(rotation)
+  store_pending_value(rotation)
 end
 
-local function raise_unknown(job, failure)
+local function raise_change_unknown(rotation, failure)
   fail.raise {
-    kind = "unknown_outcome", what = what_of(job),
+    kind = "unknown_outcome", what = change_text(rotation),
     why = ("it is not known whether Entra set it (%s)"):format(failure and failure.why or "its answers are too slow"),
     fix = ("The value is kept: %s. Run the same command again: it looks, and sends the same value if need be.")
-      :format(rotation_account.places(job)),
+      :format(rotation_account.value_places(rotation)),
     cause = failure,
   }
 end
 
--- The look must be at most five seconds old when a request leaves.
-local function raise_too_slow(job)
+-- Raise a failure because no look was recent enough: it must be at most five seconds old when a request leaves.
+local function raise_look_too_slow(rotation)
   fail.raise {
-    kind = "transient", resumes = true, what = what_of(job),
+    kind = "transient", resumes = true, what = change_text(rotation),
     why = "reading the sink and the directory takes more than five seconds, or their content keeps changing",
-    fix = "Run the same command again when they answer faster; nothing is sent after an old look.",
+    fix = "Run the same command again when they answer faster. A password is only sent right after they were read.",
   }
 end
 
-local function passes_over(job)
-  local left = job.row.body.left or {}
-  for _, entry in ipairs(job.slot.pending) do
+local function passes_over_pending(rotation)
+  local left = rotation.row.body.left or {}
+  for _, entry in ipairs(rotation.slot.pending) do
     if left[entry.marker or entry.id] == true then return true end
   end
   return false
 end
 
--- A person passed over another rotation's pending value. Wait as long as that rotation could still send.
-local function is_over_wait(job)
-  local body = job.row.body
-  if not passes_over(job) then return false end
+-- Wait while a rotation whose pending value a person passed over could still send. Returns whether this waited.
+local function wait_for_passed_over(rotation)
+  local body = rotation.row.body
+  if not passes_over_pending(rotation) then return false end
   local from = body.pending_at + SETTLE + change_date.TIMEOUT + change_date.LATE
   if (graph_clock.range() or 0) > from then return false end
-  pause_until(job, from, "until the rotation that was passed over cannot send any more")
+  pause_rotation_until(rotation, from, "until the rotation that was passed over cannot send any more")
   return true
 end
 
 -- May the same value be sent once more? A request with it may explain the change.
-local function may_repeat(job)
-  if not is_quiet(job, job.row.body.candidates) then return false end
-  check_age(job)
-  check_not_reset(job)
+local function may_send_same_value(rotation)
+  if not are_password_requests_over(rotation, rotation.row.body.candidates) then return false end
+  check_first_send_is_recent(rotation)
+  check_not_reset_by_person(rotation)
   return true
 end
 
 -- All values except the newest.
-local function earlier_values(job)
-  local candidates = job.row.body.candidates
+local function earlier_candidates(rotation)
+  local candidates = rotation.row.body.candidates
   return table.move(candidates, 1, #candidates - 1, 1, {})
 end
 
-local function send(job, tries)
-  local outcome, failure = sending.send(job)
+local function send_password_value(rotation, tries)
+  local outcome, failure = sending.send(rotation)
   if outcome == "unknown" or outcome == "slow" then
     tries.unknown = tries.unknown + 1
-    if tries.unknown > #PAUSES then raise_unknown(job, failure) end
-    pause(PAUSES[tries.unknown])
+    if tries.unknown > #PAUSES then raise_change_unknown(rotation, failure) end
+    pause_rotation(PAUSES[tries.unknown])
   elseif outcome == "throttled" then
     tries.throttled = tries.throttled + 1
     if tries.throttled > 10 then error(failure, 0) end
   elseif outcome == "again" then
     tries.again = tries.again + 1
-    if tries.again > 10 then raise_too_slow(job) end
+    if tries.again > 10 then raise_look_too_slow(rotation) end
   end
 end
 
--- Do what the last look shows is needed. After it returns, the caller looks again.
-local function step(job, tries)
-  local sight, other = sending.sight(job)
-  if sight == "gone" then return ending.account_gone(job) end
-  if sight == "unlisted" then return wait_for_listing(job) end
-  if sight == "spoilt" then orphan(job, SPOILT) end
-  if sight == "pending" then return meet_other(job, other) end
-  if sight == "taken" then return meet_taken(job, other) end
-  check_rails(job, sight)
-  local newest = job.row.body.candidates[#job.row.body.candidates]
-  if sight == "moved" or sight == "explained" and not newest.from then return meet_change(job) end
-  if sight == "explained" and newest.rejected then
-    orphan(job, ("the password was changed on %s, when a request of ours may have done it, and Entra does not take the "
-      .. "same value again: %s"):format(time.iso(job.account.changed), newest.why or "it does not say why"))
+-- Act on the last look at the account. The caller looks again afterwards.
+local function act_on_account_look(rotation, tries)
+  local finding, other = sending.finding(rotation)
+  if finding == "gone" then return ending.account_gone(rotation) end
+  if finding == "unlisted" then return wait_for_own_pending(rotation) end
+  if finding == "spoilt" then orphan(rotation, SPOILT) end
+  if finding == "pending" then return handle_other_pending(rotation, other) end
+  if finding == "taken" then return handle_entry_taken(rotation, other) end
+  check_todays_rules(rotation, finding)
+  local newest = rotation.row.body.candidates[#rotation.row.body.candidates]
+  if finding == "moved" or finding == "explained" and not newest.from then return handle_foreign_change(rotation) end
+  if finding == "explained" and newest.rejected then
+    orphan(rotation, ("the password was changed on %s, when a request of ours may have done it, and Entra does not "
+      .. "accept the same value again: %s")
+      :format(time.iso(rotation.account.changed), newest.why or "it does not say why"))
   end
-  if sight == "explained" and not may_repeat(job) then return end
-  if newest.rejected and sight == "unmoved" then return another_value(job) end
-  if is_over_wait(job) or not is_quiet(job, earlier_values(job)) then return end
-  send(job, tries)
+  if finding == "explained" and not may_send_same_value(rotation) then return end
+  if newest.rejected and finding == "unmoved" then return try_another_value(rotation) end
+  if wait_for_passed_over(rotation) then return end
+  if not are_password_requests_over(rotation, earlier_candidates(rotation)) then return end
+  send_password_value(rotation, tries)
 end
 
-local function set(job)
+local function set_password(rotation)
   local tries = { unknown = 0, throttled = 0, again = 0 }
   repeat
-    local candidates = job.row.body.candidates
+    local candidates = rotation.row.body.candidates
     if candidates[#candidates].state == "accepted" then
-      settling.settle(job)
+      settling.await_change(rotation)
     else
       if task.stopping() then scheduler.raise_interrupted() end -- the last point at which stopping leaves nothing open
-      sending.look(job)
-      step(job, tries)
+      sending.look_at_account(rotation)
+      act_on_account_look(rotation, tries)
     end
-  until job.row.state == "changed"
+  until rotation.row.state == "changed"
 end
 
 ---------------------------------------------------------------------------
--- After it
+-- Storing the value in force
 
-local function keep_current(job)
-  local body = job.row.body
-  local value <close> = rotation_account.value(job, body.chosen)
-  local ok, failure = pcall(job.run.sink.store_current, job.run.sink, job.account, {
-    name = job.account.upn, value = value, marker = body.marker, number = body.chosen, since = body.changed_at,
-    before = body.seen or nil, again = not job.is_new,
+local function store_current_value(rotation)
+  local body = rotation.row.body
+  local value <close> = rotation_account.unseal_value(rotation, body.chosen)
+  local ok, failure = pcall(rotation.run.sink.store_current, rotation.run.sink, rotation.account, {
+    name = rotation.account.upn, value = value, marker = body.marker, number = body.chosen, since = body.changed_at,
+    before = body.seen or nil, again = not rotation.is_new,
   })
   if not ok and fail.is(failure) and (failure.code == "taken" or failure.status == 409) then
-    orphan(job, "the new password is in force, and cannot be stored in the account's entry: " .. failure.why)
+    orphan(rotation, "the new password is in force, and cannot be stored in the account's entry: " .. failure.why)
   end
   if not ok then error(failure, 0) end
-  local current = job.run.sink:slot(job.account).current
-  stage(job, "current", {
-    value = rows:sealed_name(job.row, body.chosen), entry = current.id, modified = current.modified,
-    where = job.run.sink:where(job.account.upn),
+  local current = rotation.run.sink:slot(rotation.account).current
+  stage(rotation, "current", {
+    value = rows:sealed_name(rotation.row, body.chosen), entry = current.id, modified = current.modified,
+    where = rotation.run.sink:where(rotation.account.upn),
   })
 end
 
-local function revoke_sessions(job)
-  if not job.run.terms.after.revoke_sessions then return end
-  local ok, failure = pcall(graph.post, graph.path("/users/{id}/revokeSignInSessions", job.row.body.user), nil, {
-    repeatable = true, what = ("end the sessions of %s"):format(job.row.body.name),
+local function revoke_sessions(rotation)
+  if not rotation.run.terms.after.revoke_sessions then return end
+  local ok, failure = pcall(graph.post, graph.path("/users/{id}/revokeSignInSessions", rotation.row.body.user), nil, {
+    repeatable = true, what = ("end the sessions of %s"):format(rotation.row.body.name),
   })
   if ok then return end
   if not fail.is(failure) or fail.is(failure, "interrupted") then error(failure, 0) end
-  job.warning = tostring(failure)
+  rotation.warning = tostring(failure)
 end
 
 local STEPS = {}
 
-function STEPS.intent(job)
-  local current = job.run.sink:slot(job.account).current
-  job.row.body.seen = current and current.marker or false
-  keep_pending(job)
+function STEPS.intent(rotation)
+  local current = rotation.run.sink:slot(rotation.account).current
+  rotation.row.body.seen = current and current.marker or false
+  store_pending_value(rotation)
 end
 
-STEPS.pending, STEPS.sent, STEPS.changed = set, set, keep_current
+STEPS.pending, STEPS.sent, STEPS.changed = set_password, set_password, store_current_value
 
-function STEPS.current(job)
-  if not settling.confirm(job) then return end
-  revoke_sessions(job)
-  ending.close(job)
+function STEPS.current(rotation)
+  if not settling.confirm_stored(rotation) then return end
+  revoke_sessions(rotation)
+  ending.close(rotation)
 end
 
 ---------------------------------------------------------------------------
 -- Interface
 
--- A person should have looked, and the account was deleted meanwhile: it is unknown which value is in force.
-local function leave_orphan(job)
-  local _, why, code = due.why_not(job.run.setting, job.account)
-  local is_void = (graph_clock.range() or 0) > change_date.void_from(job.row.body.candidates)
-  if not is_void then raise_not_allowed(job, why, code) end
-  ending.leave(job, why)
+-- End an orphaned rotation whose account is not rotated any more, with an unknown outcome.
+local function leave_orphaned(rotation)
+  local _, why, code = due.why_not_changed(rotation.run.setting, rotation.account)
+  local is_void = (graph_clock.range() or 0) > change_date.others_void_from(rotation.row.body.candidates)
+  if not is_void then raise_change_not_allowed(rotation, why, code) end
+  ending.leave(rotation, why)
 end
 
--- Go on with a rotation. One that was never sent goes on only while it is wanted.
-local function resume(job)
-  local state = job.row.state
-  if state == "orphaned" then leave_orphan(job) end
-  if state ~= "intent" and state ~= "pending" or not rotation_account.is_unsent(job) then return end
-  local what, why, code = due.why_not(job.run.setting, job.account)
+-- End a rotation of an earlier run that may not go on: an orphaned rotation, or a rotation that has sent nothing and is
+-- not allowed any more.
+local function check_rotation_resumable(rotation)
+  local state = rotation.row.state
+  if state == "orphaned" then leave_orphaned(rotation) end
+  if state ~= "intent" and state ~= "pending" or not rotation_account.is_unsent(rotation) then return end
+  local what, why, code = due.why_not_changed(rotation.run.setting, rotation.account)
   if not what then return end
-  ending.give_up(job, why, code)
+  ending.give_up(rotation, why, code)
 end
 
-local function drive(job, judged)
-  if judged.what == "change" then opening.begin(job, job.row, judged)
-  elseif judged.reopens then opening.reopen(job)
-  else resume(job) end
-  lifecycle.drive(STEPS, job, "closed")
+local function drive_password_rotation(rotation, verdict)
+  if verdict.what == "change" then opening.begin(rotation, rotation.row, verdict)
+  elseif verdict.reopens then opening.reopen(rotation)
+  else check_rotation_resumable(rotation) end
+  lifecycle.drive(STEPS, rotation, "closed")
 end
 
 ---@class rotation.done
----@field what "changed"|"busy"|"idle"|"ended"|"left"|"refuse"|"stop" idle: another process has done it; ended: an
---- earlier run began it, and it was closed without a change; left: closed, and it is unknown which value is in force
+---@field what "changed"|"busy"|"idle"|"ended"|"left"|"refuse"|"stop" idle: the account is not due any more; ended: a
+--- rotation of an earlier run was closed without a change; left: closed, and it is unknown which value is in force
 ---@field why string?
 ---@field fix string?
 ---@field code string? of a refusal
 ---@field row rotation.account_row?
 ---@field warning string?
 
--- Judge by the last listing; unless the verdict is simply to go on, judge again by what the sink holds now.
-local function judge(run, now, row)
-  local judged = due.judge(run.setting, now, row, run.sink:slot(now))
-  if judged.what == "change" or judged.what == "recover" then return judged end
-  return due.judge(run.setting, now, row, run.sink:look(now, row and row.body.name))
+-- Judge the account by the last listing of the sink. A verdict that stops the rotation is judged again by a new
+-- listing.
+local function judge_account_now(run, now, row)
+  local verdict = due.judge_account(run.setting, now, row, run.sink:slot(now))
+  if verdict.what == "change" or verdict.what == "recover" then return verdict end
+  return due.judge_account(run.setting, now, row, run.sink:look(now, row and row.body.name))
 end
 
-local function refuse(account, judged)
+local function raise_rotation_refusal(account, verdict)
   fail.raise {
-    kind = judged.what == "stop" and "person" or "refused", what = ("set a new password for %s"):format(account.upn),
-    why = judged.why, fix = judged.fix, code = judged.code,
+    kind = verdict.what == "stop" and "person" or "refused", what = ("set a new password for %s"):format(account.upn),
+    why = verdict.why, fix = verdict.fix, code = verdict.code,
   }
 end
 
--- Wait for an account that a person named, when it has to rest.
-local function rest(job, judged)
-  if not judged.rests or judged.what ~= "change" then return false end
-  pause_until(job, judged.due, "until the change before it cannot be overtaken any more")
+-- Wait until an account that a person named may be rotated again. Returns whether this waited.
+local function rest_before_change(rotation, verdict)
+  if not verdict.rests or verdict.what ~= "change" then return false end
+  pause_rotation_until(rotation, verdict.due, "until the change before it cannot be overtaken any more")
   return true
 end
 
-local function attempt(run, account)
+local function rotate_account(run, account)
   run.setting.now = graph_clock.now() -- a run may take hours
-  local row = opening.upgrade(rows:get(run.journal, account.id))
+  local row = opening.upgrade_row(rows:get(run.journal, account.id))
   local now, names = users.read_with_names(run, account.id)
-  if not now then return ending.missing(run, account, row) end
+  if not now then return ending.account_missing(run, account, row) end
   now.roles, now.group, now.outside = account.roles, account.group, account.outside
-  local job = { run = run, account = now, names = names, row = row, is_new = row == nil }
-  local judged = judge(run, now, row)
-  if rest(job, judged) then return attempt(run, account) end
-  if judged.what == "wait" then return { what = "idle", why = judged.why } end
-  if judged.what == "busy" then return { what = "busy", why = judged.why } end
-  if judged.what ~= "change" and judged.what ~= "recover" then refuse(now, judged) end
-  local ok, err = xpcall(scheduler.uninterrupted, scheduler.keep_trace, drive, job, judged)
-  if ok then return { what = "changed", row = job.row, warning = job.warning } end
+  local rotation = { run = run, account = now, names = names, row = row, is_new = row == nil }
+  local verdict = judge_account_now(run, now, row)
+  if rest_before_change(rotation, verdict) then return rotate_account(run, account) end
+  if verdict.what == "wait" then return { what = "idle", why = verdict.why } end
+  if verdict.what == "busy" then return { what = "busy", why = verdict.why } end
+  if verdict.what ~= "change" and verdict.what ~= "recover" then raise_rotation_refusal(now, verdict) end
+  local ok, err = xpcall(scheduler.uninterrupted, traceback.keep, drive_password_rotation, rotation, verdict)
+  if ok then return { what = "changed", row = rotation.row, warning = rotation.warning } end
   return ending.outcome_of(err) or error(err, 0)
 end
 
-local function lease_of(run, account)
+local function take_rotation_lease(run, account)
   return leases.take(run.journal, "user/" .. account.id, ("set a new password for %s"):format(account.upn))
 end
 
---- Change the account's password, or end an unfinished rotation. One process at a time may do this. Waits.
+--- Rotate the account's password, or end an unfinished rotation, under a lease on the account. Waits.
 ---@param run rotation.run
 ---@param account entra.user with the roles it holds
 ---@return rotation.done
-function M.work(run, account)
-  local lease <close>, held_by = lease_of(run, account)
+function M.rotate(run, account)
+  local lease <close>, held_by = take_rotation_lease(run, account)
   if not lease then return { what = "busy", why = held_by } end
-  return attempt(run, account)
+  return rotate_account(run, account)
 end
 
---- Put on record that the value in the sink is in force, though this journal did not set it.
+--- Record that the value in the sink is in force, although this journal did not set it.
 ---@param run rotation.run
 ---@param account entra.user
 ---@param adopt { marker: string, since: number }
 function M.adopt(run, account, adopt)
-  local lease <close> = lease_of(run, account)
+  local lease <close> = take_rotation_lease(run, account)
   if not lease then return end
   local row = rows:get(run.journal, account.id)
     or rows:new(run.journal, { user = account.id, name = account.upn, policy = run.terms.name, candidates = {} },

@@ -1,4 +1,4 @@
---- A person's copies of bundled scripts: from which original each was made, so that the person is told when the
+--- Record from which original a person's copy of a bundled script was made, so that the person is told when the
 --- original has changed.
 
 local crypto = require "host.crypto"
@@ -10,77 +10,78 @@ local sys = require "host.sys"
 
 local M = {}
 
-local LIMIT = 1 << 20
+local MOST_BYTES = 1 << 20
 
 ---@class script.copies.origin
----@field hash string of the original's text, when it was copied or last looked at
----@field version string of the program that held it
+---@field hash string digest of the original's text, when it was copied or last compared
+---@field version string the version of Moonlatch that bundled this original
 
-local function digest(text) return crypto.hex(crypto.digest("sha256", text)) end
+local function digest_of_script(text) return crypto.hex(crypto.digest("sha256", text)) end
 
-local function path() return script.own_folder() .. "/.originals" end
+local function originals_path() return script.own_folder() .. "/.originals" end
 
--- name -> origin; empty when nothing was copied yet, or the file cannot be read.
-local function read()
-  local origins, text = {}, sys.read(path(), LIMIT)
+-- The origins by the names of the scripts; empty when nothing was copied yet, or the file cannot be read.
+local function read_origins_of_copies()
+  local origins, text = {}, sys.read(originals_path(), MOST_BYTES)
   for name, hash, version in (text or ""):gmatch("(%S+)\t(%x+)\t(%S+)\n") do
     origins[name] = { hash = hash, version = version }
   end
   return origins
 end
 
-local function write(origins)
+local function write_origins_of_copies(origins)
   local lines = {}
   for i, name in ipairs(sets.sorted(origins)) do
     lines[i] = ("%s\t%s\t%s\n"):format(name, origins[name].hash, origins[name].version)
   end
-  return sys.write(path(), table.concat(lines), "replace")
+  return sys.write(originals_path(), table.concat(lines), "replace")
 end
 
 --- The bundled script of that name; nil when there is none.
 ---@param name string
 ---@return script.found|nil
-function M.original(name)
+function M.bundled_original(name)
   local file = "scripts/" .. name .. ".lua"
   local text = sys.embedded(file)
   return text and { name = name, path = file, origin = "bundled", text = text }
 end
 
---- Record that the copy was made from, or compared with, the original as it is now.
+--- Record that the copy was made from the present original, or was compared with it.
 ---@param name string
-function M.note(name)
-  local original, origins = M.original(name), read()
+function M.record_origin(name)
+  local original, origins = M.bundled_original(name), read_origins_of_copies()
   if not original then return end
-  origins[name] = { hash = digest(original.text), version = sys.version() }
-  local ok, message = write(origins)
+  origins[name] = { hash = digest_of_script(original.text), version = sys.version() }
+  local ok, message = write_origins_of_copies(origins)
   if ok then return end
   fail.raise {
-    kind = "config", what = "keep which original was copied", why = message,
-    fix = ("Let %s be written; without it nobody is told when the original changes."):format(path()),
+    kind = "config", what = "record which original was copied", why = message,
+    fix = ("Let this user write %s. Without this file, nobody is told when the original changes.")
+      :format(originals_path()),
   }
 end
 
--- Does the script replace a bundled one?
-local function shadows(found)
-  return (found.origin == "yours" or found.origin == "folder") and M.original(found.name) ~= nil
+-- Does the script replace a bundled script of its name?
+local function replaces_bundled_script(found)
+  return (found.origin == "yours" or found.origin == "folder") and M.bundled_original(found.name) ~= nil
 end
 
---- The original of the copy, when it has changed since; else nil.
+--- The origin of the copy when the original has changed since the copy was made; else nil.
 ---@param found script.found
 ---@return script.copies.origin|nil
-function M.outdated(found)
-  if found.origin ~= "yours" or not shadows(found) then return nil end
-  local original, origin = M.original(found.name), read()[found.name]
-  if not origin or origin.hash == digest(original.text) or found.text == original.text then return nil end
+function M.outdated_origin(found)
+  if found.origin ~= "yours" or not replaces_bundled_script(found) then return nil end
+  local original, origin = M.bundled_original(found.name), read_origins_of_copies()[found.name]
+  if not origin or origin.hash == digest_of_script(original.text) or found.text == original.text then return nil end
   return origin
 end
 
---- Tell that a person's script replaces the bundled one, and whether that one has changed since.
+--- Tell the person that a script replaces the bundled script, and whether the bundled script has changed since.
 ---@param found script.found
-function M.tell(found)
-  if not shadows(found) then return end
+function M.tell_replacement(found)
+  if not replaces_bundled_script(found) then return end
   log.aside(("script: %s, instead of the bundled one"):format(script.describe(found)))
-  local origin = M.outdated(found)
+  local origin = M.outdated_origin(found)
   if not origin then return end
   log.warn(("the bundled %s has changed since you copied it (moonlatch %s). See how: moonlatch scripts diff %s")
     :format(found.name, origin.version, found.name))

@@ -2,9 +2,9 @@
 
 local M = {}
 
-local AROUND = 2 -- lines shown before and after a difference
+local CONTEXT_LINES = 2 -- lines shown before and after a difference
 
-local function lines_of(text)
+local function split_into_lines(text)
   local list = {}
   for line in text:gmatch("([^\n]*)\n?") do list[#list + 1] = line end
   if list[#list] == "" then list[#list] = nil end
@@ -12,7 +12,7 @@ local function lines_of(text)
 end
 
 -- lengths[i][j]: the length of the longest common subsequence of a from line i and b from line j.
-local function common(a, b)
+local function common_subsequence_lengths(a, b)
   local lengths = {}
   for i = #a + 1, 1, -1 do
     lengths[i] = {}
@@ -30,8 +30,8 @@ local function common(a, b)
 end
 
 -- Lines marked "-" (only in a), "+" (only in b) and " " (in both).
-local function marked(a, b)
-  local lengths, list, i, j = common(a, b), {}, 1, 1
+local function mark_different_lines(a, b)
+  local lengths, list, i, j = common_subsequence_lengths(a, b), {}, 1, 1
   while i <= #a or j <= #b do
     if i <= #a and j <= #b and a[i] == b[j] then
       list[#list + 1] = { " ", a[i] }
@@ -47,22 +47,22 @@ local function marked(a, b)
   return list
 end
 
-local function near_a_change(list, place)
-  for i = math.max(1, place - AROUND), math.min(#list, place + AROUND) do
+local function is_near_difference(list, place)
+  for i = math.max(1, place - CONTEXT_LINES), math.min(#list, place + CONTEXT_LINES) do
     if list[i][1] ~= " " then return true end
   end
   return false
 end
 
---- The lines that differ: "-" marks those only in `before`, "+" those only in `after`. Some lines around them are
---- shown; "…" stands for lines left out. Empty when the texts are equal.
+--- The lines that differ: "-" marks a line only in `before`, "+" a line only in `after`. Two lines around a difference
+--- are shown; "…" stands for lines left out. Empty when the texts are equal.
 ---@param before string
 ---@param after string
 ---@return string[]
 function M.lines(before, after)
-  local list, shown, left_out = marked(lines_of(before), lines_of(after)), {}, false
+  local list, shown, left_out = mark_different_lines(split_into_lines(before), split_into_lines(after)), {}, false
   for place, entry in ipairs(list) do
-    if near_a_change(list, place) then
+    if is_near_difference(list, place) then
       if left_out then shown[#shown + 1] = "…" end
       shown[#shown + 1] = entry[1] .. entry[2]
       left_out = false

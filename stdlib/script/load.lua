@@ -1,9 +1,8 @@
---- Scripts: finding them, loading and checking what they declare, and reading
---- their arguments. Loading a script never runs it.
+--- Find scripts, load them, check their declarations, and read their arguments. Loading a script never runs it.
 --
--- A script is looked for by its name in the folder given with --scripts, in the
--- user's own folder, and in the binary, in this order; never in the current
--- directory. A path is a path: it starts with "/", "./", "../" or "~/", or ends with ".lua".
+-- A script is looked for by its name in the folder given with --scripts, in the user's own folder, and in the binary,
+-- in this order; never in the current directory. A text that starts with "/", "./", "../" or "~/", or ends with ".lua",
+-- is a path.
 
 local border = require "script.border"
 local fail = require "fail"
@@ -14,15 +13,16 @@ local rights = require "task.rights"
 local sandbox = require "script.sandbox"
 local schema = require "base.schema"
 local sys = require "host.sys"
+local traceback = require "base.traceback"
 
 local M = {}
 
-local LIMIT = 4 << 20 -- bytes of a script file
+local MOST_BYTES = 4 << 20 -- bytes of a script file
 
 ---@class script.found
 ---@field name string "setup/entra-pam-provider", or the path as given
 ---@field path string of the file; "scripts/….lua" in the binary
----@field origin "bundled"|"yours"|"folder"|"path"
+---@field origin "bundled"|"yours"|"folder"|"path" folder: the folder given with --scripts
 ---@field text string
 
 ---@class script.argument
@@ -31,19 +31,21 @@ local LIMIT = 4 << 20 -- bytes of a script file
 ---@field default any
 ---@field required boolean?
 ---@field choices string[]?
----@field ask string? what the first apply on a terminal asks, when it is not given
+---@field ask string? the question that the first apply on a terminal asks when the argument is not given
 
 ---@class script.needs
 ---@field graph script.entry[]? calls
 ---@field devolutions ("vaults:read"|"entries:read"|"entries:write")[]?
----@field scopes string[]? what a person signs in for, where that is not what the calls need
+---@field scopes string[]? the scopes that a person signs in with, when they differ from those that the calls need
 ---@field run string[]? programs, by the names that the profile gives them
 ---@field files string[]? folders, by the names that the profile gives them
 ---@field peers table<string, script.entry[]>? calls of other services, by the names that the profile gives them
----@field when table<string, script.needs>? argument -> what it takes besides: graph, devolutions, run, files
+---@field when table<string, script.needs>? argument -> what the script also needs with this argument: graph,
+--- devolutions,
+--- run, files
 
 ---@class script.declaration
----@field id string? what its things are marked with
+---@field id string? the mark of the objects that the script makes
 ---@field summary string
 ---@field description string?
 ---@field args table<string, script.argument>
@@ -54,12 +56,20 @@ local LIMIT = 4 << 20 -- bytes of a script file
 ---@field policy policy.terms?
 ---@field rehearsal rehearse.terms?
 
-local folder ---@type string? of --scripts
+local scripts_folder ---@type string? of --scripts
 
---- Look here first.
+--- Look for scripts in this folder first (--scripts).
 ---@param path string?
 function M.use_folder(path)
-  folder = path
+  local stat = path and sys.stat(path, true)
+  if path and (not stat or stat.type ~= "directory") then
+    fail.raise {
+      kind = "usage", what = "look for scripts in " .. path,
+      why = stat and "it is not a folder" or "there is no such folder",
+      fix = "Name a folder: --scripts DIR.",
+    }
+  end
+  scripts_folder = path
 end
 
 --- The user's own folder.
@@ -71,61 +81,65 @@ end
 ---------------------------------------------------------------------------
 -- Finding
 
-local function read_file(path)
-  local text, message, kind = sys.read(path, LIMIT)
+local function read_script_file(path)
+  local text, message, kind = sys.read(path, MOST_BYTES)
   if text then return text end
   if kind == "missing" then return nil end
+  local fixes = {
+    mode = ("The script acts in your name, so only you may write it: chmod go-w '%s'."):format(path),
+    owner = "The script acts in your name, so it has to belong to you or to root.",
+    type = "Name the script's file.", size = "A script is at most 4 MiB of text.",
+  }
   fail.raise {
     kind = "config", what = "read the script " .. path, why = message,
-    fix = kind == "mode" and ("The script acts in your name, so only you may write it: chmod go-w '%s'.")
-      :format(path) or nil,
+    fix = fixes[kind],
   }
 end
 
-local function is_path(name)
+local function is_script_path(name)
   return name:match("^%.?%.?/") ~= nil or name:match("^~/") ~= nil or name:match("%.lua$") ~= nil
 end
 
-local function is_name(name)
+local function is_script_name(name)
   if name == "" or name:find("//", 1, true) then return false end
   return name:match("^[%w_][%w_/-]*$") ~= nil and not name:match("/$")
 end
 
--- Where a name may be found, in order.
-local function places()
+-- The folders in which a script is looked for by its name, in order.
+local function search_folders()
   local list = {}
-  if folder then list[#list + 1] = { origin = "folder", folder = folder } end
-  local ok, own = pcall(M.own_folder) -- without HOME there is none
-  if ok then list[#list + 1] = { origin = "yours", folder = own } end
+  if scripts_folder then list[#list + 1] = { origin = "folder", folder = scripts_folder } end
+  local ok, own_folder = pcall(M.own_folder) -- without HOME there is none
+  if ok then list[#list + 1] = { origin = "yours", folder = own_folder } end
   list[#list + 1] = { origin = "bundled" }
   return list
 end
 
-local function look(place, name)
+local function read_script_in(place, name)
   if place.origin == "bundled" then
     local path = "scripts/" .. name .. ".lua"
     return path, sys.embedded(path)
   end
   local path = place.folder .. "/" .. name .. ".lua"
-  return path, read_file(path)
+  return path, read_script_file(path)
 end
 
-local function find_name(name, where)
-  for _, place in ipairs(where or places()) do
-    local path, text = look(place, name)
+local function find_script_by_name(name, where)
+  for _, place in ipairs(where or search_folders()) do
+    local path, text = read_script_in(place, name)
     if text then return { name = name, path = path, origin = place.origin, text = text } end
   end
 end
 
-local function at_home(path)
+local function expand_home_in_path(path)
   local home = sys.getenv("HOME")
   return path:sub(1, 2) == "~/" and home and home .. path:sub(2) or path
 end
 
-local function no_such(name)
+local function raise_no_such_script(name)
   local meant = nearest(name, M.names())
   local fix = meant and ("Did you mean '%s'?"):format(meant) or "`moonlatch scripts` lists all scripts."
-  if is_name(name) and sys.stat(name .. ".lua") then fix = ("For the file here, say ./%s.lua."):format(name) end
+  if is_script_name(name) and sys.stat(name .. ".lua") then fix = ("For the file here, say ./%s.lua."):format(name) end
   fail.raise {
     kind = "usage", what = ("find the script '%s'"):format(name), why = "no script has this name", fix = fix,
   }
@@ -135,19 +149,19 @@ end
 ---@param name string
 ---@return script.found
 function M.find(name)
-  if is_path(name) then
-    local path = at_home(name)
-    local text = read_file(path)
+  if is_script_path(name) then
+    local path = expand_home_in_path(name)
+    local text = read_script_file(path)
     if text then return { name = name, path = path, origin = "path", text = text } end
     fail.raise {
       kind = "usage", what = ("find the script '%s'"):format(name), why = "there is no such file",
-      fix = "Check the path; `moonlatch scripts` lists those that go by a name.",
+      fix = "Check the path. `moonlatch scripts` lists the scripts that have a name.",
     }
   end
-  return is_name(name) and find_name(name) or no_such(name)
+  return is_script_name(name) and find_script_by_name(name) or raise_no_such_script(name)
 end
 
---- Where a found script is, for a person: "setup/x (yours: /home/…/setup/x.lua)".
+--- Describe where a found script is, for a person: "setup/x (yours: /home/…/setup/x.lua)".
 ---@param found script.found
 ---@return string
 function M.describe(found)
@@ -156,21 +170,21 @@ function M.describe(found)
   return ("%s (%s: %s)"):format(found.name, found.origin == "yours" and "yours" or "--scripts", found.path)
 end
 
-local function add_tree(list, root, below)
+local function add_scripts_below(list, root, below)
   for _, entry in ipairs(sys.list(root .. below) or {}) do
     local stat = sys.stat(root .. below .. "/" .. entry)
     if stat and stat.type == "directory" then
-      add_tree(list, root, below .. "/" .. entry)
+      add_scripts_below(list, root, below .. "/" .. entry)
     elseif entry:match("%.lua$") then
       list[#list + 1] = (below .. "/" .. entry):sub(2, -5)
     end
   end
 end
 
-local function names_in(place)
+local function script_names_in(place)
   local list = {}
   if place.origin ~= "bundled" then
-    add_tree(list, place.folder, "")
+    add_scripts_below(list, place.folder, "")
     return list
   end
   for _, path in ipairs(sys.embedded_list("scripts/")) do
@@ -179,18 +193,18 @@ local function names_in(place)
   return list
 end
 
--- Parts of the emulator are found like scripts, but cannot be run by name.
-local function is_part(name)
+-- Is it a file of the emulator? Such a file is found like a script, but cannot be run by name.
+local function is_emulator_part(name)
   return name:match("^emulator/") ~= nil
 end
 
---- Names of all scripts there are, each once, sorted.
+--- The names of all scripts, each once, sorted.
 ---@return string[]
 function M.names()
   local names, seen = {}, {}
-  for _, place in ipairs(places()) do
-    for _, name in ipairs(names_in(place)) do
-      if not seen[name] and not is_part(name) then names[#names + 1] = name end
+  for _, place in ipairs(search_folders()) do
+    for _, name in ipairs(script_names_in(place)) do
+      if not seen[name] and not is_emulator_part(name) then names[#names + 1] = name end
       seen[name] = true
     end
   end
@@ -201,39 +215,39 @@ end
 ---------------------------------------------------------------------------
 -- Loading
 
-local function compile(found, globals)
+local function compile_script(found, globals)
   local chunk, why, fix = lua_file.compile(found.text, border.chunk_name(found.path), globals)
   if chunk then return chunk end
   fail.raise { kind = "config", what = "load the script " .. found.path, why = why, fix = fix }
 end
 
--- require "emulator.tenant" from a script: the script file emulator/tenant. A copy
--- that only replaces some steps finds what it was copied from as "bundled.setup.…".
-local function sibling(name, globals_of)
+-- The chunk of a module that a script requires: require "emulator.tenant" loads the script file emulator/tenant. A copy
+-- that replaces only some steps requires its bundled original as "bundled.setup.…".
+local function script_module(name, globals_of)
   local original = name:match("^bundled%.(.+)$")
   local path = (original or name):gsub("%.", "/")
-  local found = is_name(path) and find_name(path, original and { { origin = "bundled" } })
-  return found and compile(found, globals_of())
+  local found = is_script_name(path) and find_script_by_name(path, original and { { origin = "bundled" } })
+  return found and compile_script(found, globals_of())
 end
 
---- The chunk of a script, in a script's surroundings. What it gives has crossed the border: tables are copies, and
---- functions in them are called as a script's functions are.
+--- The chunk of a script, with a script's globals. The values that it returns have crossed the border: tables are
+--- copies, and functions in them are called with the script's rights.
 ---@param found script.found
----@param emulator boolean? it is the emulator's, in the emulator's own process
+---@param emulator boolean? is it a file of the emulator, in the emulator's own process?
 ---@return function
 function M.chunk(found, emulator)
-  local globals, own = sandbox.globals { sibling = sibling, emulator = emulator }
-  return own:callback(compile(found, globals))
+  local globals, script_border = sandbox.globals { sibling = script_module, emulator = emulator }
+  return script_border:callback(compile_script(found, globals))
 end
 
--- The options that every command has: an argument of such a name could not be given.
-local RESERVED = {}
+-- The options of every command. A script's argument may not have one of these names.
+local COMMON_OPTIONS = {}
 for name in ("profile config emulator scripts write json yes quiet verbose no_color help version confirm")
   :gmatch("%S+") do
-  RESERVED[name] = true
+  COMMON_OPTIONS[name] = true
 end
 
-local function check_default(argument)
+local function check_argument_default(argument)
   local value = argument.default
   if value == nil then return nil end
   if argument.required then return "it is required and has a default: one of the two" end
@@ -260,19 +274,26 @@ local argument_rule = {
     choices = { type = "table", each = { type = "string" } },
     ask = { type = "string" },
   },
-  check = check_default,
+  check = check_argument_default,
 }
 
-local function check_arguments(arguments)
+local function check_argument_names(arguments)
   for name in pairs(arguments) do
     if type(name) ~= "string" or not name:match("^%l[%l%d_]*$") then
       return ("'%s' is no name for an argument: lower-case letters, digits and _"):format(tostring(name))
     end
-    if RESERVED[name] then return ("'%s' is an option of the command itself; choose another name"):format(name) end
+    if COMMON_OPTIONS[name] then
+      return ("'%s' is an option of the command itself; choose another name"):format(name)
+    end
   end
 end
 
-local strings = { type = "table", each = { type = "string" } }
+local list_of_strings = { type = "table", each = { type = "string" } }
+
+local function check_step(step)
+  if type(step.name) == "string" and type(step.act) == "function" then return nil end
+  return 'it is not a step: write workflow.step "its name" (function(run, have, args) … end)'
+end
 
 local declaration_rule = {
   type = "table",
@@ -280,11 +301,11 @@ local declaration_rule = {
     id = { type = "string" },
     summary = { type = "string", required = true },
     description = { type = "string" },
-    args = { type = "table", default = {}, each = argument_rule, check = check_arguments },
+    args = { type = "table", default = {}, each = argument_rule, check = check_argument_names },
     needs = permissions_needs.rule,
-    examples = strings,
+    examples = list_of_strings,
     run = { type = "function" },
-    steps = { type = "table" },
+    steps = { type = "table", each = { type = "table", check = check_step } },
     policy = { type = "table" },
     rehearsal = { type = "table" },
   },
@@ -297,35 +318,56 @@ local declaration_rule = {
   end,
 }
 
+-- Files whose whole value is made by a function of an interface; another value may not have their member.
+local MADE_BY = { policy = "policy { select = …, every = …, sink = … }", rehearsal = "rehearse { … }" }
+
+local function refuse_unmade(found, value)
+  for member, written in pairs(MADE_BY) do
+    if type(value) == "table" and value[member] ~= nil then
+      fail.raise {
+        kind = "config", what = ("%s: %s"):format(found.path, member), why = "a script has no such member",
+        fix = ("Let the file return %s itself."):format(written),
+      }
+    end
+  end
+end
+
+-- The declaration of a policy or of a rehearsal; nil for any other value.
+local function declared_kind(found, value)
+  for _, name in ipairs { "policy.declaration", "rehearse.declaration" } do
+    local kind = package.loaded[name] -- a file of this kind has required the module
+    if kind and kind.is(value) then return kind.declare(found, value) end
+  end
+end
+
 --- Check what a script's file returned.
 ---@param found script.found
 ---@param value any
 ---@return script.declaration
 function M.check(found, value)
-  for _, name in ipairs { "policy.declaration", "rehearse.declaration" } do
-    local kind = package.loaded[name] -- a file that is one has required it
-    if kind and kind.is(value) then value = kind.declare(found, value) end
-  end
+  local declared = declared_kind(found, value)
+  if declared then value = declared else refuse_unmade(found, value) end
   schema.check(found.path, "", value, declaration_rule)
   value.id = value.id or found.name
   return value
 end
 
---- Load a script that was found and check its declaration. Nothing of it is run, loading is bounded in instructions and
---- memory, and its file may do nothing meanwhile, also where the library works for another script.
+--- Load a script that was found, and check its declaration. The script is not run. Loading is bounded in instructions
+--- and memory, and the file has no rights while it is loaded, also when the library works for another script meanwhile.
 ---@param found script.found
----@param emulator boolean? it is the emulator's, in the emulator's own process
+---@param emulator boolean? is it a file of the emulator, in the emulator's own process?
 ---@return script.declaration
 function M.load_found(found, emulator)
   local scheduler, chunk = require "task.scheduler", M.chunk(found, emulator)
-  local function load_it() return M.check(found, chunk()) end
+  local function load_and_check() return M.check(found, chunk()) end
   local ok, value = rights.with(scheduler.current(), nil, scheduler.without_starting_tasks,
-    lua_file.run_bounded, scheduler.keep_trace, load_it)
+    lua_file.run_bounded, traceback.keep, load_and_check)
   if ok then return value end
+  if fail.is(value, "usage") then value.what = ("load the script %s: %s"):format(found.path, value.what) end
   if fail.is(value) then error(value, 0) end
   fail.raise {
     kind = "config", what = "load the script " .. found.path,
-    why = border.without_place(tostring(value):match("^[^\n]*")),
+    why = border.without_border_line(tostring(value):match("^[^\n]*")),
     fix = "Correct that. A file of a script only describes the script: work belongs in `run` or in a step.",
     cause = value,
   }
@@ -333,24 +375,23 @@ end
 
 --- Find a script and load it.
 ---@param name string
----@param emulator boolean? it is the emulator's, in the emulator's own process
+---@param emulator boolean? is it a file of the emulator, in the emulator's own process?
 ---@return script.declaration declaration, script.found found
 function M.load(name, emulator)
   local found = M.find(name)
   return M.load_found(found, emulator), found
 end
 
---- What a script needs with these arguments: what it always does, and what goes with those given.
+--- What a script needs with these arguments: what it always needs, and what the given arguments add.
 ---@param declaration script.declaration
 ---@param args table<string, any>
 ---@return script.needs
 function M.needs(declaration, args) return permissions_needs.with(declaration.needs, args) end
 
---- Read a script's arguments from the command line: `--name value` or
---- `--name=value`, checked against its declaration before anything is done.
+--- Read a script's arguments from the command line: `--name value` or `--name=value`, checked against its declaration.
 ---@param declaration script.declaration
 ---@param argv string[]
----@return table<string, any> values, table<string, boolean> given names of those that were said
+---@return table<string, any> values, table<string, boolean> given names of the arguments on the command line
 function M.arguments(declaration, argv)
   return require("script.arguments").read(declaration, argv)
 end
@@ -359,7 +400,7 @@ end
 ---@param declaration script.declaration
 ---@param found script.found
 ---@param command string "apply"
----@param options string? the command's own options, where the command is the script
+---@param options string? the options of the command, when the script is a command of its own
 ---@return string
 function M.help(declaration, found, command, options)
   return require("script.arguments").help(declaration, found, command, options)

@@ -1,5 +1,5 @@
---- What the library says of itself: the doc comments of its files (LuaCATS), read
---- where they stand. Help at the prompt, editors and the tests all read these.
+--- Read the doc comments of the library's files (LuaCATS): the functions and classes of each module, with their
+--- descriptions. Help at the prompt, the definitions for editors, and the tests use this.
 
 local sys = require "host.sys"
 
@@ -8,7 +8,7 @@ local M = {}
 ---@class reference.value a parameter or a field
 ---@field name string
 ---@field type string
----@field text string what is said of it
+---@field text string its description
 
 ---@class reference.entry a function or a method
 ---@field name string "list"
@@ -16,9 +16,9 @@ local M = {}
 ---@field parameters string "path, options"
 ---@field doc string
 ---@field params reference.value[]
----@field returns string[] type, name and what is said, as written
----@field line integer where it is defined
----@field alias string? what it stands for: "host.json.decode"
+---@field returns string[] type, name and description, as written
+---@field line integer the line of its definition
+---@field alias string? the function that it is another name of: "host.json.decode"
 
 ---@class reference.class
 ---@field name string
@@ -37,8 +37,8 @@ local M = {}
 ---------------------------------------------------------------------------
 -- One comment
 
--- "fun(a: b): c rest", "{ a: b } rest", "string|nil rest": where does the type end?
-local function split_type(text)
+-- Split "fun(a: b): c rest", "{ a: b } rest" or "string|nil rest" into the type and the rest.
+local function split_type_of_annotation(text)
   local place, depth = 1, 0
   while place <= #text do
     local char = text:sub(place, place)
@@ -50,64 +50,64 @@ local function split_type(text)
   return text:sub(1, place - 1), text:sub(place):match("^%s*(.-)%s*$")
 end
 
-local function value_of(text)
+local function parse_parameter(text)
   local name, rest = text:match("^(%S+)%s*(.*)$")
-  local kind, said = split_type(rest)
+  local kind, description = split_type_of_annotation(rest)
   local optional = name:sub(-1) == "?"
-  return { name = name:gsub("%?$", ""), type = kind .. (optional and "?" or ""), text = said }
+  return { name = name:gsub("%?$", ""), type = kind .. (optional and "?" or ""), text = description }
 end
 
 local TAGS = {
-  param = function(found, text) table.insert(found.params, value_of(text)) end,
-  field = function(found, text) table.insert(found.fields, value_of(text)) end,
+  param = function(found, text) table.insert(found.params, parse_parameter(text)) end,
+  field = function(found, text) table.insert(found.fields, parse_parameter(text)) end,
   ["return"] = function(found, text) table.insert(found.returns, text) end,
   class = function(found, text)
-    local name, parent, said = text:match("^([%w_.]+):%s*([%w_.]+)%s*(.*)$")
-    if not name then name, said = text:match("^([%w_.]+)%s*(.*)$") end
-    found.class, found.parent, found.class_doc = name, parent, said
+    local name, parent, description = text:match("^([%w_.]+):%s*([%w_.]+)%s*(.*)$")
+    if not name then name, description = text:match("^([%w_.]+)%s*(.*)$") end
+    found.class, found.parent, found.class_doc = name, parent, description
   end,
 }
 
-local function new_comment()
+local function new_doc_comment()
   return { lines = {}, params = {}, returns = {}, fields = {} }
 end
 
-local function add_line(found, line)
+local function add_comment_line(found, line)
   local tag, rest = line:match("^%-%-%-@(%a+)%s*(.*)$")
   if not tag then return table.insert(found.lines, (line:match("^%-%-%-?%s?(.*)$"))) end
   if TAGS[tag] then TAGS[tag](found, rest) end
 end
 
-local function text_of(found)
+local function text_of_doc_comment(found)
   return (table.concat(found.lines, "\n"):match("^%s*(.-)%s*$"))
 end
 
 ---------------------------------------------------------------------------
 -- One file
 
-local function entry_of(full, parameters, found, line)
+local function new_function_entry(full, parameters, found, line)
   return {
-    name = full:match("([%w_]+)$"), full = full, parameters = parameters, doc = text_of(found), params = found.params,
-    returns = found.returns, line = line,
+    name = full:match("([%w_]+)$"), full = full, parameters = parameters, doc = text_of_doc_comment(found),
+    params = found.params, returns = found.returns, line = line,
   }
 end
 
-local function add_class(module, found)
-  local doc = text_of(found)
+local function add_documented_class(module, found)
+  local doc = text_of_doc_comment(found)
   if found.class_doc ~= "" then doc = found.class_doc .. (doc ~= "" and "\n" .. doc or "") end
   module.classes[found.class] = {
     name = found.class, parent = found.parent, doc = doc, fields = found.fields, methods = {},
   }
 end
 
----@class reference.reading what is known while a file is read
+---@class reference.reading the state while a file is read
 ---@field module reference.module
 ---@field text string
 ---@field types table<string, string> local name -> class
 ---@field required table<string, string> local name -> module
 
 -- The members in the `open` of `local Name = class("name", { open = … })`, or of resource.kind; nil for "all".
-local function open_members(text, name)
+local function open_members_of_class(text, name)
   local options = text:match("\nlocal " .. name .. ' = [%a.]+%("[^"]+", (%b{})%)') or ""
   if options:find('open = "all"', 1, true) then return nil end
   local members = {}
@@ -115,42 +115,44 @@ local function open_members(text, name)
   return members
 end
 
--- Below a class, `local Task = …`.
-local function note_local(reading, line, found)
+-- Read a line below a class annotation: `local Task = …`. Later methods of Task belong to this class.
+local function note_local_class(reading, line, found)
   local name = line:match("^local ([%a_][%w_]*) =")
   if not name or not found.class then return end
   reading.types[name] = found.class
   if line:match("= class[ (]") or line:match("= resource%.kind[ (]") then
-    reading.module.classes[found.class].open = open_members(reading.text, name)
+    reading.module.classes[found.class].open = open_members_of_class(reading.text, name)
   end
 end
 
-local function define_method(reading, class, name, parameters, found, number)
-  local entry = entry_of(name, (parameters:gsub("^_,? ?", "")), found, number) -- of a method that looks at no object
+local function add_method_entry(reading, class, name, parameters, found, number)
+  parameters = parameters:gsub("^_,? ?", "") -- `_` stands for an unused self
+  local entry = new_function_entry(name, parameters, found, number)
   entry.full = class .. ":" .. name
   table.insert(reading.module.classes[class].methods, entry)
 end
 
--- `function M.list(…)`, `function Task:wait()`.
-local function define(reading, line, found, number)
+-- Read a line of the form `function M.list(…)` or `function Task:wait()`.
+local function add_function_of_line(reading, line, found, number)
   local owner, name, parameters = line:match("^function ([%a_][%w_]*)[.:]([%a_][%w_]*)%((.-)%)")
   if not owner then return end
   local module, class = reading.module, reading.types[owner]
   if class then
-    define_method(reading, class, name, parameters, found, number)
+    add_method_entry(reading, class, name, parameters, found, number)
   elseif owner == "M" then
-    table.insert(module.functions, entry_of(module.name .. "." .. name, parameters, found, number))
+    table.insert(module.functions, new_function_entry(module.name .. "." .. name, parameters, found, number))
   end
 end
 
-local function parameters_of(found)
+local function parameter_list(found)
   local parameters = {}
   for i, param in ipairs(found.params) do parameters[i] = param.name end
   return table.concat(parameters, ", ")
 end
 
--- `local native = require "host.json"`, then `M.decode = native.decode` or `M.a, M.b = native.a, native.b`.
-local function define_alias(reading, line, found, number)
+-- Read a line of the form `local native = require "host.json"`; or, after such a line, `M.decode = native.decode` or
+-- `M.a, M.b = native.a, native.b`.
+local function add_alias_of_line(reading, line, found, number)
   local name, from = line:match("^local ([%a_][%w_]*) = require%s*%(?[\"']([%w_.]+)[\"']")
   if name then reading.required[name] = from end
   local left, right = line:match("^(M%.[%w_, .]+) = (.+)$")
@@ -158,31 +160,35 @@ local function define_alias(reading, line, found, number)
   for member in (left or ""):gmatch("M%.([%w_]+)") do
     local owner, key = (values() or ""):match("^([%a_][%w_]*)%.([%w_]+)$")
     if reading.required[owner] then
-      local entry = entry_of(reading.module.name .. "." .. member, parameters_of(found), found, number)
+      local entry = new_function_entry(reading.module.name .. "." .. member, parameter_list(found), found, number)
       entry.alias = ("%s.%s"):format(reading.required[owner], key)
       table.insert(reading.module.functions, entry)
     end
   end
 end
 
--- `M.server = maker "server"`: a function that another makes, where a comment says so.
-local function define_made(reading, line, found, number)
+-- Read a line of the form `M.server = maker "server"`: a function that another function makes, when it has a doc
+-- comment.
+local function add_made_function(reading, line, found, number)
   local name = line:match("^M%.([%a_][%w_]*) = [%w_.]+[ (]")
   if not name or #found.lines == 0 then return end
   table.insert(reading.module.functions,
-    entry_of(reading.module.name .. "." .. name, parameters_of(found), found, number))
+    new_function_entry(reading.module.name .. "." .. name, parameter_list(found), found, number))
 end
 
--- A module may be a function: `local function nearest(…)` and at the end `return nearest`, or `return function(…)`.
-local function define_whole(reading, line, found, number)
+-- Read the definition of a module that is a function: `local function nearest(…)` and at the end `return nearest`, or
+-- `return function(…)`.
+local function add_module_function(reading, line, found, number)
   local name, parameters = line:match("^local function ([%a_][%w_]*)%((.-)%)")
   if name and not reading.text:find("\nreturn " .. name .. "%s*$") then return end
   parameters = parameters or line:match("^return function%((.-)%)")
   if not parameters then return end
-  table.insert(reading.module.functions, entry_of(reading.module.name, parameters, found, number))
+  table.insert(reading.module.functions, new_function_entry(reading.module.name, parameters, found, number))
 end
 
-local READERS = { note_local, define, define_alias, define_made, define_whole }
+local LINE_READERS = {
+  note_local_class, add_function_of_line, add_alias_of_line, add_made_function, add_module_function,
+}
 
 --- Read the doc comments of a file.
 ---@param text string
@@ -191,16 +197,16 @@ local READERS = { note_local, define, define_alias, define_made, define_whole }
 function M.parse(text, name)
   local module = { name = name, doc = "", functions = {}, classes = {} }
   local reading = { module = module, text = text, types = {}, required = {} }
-  local found, number, first = new_comment(), 0, true
+  local found, number, first = new_doc_comment(), 0, true
   for line in (text .. "\n"):gmatch("(.-)\n") do
     number = number + 1
     if line:match("^%-%-%-") and not line:match("^%-%-%-%-") or first and line:match("^%-%-") then
-      add_line(found, line)
+      add_comment_line(found, line)
     else
-      if first then module.doc, first = text_of(found), false end
-      if found.class then add_class(module, found) end
-      for _, read in ipairs(READERS) do read(reading, line, found, number) end
-      found = new_comment()
+      if first then module.doc, first = text_of_doc_comment(found), false end
+      if found.class then add_documented_class(module, found) end
+      for _, read in ipairs(LINE_READERS) do read(reading, line, found, number) end
+      found = new_doc_comment()
     end
   end
   return module
@@ -211,18 +217,19 @@ end
 
 local cache = {} ---@type table<string, reference.module>
 
--- The native modules are described, not written, in Lua.
-local function path_of(name)
+-- The file with the doc comments of a module. Those of the native modules are in stdlib/meta/.
+local function source_path_of_module(name)
   local room = name:match("^host%f[.%z]") and "stdlib/meta/" or "stdlib/"
   return room .. name:gsub("%.", "/") .. ".lua"
 end
 
---- The module of that name; nil when there is none. "host" is what the native modules share.
+--- The documentation of a module; nil when there is no such module. "host" has the classes that several native modules
+--- use.
 ---@param name string "graph", "devolutions.server", "host.json", "host"
 ---@return reference.module|nil
 function M.module(name)
   if not cache[name] then
-    local text = sys.embedded(path_of(name))
+    local text = sys.embedded(source_path_of_module(name))
     cache[name] = text and M.parse(text, name)
   end
   return cache[name]
@@ -239,9 +246,9 @@ function M.modules()
   return names
 end
 
--- Of a module that is a function, the module says what it does. What an alias stands for says what it
--- is; a constant is no function.
-local function settle(entry, module)
+-- Complete the entry of a function. A module that is a function is described at the head of its file. An alias without
+-- a doc comment has the description of its original; nil when the original is no function.
+local function complete_entry(entry, module)
   if entry.doc == "" and entry.full == module.name then entry.doc = module.doc end
   if not entry.alias or entry.doc ~= "" then return entry end
   local found = M.entry(entry.alias)
@@ -250,16 +257,16 @@ local function settle(entry, module)
     { __index = found })
 end
 
---- The public functions of a module, each with what is said of it.
+--- The public functions of a module, with their descriptions.
 ---@param name string
 ---@return reference.entry[]
 function M.functions(name)
   local module, list = M.module(name), {}
-  for _, entry in ipairs(module and module.functions or {}) do list[#list + 1] = settle(entry, module) end
+  for _, entry in ipairs(module and module.functions or {}) do list[#list + 1] = complete_entry(entry, module) end
   return list
 end
 
---- One function by its full name: "graph.list", "host.sys.time"; "nearest", where the module is the function.
+--- The entry of a function by its full name: "graph.list", "host.sys.time"; "nearest", when the module is the function.
 ---@param full string
 ---@return reference.entry|nil
 function M.entry(full)
@@ -270,18 +277,18 @@ function M.entry(full)
   end
 end
 
---- The function that is defined there.
+--- The entry of the function that is defined in this line of a module's file.
 ---@param name string of the module
 ---@param line integer
 ---@return reference.entry|nil
-function M.at(name, line)
+function M.entry_at_line(name, line)
   for _, entry in ipairs(M.functions(name)) do
     if entry.line == line then return entry end
   end
 end
 
--- The modules a class may stand in: those of its room, the nearest name first.
-local function rooms_of(name)
+-- The modules in which a class may be defined: the modules of its room, the most similar name first.
+local function modules_of_room(name)
   local room = name:match("^[^.]+")
   local list = { name, (name:match("^(.+)%.[^.]+$")) }
   for _, known in ipairs(M.modules()) do
@@ -294,13 +301,13 @@ end
 ---@param name string
 ---@return reference.class|nil
 function M.class(name)
-  for _, room in ipairs(rooms_of(name)) do
+  for _, room in ipairs(modules_of_room(name)) do
     local module = M.module(room)
     if module and module.classes[name] then return module.classes[name] end
   end
 end
 
---- The class that a parameter or a field is of: graph.options for "graph.options?".
+--- The class of a parameter or a field: graph.options for "graph.options?".
 ---@param value reference.value
 ---@return reference.class|nil
 function M.class_of(value)

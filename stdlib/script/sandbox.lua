@@ -1,5 +1,6 @@
---- What a script sees: the language and the interfaces of the library, but neither the machine nor the library's
---- inside. A script gets copies and views of its own, so that two scripts cannot reach each other either.
+--- Make the globals of a script: Lua's libraries without access to the machine, and a `require` for the interfaces of
+--- the library. Each script gets copies and views of its own, so that a script cannot reach another script through
+--- them.
 
 local acting = require "script.acting"
 local border = require "script.border"
@@ -9,15 +10,15 @@ local sys = require "host.sys"
 
 local M = {}
 
-local PLAIN = {
+local BASIC_FUNCTIONS = {
   "_VERSION", "assert", "error", "ipairs", "next", "pairs", "rawequal", "rawget", "rawlen", "select", "tonumber",
   "tostring", "type",
 }
-local LIBRARIES = { "math", "string", "table", "utf8" }
+local LUA_LIBRARIES = { "math", "string", "table", "utf8" }
 
-local LOADING = {} -- stands for a module until its file has ended
+local LOADING_MODULE = {} -- the value of a module while its file is being loaded
 
-local function copy(library)
+local function copy_library(library)
   local twin = {}
   for name, value in pairs(library) do twin[name] = value end
   return twin
@@ -26,86 +27,88 @@ end
 ---------------------------------------------------------------------------
 -- The language
 
-local function say(...)
+local function print_to_log(...)
   local texts = table.pack(...)
   for i = 1, texts.n do texts[i] = tostring(texts[i]) end
   require("log").say(table.concat(texts, "\t"))
 end
 
--- The metatable of strings is shared by the whole program.
-local function metatable_of(value)
+-- The getmetatable of scripts. The metatable of strings is hidden, because the whole program shares it.
+local function metatable_unless_string(value)
   if type(value) == "string" then return nil end
   return getmetatable(value)
 end
 
-local function set_raw(target, key, value)
-  if border.is_ours(target) then error("what belongs to the library cannot be changed by a script", 2) end
+local function rawset_unless_library(target, key, value)
+  if border.is_face_or_view(target) then error("what belongs to the library cannot be changed by a script", 2) end
   return rawset(target, key, value)
 end
 
-local function metatable_setter(own)
+local function new_setmetatable(script_border)
   return function(target, meta)
     if type(meta) == "table" then
       if rawget(meta, "__gc") ~= nil then
         error("__gc is not for scripts: use a variable with <close>, and __close", 2)
       end
-      own:own_metatable(meta, target)
+      script_border:own_metatable(meta, target)
     end
     return setmetatable(target, meta)
   end
 end
 
--- An error as a script may catch it. A person's Ctrl-C is not to be caught: it ends a loop around pcall, too.
-local function catch(own, err)
+-- Convert an error for the script that catches it. After Ctrl-C, the error is raised again, so that a loop around pcall
+-- ends, too.
+local function convert_caught_error(script_border, err)
   if type(err) == "string" and sys.interrupts() > 0 and err:find "interrupted$" then error(err, 0) end
-  return own:caught(err)
+  return script_border:error_to_script(err)
 end
 
--- The handler of xpcall runs when all has been left that the error came through: it may neither act with the rights
--- in force down there nor stop what closes them.
-local function catchers(own)
+-- The pcall and xpcall of scripts. The handler of xpcall runs after the calls that the error came through have ended,
+-- so that it cannot act with their rights, and cannot prevent that the rights are restored.
+local function new_pcall_and_xpcall(script_border)
   local function caught(ok, ...)
     if ok then return true, ... end
-    return false, catch(own, (...))
+    return false, convert_caught_error(script_border, (...))
   end
   local function handled(handler, ok, ...)
     if ok then return true, ... end
-    return false, handler(catch(own, (...)))
+    return false, handler(convert_caught_error(script_border, (...)))
   end
   return function(...) return caught(pcall(...)) end,
     function(fn, handler, ...) return handled(handler, pcall(fn, ...)) end
 end
 
--- Only what the script made itself: running() does not show the coroutine in which the library runs the script.
-local function coroutines_of(own)
-  local made = setmetatable({}, { __mode = "k" })
-  local library = copy(coroutine)
+-- The coroutine library of scripts. running() returns only coroutines that the script made, never the coroutine in
+-- which the library runs the script.
+local function new_coroutine_library(script_border)
+  local coroutines_of_script = setmetatable({}, { __mode = "k" })
+  local library = copy_library(coroutine)
   local function outcome(ok, ...)
     if ok then return true, ... end
-    return false, catch(own, (...))
+    return false, convert_caught_error(script_border, (...))
   end
-  local function results(co, ok, ...)
+  local function wrap_results(co, ok, ...)
     if ok then return ... end
-    local err = catch(own, (...))
+    local err = convert_caught_error(script_border, (...))
     coroutine.close(co)
     error(err, 0)
   end
   function library.create(fn)
     local co = coroutine.create(fn)
-    made[co] = true
+    coroutines_of_script[co] = true
     return co
   end
-  function library.resume(co, ...) return outcome(acting.restoring(coroutine.resume, co, ...)) end
+  function library.resume(co, ...) return outcome(acting.restore_rights_after(coroutine.resume, co, ...)) end
   function library.wrap(fn)
     local co = library.create(fn)
-    return function(...) return results(co, acting.restoring(coroutine.resume, co, ...)) end
+    return function(...) return wrap_results(co, acting.restore_rights_after(coroutine.resume, co, ...)) end
   end
   function library.running()
     local co = coroutine.running()
-    if made[co] then return co, false end
+    if coroutines_of_script[co] then return co, false end
     return nil, true
   end
-  function library.close(co) return outcome(acting.restoring(coroutine.close, co)) end
+  function library.close(co) return outcome(acting.restore_rights_after(coroutine.close, co)) end
   return library
 end
 
@@ -117,12 +120,12 @@ end
 ---@return boolean
 function M.is_open(name) return interfaces.of(name) ~= nil end
 
---- Names of the library's modules that a script may require, sorted.
+--- The names of the library's modules that a script may require, sorted.
 ---@return string[]
 function M.modules() return interfaces.names() end
 
--- Is it a module of the library, or a folder of these?
-local function in_library(name)
+-- Is it the name of a module of the library, or of a folder of modules?
+local function is_in_library(name)
   if package.loaded[name] ~= nil then return true end
   for _, search in ipairs(package.searchers) do
     local loader = search(name)
@@ -131,82 +134,86 @@ local function in_library(name)
   return #sys.embedded_list(("stdlib/%s/"):format(name:gsub("%.", "/"))) > 0
 end
 
-local function refuse(name)
-  local meant = interfaces.meant(name)
+local function refuse_closed_module(name)
+  local meant = interfaces.suggest(name)
   local hint = meant and ("; the interface is '%s'"):format(meant) or ""
   error(("scripts may not require '%s'%s"):format(name, hint), 3)
 end
 
-local function check_name(name)
+local function check_module_name(name)
   if type(name) ~= "string" then error("require needs the name of a module", 3) end
   if not name:find "^[%w_][%w_.-]*$" or name:find("..", 1, true) or name:find "%.$" then
     error(("%q is no name of a module"):format(name), 3)
   end
 end
 
----@alias sandbox.sibling fun(name: string, globals_of: fun(): table): function?
+---@alias sandbox.sibling fun(name: string, new_globals: fun(): table): function?
 
 ---@class sandbox.options
 ---@field sibling sandbox.sibling? finds the chunk of a module beside the script
----@field emulator boolean? one of the emulator's own files, in the emulator's own process
+---@field emulator boolean? is it a file of the emulator, in the emulator's own process?
 
----@param globals table of the file that asks
-local function requirer(own, options, libraries, globals_of)
-  local loaded = {} -- modules of this script only
+-- The require of a script: it finds Lua's libraries, interfaces of the library, and modules beside the script.
+---@param script_border script.border
+---@param options sandbox.options
+---@param libraries table<string, table> the script's copies of Lua's libraries
+---@param new_globals fun(): table makes the globals for a module beside the script
+local function new_require(script_border, options, libraries, new_globals)
+  local loaded = {} -- the modules that this script has required
 
-  local function of_library(name)
+  local function library_module(name)
     if options.emulator and (interfaces.of_emulator[name] or interfaces.of(name)) then return require(name) end
-    if interfaces.of(name) then return own:view(name) end
+    if interfaces.of(name) then return script_border:view(name) end
   end
 
-  local function of_script(name)
-    local chunk = options.sibling and options.sibling(name, globals_of)
+  local function module_beside_script(name)
+    local chunk = options.sibling and options.sibling(name, new_globals)
     if not chunk then
       error(("there is no module '%s', neither in the library nor beside the script"):format(name), 3)
     end
-    loaded[name] = LOADING
+    loaded[name] = LOADING_MODULE
     local value = chunk(name)
     return value == nil and true or value
   end
 
   return function(name)
-    check_name(name)
+    check_module_name(name)
     if libraries[name] then return libraries[name] end
-    if loaded[name] == LOADING then error(("'%s' requires itself, by way of others"):format(name), 2) end
+    if loaded[name] == LOADING_MODULE then error(("'%s' requires itself through other modules"):format(name), 2) end
     if loaded[name] == nil then
-      local value = of_library(name)
-      if value == nil and in_library(name) then refuse(name) end
-      loaded[name] = value == nil and of_script(name) or value
+      local value = library_module(name)
+      if value == nil and is_in_library(name) then refuse_closed_module(name) end
+      loaded[name] = value == nil and module_beside_script(name) or value
     end
     return loaded[name]
   end
 end
 
---- The globals of one script file, and the border that it is behind. Interfaces are required by their names; other
---- names are looked for by `sibling(name, globals_of)`, which gives the file's chunk.
+--- Make the globals of a script file, and the border of the script. `require` in these globals finds interfaces by
+--- their names; for another name it calls `sibling(name, new_globals)`, which returns the chunk of a file.
 ---@param options sandbox.options?
 ---@return table globals, script.border border
 function M.globals(options)
-  local own = border.new()
-  local shared = { print = say, getmetatable = metatable_of, rawset = set_raw }
-  shared.setmetatable = metatable_setter(own)
-  shared.pcall, shared.xpcall = catchers(own)
-  local libraries = { coroutine = coroutines_of(own) }
-  for _, name in ipairs(LIBRARIES) do libraries[name] = copy(_G[name]) end
+  local script_border = border.new()
+  local shared = { print = print_to_log, getmetatable = metatable_unless_string, rawset = rawset_unless_library }
+  shared.setmetatable = new_setmetatable(script_border)
+  shared.pcall, shared.xpcall = new_pcall_and_xpcall(script_border)
+  local libraries = { coroutine = new_coroutine_library(script_border) }
+  for _, name in ipairs(LUA_LIBRARIES) do libraries[name] = copy_library(_G[name]) end
   libraries.string.dump = nil
 
-  local function globals_of()
-    local globals = copy(shared)
-    for _, name in ipairs(PLAIN) do globals[name] = _G[name] end
+  local function new_globals()
+    local globals = copy_library(shared)
+    for _, name in ipairs(BASIC_FUNCTIONS) do globals[name] = _G[name] end
     for name, library in pairs(libraries) do globals[name] = library end
     globals._G = globals
     return strict.guard(globals)
   end
 
-  shared.require = requirer(own, options or {}, libraries, globals_of)
-  for _, fn in pairs(shared) do own:own(fn) end
-  for _, fn in pairs(libraries.coroutine) do own:own(fn) end
-  return globals_of(), own
+  shared.require = new_require(script_border, options or {}, libraries, new_globals)
+  for _, fn in pairs(shared) do script_border:own(fn) end
+  for _, fn in pairs(libraries.coroutine) do script_border:own(fn) end
+  return new_globals(), script_border
 end
 
 return M

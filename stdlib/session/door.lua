@@ -1,32 +1,36 @@
---- Open a session's door: where it leads, from the profile, and what each script may do there, from its declaration.
+--- Open a session's door. The profile says which services, programs and folders the door leads to; the declaration of
+--- each script says what the script may do there.
 
 local calls = require "devolutions.calls"
 local fail = require "fail"
 local permissions_needs = require "permissions.needs"
+local profiles = require "profile.current"
 
 local M = {}
 
 ---------------------------------------------------------------------------
 -- Calls
 
-local function list_of(words) return words and words[1] and table.concat(words, ",") or nil end
+local function join_with_commas(words) return words and words[1] and table.concat(words, ",") or nil end
 
 local function allow_call(rights, peer, entry)
   local call = permissions_needs.call(entry)
-  rights:allow(peer, call.method, call.path, list_of(call.members), list_of(call.secrets), list_of(call.answers))
+  rights:allow(peer, call.method, call.path, join_with_commas(call.members), join_with_commas(call.secrets),
+    join_with_commas(call.answers))
 end
 
-local function allow_devolutions(rights, list)
+local function allow_devolutions_calls(rights, list)
   for _, call in ipairs(list) do rights:allow("devolutions", call[1], call[2]) end
 end
 
 ---------------------------------------------------------------------------
--- Where it leads
+-- Peers, programs and folders
 
--- Add a peer. `settings` (the profile, or a part of it) says how strictly its certificates are checked.
-local function add_peer(door, name, base, profile, settings)
-  local lenient = settings.strict_certificates == false
-  local ok, message = door:peer(name, base, settings.ca or profile.ca, profile.proxy, lenient)
+-- Add a peer. `peer_settings` is the profile or a part of it: `ca` and `strict_certificates` of the peer.
+local function add_peer(door, name, base, profile, peer_settings)
+  local is_lenient = peer_settings.strict_certificates == false
+  local proxy = profile.proxy and profile.proxy.url
+  local ok, message = door:peer(name, base, peer_settings.ca or profile.ca, proxy, is_lenient)
   if ok then return end
   fail.raise {
     kind = "config", what = ("%s: use %s as %s"):format(profile.file, base, name), why = message,
@@ -34,24 +38,26 @@ local function add_peer(door, name, base, profile, settings)
   }
 end
 
--- Add the endpoint of a managed identity, without a proxy.
-local function add_identity(door, profile)
+-- Add the endpoint of a managed identity, which is reached without a proxy. Returns its path.
+local function add_identity_peer(door, profile)
   local base, path = require("oauth.identity").place(profile)
   add_peer(door, "identity", base, { file = profile.file, ca = profile.ca }, profile)
   return path
 end
 
-local function has_server(profile)
+local function has_devolutions_server(profile)
   return profile.devolutions ~= nil and profile.devolutions.server ~= nil
 end
 
--- Add the profile's services, programs and folders. Returns the path of the identity endpoint, if there is one.
-local function add_places(door, profile)
-  local identity = profile.sign_in.method == "managed_identity" and add_identity(door, profile) or nil
+-- Add the profile's services, programs and folders. Returns the path of the identity endpoint; nil when there is none.
+local function add_profile_peers(door, profile)
+  local identity = profile.sign_in.method == "managed_identity" and add_identity_peer(door, profile) or nil
+  local proxy = profile.proxy
+  if proxy and proxy.user then door:proxy_login(proxy.user, profiles.secret(proxy.password, "the proxy's password")) end
   add_peer(door, "login", profile.login, profile, profile)
   add_peer(door, "graph", profile.graph, profile, profile)
   local devolutions = profile.devolutions
-  if has_server(profile) then add_peer(door, "devolutions", devolutions.server, profile, devolutions) end
+  if has_devolutions_server(profile) then add_peer(door, "devolutions", devolutions.server, profile, devolutions) end
   for name, words in pairs(profile.programs or {}) do door:program(name, words) end
   for name, path in pairs(profile.folders or {}) do door:folder(name, path) end
   return identity
@@ -60,17 +66,17 @@ end
 ---------------------------------------------------------------------------
 -- Rights
 
--- The rights of Moonlatch itself, for every script.
-local function own_rights(door, profile, identity)
+-- Moonlatch's own rights, whatever script runs: to sign in.
+local function moonlatch_rights(door, profile, identity)
   local rights = door:rights("Moonlatch itself", "declared")
   rights:allow("login", "GET", "/*")
   rights:allow("login", "POST", "/*")
   if identity then rights:allow("identity", "GET", identity) end
-  if has_server(profile) then allow_devolutions(rights, calls.SESSION) end
+  if has_devolutions_server(profile) then allow_devolutions_calls(rights, calls.SESSION) end
   return rights
 end
 
-local function raise_unnamed(profile, owner, kind, name)
+local function raise_name_not_in_profile(profile, owner, kind, name)
   fail.raise {
     kind = "config", what = ("%s: use the %s '%s'"):format(owner, kind, name),
     why = ("the profile %s names no %s '%s'"):format(profile.name or "", kind, name),
@@ -81,7 +87,7 @@ local function raise_unnamed(profile, owner, kind, name)
   }
 end
 
-local function refuse_peers(profile, owner, peers)
+local function refuse_undeclarable_peers(profile, owner, peers)
   local name = next(peers or {})
   if not name then return end
   fail.raise {
@@ -93,26 +99,26 @@ local function refuse_peers(profile, owner, peers)
 end
 
 -- The rights of one script, from its declaration.
-local function script_rights(door, profile, owner, needs, mode)
-  refuse_peers(profile, owner, needs.peers)
+local function rights_of_script(door, profile, owner, needs, mode)
+  refuse_undeclarable_peers(profile, owner, needs.peers)
   local rights = door:rights(owner, mode)
   for _, entry in ipairs(needs.graph or {}) do allow_call(rights, "graph", entry) end
-  if has_server(profile) then
-    for _, word in ipairs(needs.devolutions or {}) do allow_devolutions(rights, calls.of(word)) end
+  if has_devolutions_server(profile) then
+    for _, word in ipairs(needs.devolutions or {}) do allow_devolutions_calls(rights, calls.calls_of_word(word)) end
   end
   for _, name in ipairs(needs.run or {}) do
-    if not (profile.programs or {})[name] then raise_unnamed(profile, owner, "program", name) end
+    if not (profile.programs or {})[name] then raise_name_not_in_profile(profile, owner, "program", name) end
     rights:program(name)
   end
   for _, name in ipairs(needs.files or {}) do
-    if not (profile.folders or {})[name] then raise_unnamed(profile, owner, "folder", name) end
+    if not (profile.folders or {})[name] then raise_name_not_in_profile(profile, owner, "folder", name) end
     rights:folder(name)
   end
   return rights
 end
 
--- All processes that change one tenant as one application share a write budget.
-local function open_budget(session)
+-- Open the write budget. All processes that change one tenant as one application share it.
+local function open_write_budget(session)
   local profile, budget = session.profile, session.profile.write_budget
   if not budget or not session.journal then return end
   local name = (profile.sign_in.client_id or profile.sign_in.method):gsub("[^%w-]", "_")
@@ -120,37 +126,38 @@ local function open_budget(session)
   local ok, message = session.door:budget(path, budget.writes, budget.seconds, session.clock)
   if ok then return end
   fail.raise {
-    kind = "config", what = "count what is changed", why = message,
+    kind = "config", what = "open the write budget " .. path, why = message,
     fix = require("machine.state_folder").fix(path)
-      or ("Remove %s when nothing else is running; it holds nothing of value."):format(path),
+      or ("Remove %s when no other moonlatch is running; the next run makes it anew."):format(path),
   }
 end
 
-local function narrowed(rights, reading)
-  return reading and rights:narrow("read") or rights
-end
-
---- Open the session's door, add the rights of each script, and seal it: from then on rights can only be narrowed.
----@param session session its profile, journal and clock; gets its door and rights
+--- Open the session's door, add the rights of each script, and seal the door: from then on, rights can only be
+--- narrowed.
+---@param session session with profile, journal and clock; gets its door and rights
 ---@param options session.options
 ---@return task.rights.session
 function M.open(session, options)
   local profile = session.profile
   local door = require("host.gate").door(profile.kind, session.journal)
   session.door = door
-  local identity = add_places(door, profile)
-  open_budget(session)
-  local acting = { own = own_rights(door, profile, identity), diagnosis = door:rights("Moonlatch itself", "read") }
+  local identity = add_profile_peers(door, profile)
+  open_write_budget(session)
+  local session_rights = {
+    own = moonlatch_rights(door, profile, identity), diagnosis = door:rights("Moonlatch itself", "read"),
+  }
   if not options.scripts then
-    acting.script = script_rights(door, profile, options.owner or "this command", options.needs or {}, options.mode)
+    local owner = options.owner or "this command"
+    session_rights.script = rights_of_script(door, profile, owner, options.needs or {}, options.mode)
   end
   for _, script in ipairs(options.scripts or {}) do
-    session.rights[script.name] = script_rights(door, profile, script.owner, script.needs)
+    session.rights[script.name] = rights_of_script(door, profile, script.owner, script.needs)
   end
   door:seal()
-  if acting.script then acting.script = narrowed(acting.script, options.reading) end
-  for name, rights in pairs(session.rights) do session.rights[name] = narrowed(rights, options.reading) end
-  return acting
+  if not options.reading then return session_rights end
+  if session_rights.script then session_rights.script = session_rights.script:narrow("read") end
+  for name, rights in pairs(session.rights) do session.rights[name] = rights:narrow("read") end
+  return session_rights
 end
 
 return M

@@ -1,4 +1,5 @@
---- The private emulator of --emulator: a child process of this program, which exits when its standard input closes.
+--- Start the private emulator of --emulator: a child process of this program, which exits when its standard input
+--- closes.
 
 local class = require "base.class"
 local fail = require "fail"
@@ -9,14 +10,14 @@ local sys = require "host.sys"
 
 local M = {}
 
-local PATIENCE = 30 -- seconds until it must be ready
+local START_TIMEOUT = 30 -- seconds
 
 ---@class session.emulator
 ---@field child host.process.child
 ---@field config string path of its profile file
 local Emulator = class "session.emulator"
 
---- Stop it, and wait until it has exited. Calling it again does nothing.
+--- Stop the emulator, and wait until it has exited. A second call does nothing.
 function Emulator:close()
   if self.child then self.child:close() end
   self.child = nil
@@ -24,23 +25,23 @@ end
 
 Emulator.__close = Emulator.close
 
-local function raise(why)
+local function raise_emulator_not_started(why)
   fail.raise {
     kind = "config", what = "start a private emulator", why = why,
-    fix = "`moonlatch emulator --private` shows what it says by itself.",
+    fix = "Run `moonlatch emulator --private` to see what the emulator prints.",
   }
 end
 
-local function ready_line(child)
-  local line = child:line(PATIENCE)
+local function read_ready_line(child)
+  local line = child:line(START_TIMEOUT)
   local ready = line and json.decode(line)
   if type(ready) == "table" and type(ready.config) == "string" then return ready end
   child:close()
-  raise(line and "its first line is not what was expected: " .. line:sub(1, 200)
-    or "it did not say that it is ready")
+  raise_emulator_not_started(line and "its first line is not the expected JSON: " .. line:sub(1, 200)
+    or "it did not print the line that says it is ready")
 end
 
---- Start one, and wait until it is ready.
+--- Start an emulator, and wait until it is ready.
 ---@param choice { scripts: string? }
 ---@return session.emulator
 function M.start(choice)
@@ -48,8 +49,8 @@ function M.start(choice)
   if choice.scripts then table.move({ "--scripts", choice.scripts }, 1, 2, #words + 1, words) end
   log.detail("starting a private emulator")
   local child, message = process.start(words)
-  if not child then raise(message) end
-  return Emulator { child = child, config = ready_line(child).config }
+  if not child then raise_emulator_not_started(message) end
+  return Emulator { child = child, config = read_ready_line(child).config }
 end
 
 return M

@@ -6,22 +6,22 @@ local profiles = require "profile.current"
 ---@class session.on_demand
 local OnDemand = class "session.on_demand"
 
--- Close the session, if one was opened.
+-- Close the session, if a session was opened.
 function OnDemand.__close()
-  profiles.when_needed(nil)
+  profiles.load_on_demand(nil)
   local session = package.loaded["session.open"]
   if session then session.close() end
 end
 
---- Let a session open when a profile is first asked for. The caller closes the returned value. Without options the
---- session is for code that declares nothing: it may read, and with --write change.
----@param choice session.choice the command line's; also `write`
+--- Let a session open when a profile is first asked for. The caller closes the returned value. Without options, the
+--- session is for code that declares nothing: the code may read, and with --write also change.
+---@param choice session.choice from the command line; also `write`
 ---@param options session.options?
 ---@return session.on_demand
 return function(choice, options)
   local write = choice.write == true
   options = options or { owner = "this code", mode = "read", journal = write }
   if write then options.mode = "write" end
-  profiles.when_needed(function() require("session.open").start(choice, options) end)
+  profiles.load_on_demand(function() require("session.open").start(choice, options) end)
   return OnDemand {}
 end

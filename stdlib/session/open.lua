@@ -1,32 +1,34 @@
---- A session: the gate, the journal and the clock of a profile, opened together. One session is open at a time; `http`
---- and `time` use it.
+--- Open a session: the door, the journal and the clock of a profile. One session is open at a time; `http` and `time`
+--- use it.
 
 local class = require "base.class"
 local fail = require "fail"
 local http = require "http.client"
 local log = require "log"
 local profiles = require "profile.current"
+local sys = require "host.sys"
 local time_clock = require "time.clock"
 
 local M = {}
 
 ---@class session.options
----@field owner string? whose code runs, for people: the script's name
----@field needs script.needs? what it may do
----@field scripts session.script[]? instead: several scripts side by side, each with rights of its own. Code that is
---- not run with the rights of one of them (`rights`, by name) may then do nothing.
----@field mode "declared"|"read"|"write"|nil may calls be sent that are not declared? ("declared")
+---@field owner string? the script's name, for people
+---@field needs script.needs? what the script may do
+---@field scripts session.script[]? instead of owner and needs: several scripts side by side, each with rights of its
+--- own.
+--- Code that does not run with the rights of a script (`rights`, by name) may then do nothing.
+---@field mode "declared"|"read"|"write"|nil the undeclared calls that may be sent ("declared": none)
 ---@field reading boolean? leave out the declared calls that change something
----@field journal boolean? open the journal; without it nothing can be changed (true)
----@field fresh boolean? a person signs in again, and stays signed in
+---@field journal boolean? open the journal; without the journal nothing can be changed (true)
+---@field fresh boolean? let the person sign in again, and stay signed in
 
 ---@class session.script
 ---@field name string
----@field owner string its file, for people
+---@field owner string the script's file, for people
 ---@field needs script.needs
 
 ---@class session
----@field rights table<string, host.gate.rights> of each of the several scripts, by its name
+---@field rights table<string, host.gate.rights> by the name of the script, when several scripts run side by side
 ---@field profile profile
 ---@field journal host.journal.journal?
 ---@field door host.gate.door
@@ -37,7 +39,7 @@ local current ---@type session?
 ---------------------------------------------------------------------------
 -- The journal
 
-local FIXES = {
+local JOURNAL_FIXES = {
   key = "Name the key this journal was made with; a new one cannot open what is sealed under the old one. To change "
     .. "keys: moonlatch journal rekey --old-key WHERE.",
   binding = "Give this profile a `state` folder of its own.",
@@ -51,7 +53,7 @@ local FIXES = {
   io = "Make room, or let the folder be written, then run the same command again; nothing is sent meanwhile.",
 }
 
-local function failure_of(message) return require("journal.commit").failure(message) end
+local function failure_of_journal(message) return require("journal.commit").failure(message) end
 
 --- Open a profile's journal. Raises "journal" when it cannot be opened.
 ---@param profile profile
@@ -59,32 +61,34 @@ local function failure_of(message) return require("journal.commit").failure(mess
 ---@return host.journal.journal
 function M.open_journal(profile, clock)
   local key <close> = profiles.key()
-  local journal, message, kind = require("host.journal").open(profile.state, key, profile.binding, clock, failure_of)
+  local native_journal = require "host.journal"
+  local journal, message, kind = native_journal.open(profile.state, key, profile.binding, clock, failure_of_journal)
   if journal then return journal end
-  local whose = kind == "io" and require("machine.state_folder").fix(profile.state)
+  local owner_fix = kind == "io" and require("machine.state_folder").fix(profile.state)
   fail.raise {
-    kind = "journal", what = "open the journal in " .. profile.state, why = message, fix = whose or FIXES[kind],
+    kind = "journal", what = "open the journal in " .. profile.state, why = message,
+    fix = owner_fix or JOURNAL_FIXES[kind],
   }
 end
 
--- Write the end of the chain to the system's log too: whoever replaces the whole journal by an older one cannot change
--- that log. `moonlatch journal verify --head` compares.
-local function tell_head(session)
+-- Write the last record of the audit chain to the system's log, which a person who replaces the journal by an older one
+-- cannot change. `moonlatch journal verify --head` compares the two.
+local function write_head_to_syslog(session)
   local journal = session.journal
   if session.profile.kind ~= "real" or not journal then return end
   local ok, seq, hash = pcall(function()
     if journal:commit() then return journal:head() end
   end)
   if not ok or not seq or seq == session.began_at then return end
-  require("host.sys").syslog(("journal of %s ends with record %d:%s"):format(session.profile.binding, seq, hash))
+  sys.syslog(("journal of %s ends with record %d:%s"):format(session.profile.binding, seq, hash))
 end
 
 ---------------------------------------------------------------------------
 -- The session
 
-local function open_clock(profile)
+local function open_emulator_clock(profile)
   if not profile.clock then return nil end
-  local clock, message = require("host.sys").clock(profile.clock)
+  local clock, message = sys.clock(profile.clock)
   if clock then return clock end
   fail.raise {
     kind = "config", what = "follow the emulator's clock " .. profile.clock, why = message,
@@ -92,32 +96,47 @@ local function open_clock(profile)
   }
 end
 
-local FOR_LOOKING_AROUND = { "Directory.Read.All" }
+local UNDECLARED_SCOPES = { "Directory.Read.All" }
 
--- The permissions to ask for when looking around: with a stored sign-in, what it has consent for.
-local function looking_around(profile, fresh)
+-- The scopes for code that declares no calls. With a stored sign-in: none, which means the scopes with consent.
+local function scopes_for_undeclared_code(profile, fresh)
   local token_cache = require "oauth.token_cache"
-  local kept = not fresh and token_cache.is_personal(profile) and token_cache.about(profile)
-  return kept and {} or FOR_LOOKING_AROUND
+  local has_sign_in = not fresh and token_cache.is_personal(profile) and token_cache.about(profile)
+  return has_sign_in and {} or UNDECLARED_SCOPES
 end
 
--- The permissions that a person signs in for: those the script names, or the least for its calls; for code that
--- declares nothing, the profile's.
-local function use_scopes(profile, options)
+-- Choose the scopes that a person signs in with: those that the script names, else the least for its calls; for code
+-- that declares no calls, those of the profile.
+local function choose_sign_in_scopes(profile, options)
   local needs = options.needs or {}
   local scopes = needs.scopes
   if not scopes and (options.mode or "declared") ~= "declared" then
-    scopes = profile.sign_in.scopes or looking_around(profile, options.fresh)
+    scopes = profile.sign_in.scopes or scopes_for_undeclared_code(profile, options.fresh)
   elseif not scopes and needs.graph and needs.graph[1] then
     scopes = require("permissions.least").least(needs.graph).delegated
   end
   if scopes then require("oauth.sign_in").use_scopes(scopes) end
 end
 
--- A person who ran `moonlatch login` stays signed in.
-local function keep_sign_in(profile, fresh)
+-- Keep the sign-in of a person who ran `moonlatch login`.
+local function keep_person_signed_in(profile, fresh)
   local token_cache = require "oauth.token_cache"
   if token_cache.is_personal(profile) then require("oauth.sign_in").keep(token_cache.keeper(profile, fresh)) end
+end
+
+-- Where a session only reads, and the state folder neither exists nor can be made, nothing can be on record on this
+-- machine: use a temporary folder, which is removed at the end. A folder that exists and cannot be used stays an error.
+local function use_temporary_state(session, profile)
+  local ok, state = pcall(function() return profile.state end)
+  if ok and (sys.stat(state) or sys.mkdir(state, true)) then return profile end
+  local folder, message = sys.temporary "moonlatch-state-"
+  if not folder then
+    fail.raise { kind = "config", what = "make a temporary state folder", why = message, fix = "Set TMPDIR." }
+  end
+  session.temporary_state = folder
+  log.aside(("nothing is on record on this machine: %s; so a temporary folder is used, and nothing is kept")
+    :format(ok and ("the state folder %s cannot be made"):format(state) or "HOME is not set"))
+  return setmetatable({ state = folder }, { __index = profile })
 end
 
 --- Open a session for a profile, which becomes the profile in use.
@@ -127,29 +146,32 @@ end
 function M.open(profile, options)
   if current then error("a session is open already", 2) end
   options = options or {}
+  local session <const> = Session { rights = {} }
+  local keeps_nothing = options.reading or options.journal == false and options.mode == "read" and not options.fresh
+  session.profile = keeps_nothing and use_temporary_state(session, profile) or profile
+  profile = session.profile
   profiles.use(profile)
-  local session <const> = Session { profile = profile, rights = {} }
-  local acting
+  local session_rights
   current = session
   local ok, err = pcall(function()
-    session.clock = open_clock(profile)
+    session.clock = open_emulator_clock(profile)
     session.journal = options.journal ~= false and M.open_journal(profile, session.clock) or nil
     session.began_at = session.journal and session.journal:head()
-    acting = require("session.door").open(session, options)
+    session_rights = require("session.door").open(session, options)
   end)
   if not ok then
     session:close()
     error(err, 0)
   end
   time_clock.use(session.clock)
-  http.use(session.door, acting)
-  use_scopes(profile, options)
-  keep_sign_in(profile, options.fresh)
+  http.use(session.door, session_rights)
+  choose_sign_in_scopes(profile, options)
+  keep_person_signed_in(profile, options.fresh)
   return session
 end
 
 -- Sign out at the end of the session.
-local function sign_out()
+local function sign_out_of_session()
   local oauth = package.loaded["oauth.sign_in"]
   if not oauth then return end
   oauth.sign_out()
@@ -157,22 +179,23 @@ local function sign_out()
   oauth.use_scopes {}
 end
 
---- Close the gate and the journal. Requests in flight are abandoned. Calling it again does nothing.
+--- Close the door, the journal and the clock. Requests in flight are abandoned. A second call does nothing.
 function Session:close()
   if current ~= self then return end
   current = nil
   if http.request_count() > 0 then
     log.detail(("%d requests, the longest chain %d"):format(http.request_count(), http.longest_chain()))
   end
-  sign_out()
+  sign_out_of_session()
   http.use(nil)
   time_clock.use(nil)
   profiles.use(nil)
   for _, part in ipairs { "door", "journal", "clock" } do
-    if part == "journal" then tell_head(self) end
+    if part == "journal" then write_head_to_syslog(self) end
     if self[part] then self[part]:close() end
     self[part] = nil
   end
+  if self.temporary_state then sys.remove_tree(self.temporary_state) end
   if self.emulator then self.emulator:close() end
 end
 
@@ -199,8 +222,8 @@ end
 ---@field emulator boolean?
 ---@field scripts string?
 
---- Open a session for the profile that the command line chose. With --emulator that is a private emulator's, which ends
---- with the session.
+--- Open a session for the profile that the command line chose; with --emulator, for a private emulator, which is
+--- stopped when the session is closed.
 ---@param choice session.choice
 ---@param options session.options?
 ---@return session

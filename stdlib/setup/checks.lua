@@ -1,5 +1,5 @@
---- What each setup checks before it makes anything: the application, the tenant, and whether the signed-in principal
---- may do it.
+--- The checks that both setups make before they change anything: the application, the tenant, and the abilities of the
+--- signed-in principal.
 
 local credential_policy = require "entra.credential_policy"
 local deleted = require "entra.deleted"
@@ -11,7 +11,7 @@ local M = {}
 
 --- Read the tenant's name; nil when it may not be read, because it is needed for messages only. Waits.
 ---@return table?
-function M.organization()
+function M.read_organization()
   return fail.catch("denied", function()
     return graph.first("/organization", { select = { "id", "displayName" }, what = "read the tenant's name" })
   end)
@@ -19,7 +19,7 @@ end
 
 --- Read the names of the service plans in the tenant's licences; nil when they may not be read. Waits.
 ---@return table<string, true>?
-function M.licences()
+function M.read_licences()
   return fail.catch("denied", function()
     local plans = {}
     for sku in graph.list("/subscribedSkus", { select = { "skuPartNumber", "servicePlans" },
@@ -30,20 +30,21 @@ function M.licences()
   end)
 end
 
--- A deleted application that holds the uniqueName is restored, or stops the run. For `destroy` it stays, or is deleted
--- for good.
-local function settle_deleted(run, wanted, item, purge)
+-- Restore the deleted application that holds the uniqueName, or raise a failure when it is not ours. In `destroy`,
+-- purge it when a person asked for that.
+local function restore_or_purge_deleted(run, wanted, item, purge)
   if run.mode == "destroy" then return purge and deleted.purge_on_destroy(run, wanted, item) end
   deleted.require_ours(wanted, item, run.journal)
   wanted:restore_instead(item)
 end
 
---- The application, and the policy that applies to it: its own when it exists, else the tenant's. Waits.
+--- Read the application, if there is one, and the credential policy that applies to it: its own policy, or the tenant's
+--- when there is no application yet. Waits.
 ---@param run workflow.Run
 ---@param wanted entra.application
----@param purge boolean? is destroy to delete it for good?
+---@param purge boolean? shall `destroy` delete the application for good?
 ---@return { application: table?, policy: entra.credential_policy }
-function M.application_and_policy(run, wanted, purge)
+function M.read_application_and_policy(run, wanted, purge)
   local application, policy, item = task.all {
     function() return wanted:fetch() or false end, credential_policy.read,
     function() return not wanted.client_id and deleted.find_by_unique_name(wanted.unique_name) or false end,
@@ -52,16 +53,16 @@ function M.application_and_policy(run, wanted, purge)
     if run.mode == "destroy" and purge then deleted.purge_on_destroy(run, wanted, application) end
     return { application = application, policy = policy:of(application) }
   end
-  if item then settle_deleted(run, wanted, item, purge) end
+  if item then restore_or_purge_deleted(run, wanted, item, purge) end
   return { policy = policy }
 end
 
---- Tell which tenant this is, and whether it has Privileged Identity Management.
+--- Note which tenant this is, and whether it has Privileged Identity Management.
 ---@param run workflow.Run
 ---@param have table admin
 ---@param company table?
 ---@param plans table<string, true>?
-function M.describe_tenant(run, have, company, plans)
+function M.note_tenant(run, have, company, plans)
   local tenant = have.admin.principal.tenant
   run:note("tenant %s (%s)", company and company.displayName or run.profile.tenant, tenant)
   if plans then
@@ -70,7 +71,8 @@ function M.describe_tenant(run, have, company, plans)
   end
 end
 
---- Tell who cannot make what is missing, before anything is made.
+--- Note which abilities the signed-in principal lacks. Raises a failure when the application has to be registered and
+--- the principal cannot do that.
 ---@param run workflow.Run
 ---@param have table admin
 ---@param found { application: table? }
@@ -89,15 +91,15 @@ end
 ---@return boolean
 function M.is_premium(plans) return plans and plans.AAD_PREMIUM_P2 or false end
 
---- Read and tell which tenant this is. Waits.
+--- Read the tenant's name and licences, and note them. Waits.
 ---@param run workflow.Run
 ---@param have table admin
 ---@return boolean premium
-function M.tenant(run, have)
+function M.read_tenant(run, have)
   local company, plans = task.all {
-    function() return M.organization() or false end, function() return M.licences() or false end,
+    function() return M.read_organization() or false end, function() return M.read_licences() or false end,
   }
-  M.describe_tenant(run, have, company, plans)
+  M.note_tenant(run, have, company, plans)
   return M.is_premium(plans)
 end
 

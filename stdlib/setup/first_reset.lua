@@ -1,5 +1,5 @@
---- Prove the application by one real reset of a test user's password, with its new secret. Neither a table nor a token
---- can show that. The password is random, and nobody keeps it.
+--- Prove that the application can reset passwords, by one real reset of a test user's password with the new client
+--- secret: neither Microsoft's table nor a token can show that. The password is random, and nobody keeps it.
 
 local call = require "graph.call"
 local fail = require "fail"
@@ -24,15 +24,15 @@ local SIGHT, LOOK = 60, 3 -- seconds until the change must show; seconds between
 ---------------------------------------------------------------------------
 -- Before anything is made
 
-local function refuse(name, why, fix)
+local function raise_unfit_test_user(name, why, fix)
   fail.raise {
     kind = "usage", what = ("prove the application by resetting %s"):format(name), why = why,
-    fix = fix or "Name a test account of the cloud with --prove-on, one that nobody needs.",
+    fix = fix or "Name a cloud-only test account that nobody needs with --prove-on.",
   }
 end
 
 -- Why the account cannot be the test user: its password is kept elsewhere, or a reset would prove nothing.
-local function why_not(account, me)
+local function why_unfit_test_user(account, me)
   if account.id == me.oid then return "it is the account that runs this" end
   if account.federated then return "its domain is federated: its password is kept elsewhere" end
   if account.synced then return "its password is kept on-premises (synced account)" end
@@ -47,15 +47,16 @@ end
 ---@return entra.account?
 function M.check(name, me, roles)
   if not name then return nil end
-  if not name:find("@", 1, true) then refuse(name, "it is no user name") end
+  if not name:find("@", 1, true) then raise_unfit_test_user(name, "a user name has an @") end
   local found, federated = task.all { function() return reach.find { name } end, users.federated_domains }
   local account = found[1]
   account.federated = users.is_federated(account.upn, federated)
-  local why = why_not(account, me)
-  if why then refuse(account.upn, why) end
+  local why = why_unfit_test_user(account, me)
+  if why then raise_unfit_test_user(account.upn, why) end
   local verdict, because = reach.judge(account, roles)
   if verdict == "no" then
-    refuse(account.upn, ("the roles it gets (%s) do not reach it: %s"):format(table.concat(roles, ", "), because),
+    raise_unfit_test_user(account.upn,
+      ("the application's roles (%s) do not reach it: %s"):format(table.concat(roles, ", "), because),
       "Name another test account, or name it in --managed too, so that the roles it takes are assigned.")
   end
   return account
@@ -64,22 +65,23 @@ end
 ---------------------------------------------------------------------------
 -- The reset
 
-local function send(account, application, value)
-  local held = oauth.application(application.appId, value)
+local function send_reset(account, application, value)
+  local sign_in = oauth.application(application.appId, value)
   local password <close> = secret.generate(LENGTH)
   call.perform(call.new("PATCH", graph.path("/users/{id}", account.id), {
     passwordProfile = { forceChangePasswordNextSignIn = false, password = password },
   }, {
-    repeatable = false, credential = held.credential,
+    repeatable = false, credential = sign_in.credential,
     what = ("set the password of %s as the application '%s'"):format(account.upn, application.displayName),
   }))
 end
 
--- A role assignment takes a while to count; each try uses a new token.
-local function send_patiently(account, application, value)
+-- Send the reset until it is not denied any more, because a new role assignment takes a while to count. Each try uses a
+-- new token.
+local function send_reset_until_role_counts(account, application, value)
   local waited = 0
   while true do
-    local _, denied = fail.catch("denied", send, account, application, value)
+    local _, denied = fail.catch("denied", send_reset, account, application, value)
     if not denied then return end
     if waited >= PATIENCE then error(denied, 0) end
     log.progress(("resetting %s: refused so far; a new role takes a while"):format(account.upn))
@@ -88,8 +90,8 @@ local function send_patiently(account, application, value)
   end
 end
 
--- When the directory says the password changed; nil when it does not say so in time.
-local function seen_change(account, before)
+-- Wait until the directory shows the change, and return its date; nil when it does not show in SIGHT seconds.
+local function await_reset_shown(account, before)
   local waited = 0
   while true do
     local changed = users.password_changed_at(account.id)
@@ -100,37 +102,37 @@ local function seen_change(account, before)
   end
 end
 
-local function perform(run, proof, account)
+local function perform_reset(run, proof, account)
   local before = users.password_changed_at(account.id)
-  send_patiently(account, proof.application, proof.value)
-  local changed = seen_change(account, before)
+  send_reset_until_role_counts(account, proof.application, proof.value)
+  local changed = await_reset_shown(account, before)
   rows:put(run.journal, proof.row, proof.row.state, {
     reset = { user = account.id, at = changed or graph_clock.now(), seen = changed ~= nil },
   })
 end
 
 ---------------------------------------------------------------------------
--- The report: only what was shown
+-- The report: only what was seen
 
-local function roles_of(account)
+local function test_user_roles_text(account)
   local names = {}
   for i, role in ipairs(account.roles) do names[i] = role.name end
   if account.group then names[#names + 1] = "the role-assignable group '" .. account.group .. "'" end
   return #names == 0 and "no admin role" or table.concat(names, ", ")
 end
 
-local function tell(run, account, reset)
+local function note_reset(run, account, reset)
   if reset.seen then
     run:note("shown: with this secret the application set the password of %s (%s); Entra shows the change at %s",
-      account.upn, roles_of(account), time.iso(reset.at))
+      account.upn, test_user_roles_text(account), time.iso(reset.at))
   else
-    run:note("accepted: a reset of %s (%s) by the application; that it took effect Entra does not show yet",
-      account.upn, roles_of(account))
+    run:note("accepted: a reset of %s (%s) by the application; Entra does not show yet that it took effect",
+      account.upn, test_user_roles_text(account))
   end
-  run:note "of other accounts that shows nothing: what the table says of them stays what it is"
+  run:note "this proves nothing about other accounts: for them only Microsoft's table counts"
 end
 
-local function await(run, account, denied)
+local function await_person_when_reset_denied(run, account, denied)
   run:await {
     what = ("find out why the application may not reset %s"):format(account.upn), why = denied.why,
     how = {
@@ -147,21 +149,21 @@ local WARNING = "the password of %s will really be set, once, to a random value 
 --- Reset the test user's password, unless this secret has done it before. Call this when the secret is proven. Waits.
 ---@param run workflow.Run
 ---@param proof rotation.Credential
----@param account entra.account? nil: it is not wanted
+---@param account entra.account? the test user; nil: no reset is wanted
 function M.show(run, proof, account)
   if not account or run.mode == "destroy" then return end
   local done = proof.row and proof.row.body.reset
   if done and done.user == account.id then
     run:found(KIND, account.upn, ("by the application, on %s"):format(time.day(done.at)))
-    return tell(run, account, done)
+    return note_reset(run, account, done)
   end
   run:warn(WARNING, account.upn)
   local _, denied = fail.catch("denied", run.change, run, {
     kind = KIND, name = account.upn, made = "by the application, with this secret",
-    act = function() perform(run, proof, account) end,
+    act = function() perform_reset(run, proof, account) end,
   })
-  if denied then return await(run, account, denied) end
-  if run:acting() then tell(run, account, proof.row.body.reset) end
+  if denied then return await_person_when_reset_denied(run, account, denied) end
+  if run:acting() then note_reset(run, account, proof.row.body.reset) end
 end
 
 return M

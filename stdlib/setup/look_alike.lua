@@ -1,6 +1,6 @@
---- Find an application that somebody made by the vendor's how-to before. It holds one of the how-to's roles, has at
---- least its permissions and a client secret, and does not carry our mark. That is no proof, so a person is told about
---- it, and nothing is changed.
+--- Find look-alikes: applications that somebody probably made by the vendor's how-to. A look-alike holds one of the
+--- how-to's roles, has at least its permissions and a client secret, and does not carry our mark. That proves nothing,
+--- so a person is warned, and nothing is changed.
 
 local api_permissions = require "entra.api_permissions"
 local fail = require "fail"
@@ -16,8 +16,8 @@ local ROLES = { "Helpdesk Administrator", "Privileged Authentication Administrat
 local AT_ONCE = 4 -- candidates read side by side
 local MOST = 20 -- candidates read in all
 
--- The applications that hold the role in the whole tenant.
-local function holders_of(role)
+-- The service principals that hold the role in the whole tenant.
+local function principals_with_how_to_role(role)
   local found = {}
   for _, one in ipairs(graph.all("/roleManagement/directory/roleAssignments", {
     filter = graph.filter("roleDefinitionId eq %s", microsoft_ids.roles[role]), expand = "principal",
@@ -31,11 +31,12 @@ local function holders_of(role)
   return found
 end
 
--- The candidates, each once, and at most MOST.
-local function candidates()
+-- The service principals that may be look-alikes, each once, and at most MOST.
+local function find_look_alike_candidates()
   local list, seen = {}, {}
   for _, holders in ipairs(table.pack(task.all {
-    function() return holders_of(ROLES[1]) end, function() return holders_of(ROLES[2]) end,
+    function() return principals_with_how_to_role(ROLES[1]) end,
+    function() return principals_with_how_to_role(ROLES[2]) end,
   })) do
     for _, principal in ipairs(holders) do
       if not seen[principal.id] and principal.appId and #list < MOST then list[#list + 1] = principal end
@@ -45,25 +46,25 @@ local function candidates()
   return list
 end
 
--- Does it have the permissions that one of the how-to's versions asks for?
-local function is_granted(principal, offered)
+-- Has the service principal the permissions that one of the how-to's versions asks for?
+local function looks_alike_by_permissions(principal, offered)
   local ids = {}
   for i, grant in ipairs(graph.all(graph.path("/servicePrincipals/{id}/appRoleAssignments", principal.id), {
     top = 999, what = "read which permissions are granted to " .. tostring(principal.displayName),
   })) do
     ids[i] = grant.appRoleId
   end
-  local held = sets.of(ids)
+  local granted = sets.of(ids)
   local function has_all(values)
     for _, permission in ipairs(api_permissions.look_up(offered, values)) do
-      if not held[permission.id] then return false end
+      if not granted[permission.id] then return false end
     end
     return true
   end
   return has_all(api_permissions.of_provider(true)) or has_all(api_permissions.of_provider(false))
 end
 
-local function application_of(principal)
+local function read_unmarked_application(principal)
   local actual = graph.get(graph.path("/applications(appId={appId})", principal.appId), {
     select = { "id", "appId", "displayName", "notes", "passwordCredentials" }, missing = "nil",
     what = "read the application " .. tostring(principal.displayName),
@@ -72,27 +73,27 @@ local function application_of(principal)
   return actual
 end
 
-local function look(offered)
+local function find_look_alikes(offered)
   local found = {}
-  for _, one in ipairs(task.map(candidates(), AT_ONCE, function(principal)
-    return is_granted(principal, offered) and application_of(principal) or false
+  for _, one in ipairs(task.map(find_look_alike_candidates(), AT_ONCE, function(principal)
+    return looks_alike_by_permissions(principal, offered) and read_unmarked_application(principal) or false
   end)) do
     if one then found[#found + 1] = one end
   end
   return found
 end
 
---- The applications that look like one made by the how-to; none where that may not be read. Waits.
+--- Find the look-alikes; none where they may not be read. Waits.
 ---@param offered table Microsoft Graph's service principal
 ---@return { appId: string, displayName: string }[]
 function M.find(offered)
-  return fail.catch("denied", look, offered) or {}
+  return fail.catch("denied", find_look_alikes, offered) or {}
 end
 
---- Tell a person about them.
+--- Warn a person of the look-alikes.
 ---@param run workflow.Run
 ---@param found { appId: string, displayName: string }[]
-function M.tell(run, found)
+function M.warn(run, found)
   for _, one in ipairs(found) do
     run:warn("an application '%s' (client id %s) looks like one that was made by the how-to: --client-id %s goes on "
       .. "with it instead of making a second one", one.displayName, one.appId, one.appId)

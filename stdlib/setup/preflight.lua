@@ -1,4 +1,4 @@
---- The checks of the setup before anything is made: read side by side, changing nothing.
+--- The pre-flight checks of the provider's setup: read everything side by side, before anything is changed.
 
 local checks = require "setup.checks"
 local directory_role = require "entra.directory_role"
@@ -27,7 +27,7 @@ local M = {}
 ---------------------------------------------------------------------------
 -- Before the network
 
-local function check_terms(args)
+local function check_setup_arguments(args)
   lifetime.check_arguments("client secret", args)
   if args.secret_file then secret_file.check(args.secret_file) end
 end
@@ -35,7 +35,7 @@ end
 ---------------------------------------------------------------------------
 -- Reading
 
-local function demands()
+local function read_provider_role_demands()
   local helpdesk, privileged = task.all {
     function() return directory_role.pim_demanded "Helpdesk Administrator" or false end,
     function() return directory_role.pim_demanded "Privileged Authentication Administrator" or false end,
@@ -44,23 +44,23 @@ local function demands()
 end
 
 ---------------------------------------------------------------------------
--- Telling what was found
+-- Noting what was found
 
-local function describe(run, have, info, company, plans)
-  checks.describe_tenant(run, have, company, plans)
+local function note_setup_environment(run, have, info, company, plans)
+  checks.note_tenant(run, have, company, plans)
   if info then run:note("Devolutions Server %s, vault '%s'", info.version, have.entry.vault) end
   if not run.profile.devolutions then run:note("the profile names no Devolutions: the secret is handed to a person") end
 end
 
-local function say_policy(run, policy)
+local function note_secret_policy(run, policy)
   if not policy.checked then
-    return run:unseen "the policies for client secrets could not be read; Entra may still refuse one"
+    return run:unseen "the policies for client secrets could not be read; Entra may still refuse a client secret"
   end
   if policy.forbidden then run:warn("%s forbids new client secrets", policy.says) end
   if policy.longest then run:note("%s limits client secrets to %s", policy.says, time.span(policy.longest)) end
 end
 
-local function say_adopted(run, application)
+local function note_adopted_application(run, application)
   if not application or not application.adopted then return end
   run:note("'%s' is adopted: it was there before, so it is never destroyed", application.displayName)
   if application.signInAudience ~= "AzureADMyOrg" then
@@ -69,11 +69,11 @@ local function say_adopted(run, application)
   end
 end
 
--- Ask before a second application is made beside one that somebody made by hand.
-local function say_look_alike(run, have, found)
+-- Warn in a plan before a second application is made beside one that somebody made by hand.
+local function warn_of_look_alikes(run, have, found)
   local wanted = have.wanted
   if run.mode ~= "plan" or found.application or wanted.client_id or wanted.returning then return end
-  look_alike.tell(run, look_alike.find(found.graph))
+  look_alike.warn(run, look_alike.find(found.graph))
 end
 
 --- Read and check everything. Raises a failure where the setup could not succeed. Waits.
@@ -82,15 +82,15 @@ end
 ---@param args table
 ---@return entra.found
 function M.look(run, have, args)
-  check_terms(args)
+  check_setup_arguments(args)
   local both, principal, company, plans, accounts, info, pim = task.all {
-    function() return checks.application_and_policy(run, have.wanted, args.purge) end,
+    function() return checks.read_application_and_policy(run, have.wanted, args.purge) end,
     service_principal.graph,
-    function() return checks.organization() or false end,
-    function() return checks.licences() or false end,
+    function() return checks.read_organization() or false end,
+    function() return checks.read_licences() or false end,
     function() return reach.find(args.managed) end,
     function() return have.entry and have.entry:opened() or false end,
-    demands,
+    read_provider_role_demands,
   }
   local found = {
     application = both.application, policy = both.policy, graph = principal, accounts = accounts, pim = pim,
@@ -98,10 +98,10 @@ function M.look(run, have, args)
   }
   found.test_user = run.mode ~= "destroy"
     and first_reset.check(args.prove_on, have.admin.principal, (reach.roles_for(accounts))) or nil
-  describe(run, have, info, company, plans)
-  say_policy(run, found.policy)
-  say_adopted(run, found.application)
-  say_look_alike(run, have, found)
+  note_setup_environment(run, have, info, company, plans)
+  note_secret_policy(run, found.policy)
+  note_adopted_application(run, found.application)
+  warn_of_look_alikes(run, have, found)
   checks.check_admin(run, have, found)
   if run.mode ~= "destroy" and not found.application then found.policy:lifetime(args.lifetime) end
   run:before_change(function()

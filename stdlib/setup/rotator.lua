@@ -1,5 +1,5 @@
---- The checks of the rotator's setup before anything is made: which permissions the application needs, which accounts
---- it must reach, and which applications it must own.
+--- The pre-flight checks of the rotator's setup: which permissions the application needs, which accounts it must reach,
+--- and which applications it must own.
 
 local checks = require "setup.checks"
 local directory_role = require "entra.directory_role"
@@ -33,52 +33,54 @@ local M = {}
 ---@field premium boolean
 
 ---------------------------------------------------------------------------
--- What it should own, and which accounts it should reach
+-- The applications to own and the accounts to reach
 
--- The provider's application, and those that policies name. For `destroy` they need not exist any more.
-local function to_own(run, args, needed)
+-- The provider's application, and the applications that policies name. In `destroy` the provider's may be gone.
+local function applications_for_rotator(run, args, needed)
   local provider, missing = fail.catch("missing", owned.of_provider, args.provider)
   if missing and run.mode ~= "destroy" then error(missing, 0) end
   local lists = { { provider } }
-  for _, terms in ipairs(needed.applications) do lists[#lists + 1] = policy_select.named_applications(terms.select) end
-  return policy_select.union(lists)
-end
-
-local function accounts_of(needed)
-  if #needed.users == 0 then return {} end
-  local federated, holders = task.all { users.federated_domains, role_holders.read }
-  local lists = {}
-  for i, terms in ipairs(needed.users) do
-    lists[i] = policy_select.accounts(terms.select, federated, holders).accounts
+  for _, terms in ipairs(needed.applications) do
+    lists[#lists + 1] = policy_select.find_named_applications(terms.select)
   end
   return policy_select.union(lists)
 end
 
-local function roles_of(needed, accounts)
+local function accounts_for_rotator(needed)
+  if #needed.users == 0 then return {} end
+  local federated, holders = task.all { users.federated_domains, role_holders.read_holders }
+  local lists = {}
+  for i, terms in ipairs(needed.users) do
+    lists[i] = policy_select.find_accounts(terms.select, federated, holders).accounts
+  end
+  return policy_select.union(lists)
+end
+
+local function roles_for_rotator(needed, accounts)
   if #needed.users == 0 then return {}, {} end
   local role, beyond = reach.weakest_for(accounts)
   return { role }, beyond
 end
 
-local function demands(roles)
+local function read_rotator_role_demands(roles)
   local pim = {}
   for _, role in ipairs(roles) do pim[role] = directory_role.pim_demanded(role) or false end
   return pim
 end
 
 ---------------------------------------------------------------------------
--- Telling
+-- Noting what was found
 
-local function say_permissions(run, needed)
+local function note_rotator_permissions(run, needed)
   for _, name in ipairs(needed.permissions) do
     local calls = needed.reasons[name]
     run:note("%s: %s%s", name, calls[1], #calls > 1 and (" and %d more"):format(#calls - 1) or "")
   end
 end
 
-local function say_policy(run, policy)
+local function note_certificate_policy(run, policy)
   if not policy.checked then
-    return run:unseen "the policies for certificates could not be read; Entra may still refuse one"
+    return run:unseen "the policies for certificates could not be read; Entra may still refuse a certificate"
   end
   if policy.longest_key then
     run:note("%s limits certificates to %s", policy.says_of_keys, time.span(policy.longest_key))
@@ -87,12 +89,12 @@ end
 
 local MOST_LINES = 10
 
---- Tell which role is needed, and which accounts it does not reach.
+--- Note which role is needed, and warn of the accounts that the role may not reach.
 ---@param run workflow.Run
 ---@param found setup.rotator.found
 function M.explain_roles(run, found)
   if #found.roles == 0 then
-    return run:note "no policy for users is named (--policies): it needs no directory role"
+    return run:note "no policy for users is named (--policies): the application needs no directory role"
   end
   run:note("%s is the weakest role that reaches these %d accounts, by Microsoft's table", found.roles[1],
     #found.accounts)
@@ -112,22 +114,22 @@ end
 ---@return setup.rotator.found
 function M.look(run, have, args)
   lifetime.check_arguments("certificate", args)
-  local needed = least_rights.of(args.policies or {})
+  local needed = least_rights.for_policies(args.policies or {})
   local both, principal, accounts, targets, premium = task.all {
-    function() return checks.application_and_policy(run, have.wanted, args.purge) end,
+    function() return checks.read_application_and_policy(run, have.wanted, args.purge) end,
     service_principal.graph,
-    function() return accounts_of(needed) end,
-    function() return to_own(run, args, needed) end,
-    function() return checks.tenant(run, have) end,
+    function() return accounts_for_rotator(needed) end,
+    function() return applications_for_rotator(run, args, needed) end,
+    function() return checks.read_tenant(run, have) end,
   }
-  local roles, beyond = roles_of(needed, accounts)
+  local roles, beyond = roles_for_rotator(needed, accounts)
   local found = {
     application = both.application, policy = both.policy, graph = principal, tenant = have.admin.principal.tenant,
     accounts = accounts, owned = targets, roles = roles, beyond = beyond, permissions = needed.permissions,
-    pim = demands(roles), premium = premium,
+    pim = read_rotator_role_demands(roles), premium = premium,
   }
-  say_policy(run, found.policy)
-  say_permissions(run, needed)
+  note_certificate_policy(run, found.policy)
+  note_rotator_permissions(run, needed)
   checks.check_admin(run, have, found)
   run:before_change(function() disk_space.check(run.profile) end)
   return found
@@ -136,37 +138,37 @@ end
 ---------------------------------------------------------------------------
 -- The profile for unattended runs
 
-local function quoted(text) return ("%q"):format(text) end
+local function quote_lua(text) return ("%q"):format(text) end
 
 local GLOBAL_LOGIN, GLOBAL_GRAPH = "https://login.microsoftonline.com", "https://graph.microsoft.com/v1.0"
 
-local function cloud_of(profile)
+local function rotator_profile_cloud_line(profile)
   if profile.login == GLOBAL_LOGIN and profile.graph == GLOBAL_GRAPH then return nil end
-  local ca = profile.ca and (", ca = " .. quoted(profile.ca)) or ""
-  return ("  cloud = { login = %s, graph = %s%s },"):format(quoted(profile.login), quoted(profile.graph), ca)
+  local ca = profile.ca and (", ca = " .. quote_lua(profile.ca)) or ""
+  return ("  cloud = { login = %s, graph = %s%s },"):format(quote_lua(profile.login), quote_lua(profile.graph), ca)
 end
 
--- The lines of a profile that signs in with a certificate, and is otherwise like the one in use.
-local function profile_of(profile, fields)
-  local lines = { "rotator = {", ("  tenant = %s,"):format(quoted(profile.tenant)) }
-  lines[#lines + 1] = cloud_of(profile)
-  lines[#lines + 1] = ("  sign_in = { method = \"certificate\", client_id = %s,"):format(quoted(fields.client_id))
-  local source = fields.path and "path = " .. quoted(fields.path) or 'from = "sealed"'
+-- The lines of a profile that signs in with the certificate, and is otherwise like the profile in use.
+local function rotator_profile_lines(profile, fields)
+  local lines = { "rotator = {", ("  tenant = %s,"):format(quote_lua(profile.tenant)) }
+  lines[#lines + 1] = rotator_profile_cloud_line(profile)
+  lines[#lines + 1] = ("  sign_in = { method = \"certificate\", client_id = %s,"):format(quote_lua(fields.client_id))
+  local source = fields.path and "path = " .. quote_lua(fields.path) or 'from = "sealed"'
   lines[#lines + 1] = ("    certificate = { %s } },"):format(source)
-  lines[#lines + 1] = ("  -- key, devolutions and all else: as in the profile %s"):format(quoted(profile.name))
+  lines[#lines + 1] = ("  -- key, devolutions and all else: as in the profile %s"):format(quote_lua(profile.name))
   lines[#lines + 1] = "},"
   return lines
 end
 
 local read_fields = options_of("setup.rotator.tell_profile", { client_id = "string", path = "string" })
 
---- Tell the section of the configuration with which unattended runs sign in.
+--- Note the section of the configuration with which unattended runs sign in.
 ---@param run workflow.Run
 ---@param fields { client_id: string, path: string? } path: of a key file in clear; nil: the sealed one
 function M.tell_profile(run, fields)
   local read = read_fields(fields)
   run:note "unattended runs sign in by this section of the configuration's profiles:"
-  for _, line in ipairs(profile_of(run.profile, read)) do run:note("  %s", line) end
+  for _, line in ipairs(rotator_profile_lines(run.profile, read)) do run:note("  %s", line) end
 end
 
 return M

@@ -69,7 +69,7 @@ local function choose_our_entry(self, list)
   return ours[1]
 end
 
---- The name of the entry on record.
+--- The key of the entry in the journal.
 ---@return string
 function Entry:key()
   return ("entry/%s/%s/%s"):format(self.vault_id or self.vault, vault_folder.key(self.path), self.name:lower())
@@ -170,33 +170,34 @@ function Entry:hold(content)
   self.from = {}
 end
 
-local function entry_data(content)
+local function credential_entry_data(content)
   return { tenantId = content.tenant, clientId = content.client_id, clientSecret = content.value }
 end
 
-local function entry_description(content)
+local function credential_entry_description(content)
   return ("Client secret of the application '%s', kept by Moonlatch (%s)."):format(content.application, content.marker)
 end
 
 function Entry:differs(actual)
-  local changes = resource.compare(actual.data, entry_data(self.content))
+  local changes = resource.compare(actual.data, credential_entry_data(self.content))
   for _, change in ipairs(changes) do
     if change.member == "clientSecret" then change.text = "clientSecret: the new one" end
   end
   return changes
 end
 
-local function create_on_server(self, sending)
+local function create_credential_entry(self, sending)
   return server.create_entry(self.vault_id, {
     name = self.name, path = self.path, type = "Credential", subType = "AzureServicePrincipal",
-    description = entry_description(self.content), tags = { self.tag }, data = entry_data(self.content),
+    description = credential_entry_description(self.content), tags = { self.tag },
+    data = credential_entry_data(self.content),
   }, { sending = sending })
 end
 
 -- When the answer is lost, read what the server did. Raise when somebody who takes no lease, such as a person, has
 -- created a second entry meanwhile.
 local function make(self, sending)
-  local made, unknown = fail.catch("unknown_outcome", create_on_server, self, sending)
+  local made, unknown = fail.catch("unknown_outcome", create_credential_entry, self, sending)
   local there = choose_our_entry(self, server.entries(self.vault_id, { name = self.name, path = self.path }))
   if not made and not there then error(unknown, 0) end
   self.is_new = true
@@ -204,8 +205,8 @@ local function make(self, sending)
 end
 
 local function replace(self, actual, sending)
-  for name, value in pairs(entry_data(self.content)) do actual.data[name] = value end
-  actual.description = entry_description(self.content)
+  for name, value in pairs(credential_entry_data(self.content)) do actual.data[name] = value end
+  actual.description = credential_entry_description(self.content)
   return server.replace_entry(self.vault_id, actual, { just_read = true, sending = sending })
 end
 

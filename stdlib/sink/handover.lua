@@ -29,7 +29,7 @@ local M = {}
 ---@field entry sink.entry?
 
 ---------------------------------------------------------------------------
--- On record
+-- The record of the hand-over
 
 local function handover_body(run, fields)
   local consumer, address = states.consumer(run.profile)
@@ -56,11 +56,11 @@ end
 ---------------------------------------------------------------------------
 -- What a person has to do
 
-local function open_items_text(state)
+local function open_handover_items_text(state)
   local open = ("%s open; `moonlatch handover` shows %s"):format(layout.count(state.open, "item"),
     state.open == 1 and "it" or "them")
   local doing = state.secret.waiting and "hand the client secret over to %s" or "finish what is to be done in %s"
-  return ("%s: %s"):format(doing:format(summary.consumer(state)), open)
+  return ("%s: %s"):format(doing:format(summary.consumer_name(state)), open)
 end
 
 local function handover_instructions(run, row, state)
@@ -80,15 +80,15 @@ local function handover_instructions(run, row, state)
   return lines
 end
 
-local function await_person(run, row)
-  local state = states.of(run.journal, row, graph_clock.now())
+local function await_handover_by_person(run, row)
+  local state = states.read(run.journal, row, graph_clock.now())
   if state.complete then
     if state.consumer == "none" then return end
-    return run:note("nothing required is left for a person in %s, by what was said; it cannot be looked at from here",
-      summary.consumer(state))
+    return run:note("all required items in %s are ticked; they cannot be looked at from here",
+      summary.consumer_name(state))
   end
   run:await {
-    what = open_items_text(state), how = handover_instructions(run, row, state),
+    what = open_handover_items_text(state), how = handover_instructions(run, row, state),
     why = state.secret.waiting
       and "Until somebody confirms that it is in use, the client secret before it is never retired."
       or "No public API shows whether this is done: a person does it, and confirms it.",
@@ -99,9 +99,9 @@ end
 -- Note in a plan what a person will have to do.
 local function note_planned_handover(run, fields)
   local row = resource.known(fields.client_id) and handover_row(run, fields) or states.preview(run.profile)
-  local state = states.of(run.journal, row, graph_clock.now())
+  local state = states.read(run.journal, row, graph_clock.now())
   run:note("a person pastes the client secret into the form of %s: moonlatch handover says how",
-    summary.consumer(state))
+    summary.consumer_name(state))
   if state.consumer == "cloud" and not state.complete then
     run:note("Devolutions Cloud has no public API: %s there wait for a person; `moonlatch handover` lists them",
       layout.count(state.open, "item"))
@@ -110,21 +110,21 @@ end
 
 ---------------------------------------------------------------------------
 
-local function note_form(run, made)
-  run:note("%s", table.concat(handover_terminal.form(made), "\n    "))
+local function note_handover_form(run, made)
+  run:note("%s", table.concat(handover_terminal.form_lines(made), "\n    "))
 end
 
 -- Show the form and the secret at the terminal, and ask whether the secret is in use.
 local function hand_over_at_terminal(run, secret, row)
-  local state = states.of(run.journal, row, graph_clock.now())
-  note_form(run, state.form)
-  return handover_terminal.run(run.journal, secret.row, state, { renewable = true })
+  local state = states.read(run.journal, row, graph_clock.now())
+  note_handover_form(run, state.form)
+  return handover_terminal.ask_until_confirmed(run.journal, secret.row, state, { renewable = true })
 end
 
 -- Tell of a provider whose application is gone for good: it cannot work, whatever is made for it now under that name.
 local function tell_former(run, fields)
   for _, row in ipairs(states.rows(run.journal, fields.name)) do
-    local state = states.of(run.journal, row, graph_clock.now())
+    local state = states.read(run.journal, row, graph_clock.now())
     local is_former = row.body.workflow == run.id and row.id ~= fields.client_id and state.destroyed
     if is_former and not state.complete then
       local how = {}
@@ -132,7 +132,7 @@ local function tell_former(run, fields)
       how[#how + 1] = ("when that is done: moonlatch handover %s --done %s"):format(row.id, state.next)
       run:await {
         what = ("see to the provider '%s' in %s: it was given the Client ID %s"):format(state.name,
-          summary.consumer(state), row.id),
+          summary.consumer_name(state), row.id),
         why = "The application with that Client ID was deleted for good, and another one has its place. Until the "
           .. "provider has the new Client ID and client secret, or is replaced, it resets nothing.",
         how = how,
@@ -153,7 +153,7 @@ function M.hand_over(run, secret, fields)
   if resource.known(fields.client_id) then tell_former(run, fields) end
   if not secret.row then return not (entry and entry:confirms()) and note_planned_handover(run, fields) or nil end
   local row = handover_row(run, fields)
-  if entry and entry.is_new and entry:confirms() then note_form(run, states.form(row.body, "add")) end
+  if entry and entry.is_new and entry:confirms() then note_handover_form(run, states.form(row.body, "add")) end
   if run:acting() and path then
     deliver.write(run.journal, secret.row, path)
     run:note("the client secret is in %s, readable by you only; delete the file when it has been pasted", path)
@@ -163,7 +163,7 @@ function M.hand_over(run, secret, fields)
     secret:replace "a person asked for a new one"
     return "again"
   end
-  await_person(run, row)
+  await_handover_by_person(run, row)
 end
 
 ---------------------------------------------------------------------------
@@ -175,13 +175,13 @@ local function managed_accounts_text(state)
 end
 
 local function await_removal_by_person(run, row)
-  local state = states.of(run.journal, row, graph_clock.now())
+  local state = states.read(run.journal, row, graph_clock.now())
   if not state.destroyed or state.complete then return end
   local how = {}
   for i, item in ipairs(state.items) do how[i] = ("%s (%s)"):format(item.what, item.where) end
   run:await {
-    what = ("remove what is left of '%s' in %s; `moonlatch handover` keeps the list"):format(state.name,
-      summary.consumer(state)),
+    what = ("remove the remains of '%s' in %s; `moonlatch handover` lists them"):format(state.name,
+      summary.consumer_name(state)),
     why = managed_accounts_text(state) .. " keep the passwords they have, and nobody rotates them any more.",
     how = how, form = state.form and state.form.fields,
   }
@@ -197,10 +197,10 @@ end
 -- Tell that an adopted application stays, with what it had before. What the provider does with it, only Devolutions
 -- shows.
 local function tell_adopted(run, row)
-  local state = states.of(run.journal, row, graph_clock.now())
+  local state = states.read(run.journal, row, graph_clock.now())
   run:warn("whether the provider '%s' in %s still works is unknown: its application was adopted and stays, without "
     .. "what was added to it here. %s are rotated only while it has roles, permissions and a client secret of its own. "
-    .. "To see: %s", state.name, summary.consumer(state), managed_accounts_text(state),
+    .. "To see: %s", state.name, summary.consumer_name(state), managed_accounts_text(state),
     table.concat(checklist.proof(state.consumer), "; "))
 end
 
@@ -212,7 +212,7 @@ function M.tell_what_stays(run, name)
     if row.body.workflow == run.id and is_application_adopted(run, row) then tell_adopted(run, row)
     elseif row.body.workflow == run.id then
       local gone = states.without_application(run.journal, row)
-      run:before_change(function() states.gone(run.journal, gone) end)
+      run:before_change(function() states.record_application_gone(run.journal, gone) end)
       await_removal_by_person(run, gone)
     end
   end

@@ -64,7 +64,7 @@ local VALUE = "%((" .. markers.PATTERN .. ")/(%d+)%)"
 local LINE = "Password kept by Moonlatch " .. VALUE .. "([^,]*), in force since ([%d:TZ-]+)%."
 local PENDING_LINE = "Pending since ([%d:TZ-]+) for (%x[%x-]+): "
 
-local function parse_moment(text)
+local function parse_entry_date(text)
   local ok, moment = pcall(time.parse, text)
   return ok and moment or nil
 end
@@ -72,15 +72,15 @@ end
 -- Read from a description which rotation wrote the current entry, when its value came into force, and the account.
 local function parse_current_description(description)
   local marker, _, user, since = tostring(description or ""):match(LINE)
-  return marker, parse_moment(since), user and user:match("^ for (%x[%x-]+)$")
+  return marker, parse_entry_date(since), user and user:match("^ for (%x[%x-]+)$")
 end
 
-local function current_description(user, marker, number, since)
+local function current_entry_description(user, marker, number, since)
   return ("Password kept by Moonlatch (%s) for %s, in force since %s.")
     :format(markers.of_value(marker, number), user, time.iso(since))
 end
 
-local function pending_description(user, marker, number, now)
+local function pending_entry_description(user, marker, number, now)
   return ("Pending since %s for %s: may be in force already (%s). Moonlatch removes it when it is known which password "
     .. "is."):format(time.iso(now), user, markers.of_value(marker, number))
 end
@@ -93,14 +93,14 @@ local function replace_our_description(description, line)
   return text == "" and line or text .. "\n" .. line
 end
 
-local function pending_from_listing(entry)
+local function pending_entry_from_listing(entry)
   local marker, number = markers.find_value(entry.description)
   local since, user = tostring(entry.description or ""):match(PENDING_LINE)
-  return { id = entry.id, name = entry.name, ours = true, marker = marker, number = number, since = parse_moment(since),
-    user = user, modified = entry.modifiedOn }
+  return { id = entry.id, name = entry.name, ours = true, marker = marker, number = number,
+    since = parse_entry_date(since), user = user, modified = entry.modifiedOn }
 end
 
-local function current_from_listing(entry)
+local function current_entry_from_listing(entry)
   local marker, since, user = parse_current_description(entry.description)
   return { id = entry.id, name = entry.name, ours = server.has_tag(entry, CURRENT), marker = marker, since = since,
     user = user, modified = entry.modifiedOn }
@@ -123,20 +123,20 @@ local function set_current_of_slot(slot, entry)
   slot.current = entry
 end
 
-local function slot_for_key(self, key)
+local function account_slot_for_key(self, key)
   self.slots[key] = self.slots[key] or { pending = {} }
   return self.slots[key]
 end
 
-local function add_to_slots(self, listed)
+local function add_entry_to_account_slot(self, listed)
   if server.has_tag(listed, probe.TAG) then
     table.insert(self.tries, listed)
   elseif server.has_tag(listed, PENDING) then
-    local entry = pending_from_listing(listed)
-    add_pending_to_slot(slot_for_key(self, entry.user or account_name_of_pending(entry.name):lower()), entry)
+    local entry = pending_entry_from_listing(listed)
+    add_pending_to_slot(account_slot_for_key(self, entry.user or account_name_of_pending(entry.name):lower()), entry)
   elseif listed.type == "Credential" or listed.type == nil then
-    local entry = current_from_listing(listed)
-    set_current_of_slot(slot_for_key(self, entry.user or entry.name:lower()), entry)
+    local entry = current_entry_from_listing(listed)
+    set_current_of_slot(account_slot_for_key(self, entry.user or entry.name:lower()), entry)
   end
 end
 
@@ -145,11 +145,11 @@ end
 function Passwords:open(profile)
   server.login(profile)
   self.vault_id = server.vault(self.vault).id
-  for entry in server.each_entry(self.vault_id, { path = self.path }) do add_to_slots(self, entry) end
+  for entry in server.each_entry(self.vault_id, { path = self.path }) do add_entry_to_account_slot(self, entry) end
 end
 
 -- Join the slot of the account's object id with the slot of its name.
-local function join_slots(by_id, by_name)
+local function join_account_slots(by_id, by_name)
   if not by_id or not by_name then return by_id or by_name or EMPTY end
   local slot = { pending = table.move(by_id.pending, 1, #by_id.pending, 1, {}), current = by_id.current,
     several = by_id.several }
@@ -161,7 +161,7 @@ end
 --- The account's entries, as they were last listed.
 ---@param account sink.passwords.account
 ---@return sink.passwords.slot
-function Passwords:slot(account) return join_slots(self.slots[account.id], self.slots[account.upn:lower()]) end
+function Passwords:slot(account) return join_account_slots(self.slots[account.id], self.slots[account.upn:lower()]) end
 
 --- Mark the account's slots as claimed: a policy selects the account, so its entries are not left over.
 ---@param account sink.passwords.account
@@ -195,20 +195,22 @@ local function account_entry_names(slot, account, more)
   return names
 end
 
-local function entries_reader(self, name)
+local function password_entries_reader(self, name)
   return function() return server.entries(self.vault_id, { name = name, path = self.path }) end
 end
 
 local function add_listed_to_slot(slot, entry)
-  if server.has_tag(entry, PENDING) then add_pending_to_slot(slot, pending_from_listing(entry))
-  elseif entry.type == "Credential" or entry.type == nil then set_current_of_slot(slot, current_from_listing(entry)) end
+  if server.has_tag(entry, PENDING) then add_pending_to_slot(slot, pending_entry_from_listing(entry))
+  elseif entry.type == "Credential" or entry.type == nil then
+    set_current_of_slot(slot, current_entry_from_listing(entry))
+  end
 end
 
 -- Add the account's third and later pending entries, which have names of their own in a vault that refuses equal names.
 local function add_further_pending_to_slot(self, slot, name)
   local place = 3
   repeat
-    local list = entries_reader(self, pending_entry_name(name, place))()
+    local list = password_entries_reader(self, pending_entry_name(name, place))()
     for _, entry in ipairs(list) do add_listed_to_slot(slot, entry) end
     place = place + 1
   until #list == 0
@@ -223,7 +225,7 @@ function Passwords:look(account, name)
   local slot, reads = { pending = {} }, {}
   for _, one in ipairs(account_entry_names(self:slot(account), account, name)) do
     for place = 0, 2 do
-      reads[#reads + 1] = entries_reader(self, place == 0 and one or pending_entry_name(one, place))
+      reads[#reads + 1] = password_entries_reader(self, place == 0 and one or pending_entry_name(one, place))
     end
   end
   for i, list in ipairs { task.all(reads) } do
@@ -256,7 +258,7 @@ end
 function Passwords:release(account) self.slots[account.id], self.slots[account.upn:lower()] = nil, nil end
 
 -- The account's slot, for changing.
-local function writable_slot(self, account)
+local function writable_account_slot(self, account)
   local slot = self:slot(account)
   if slot == EMPTY then slot = { pending = {} } end
   self.slots[account.id], self.slots[account.upn:lower()] = slot, nil
@@ -266,7 +268,7 @@ end
 ---------------------------------------------------------------------------
 -- Pending values
 
-local function find_pending(slot, marker, number)
+local function find_pending_entry(slot, marker, number)
   for _, one in ipairs(slot.pending) do
     if one.marker == marker and one.number == number then return one end
   end
@@ -289,7 +291,7 @@ end
 local function create_pending_named(self, user, pending, value, name)
   return server.create_entry(self.vault_id, {
     name = name, path = self.path, type = "Credential", subType = "Default",
-    description = pending_description(user, pending.marker, pending.number, pending.now), tags = { PENDING },
+    description = pending_entry_description(user, pending.marker, pending.number, pending.now), tags = { PENDING },
     data = { domain = "", username = pending.name, password = value },
   })
 end
@@ -312,7 +314,7 @@ local function create_pending_entry(self, account, pending, value)
     if ok then return made end
     if not fail.is(made) then error(made, 0) end
     local slot = self:look(account, pending.name)
-    local found = find_pending(slot, pending.marker, pending.number)
+    local found = find_pending_entry(slot, pending.marker, pending.number)
     if found then return read_back_pending(self, pending.name, found.id, value) end
     local is_taken = made.status == 409 and is_pending_name_explained(slot, pending, name)
     if not is_taken or place == MOST_PENDING then error(made, 0) end
@@ -334,12 +336,12 @@ end
 ---@return string id of the entry
 ---@return string? modified when the server says it was last modified
 function Passwords:store_pending(account, pending, value)
-  local slot = writable_slot(self, account)
-  local there = find_pending(slot, pending.marker, pending.number)
+  local slot = writable_account_slot(self, account)
+  local there = find_pending_entry(slot, pending.marker, pending.number)
   if there then return there.id, read_back_pending(self, pending.name, there.id, value).modifiedOn end
   local made = create_pending_entry(self, account, pending, value)
-  slot = writable_slot(self, account)
-  if not find_pending(slot, pending.marker, pending.number) then
+  slot = writable_account_slot(self, account)
+  if not find_pending_entry(slot, pending.marker, pending.number) then
     add_pending_to_slot(slot, { id = made.id, name = made.name, ours = true, marker = pending.marker,
       number = pending.number, since = pending.now, user = account.id })
   end
@@ -359,7 +361,7 @@ end
 ---@param account sink.passwords.account
 ---@param marker string
 function Passwords:delete_pending(account, marker)
-  local slot, left = writable_slot(self, account), {}
+  local slot, left = writable_account_slot(self, account), {}
   for _, one in ipairs(slot.pending) do
     if one.marker == marker then server.delete_entry(self.vault_id, one.id) else left[#left + 1] = one end
   end
@@ -440,8 +442,8 @@ end
 ---@param account sink.passwords.account
 ---@param content sink.passwords.content
 function Passwords:store_current(account, content)
-  local slot = writable_slot(self, account)
-  local line = current_description(account.id, content.marker, content.number, content.since)
+  local slot = writable_account_slot(self, account)
+  local line = current_entry_description(account.id, content.marker, content.number, content.since)
   local entry = write_current_with_retries(self, slot, content, line)
   slot.current = { id = entry.id, name = content.name, ours = true, marker = content.marker, since = content.since,
     user = account.id, modified = entry.modifiedOn }
@@ -451,7 +453,7 @@ end
 ---@param account sink.passwords.account
 ---@return string? modified when the server says it was last modified
 function Passwords:rename(account)
-  local slot = writable_slot(self, account)
+  local slot = writable_account_slot(self, account)
   local entry = server.entry(self.vault_id, slot.current.id)
   entry.name, entry.data.username = account.upn, account.upn
   slot.current.name = account.upn

@@ -3,6 +3,7 @@
 local class = require "base.class"
 local fail = require "fail"
 local scheduler = require "task.scheduler"
+local traceback = require "base.traceback"
 
 local M = {}
 
@@ -97,7 +98,7 @@ function M.each(items, limit, fn, options)
   local function go_on() return not scheduler.stopping() and not (stop_on_failure and failures > 0) end
   local crew <close> = start_crew(#items, limit, go_on, function(place)
     local ok, result = false, unreachable
-    if not unreachable then ok, result = xpcall(fn, scheduler.keep_trace, items[place], place) end
+    if not unreachable then ok, result = xpcall(fn, traceback.keep, items[place], place) end
     if not ok then failures = failures + 1 end
     if not ok and fail.is(result) and result.unreachable then unreachable = result end
     if not forget then found[place] = { item = items[place], ok = ok, result = result } end

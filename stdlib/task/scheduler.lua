@@ -13,6 +13,7 @@ local rights = require "task.rights"
 local sys = require "host.sys"
 local time = require "time"
 local time_clock = require "time.clock"
+local traceback = require "base.traceback"
 
 local M = {}
 
@@ -107,7 +108,7 @@ end
 local function settle_resumed_task(task, ok, ...)
   if ... == SUSPEND then return end
   if not ok then
-    local err = type(...) == "string" and debug.traceback(task.co, (...)) or ...
+    local err = traceback.keep_of(task.co, (...))
     coroutine.close(task.co)
     finish_task(task, false, err)
   elseif coroutine.status(task.co) == "dead" then
@@ -308,14 +309,6 @@ function M.within(seconds, fn, ...)
     add_timer(task, at, seconds)
   end
   return fn(...)
-end
-
---- A message handler for xpcall: add a traceback to an error that is a text; return any other error as it is.
----@param err any
----@return any
-function M.keep_trace(err)
-  if type(err) ~= "string" or err:find("\nstack traceback:", 1, true) then return err end
-  return debug.traceback(err, 2)
 end
 
 ---------------------------------------------------------------------------

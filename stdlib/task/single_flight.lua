@@ -1,6 +1,7 @@
 --- Let several tasks share one call: the first task that calls makes the call, and the others wait for its outcome.
 
 local scheduler = require "task.scheduler"
+local traceback = require "base.traceback"
 
 local M = {}
 
@@ -23,7 +24,7 @@ function M.wrap(fn)
   local function call_as_leader()
     flight = {}
     local flight_here, _ <close> = flight, release_on_close
-    local ok, err = xpcall(fn, scheduler.keep_trace)
+    local ok, err = xpcall(fn, traceback.keep)
     flight_here.done, flight_here.failure = true, not ok and err or nil
     if not ok then error(err, 0) end
   end

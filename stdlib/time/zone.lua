@@ -133,10 +133,10 @@ local function zone_changes_between(self, from, to)
   return found
 end
 
-local WIDEST_OFFSET = 2 * DAY -- no local time differs from UTC by more
+local WIDEST_OFFSET = 2 * DAY -- more than any local time differs from UTC
 
 -- The periods around a local time in which the offset stays the same, each with `from`, `to` and `offset`.
-local function periods_around(self, wall)
+local function offset_periods_around(self, wall)
   local from, to = wall - WIDEST_OFFSET, wall + WIDEST_OFFSET
   local list, offset = {}, self:offset(from)
   for _, change in ipairs(zone_changes_between(self, from, to)) do
@@ -152,7 +152,7 @@ end
 ---@param wall integer the time on the clock, as seconds since a local 1970-01-01
 ---@return integer
 function Zone:moment(wall)
-  for _, period in ipairs(periods_around(self, wall)) do
+  for _, period in ipairs(offset_periods_around(self, wall)) do
     local moment = math.max(period.from, wall - period.offset)
     if moment < period.to then return moment end
   end
@@ -165,7 +165,7 @@ end
 ---@return integer
 function Zone:past(wall)
   local last
-  for _, period in ipairs(periods_around(self, wall)) do
+  for _, period in ipairs(offset_periods_around(self, wall)) do
     if period.from + period.offset < wall then last = math.min(period.to, wall - period.offset) end
   end
   return last

@@ -32,8 +32,8 @@ local RULE = { __name = "time.zone_rule", __metatable = "time.zone_rule", __inde
 ---------------------------------------------------------------------------
 -- Parsing
 
--- "5", "-3:30", "10:30:15" -> seconds
-local function seconds_of(text, most_hours)
+-- Parse "5", "-3:30" or "10:30:15" into seconds; nil for any other text, and for more than `most_hours` hours.
+local function parse_rule_seconds(text, most_hours)
   local sign, hours, minutes, seconds = text:match("^([+-]?)(%d+):?(%d*):?(%d*)$")
   if not sign or tonumber(hours) > most_hours then return nil end
   local sum = hours * 3600 + (tonumber(minutes) or 0) * 60 + (tonumber(seconds) or 0)
@@ -42,7 +42,8 @@ end
 
 local function is_between(value, least, most) return value and value >= least and value <= most end
 
--- "M3.2.0" is the second Sunday of March; "J60" and "60" are days of the year.
+-- Parse the day of a rule: "M3.2.0" is the second Sunday of March; "J60" and "60" are days of the year. Returns nil for
+-- any other text.
 local function parse_rule_day(text)
   local month, week, weekday = text:match("^M(%d+)%.(%d)%.(%d)$")
   if month then
@@ -59,7 +60,7 @@ local function parse_rule_moment(text)
   local day, at = text:match("^([^/]+)/?(.*)$")
   local when = day and parse_rule_day(day)
   if not when then return nil end
-  when.time = at == "" and 7200 or seconds_of(at, 167)
+  when.time = at == "" and 7200 or parse_rule_seconds(at, 167)
   return when.time and when
 end
 
@@ -72,7 +73,7 @@ end
 local function parse_daylight_rule(rule, text)
   local own, from, to = (without_zone_name(text) or ""):match("^([^,]*),([^,]+),([^,]+)$")
   if not own then return nil end
-  local east = own == "" and -rule.standard - 3600 or seconds_of(own, 24)
+  local east = own == "" and -rule.standard - 3600 or parse_rule_seconds(own, 24)
   rule.from, rule.to = parse_rule_moment(from), parse_rule_moment(to)
   if not (east and rule.from and rule.to) then return nil end
   rule.daylight = -east
@@ -84,7 +85,7 @@ end
 ---@return time.zone_rule?
 function M.parse(text)
   local west, more = (without_zone_name(text) or ""):match("^([+-]?[%d:]+)(.*)$")
-  local seconds = west and seconds_of(west, 24)
+  local seconds = west and parse_rule_seconds(west, 24)
   if not seconds then return nil end
   local rule = setmetatable({ standard = -seconds, years = {} }, RULE)
   if more == "" then return rule end
@@ -98,14 +99,14 @@ local function is_leap(year) return year % 4 == 0 and (year % 100 ~= 0 or year %
 
 local function weekday_of(time) return (time // DAY + 4) % 7 end -- 1970 began on a Thursday
 
-local function midnight_of_year_day(when, year)
+local function midnight_of_rule_day(when, year)
   local leap = when.leapless and is_leap(year) and when.day >= 60 and 1 or 0
   return sys.from_utc(year, 1, 1, 0, 0, 0) + (when.day + (when.leapless and leap - 1 or 0)) * DAY
 end
 
 -- The local midnight of the rule's day, as if local time were UTC.
-local function local_midnight_of(when, year)
-  if when.day then return midnight_of_year_day(when, year) end
+local function midnight_of_rule(when, year)
+  if when.day then return midnight_of_rule_day(when, year) end
   local first = sys.from_utc(year, when.month, 1, 0, 0, 0)
   local day = first + (when.weekday - weekday_of(first)) % 7 * DAY + (when.week - 1) * 7 * DAY
   local december = when.month == 12
@@ -121,8 +122,8 @@ function Rule:changes(year)
   if not self.daylight then return {} end
   local known = self.years[year]
   if known then return known end
-  local from = { at = local_midnight_of(self.from, year) + self.from.time - self.standard, offset = self.daylight }
-  local to = { at = local_midnight_of(self.to, year) + self.to.time - self.daylight, offset = self.standard }
+  local from = { at = midnight_of_rule(self.from, year) + self.from.time - self.standard, offset = self.daylight }
+  local to = { at = midnight_of_rule(self.to, year) + self.to.time - self.daylight, offset = self.standard }
   known = from.at < to.at and { from, to } or { to, from }
   self.years[year] = known
   return known

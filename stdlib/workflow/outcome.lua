@@ -10,15 +10,15 @@ local M = {}
 ---@field changes { create: integer, update: integer, delete: integer, none: integer }
 ---@field steps table[]
 ---@field waiting workflow.waiting[]
----@field left table[] what is there and was left alone, with why
----@field alarms string[] why what the workflow is for does not work
+---@field left table[] the objects that exist and were left alone, with the reasons
+---@field alarms string[] why the purpose of the workflow fails
 ---@field unknown string[] what could not be looked at
----@field on_word string? who has a credential by a person's word only
----@field failure Failure? what ended it early
+---@field on_word string? the consumer that has a credential by a person's word only
+---@field failure Failure? the failure that ended the run early
 ---@field status integer exit status
 
--- Count the changes. What a person has to do was not done, and is no change.
-local function counts(run)
+-- Count the changes by action. When acting, only the changes that were made count.
+local function count_changes(run)
   local sums = { create = 0, update = 0, delete = 0, none = 0 }
   for _, step in ipairs(run.steps) do
     for _, item in ipairs(step.items) do
@@ -29,9 +29,9 @@ local function counts(run)
   return sums
 end
 
--- 0 done or nothing to do, 1 failed, found out of order, or waiting for a person, 3 something to do or
+-- The exit status: 0 done, or nothing to do; 1 failed, out of order, or waiting for a person; 3 something to do, or
 -- unknown.
-local function exit_status(run, result)
+local function exit_status_of_run(run, result)
   if result.failure then return 1 end
   if run.mode == "verify" and #run.alarms > 0 then return 1 end
   if run.mode == "verify" and #run.unknown > 0 then return 3 end
@@ -42,32 +42,32 @@ local function exit_status(run, result)
   return (sums.create + sums.update + sums.delete + #run.waiting > 0) and 3 or 0
 end
 
-local AGAIN = "Run the same command again: it looks at what is there, and goes on from that."
+local RUN_AGAIN = "Run the same command again: it reads the present state, and goes on from there."
 
---- Add to a failure where it happened; for one that passes by itself, or that looking settles, the fix is the same
---- command.
+--- Add the script and the step to a failure. When the same command, run again, goes on from the present state, add that
+--- to the fix.
 ---@param run workflow.Run
 ---@param failure Failure
-function M.complete(run, failure)
+function M.complete_failure(run, failure)
   failure.script, failure.step = failure.script or run.id, failure.step or (run.step and run.step.name)
   if run.mode ~= "apply" and run.mode ~= "destroy" or not kinds.of(failure.kind).same_command_resumes then return end
   local fix = failure.kind ~= "unknown_outcome" and failure.fix
   if fix and failure.resumes then return end
-  failure.fix = fix and fix .. " " .. AGAIN or AGAIN
+  failure.fix = fix and fix .. " " .. RUN_AGAIN or RUN_AGAIN
 end
 
 --- The outcome of a run as one table.
 ---@param run workflow.Run
----@param failure Failure? what ended it early
+---@param failure Failure? the failure that ended the run early
 ---@param dry boolean?
 ---@return workflow.result
 function M.of(run, failure, dry)
   local result = {
     script = run.id, mode = run.mode, dry = dry or nil, profile = run.profile and run.profile.name,
-    steps = run.steps, changes = counts(run), waiting = run.waiting, left = run.left, alarms = run.alarms,
+    steps = run.steps, changes = count_changes(run), waiting = run.waiting, left = run.left, alarms = run.alarms,
     unknown = run.unknown, on_word = run.on_word, failure = failure,
   }
-  result.status = exit_status(run, result)
+  result.status = exit_status_of_run(run, result)
   return result
 end
 

@@ -1,4 +1,4 @@
---- What a run found, would do, or did: as lines for a person, and as one table.
+--- Print what a run found, would do, or did: as lines for a person, and as one table for --json.
 
 local json = require "host.json"
 local layout = require "terminal.layout"
@@ -7,91 +7,91 @@ local secret = require "host.secret"
 
 local M = {}
 
-local SIGN = { create = "+", update = "~", delete = "-", none = "=" }
+local SIGN_OF_ACTION = { create = "+", update = "~", delete = "-", none = "=" }
 
 ---------------------------------------------------------------------------
 -- Values and lines
 
--- A name or value in the tenant with a line break in it would be read as further lines of the plan.
-local function one_line(text) return (tostring(text):gsub("%c", " ")) end
+-- Replace control characters. A line break in a name or value of the tenant would look like a further line of the plan.
+local function without_control_characters(text) return (tostring(text):gsub("%c", " ")) end
 
-local function value_text(value)
+local function changed_value_text(value)
   if value == nil then return "nothing" end
   if rawequal(value, resource.unknown) then return tostring(value) end
   if secret.is(value) then return "[secret]" end
-  if type(value) == "string" then return '"' .. one_line(value) .. '"' end
+  if type(value) == "string" then return '"' .. without_control_characters(value) .. '"' end
   if type(value) ~= "table" then return tostring(value) end
   return resource.known(value) and json.encode(value) or tostring(resource.unknown)
 end
 
 local function change_text(change)
   if change.text then return change.text end
-  if change.from == nil then return ("%s: %s"):format(change.member, value_text(change.to)) end
-  return ("%s: %s -> %s"):format(change.member, value_text(change.from), value_text(change.to))
+  if change.from == nil then return ("%s: %s"):format(change.member, changed_value_text(change.to)) end
+  return ("%s: %s -> %s"):format(change.member, changed_value_text(change.from), changed_value_text(change.to))
 end
 
---- "+ application 'Devolutions PAM'  single tenant"
+--- The line of an item in a plan: "+ application 'Devolutions PAM'  single tenant".
 ---@param item workflow.item
 ---@return string
-function M.line(item)
-  local line = ("%s %s '%s'"):format(SIGN[item.action], item.kind, one_line(item.name))
-  return item.made and line .. "  " .. one_line(item.made) or line
+function M.item_line(item)
+  local line = ("%s %s '%s'"):format(SIGN_OF_ACTION[item.action], item.kind, without_control_characters(item.name))
+  return item.made and line .. "  " .. without_control_characters(item.made) or line
 end
 
---- The action of a change; raises for any other word, which would be in no sum of a plan.
+--- Return the action of a change. Raises an error for any other word, because the sums of a plan would leave it out.
 ---@param action string
 ---@return "create"|"update"|"delete"
-function M.change(action)
-  if action == "none" or not SIGN[action] then
+function M.check_action(action)
+  if action == "none" or not SIGN_OF_ACTION[action] then
     error(("'%s' is no change: give create, update or delete"):format(action), 0)
   end
   return action
 end
 
-local function add(lines, text, ...)
+local function add_plan_line(lines, text, ...)
   lines[#lines + 1] = select("#", ...) > 0 and text:format(...) or text
 end
 
--- Add what a step found or would do; `brief` leaves out what is as it should be.
-local function add_step(lines, step, brief)
-  local own = {}
-  for _, text in ipairs(step.warnings) do add(own, "  ! " .. text) end
-  for _, text in ipairs(step.unseen) do add(own, "  ? " .. text) end
-  for _, text in ipairs(brief and {} or step.notes) do add(own, "  · " .. text) end
+-- Add the lines of a step: what it found or would do. `brief` leaves out notes, and items without a change.
+local function add_step_lines(lines, step, brief)
+  local step_lines = {}
+  for _, text in ipairs(step.warnings) do add_plan_line(step_lines, "  ! " .. text) end
+  for _, text in ipairs(step.unseen) do add_plan_line(step_lines, "  ? " .. text) end
+  for _, text in ipairs(brief and {} or step.notes) do add_plan_line(step_lines, "  · " .. text) end
   for _, item in ipairs(step.items) do
-    if not brief or item.action ~= "none" then add(own, "  " .. M.line(item)) end
-    for _, change in ipairs(item.changes or {}) do add(own, "      " .. change_text(change)) end
+    if not brief or item.action ~= "none" then add_plan_line(step_lines, "  " .. M.item_line(item)) end
+    for _, change in ipairs(item.changes or {}) do add_plan_line(step_lines, "      " .. change_text(change)) end
   end
-  if #own == 0 then return end
-  add(lines, "\n%s", step.name)
-  table.move(own, 1, #own, #lines + 1, lines)
+  if #step_lines == 0 then return end
+  add_plan_line(lines, "\n%s", step.name)
+  table.move(step_lines, 1, #step_lines, #lines + 1, lines)
 end
 
---- Add what a person has to do: the task, how to do it, and the form to fill in.
+--- Add what a person has to do: the task, the way to do it, and the form to fill in.
 ---@param lines string[]
----@param who string the step or the thing that waits
+---@param who string the step or the object that waits
 ---@param wait workflow.waiting
 function M.add_wait(lines, who, wait)
-  add(lines, "  ! %s: %s", who, wait.what)
-  if wait.why then add(lines, "      " .. wait.why) end
-  for i, line in ipairs(wait.how or {}) do add(lines, "      %d. %s", i, line) end
+  add_plan_line(lines, "  ! %s: %s", who, wait.what)
+  if wait.why then add_plan_line(lines, "      " .. wait.why) end
+  for i, line in ipairs(wait.how or {}) do add_plan_line(lines, "      %d. %s", i, line) end
   local width = 0
   for _, field in ipairs(wait.form or {}) do width = math.max(width, #field.field) end
   for _, field in ipairs(wait.form or {}) do
-    add(lines, "      %s  %s", layout.pad(field.field, width), field.value or field.note or "")
+    add_plan_line(lines, "      %s  %s", layout.pad(field.field, width), field.value or field.note or "")
   end
 end
 
 local function add_waiting(lines, waiting)
   if #waiting == 0 then return end
-  add(lines, "\nWaiting for a person:")
+  add_plan_line(lines, "\nWaiting for a person:")
   for _, wait in ipairs(waiting) do M.add_wait(lines, wait.step, wait) end
 end
 
-local function add_left(lines, left)
+local function add_left_alone(lines, left)
   if #left == 0 then return end
-  add(lines, "\nLeft alone:")
-  for _, thing in ipairs(left) do add(lines, "  · %s '%s': %s", thing.kind, thing.name, thing.why) end
+  add_plan_line(lines, "\nLeft alone:")
+  for _, thing in ipairs(left) do add_plan_line(lines, "  · %s '%s': %s", thing.kind, thing.name, thing.why) end
 end
 
 ---------------------------------------------------------------------------
@@ -127,16 +127,16 @@ local WORDS = {
   },
 }
 
-local function words_of(result)
+local function words_for_mode(result)
   return result.dry and WORDS.dry or WORDS[result.mode]
 end
 
---- "Plan: 9 to create, 1 to change."
+--- The last line of a result: "Plan: 9 to create, 1 to change."
 ---@param result workflow.result
 ---@return string
-function M.sum(result)
+function M.summary_line(result)
   if result.mode == "verify" and result.alarms[1] then return "Out of order: " .. result.alarms[1] .. "." end
-  local words, parts = words_of(result), {}
+  local words, parts = words_for_mode(result), {}
   for _, action in ipairs { "create", "update", "delete" } do
     local count = result.changes[action]
     if count > 0 and words[action] then parts[#parts + 1] = count .. " " .. words[action] end
@@ -153,56 +153,58 @@ function M.sum(result)
   return words.title .. ": " .. table.concat(parts, ", ") .. "."
 end
 
---- Everything, step by step: for plan, verify, and a destroy that asks first.
+--- The text of a result: the steps (for plan, verify, and a destroy that asks first), the objects left alone, what
+--- waits for a person, and the summary.
 ---@param result workflow.result
----@param brief boolean? only changes and what waits
+---@param brief boolean? only changes, and what waits for a person
 ---@return string
 function M.text(result, brief)
   local lines = {}
   if result.mode == "plan" or result.mode == "verify" or result.dry then
-    for _, step in ipairs(result.steps) do add_step(lines, step, brief) end
+    for _, step in ipairs(result.steps) do add_step_lines(lines, step, brief) end
   end
-  add_left(lines, result.left)
+  add_left_alone(lines, result.left)
   add_waiting(lines, result.waiting)
-  if not result.failure then add(lines, "\n" .. M.sum(result)) end
+  if not result.failure then add_plan_line(lines, "\n" .. M.summary_line(result)) end
   return (table.concat(lines, "\n"):gsub("^\n", ""))
 end
 
 ---------------------------------------------------------------------------
 -- As a table
 
-local function plain(value)
+-- A copy of a value with JSON's types only.
+local function json_value(value)
   if rawequal(value, resource.unknown) then return "known after apply" end
   if type(value) ~= "table" then return value end
   if getmetatable(value) ~= nil and not json.is_array(value) then return tostring(value) end
   local copy = json.is_array(value) and json.array {} or {}
-  for name, member in next, value do copy[name] = plain(member) end
+  for name, member in next, value do copy[name] = json_value(member) end
   return copy
 end
 
-local function each(list, fn)
+local function map_to_array(list, fn)
   local copy = json.array {}
   for i, value in ipairs(list) do copy[i] = fn(value) end
   return copy
 end
 
-local function item_table(item)
+local function item_as_json(item)
   return {
     kind = item.kind, name = item.name, action = item.action, done = item.done, about = item.made,
-    changes = item.changes and each(item.changes, function(change)
-      return { member = change.member, from = plain(change.from), to = plain(change.to) }
+    changes = item.changes and map_to_array(item.changes, function(change)
+      return { member = change.member, from = json_value(change.from), to = json_value(change.to) }
     end),
   }
 end
 
-local function step_table(step)
+local function step_as_json(step)
   return {
-    name = step.name, state = step.state, items = each(step.items, item_table),
+    name = step.name, state = step.state, items = map_to_array(step.items, item_as_json),
     notes = json.array(step.notes), warnings = json.array(step.warnings), unknown = json.array(step.unseen),
   }
 end
 
-local function failure_table(failure)
+local function failure_as_json(failure)
   if not failure then return nil end
   return {
     kind = failure.kind, what = failure.what, why = failure.why, fix = failure.fix, step = failure.step,
@@ -216,9 +218,10 @@ end
 function M.json(result)
   return {
     script = result.script, mode = result.mode, dry = result.dry, profile = result.profile, status = result.status,
-    changes = result.changes, steps = each(result.steps, step_table), waiting = each(result.waiting, plain),
-    left = each(result.left, plain), alarms = json.array(result.alarms), unknown = json.array(result.unknown),
-    failure = failure_table(result.failure),
+    changes = result.changes, steps = map_to_array(result.steps, step_as_json),
+    waiting = map_to_array(result.waiting, json_value), left = map_to_array(result.left, json_value),
+    alarms = json.array(result.alarms), unknown = json.array(result.unknown),
+    failure = failure_as_json(result.failure),
   }
 end
 

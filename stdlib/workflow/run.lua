@@ -1,8 +1,8 @@
---- One run through the steps of a workflow.
+--- Run the steps of a workflow once.
 ---
---- "plan" and "verify" read and compare, "apply" also acts on the difference, "destroy" reads what is there and removes
---- it in reverse order. A write's answer is enough to go on with; the run waits in the background until each change is
---- visible.
+--- The modes "plan" and "verify" read and compare, "apply" also makes the changes, and "destroy" reads the existing
+--- objects and deletes them in reverse order. A run goes on as soon as a change is answered, and waits in the
+--- background until each change is visible.
 
 local class = require "base.class"
 local commit = require "journal.commit"
@@ -13,21 +13,21 @@ local options_of = require("base.options").of
 local outcome = require "workflow.outcome"
 local ownership = require "resource.ownership"
 local resource = require "resource.new"
-local scheduler = require "task.scheduler"
 local task = require "task"
+local traceback = require "base.traceback"
 local wait_until = require "resource.wait_until"
 local workflow_print = require "workflow.print"
 
 local M = {}
 
-local SIDE_BY_SIDE = 8 -- changes side by side
+local CHANGES_AT_ONCE = 8
 
----@class workflow.item one thing a step looked at
+---@class workflow.item one object that a step looked at
 ---@field kind string
 ---@field name string
 ---@field action "create"|"update"|"delete"|"none"
----@field done boolean did it happen?
----@field made string? a remark for the reader
+---@field done boolean was the action carried out?
+---@field made string? a remark for the reader of the plan
 ---@field changes resource.change[]?
 ---@field why string?
 
@@ -35,7 +35,7 @@ local SIDE_BY_SIDE = 8 -- changes side by side
 ---@field step string
 ---@field what string
 ---@field why string?
----@field how string[]? one line each
+---@field how string[]? the instructions, one line each
 ---@field form { field: string, value: string?, note: string? }[]?
 
 ---@class workflow.Run
@@ -44,10 +44,10 @@ local SIDE_BY_SIDE = 8 -- changes side by side
 ---@field args table
 ---@field journal host.journal.journal?
 ---@field profile table
----@field interactive boolean may a person be asked something?
+---@field interactive boolean may a person be asked?
 ---@field dry boolean with "destroy": is nothing deleted?
----@field renew string? make new credentials now; why
----@field old_now boolean? remove the earlier ones as soon as the new ones are in use
+---@field renew string? why new credentials are made now; nil: they are made when they are due
+---@field old_now boolean? remove the old credentials as soon as the new credentials are in use
 ---@field keeps_credentials boolean? does a step keep a credential?
 ---@field on_word string? the consumer that a person says has a credential: "Devolutions Cloud"
 local Run = class("workflow.Run", { open = {
@@ -58,11 +58,11 @@ local Run = class("workflow.Run", { open = {
 ---------------------------------------------------------------------------
 -- Messages of steps
 
---- Is acting switched on?
+--- Does the run make changes (mode "apply")?
 ---@return boolean
 function Run:acting() return self.mode == "apply" end
 
---- Did the plan find something to do so far? Then what is read now may be different when applying.
+--- Did the plan find a change so far? Then an object that is read now may be different when the plan is applied.
 ---@return boolean
 function Run:has_plans()
   if self:acting() then return false end
@@ -74,7 +74,7 @@ function Run:has_plans()
   return false
 end
 
---- Tell the reader of the plan something. It is no change.
+--- Add a note for the reader of the plan. A note is no change.
 ---@param text string
 function Run:note(text, ...)
   if select("#", ...) > 0 then text = text:format(...) end
@@ -82,7 +82,7 @@ function Run:note(text, ...)
   if self:acting() then log.note("  · " .. text) end
 end
 
---- Like note, but a warning.
+--- Add a warning for the reader of the plan.
 ---@param text string
 function Run:warn(text, ...)
   if select("#", ...) > 0 then text = text:format(...) end
@@ -90,7 +90,7 @@ function Run:warn(text, ...)
   if self:acting() or self.mode == "destroy" and not self.dry then log.warn(text) end
 end
 
---- Tell that something could not be looked at, and may be wrong. A verification then exits with 3.
+--- Record that something could not be looked at, and may be wrong. A verification then exits with 3.
 ---@param text string
 function Run:unseen(text, ...)
   if select("#", ...) > 0 then text = text:format(...) end
@@ -99,7 +99,7 @@ function Run:unseen(text, ...)
   if self:acting() then log.note("  ? " .. text) end
 end
 
---- Tell that the purpose of this workflow fails: a warning that makes a verification exit with 1.
+--- Record that the purpose of this workflow fails: a warning that makes a verification exit with 1.
 ---@param text string
 function Run:alarm(text)
   self:warn("%s", text)
@@ -108,7 +108,7 @@ end
 
 local read_waiting = options_of("run:await", { what = "string", why = "string", how = "table", form = "table" })
 
---- A person has to do something first. It is recorded, and the run exits with 1.
+--- Record that a person has to do something first. The run then exits with 1.
 ---@param waiting { what: string, why: string?, how: string[]?, form: table? }
 function Run:await(waiting)
   waiting = read_waiting(waiting)
@@ -117,7 +117,7 @@ function Run:await(waiting)
   self.step.state = "waiting"
 end
 
---- Tell that something exists, may matter, and stays as it is.
+--- Record an object that exists, may matter to the reader, and is left alone.
 ---@param kind string
 ---@param name string
 ---@param why string
@@ -125,43 +125,45 @@ function Run:leave(kind, name, why)
   table.insert(self.left, { step = self.step.name, kind = kind, name = name, why = why })
 end
 
---- Run `fn` in the background. `wait` on the returned task gives its results. The run's end cancels it.
+--- Call `fn` in a background task. `wait` on the returned task gives the results. The task is cancelled when the run
+--- ends.
 ---@param fn fun(): any
 ---@return Task
 function Run:meanwhile(fn)
   local begun = task.spawn(fn)
-  self:hold { close = function() begun:cancel "the run ended" end }
+  self:close_at_end { close = function() begun:cancel "the run ended" end }
   return begun
 end
 
---- Close `thing` when the run ends.
----@param thing any
-function Run:hold(thing) table.insert(self.held, thing) end
+--- Close a value when the run ends.
+---@param closable any
+function Run:close_at_end(closable) table.insert(self.to_close, closable) end
 
---- Keep other runs on this machine from doing the same. Raises "conflict" when one does. A plan takes no lease.
+--- Take a lease until the run ends, so that no other run on this machine does the same work meanwhile. Raises
+--- "conflict" when another process has the lease. A plan takes no lease.
 ---@param name string of the lease
----@param what string what is not done in that case: "work on the certificate of 'X'"
+---@param what string the work, for the failure: "work on the certificate of 'X'"
 function Run:lease(name, what)
   if not self:acting() and self.mode ~= "destroy" or not self.journal then return end
-  local held, message = leases.take(self.journal, name, what)
-  if held then return self:hold(held) end
+  local lease, message = leases.take(self.journal, name, what)
+  if lease then return self:close_at_end(lease) end
   fail.raise {
     kind = "conflict", code = "busy", what = what, why = message or "another process holds it",
-    fix = "Wait for the other one to end, then run the same command again.",
+    fix = "Wait until the other process has ended, then run the same command again.",
   }
 end
 
 ---------------------------------------------------------------------------
--- Acting
+-- Making changes
 
---- Call `fn` before the first change of the run; never, when there is no change.
+--- Call `fn` before the first change of the run. Without a change, `fn` is not called.
 ---@param fn fun()
 function Run:before_change(fn)
   table.insert(self.hooks, fn)
 end
 
--- Changes side by side wait for the same hooks.
-local function open(run)
+-- Call the hooks before the first change. Changes that are made side by side wait for the same calls.
+local function run_hooks_once(run)
   if not run.opening then
     run.opening = task.spawn(function()
       for _, hook in ipairs(run.hooks) do hook() end
@@ -170,57 +172,59 @@ local function open(run)
   run.opening:wait()
 end
 
-local function report(run, item)
+local function print_run_item(run, item)
   if not run:acting() and run.mode ~= "destroy" then return end
-  local tell = item.action == "none" and log.note or log.prose -- a change is told also with --quiet
-  tell("  " .. workflow_print.line(item))
+  local tell = item.action == "none" and log.note or log.prose -- a change is printed even with --quiet
+  tell("  " .. workflow_print.item_line(item))
 end
 
-local function new_item(run, kind, name)
+local function new_run_item(run, kind, name)
   local item = { kind = kind, name = name, action = "none", done = false }
   table.insert(run.step.items, item)
   return item
 end
 
 -- Run act() when applying, and return its result; return `unknown` when planning.
-local function carry_out(run, item, action, act)
-  item.action = workflow_print.change(action)
+local function carry_out_change(run, item, action, act)
+  item.action = workflow_print.check_action(action)
   if not run:acting() then return resource.unknown end
-  task.check() -- a safe place to stop: this change has not begun
-  open(run)
+  task.check() -- stopping is safe here, because this change has not begun
+  run_hooks_once(run)
   local value = act()
   item.done = true
-  report(run, item)
+  print_run_item(run, item)
   return value
 end
 
-local CHANGE = { kind = "string", name = "any", action = "string", made = "any", changes = "table", act = "function" }
-local read_change = options_of("run:change", CHANGE)
+local CHANGE_OPTIONS = {
+  kind = "string", name = "any", action = "string", made = "any", changes = "table", act = "function",
+}
+local read_change = options_of("run:change", CHANGE_OPTIONS)
 
---- Make a change that is no resource: recorded in a plan, made when applying.
+--- Make a change to an object that is no resource: a plan lists the change, apply makes it.
 ---@param change { kind: string, name: string, action: string?, made: string?, changes: table?, act: fun(): any }
----@return any what act returned, or unknown
+---@return any value the result of `act`; unknown in a plan
 function Run:change(change)
   change = read_change(change)
-  local item = new_item(self, change.kind, change.name)
+  local item = new_run_item(self, change.kind, change.name)
   item.made, item.changes = change.made, change.changes
-  return carry_out(self, item, change.action or "create", change.act)
+  return carry_out_change(self, item, change.action or "create", change.act)
 end
 
---- Record something that is as it should be.
+--- Record an object that needs no change.
 ---@param kind string
 ---@param name string
 ---@param made string?
 function Run:found(kind, name, made)
-  local item = new_item(self, kind, name)
+  local item = new_run_item(self, kind, name)
   item.made = made
-  report(self, item)
+  print_run_item(self, item)
 end
 
 ---------------------------------------------------------------------------
 -- Waiting until changes are visible
 
-local function watch(run, what, seen)
+local function watch_until_visible(run, what, seen)
   table.insert(run.watching, task.spawn(wait_until, what, seen))
 end
 
@@ -234,197 +238,196 @@ end
 ---------------------------------------------------------------------------
 -- Ensuring
 
--- The state after an update, as far as a plan can know it.
-local function after_update(actual, wanted)
+-- The object after an update, as far as a plan can know it.
+local function object_after_update(actual, wanted)
   local value = {}
   for name, member in pairs(actual) do value[name] = member end
   for name, member in pairs(wanted or {}) do value[name] = member end
   return value
 end
 
--- Read once more before creating: another run may have created it. Creating what exists only once tells itself.
-local function look_again(run, thing)
-  if thing.once or not run:acting() or not thing:readable() then return nil end
+-- Take a lease, and read the resource once more before it is created, because another run may have created it. Not for
+-- a resource of which the service refuses a second object.
+local function read_again_before_creating(run, target)
+  if target.once or not run:acting() or not target:readable() then return nil end
   task.check()
-  open(run)
-  run:lease("make/" .. (thing.key and thing:key() or tostring(thing)), "create " .. tostring(thing))
-  return thing:read()
+  run_hooks_once(run)
+  run:lease("make/" .. (target.key and target:key() or tostring(target)), "create " .. tostring(target))
+  return target:read()
 end
 
--- Is it restored? It counts as changed: only afterwards it is known whether it comes back or is made again.
-local function comes_back(thing)
-  return thing.host ~= nil and thing.host.restored == true and not thing.part
+-- Does the resource come back with its host, which this run restores? Such a resource counts as changed, because only
+-- after the restore it is known whether it came back.
+local function is_being_restored(target)
+  return target.host ~= nil and target.host.restored == true and not target.part
 end
 
-local function say_made(run, item, thing)
-  if not comes_back(thing) then item.made = thing.made
-  else item.made = run:acting() and "is there again" or "comes back with the application, or is made again" end
-end
-
-local function make(run, item, thing)
-  say_made(run, item, thing)
-  local action = (thing.returning or comes_back(thing)) and "update" or "create"
-  local value = carry_out(run, item, action, function()
-    ownership.record_adding(run, thing)
-    local value = thing:create()
-    watch(run, tostring(thing), function() return thing:seen(value) end)
+local function create_resource(run, item, target)
+  item.made = target.made
+  if is_being_restored(target) then
+    item.made = run:acting() and "is there again" or "comes back with the application, or is made again"
+  end
+  local action = (target.returning or is_being_restored(target)) and "update" or "create"
+  local value = carry_out_change(run, item, action, function()
+    ownership.record_adding(run, target)
+    local value = target:create()
+    watch_until_visible(run, tostring(target), function() return target:seen(value) end)
     return value
   end)
-  return run:acting() and value or thing.returning or value
+  return run:acting() and value or target.returning or value
 end
 
-local function come_back(run, item, actual)
-  item.action, item.done, item.made = "update", run:acting(), "is there again"
-  report(run, item)
-  return actual
-end
+-- Does this run create the resource together with its host?
+local function is_created_with_host(target) return target.part and target.host.made_now end
 
--- A part of something that this run made is created with it; a plan says so.
-local function is_new(thing) return thing.part and thing.host.made_now end
-
-local function amend(run, item, thing, actual, changes)
-  if is_new(thing) then item.made = thing.made else item.changes = changes end
-  local value = carry_out(run, item, is_new(thing) and "create" or "update", function()
-    ownership.record_adding(run, thing, changes)
-    local value = thing:update(actual, changes) or after_update(actual, thing.wanted)
-    watch(run, tostring(thing), function() return thing:seen(value) end)
+local function update_resource(run, item, target, actual, changes)
+  if is_created_with_host(target) then item.made = target.made else item.changes = changes end
+  local value = carry_out_change(run, item, is_created_with_host(target) and "create" or "update", function()
+    ownership.record_adding(run, target, changes)
+    local value = target:update(actual, changes) or object_after_update(actual, target.wanted)
+    watch_until_visible(run, tostring(target), function() return target:seen(value) end)
     return value
   end)
-  return run:acting() and value or after_update(actual, thing.wanted)
+  return run:acting() and value or object_after_update(actual, target.wanted)
 end
 
-local function read(thing)
-  local fetched = thing.fetched
-  if not fetched then return thing:readable() and thing:read() or nil end
-  thing.fetched = nil -- used once: later it may be different
+local function read_resource(target)
+  local fetched = target.fetched
+  if not fetched then return target:readable() and target:read() or nil end
+  target.fetched = nil -- used only once, because the object may change afterwards
   return fetched.value
 end
 
--- A part of something that is ours is deleted with it.
-local function note_undo(run, thing, item, actual)
+-- Note an existing object, which `destroy` deletes later. A part of a host that is ours is deleted together with the
+-- host.
+local function note_for_destroy(run, target, item, actual)
   if not actual then return resource.unknown end
-  if not (thing.part and thing.host.ours) then
-    table.insert(run.undo, { item = item, thing = thing, actual = actual, step = run.step })
+  if not (target.part and target.host.ours) then
+    table.insert(run.removals, { item = item, target = target, actual = actual, step = run.step })
   end
   return actual
 end
 
-local function ensure(run, thing, item)
-  local actual = read(thing)
-  if run.mode == "destroy" then return note_undo(run, thing, item, actual) end
-  actual = actual or look_again(run, thing)
-  if not actual then return make(run, item, thing) end
-  if thing.adopt and run:acting() then thing:adopt(run, actual) end
-  local changes = thing:differs(actual)
-  if #changes > 0 then return amend(run, item, thing, actual, changes) end
-  if comes_back(thing) then return come_back(run, item, actual) end
-  item.made = thing.is
-  report(run, item)
+local function ensure_resource(run, target, item)
+  local actual = read_resource(target)
+  if run.mode == "destroy" then return note_for_destroy(run, target, item, actual) end
+  actual = actual or read_again_before_creating(run, target)
+  if not actual then return create_resource(run, item, target) end
+  if target.adopt and run:acting() then target:adopt(run, actual) end
+  local changes = target:differs(actual)
+  if #changes > 0 then return update_resource(run, item, target, actual, changes) end
+  item.made = target.is
+  if is_being_restored(target) then
+    item.action, item.done, item.made = "update", run:acting(), "is there again"
+  end
+  print_run_item(run, item)
   return actual
 end
 
---- Make a resource exist as wanted, and wait in the background until that is visible. Unknown in a plan. Waits.
----@param thing resource.Resource
----@return any
-function Run:ensure(thing)
-  return ensure(self, thing, new_item(self, thing.kind, thing.name))
+--- Make a resource exist with the wanted values, and wait in the background until the change is visible. Waits.
+---@param target resource.Resource
+---@return any value the object; in a plan, unknown where apply has to create it
+function Run:ensure(target)
+  return ensure_resource(self, target, new_run_item(self, target.kind, target.name))
 end
 
--- Raise the first error of several side by side; the others were recorded with their items.
-local function raise_first(outcomes)
-  for _, one in ipairs(outcomes) do
-    if not one.ok then error(one.result, 0) end
+-- Raise the first error of calls that ran side by side.
+local function raise_first_failure(outcomes)
+  for _, attempt in ipairs(outcomes) do
+    if not attempt.ok then error(attempt.result, 0) end
   end
 end
 
---- Ensure independent resources side by side. Every one that began is finished, also when others fail. Waits.
----@param things resource.Resource[]
+--- Ensure independent resources side by side. A change that has begun is finished even when another one fails. Waits.
+---@param targets resource.Resource[]
 ---@return any[] values in the same order
-function Run:all(things)
+function Run:all(targets)
   local items, values = {}, {}
-  for i, thing in ipairs(things) do items[i] = new_item(self, thing.kind, thing.name) end
-  raise_first(task.each(things, SIDE_BY_SIDE, function(thing, i) values[i] = ensure(self, thing, items[i]) end))
+  for i, target in ipairs(targets) do items[i] = new_run_item(self, target.kind, target.name) end
+  raise_first_failure(task.each(targets, CHANGES_AT_ONCE, function(target, i)
+    values[i] = ensure_resource(self, target, items[i])
+  end))
   return values
 end
 
 ---------------------------------------------------------------------------
--- Removing
+-- Deleting
 
---- Have `destroy` remove something that is no resource.
----@param thing resource.Resource|table with kind, name, ours and delete
+--- Let `destroy` delete an object that is no resource.
+---@param target resource.Resource|table with kind, name, ours and delete
 ---@param actual any
-function Run:undoing(thing, actual)
-  local item = new_item(self, thing.kind, thing.name)
-  table.insert(self.undo, { item = item, thing = thing, actual = actual, step = self.step })
+function Run:add_removal(target, actual)
+  local item = new_run_item(self, target.kind, target.name)
+  table.insert(self.removals, { item = item, target = target, actual = actual, step = self.step })
 end
 
-local function judge(run, undo)
-  local ours, why = undo.thing:ours(undo.actual, run)
+-- Is the object proven to be ours? Any other object is left alone.
+local function check_ownership(run, removal)
+  local ours, why = removal.target:ours(removal.actual, run)
   if ours then
-    undo.item.action, undo.item.made = "delete", why
+    removal.item.action, removal.item.made = "delete", why
   else
-    undo.item.action = "none"
-    run.step = undo.step
-    run:leave(undo.item.kind, undo.item.name, why or "nothing proves that it was made here")
+    removal.item.action = "none"
+    run.step = removal.step
+    run:leave(removal.item.kind, removal.item.name, why or "nothing proves that it was made here")
   end
   return ours
 end
 
-local function gone(thing)
-  return function() return thing.read == nil or thing:read() == nil end
+local function delete_resource(run, removal)
+  run.step = removal.step
+  removal.target:delete(removal.actual, run)
+  removal.item.done = true
+  ownership.record_removal(run, removal.target)
+  print_run_item(run, removal.item)
+  if removal.target.gone == false then return end
+  local function is_gone() return removal.target.read == nil or removal.target:read() == nil end
+  watch_until_visible(run, ("that %s '%s' is gone"):format(removal.item.kind, removal.item.name),
+    removal.target.gone or is_gone)
 end
 
-local function take_away(run, undo)
-  run.step = undo.step
-  undo.thing:delete(undo.actual, run)
-  undo.item.done = true
-  ownership.record_removal(run, undo.thing)
-  report(run, undo.item)
-  if undo.thing.gone == false then return end
-  watch(run, ("that %s '%s' is gone"):format(undo.item.kind, undo.item.name), undo.thing.gone or gone(undo.thing))
-end
-
--- The things of one step do not depend on each other; steps do.
-local function last_step_of(list)
+-- Take the removals of the last step from the list. The objects of one step do not depend on each other, so they are
+-- deleted side by side.
+local function take_removals_of_last_step(list)
   local group, step = {}, list[#list].step
   while list[#list] and list[#list].step == step do group[#group + 1] = table.remove(list) end
   return group, step
 end
 
-local function walk_back(run, dry)
+local function delete_in_reverse(run, dry)
   local list = {}
-  for _, undo in ipairs(run.undo) do
-    if judge(run, undo) then list[#list + 1] = undo end
+  for _, removal in ipairs(run.removals) do
+    if check_ownership(run, removal) then list[#list + 1] = removal end
   end
   if dry or #list == 0 then return end
-  open(run)
+  run_hooks_once(run)
   while #list > 0 do
-    local group, step = last_step_of(list)
+    local group, step = take_removals_of_last_step(list)
     task.check()
     log.step(step.name)
-    raise_first(task.each(group, SIDE_BY_SIDE, function(undo) take_away(run, undo) end))
-    run:settle() -- what it depends on is deleted only when it is gone
+    raise_first_failure(task.each(group, CHANGES_AT_ONCE, function(removal) delete_resource(run, removal) end))
+    run:settle() -- the objects that these depend on are deleted only after these are gone
   end
 end
 
 ---------------------------------------------------------------------------
 -- The run
 
-local function begin(run, step)
+local function begin_step(run, step)
   run.step = { name = step.name, state = "done", items = {}, notes = {}, warnings = {}, unseen = {} }
   table.insert(run.steps, run.step)
   if run:acting() then log.step(step.name) else log.progress(step.name) end
 end
 
 -- May a step marked `settled` start: is everything visible, and no person waited for?
-local function may_start(run, step)
+local function may_step_start(run, step)
   if not step.settled or not run:acting() then return true end
   run:settle()
   return #run.waiting == 0
 end
 
 -- Raise a failure when --renew was given and no step keeps a credential.
-local function check_renewed(run)
+local function check_credentials_renewed(run)
   if not (run.renew or run.old_now) or run.keeps_credentials then return end
   fail.raise {
     kind = "usage", what = ("renew the credentials of %s"):format(run.id),
@@ -432,36 +435,37 @@ local function check_renewed(run)
   }
 end
 
-local function go(run, declaration, dry)
+local function run_steps(run, declaration, dry)
   for _, step in ipairs(declaration.steps) do
-    if not may_start(run, step) then break end
-    begin(run, step)
+    if not may_step_start(run, step) then break end
+    begin_step(run, step)
     step.act(run, run.have, run.args)
   end
-  if run.mode == "destroy" then return walk_back(run, dry) end
+  if run.mode == "destroy" then return delete_in_reverse(run, dry) end
   run:settle()
-  check_renewed(run)
+  check_credentials_renewed(run)
 end
 
--- Commit. An adoption, or the last deletion, had no request after it that would have made its record durable.
-local function put_on_record(run)
+-- Commit the journal. Records are made durable before a request, and no request follows the record of an adoption, or
+-- of the last deletion.
+local function commit_run(run)
   if run.journal and (run:acting() or run.mode == "destroy") then commit.commit(run.journal) end
 end
 
-local function release(run)
+local function close_run(run)
   for _, watcher in ipairs(run.watching) do watcher:cancel("the run ended") end
-  for i = #run.held, 1, -1 do run.held[i]:close() end
+  for i = #run.to_close, 1, -1 do run.to_close[i]:close() end
 end
 
 ---@class workflow.options
 ---@field journal host.journal.journal?
 ---@field profile table?
----@field interactive boolean? a person is there to be asked
----@field dry boolean? with "destroy": only tell what would be deleted
----@field renew string? make new credentials now, whatever their dates say; why
----@field old_now boolean? remove the earlier ones as soon as the new ones are in use
+---@field interactive boolean? can a person be asked?
+---@field dry boolean? with "destroy": only print what would be deleted
+---@field renew string? make new credentials now, whatever their dates say; the text is the reason
+---@field old_now boolean? remove the old credentials as soon as the new credentials are in use
 
---- Go through the steps. A failure ends the run early and is in the result; any other error is raised.
+--- Run the steps of a declaration. A failure ends the run early and is in the result; any other error is raised.
 ---@param declaration workflow.Declaration
 ---@param mode "plan"|"apply"|"verify"|"destroy"
 ---@param args table
@@ -472,17 +476,17 @@ function M.run(declaration, mode, args, options)
   local run = Run {
     mode = mode, id = declaration.id, args = args, journal = options.journal, profile = options.profile or {},
     interactive = options.interactive or false, dry = options.dry or false, renew = options.renew,
-    old_now = options.old_now, have = {}, steps = {}, waiting = {}, left = {}, alarms = {}, unknown = {}, held = {},
-    hooks = {}, watching = {}, undo = {},
+    old_now = options.old_now, have = {}, steps = {}, waiting = {}, left = {}, alarms = {}, unknown = {}, to_close = {},
+    hooks = {}, watching = {}, removals = {},
   }
-  local scope <close> = setmetatable({}, { __close = function() release(run) end })
-  local ok, err = xpcall(go, scheduler.keep_trace, run, declaration, options.dry)
-  local kept, trouble = xpcall(put_on_record, scheduler.keep_trace, run)
+  local scope <close> = setmetatable({}, { __close = function() close_run(run) end })
+  local ok, err = xpcall(run_steps, traceback.keep, run, declaration, options.dry)
+  local kept, trouble = xpcall(commit_run, traceback.keep, run)
   if ok and not kept then ok, err = false, trouble end
   if not ok and not fail.is(err) then error(err, 0) end
   if not ok then
     if fail.is(err, "denied") then require("permissions.denied").explain(err) end
-    outcome.complete(run, err)
+    outcome.complete_failure(run, err)
     if run.step then run.step.state = "failed" end
   end
   local result = outcome.of(run, not ok and err or nil, options.dry)

@@ -1,7 +1,6 @@
-/* cost FILE PROGRAM [ARG…]: runs the program with our own streams and leaves in
- * FILE what it cost:
+/* cost FILE PROGRAM [ARG…]: run the program with our own streams, and write its cost to FILE:
  *
- *   WALL_SECONDS CPU_SECONDS PEAK_MIB
+ * WALL_SECONDS CPU_SECONDS PEAK_MIB
  */
 #include <spawn.h>
 #include <stdio.h>

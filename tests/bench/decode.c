@@ -1,7 +1,7 @@
-/* decode FILE RUNS: host.json's decode beside lua-cjson's alone on the same
- * text, in turn, RUNS times each. Prints megabytes a second of the best runs:
+/* decode FILE RUNS: decode the same text with host.json and with lua-cjson alone, in turn, RUNS times each. Prints
+ * megabytes per second of the fastest runs:
  *
- *   CJSON OURS
+ * CJSON OURS
  */
 #include "json.h"
 #include "state.h"
@@ -29,22 +29,22 @@ static void push_file(lua_State *L, const char *path) {
   luaL_pushresult(&text);
 }
 
-/* Seconds of one call of the function at index with the text at 1. */
-static double once(lua_State *L, int function) {
+/* Return the seconds of one call of the function at index with the text at index 1. */
+static double time_one_decode(lua_State *L, int function) {
   lua_gc(L, LUA_GCCOLLECT);
   lua_gc(L, LUA_GCSTOP);
   double start = now();
   lua_pushvalue(L, function);
   lua_pushvalue(L, 1);
   lua_call(L, 1, 1);
-  double taken = now() - start;
+  double seconds = now() - start;
   if (!lua_istable(L, -1)) luaL_error(L, "it was not decoded");
   lua_pop(L, 1);
   lua_gc(L, LUA_GCRESTART);
-  return taken;
+  return seconds;
 }
 
-static int run(lua_State *L) {
+static int compare_decoders(lua_State *L) {
   char **argv = lua_touserdata(L, 1);
   lua_settop(L, 0);
   push_file(L, argv[1]);
@@ -60,8 +60,8 @@ static int run(lua_State *L) {
   lua_getfield(L, -1, "decode");
   lua_replace(L, 3);
   for (int i = 0; i < 2 * atoi(argv[2]); i++) {
-    double taken = once(L, 2 + i % 2);
-    if (taken < best[i % 2]) best[i % 2] = taken;
+    double seconds = time_one_decode(L, 2 + i % 2);
+    if (seconds < best[i % 2]) best[i % 2] = seconds;
   }
   printf("%.2f %.2f\n", size / best[0], size / best[1]);
   return 0;
@@ -73,7 +73,7 @@ int main(int argc, char **argv) {
     return 2;
   }
   lua_State *L = luaL_newstate();
-  lua_pushcfunction(L, run);
+  lua_pushcfunction(L, compare_decoders);
   lua_pushlightuserdata(L, argv);
   int status = lua_pcall(L, 1, 0, 0);
   if (status != LUA_OK) fprintf(stderr, "decode: %s\n", lua_tostring(L, -1));

@@ -1,4 +1,4 @@
-/* The yardstick for start-up: links libcurl like the product, and does nothing. */
+/* The baseline of start-up: a program that links libcurl like the product, and does nothing. */
 #include <curl/curl.h>
 
 int main(void) {

@@ -1,15 +1,14 @@
-/* What libcurl's multi interface does by itself, each answer read and thrown away:
+/* The speed of libcurl's multi interface alone; each answer is read and discarded:
  *
- *   requests URL CA COUNT IN_FLIGHT VERSION [METHOD BODY [TOKEN]]
- *   requests -f FILE CA COUNT IN_FLIGHT VERSION
+ * requests URL CA COUNT IN_FLIGHT VERSION [METHOD BODY [TOKEN]]
+ * requests -f FILE CA COUNT IN_FLIGHT VERSION
  *
- * COUNT times one request, or the steps of FILE one after the other, IN_FLIGHT at a
- * time, by HTTP VERSION "2" or "1.1". A step is a line of words with tabs between:
- * METHOD, URL, BODY (may be empty), and HEADERS. In URL and BODY {n} stands for the
- * number of the time, six digits, and {1} for the "id" that the first POST of that
- * time was answered, {2} for the second's. Prints
+ * Sends one request, or the steps of FILE one after another, COUNT times, IN_FLIGHT at the same time, by HTTP VERSION
+ * "2" or "1.1". A step is a line of words separated by tabs: METHOD, URL, BODY (may be empty), and HEADERS. In URL
+ * and BODY, {n} is replaced by the number of the repetition in six digits, {1} by the "id" in the answer to the first
+ * POST of that repetition, {2} by the second's. Prints
  *
- *   REQUESTS_PER_SECOND WALL_SECONDS CPU_SECONDS
+ * REQUESTS_PER_SECOND WALL_SECONDS CPU_SECONDS
  */
 #include <curl/curl.h>
 #include <stdio.h>
@@ -21,7 +20,7 @@
 enum { MAX_STEPS = 64, MAX_IDS = 4, ID_SIZE = 36 };
 
 struct step {
-  const char *method, *url, *body; /* body NULL: none */
+  const char *method, *url, *body; /* body is NULL when there is none */
   struct curl_slist *headers;
 };
 
@@ -33,17 +32,17 @@ struct plan {
   int step_count;
 };
 
-/* Once through the steps. */
+/* One repetition of the steps. */
 struct flow {
   CURL *easy;
   int number, step;
   char ids[MAX_IDS][ID_SIZE + 1];
   int id_count;
-  char answer[256]; /* its beginning */
+  char answer[256]; /* the first bytes of the answer */
   size_t answer_length;
 };
 
-static void stop(const char *what, const char *why) {
+static void stop_with_error(const char *what, const char *why) {
   fprintf(stderr, "requests: %s: %s\n", what, why);
   exit(1);
 }
@@ -61,12 +60,12 @@ static double cpu(void) {
          (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
-static size_t on_body(char *data, size_t size, size_t count, void *arg) {
+static size_t on_answer_body(char *data, size_t size, size_t count, void *arg) {
   struct flow *flow = arg;
-  size_t length = size * count, room = sizeof flow->answer - 1 - flow->answer_length;
-  size_t kept = length < room ? length : room;
-  memcpy(flow->answer + flow->answer_length, data, kept);
-  flow->answer_length += kept;
+  size_t length = size * count, space = sizeof flow->answer - 1 - flow->answer_length;
+  size_t copied = length < space ? length : space;
+  memcpy(flow->answer + flow->answer_length, data, copied);
+  flow->answer_length += copied;
   return length;
 }
 
@@ -76,26 +75,27 @@ static CURL *make_handle(const struct plan *plan, struct flow *flow) {
   curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, plan->version);
   curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
-  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L); /* else it sets SIGPIPE aside and back around each read and write */
-  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+  curl_easy_setopt(easy, CURLOPT_NOSIGNAL,
+                   1L); /* else libcurl changes the handler of SIGPIPE around each read and write */
+  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_answer_body);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, flow);
   curl_easy_setopt(easy, CURLOPT_PRIVATE, flow);
   return easy;
 }
 
-/* What {X} stands for. */
-static void write_place(FILE *out, const struct flow *flow, char place) {
-  if (place == 'n') fprintf(out, "%06d", flow->number % 1000000);
-  if (place >= '1' && place < '1' + MAX_IDS) fputs(flow->ids[place - '1'], out);
+/* Write the text that {X} stands for. */
+static void write_placeholder(FILE *out, const struct flow *flow, char letter) {
+  if (letter == 'n') fprintf(out, "%06d", flow->number % 1000000);
+  if (letter >= '1' && letter < '1' + MAX_IDS) fputs(flow->ids[letter - '1'], out);
 }
 
-static char *expand(const char *text, const struct flow *flow) {
+static char *expand_placeholders(const char *text, const struct flow *flow) {
   char *expanded = NULL;
   size_t length;
   FILE *out = open_memstream(&expanded, &length);
   for (; *text; text++)
     if (text[0] == '{' && text[1] && strchr("n1234", text[1]) && text[2] == '}') {
-      write_place(out, flow, text[1]);
+      write_placeholder(out, flow, text[1]);
       text += 2;
     } else {
       fputc(*text, out);
@@ -104,9 +104,9 @@ static char *expand(const char *text, const struct flow *flow) {
   return expanded;
 }
 
-static void begin(CURLM *multi, const struct plan *plan, struct flow *flow) {
+static void start_step(CURLM *multi, const struct plan *plan, struct flow *flow) {
   const struct step *step = &plan->steps[flow->step];
-  char *url = expand(step->url, flow), *body = step->body ? expand(step->body, flow) : NULL;
+  char *url = expand_placeholders(step->url, flow), *body = step->body ? expand_placeholders(step->body, flow) : NULL;
   flow->answer_length = 0;
   curl_easy_setopt(flow->easy, CURLOPT_URL, url);
   curl_easy_setopt(flow->easy, CURLOPT_HTTPHEADER, step->headers);
@@ -125,17 +125,17 @@ static void keep_id(struct flow *flow) {
   if (id && flow->id_count < MAX_IDS) snprintf(flow->ids[flow->id_count++], ID_SIZE + 1, "%s", id + 6);
 }
 
-static void check(CURL *easy, CURLcode code) {
+static void check_answer(CURL *easy, CURLcode code) {
   long status = 0;
   char text[16];
   curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
   snprintf(text, sizeof text, "%ld", status);
-  if (code != CURLE_OK) stop("no answer", curl_easy_strerror(code));
-  if (status >= 400) stop("an answer's status", text);
+  if (code != CURLE_OK) stop_with_error("no answer", curl_easy_strerror(code));
+  if (status >= 400) stop_with_error("an answer's status", text);
 }
 
-/* Go on with the next step, or from the start while flows are left. Did one end? */
-static int go_on(CURLM *multi, const struct plan *plan, struct flow *flow, int *started) {
+/* Start the next step of the flow, or its first step while repetitions are left. Returns 1 when a repetition ended. */
+static int start_next_step(CURLM *multi, const struct plan *plan, struct flow *flow, int *started) {
   if (strcmp(plan->steps[flow->step].method, "POST") == 0) keep_id(flow);
   int ended = ++flow->step == plan->step_count;
   if (ended) {
@@ -144,42 +144,42 @@ static int go_on(CURLM *multi, const struct plan *plan, struct flow *flow, int *
     if (*started == plan->count) return 1;
     ++*started;
   }
-  begin(multi, plan, flow);
+  start_step(multi, plan, flow);
   return ended;
 }
 
-static int turn_over(CURLM *multi, const struct plan *plan, int *started) {
+static int handle_finished(CURLM *multi, const struct plan *plan, int *started) {
   int ended = 0, more;
   for (CURLMsg *message = curl_multi_info_read(multi, &more); message; message = curl_multi_info_read(multi, &more)) {
     CURL *easy = message->easy_handle;
     struct flow *flow = NULL;
-    check(easy, message->data.result);
+    check_answer(easy, message->data.result);
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&flow);
     curl_multi_remove_handle(multi, easy);
-    ended += go_on(multi, plan, flow, started);
+    ended += start_next_step(multi, plan, flow, started);
   }
   return ended;
 }
 
-static void run(const struct plan *plan) {
+static void run_plan(const struct plan *plan) {
   CURLM *multi = curl_multi_init();
   struct flow *flows = calloc((size_t)plan->in_flight, sizeof *flows);
   int started = 0, running;
-  if (!multi || !flows) stop("start", "not enough memory");
+  if (!multi || !flows) stop_with_error("start", "not enough memory");
   curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, 16L);
   for (; started < plan->in_flight && started < plan->count; started++) {
     flows[started].easy = make_handle(plan, &flows[started]);
     flows[started].number = started;
-    begin(multi, plan, &flows[started]);
+    start_step(multi, plan, &flows[started]);
   }
   for (int ended = 0; ended < plan->count;) {
     curl_multi_perform(multi, &running);
-    ended += turn_over(multi, plan, &started);
+    ended += handle_finished(multi, plan, &started);
     if (ended < plan->count) curl_multi_poll(multi, NULL, 0, 100, NULL);
   }
 }
 
-static void one_step(struct plan *plan, const char *url, int count, char **more) {
+static void add_step_from_arguments(struct plan *plan, const char *url, int count, char **more) {
   struct step *step = &plan->steps[plan->step_count++];
   char line[8192];
   *step = (struct step){.method = count > 0 ? more[0] : "GET", .url = url};
@@ -191,23 +191,23 @@ static void one_step(struct plan *plan, const char *url, int count, char **more)
   step->headers = curl_slist_append(step->headers, line);
 }
 
-static void read_step(struct plan *plan, char *line) {
+static void add_step_from_line(struct plan *plan, char *line) {
   struct step step = {.method = strsep(&line, "\t"), .url = strsep(&line, "\t"), .body = strsep(&line, "\t\n")};
-  if (!step.url || plan->step_count == MAX_STEPS) stop("a step", "it has no address, or there are too many");
+  if (!step.url || plan->step_count == MAX_STEPS) stop_with_error("a step", "it has no address, or there are too many");
   if (step.body && !*step.body) step.body = NULL;
   for (char *header = strsep(&line, "\t\n"); header; header = strsep(&line, "\t\n"))
     if (*header) step.headers = curl_slist_append(step.headers, header);
   plan->steps[plan->step_count++] = step;
 }
 
-static void read_steps(struct plan *plan, const char *path) {
+static void add_steps_from_file(struct plan *plan, const char *path) {
   FILE *file = fopen(path, "r");
-  if (!file) stop(path, "it cannot be read");
+  if (!file) stop_with_error(path, "it cannot be read");
   for (;;) {
-    char *line = NULL; /* stays: the step points into it */
+    char *line = NULL; /* not freed: the step points into it */
     size_t size = 0;
     if (getline(&line, &size, file) < 0) break;
-    read_step(plan, line);
+    add_step_from_line(plan, line);
   }
   fclose(file);
 }
@@ -229,11 +229,11 @@ int main(int argc, char **argv) {
   plan.version = strcmp(words[4], "2") == 0 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;
   curl_global_init(CURL_GLOBAL_DEFAULT);
   if (from_file)
-    read_steps(&plan, words[0]);
+    add_steps_from_file(&plan, words[0]);
   else
-    one_step(&plan, words[0], count - 5, words + 5);
+    add_step_from_arguments(&plan, words[0], count - 5, words + 5);
   double start = now(), used = cpu();
-  run(&plan);
+  run_plan(&plan);
   double wall = now() - start;
   printf("%.1f %.4f %.4f\n", plan.count * plan.step_count / wall, wall, cpu() - used);
   return 0;

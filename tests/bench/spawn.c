@@ -1,8 +1,7 @@
-/* spawn RUNS BASELINE -- PROGRAM [ARG…]: starts the two in turn, RUNS times
- * each after three warm-ups, and prints for both the median wall time in
- * milliseconds and the largest resident size in MiB:
+/* spawn RUNS BASELINE -- PROGRAM [ARG…]: start the two programs in turn, RUNS times each after three warm-ups. Prints
+ * for both the median wall time in milliseconds and the largest resident size in MiB:
  *
- *   BASELINE_MS PROGRAM_MS BASELINE_MIB PROGRAM_MIB
+ * BASELINE_MS PROGRAM_MS BASELINE_MIB PROGRAM_MIB
  */
 #include <spawn.h>
 #include <stdio.h>
@@ -13,10 +12,10 @@
 #include <time.h>
 
 #define WARM_UPS 3
-#define MOST_RUNS 1000
+#define MAX_RUNS 1000
 
 struct measure {
-  double ms[MOST_RUNS];
+  double ms[MAX_RUNS];
   long kib;
 };
 
@@ -26,7 +25,7 @@ static double now_ms(void) {
   return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
 }
 
-static void run_once(char **arguments, double *ms, long *kib) {
+static void time_one_run(char **arguments, double *ms, long *kib) {
   char *none[] = {NULL};
   struct rusage usage;
   pid_t child;
@@ -57,15 +56,15 @@ static double median(struct measure *measure, int runs) {
 int main(int argc, char **argv) {
   static struct measure baseline, program;
   int runs = argc > 4 ? atoi(argv[1]) : 0;
-  if (runs < 1 || runs > MOST_RUNS || strcmp(argv[3], "--") != 0) {
+  if (runs < 1 || runs > MAX_RUNS || strcmp(argv[3], "--") != 0) {
     fputs("usage: spawn RUNS BASELINE -- PROGRAM [ARG…]\n", stderr);
     return 2;
   }
   char *alone[] = {argv[2], NULL};
   for (int i = -WARM_UPS; i < runs; i++) {
     int slot = i < 0 ? 0 : i;
-    run_once(alone, &baseline.ms[slot], &baseline.kib);
-    run_once(argv + 4, &program.ms[slot], &program.kib);
+    time_one_run(alone, &baseline.ms[slot], &baseline.kib);
+    time_one_run(argv + 4, &program.ms[slot], &program.kib);
   }
   printf("%.3f %.3f %.1f %.1f\n", median(&baseline, runs), median(&program, runs), (double)baseline.kib / 1024,
          (double)program.kib / 1024);

@@ -1,7 +1,7 @@
-/* switch TASKS ROUNDS: what resuming and yielding costs in C alone. As many
- * coroutines as there are TASKS, each resumed ROUNDS times, in turn. Prints
+/* switch TASKS ROUNDS: the cost of resuming and yielding in C alone. Makes TASKS coroutines, and resumes each ROUNDS
+ * times, in turn. Prints
  *
- *   MICROSECONDS_A_SWITCH BYTES_A_COROUTINE
+ * MICROSECONDS_A_SWITCH BYTES_A_COROUTINE
  */
 #include <lauxlib.h>
 #include <lualib.h>
@@ -15,7 +15,7 @@ static double now(void) {
   return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-static double kept(lua_State *L) {
+static double used_bytes(lua_State *L) {
   lua_gc(L, LUA_GCCOLLECT);
   return lua_gc(L, LUA_GCCOUNT) * 1024.0 + lua_gc(L, LUA_GCCOUNTB);
 }
@@ -33,7 +33,7 @@ int main(int argc, char **argv) {
   lua_State **all = calloc((size_t)tasks, sizeof *all);
   if (!all || luaL_loadstring(L, body) != LUA_OK) return 1;
   lua_createtable(L, tasks, 0);
-  double before = kept(L);
+  double before = used_bytes(L);
   for (int i = 0; i < tasks; i++) {
     all[i] = lua_newthread(L);
     lua_pushvalue(L, 1);
@@ -41,7 +41,7 @@ int main(int argc, char **argv) {
     lua_rawseti(L, 2, i + 1);
     lua_resume(all[i], L, 0, &count);
   }
-  double bytes = (kept(L) - before) / tasks, start = now();
+  double bytes = (used_bytes(L) - before) / tasks, start = now();
   for (int round = 0; round < rounds; round++)
     for (int i = 0; i < tasks; i++) lua_resume(all[i], L, 0, &count);
   printf("%.4f %.0f\n", (now() - start) * 1e6 / tasks / rounds, bytes);

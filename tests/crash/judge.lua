@@ -117,7 +117,9 @@ end
 local function judge_warning(point)
   if point.later == 0 or point.blow.state ~= "deleted" then return end
   local text = json.encode(point.report.steps)
-  if not text:find("may be hidden still", 1, true) then point:complain("what is hidden is not warned of") end
+  if not text:find("moonlatch verify lists it later", 1, true) then
+    point:complain("what is hidden is not warned of")
+  end
 end
 
 -- Every other credential is on its way out, on record as lost, made by hand, or told of.

@@ -40,7 +40,7 @@ end }]]):format(code))
     refused(run 'require("oauth.sign_in").sign_in {}', "scripts may not require 'oauth.sign_in'")
     refused(run 'require("profile.current").current()', "scripts may not require 'profile.current'")
     refused(run 'require("entra.admin").sign_in { profile = { login = "https://evil.test", tenant = "x" } }',
-      "the first argument has to be the run that a step is given")
+      "the first argument has to be the run that the step got")
   end)
 
   it("runs no program and writes no file by way of the library's inside", function()

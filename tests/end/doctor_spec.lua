@@ -37,7 +37,7 @@ describe("moonlatch doctor", function()
     assert.equal("holds", by_id["graph-401"].verdict)
     assert.equal("holds", by_id["restricted-member"].verdict)
     assert.equal("still open", by_id["dvls-page"].verdict)
-    assert.equal("not tried: it changes something, or takes a person", by_id["reset-role"].verdict)
+    assert.equal("not tried: the call changes something, or takes a person", by_id["reset-role"].verdict)
     for id, one in pairs(by_id) do assert(one.call and one.doubt, id) end
   end)
 

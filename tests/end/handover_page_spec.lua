@@ -123,7 +123,7 @@ describe("the hand-over's page", function()
     assert.same({ "licence", "to give", "add" }, { state.next, state.secret.state, state.form.purpose })
     assert.equal("done", send(page, "/tick", { key = "licence", done = true }).items[1].state)
     local answer = send(page, "/confirm", { id = state.secret.id })
-    assert.truthy(answer.error:find("Nobody was given it yet", 1, true), answer.error)
+    assert.truthy(answer.error:find("It was not handed over yet", 1, true), answer.error)
     local value = send(page, "/secret").secret
     assert.equal(state.secret.hint, value:sub(1, 3))
     assert.equal(1, #reveals(emu))
@@ -189,7 +189,7 @@ describe("the hand-over's page", function()
     assert.equal(("You are here by ssh. On your own computer run: ssh -L %s:127.0.0.1:%s HOST; then open the address "
       .. "there."):format(port, port), lines[4])
     local outcome = must(emu:run { "handover", "--for", "daemon" }, 2)
-    assert.truthy(outcome.err:find("--for stands without --page", 1, true), outcome.err)
+    assert.truthy(outcome.err:find("--for is given without --page", 1, true), outcome.err)
   end)
 
   it("is for the owner of the terminal, and not for the user whom the program runs as", function()

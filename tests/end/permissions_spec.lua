@@ -73,7 +73,7 @@ describe("moonlatch permissions", function()
     local refused = place:run { "run", "setup/entra-pam-provider", "--yes" }
     assert.equal(1, refused.status)
     assert.matches("needs more than the bundled script of its name:\n  %+ graph: DELETE /users/{id}\n", refused.out)
-    assert.matches("fix: Look at what is listed above", refused.err)
+    assert.matches("fix: Read the needs listed above", refused.err)
     local accepted = place:run { "permissions", "setup/entra-pam-provider", "--accept" }
     assert.equal(0, accepted.status, accepted.err)
     assert.matches("Accepted%.\n$", accepted.out)

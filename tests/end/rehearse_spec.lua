@@ -29,7 +29,7 @@ describe("a new policy", function()
     local document = assert(json.decode(outcome.out), outcome.err)
     assert.same({ 1, 5, 2 }, { outcome.status, #document.accounts, document.faults[1].hits })
     assert.is_true(told(document, "the answers to two changes are lost"))
-    assert.is_true((holds(document, "what is stored was in force")))
+    assert.is_true((holds(document, "a stored value was in force")))
     assert.is_true((holds(document, "in the end nobody has failed")))
     local twelve, why = holds(document, "twelve times at least") -- in 35 days nobody is
     assert.is_false(twelve)
@@ -67,7 +67,7 @@ describe("a new policy", function()
     local place <close> = moonlatch.place()
     local outcome = place:run { "rehearse", "setup/entra-pam-provider" }
     assert.equal("error: rehearse setup/entra-pam-provider\n  why: it is neither a policy nor the test of one\n"
-      .. "  fix: moonlatch apply setup/entra-pam-provider --emulator tries it.\n", outcome.err)
+      .. "  fix: To try it: moonlatch apply setup/entra-pam-provider --emulator.\n", outcome.err)
     outcome = place:run { "rehearse", "policies/tier0-users", "--fault", "nonsense" }
     assert.equal(1, outcome.status)
     assert.truthy(outcome.err:find("a rule reads [PEER] METHOD /PATH KIND", 1, true), outcome.err)

@@ -1,6 +1,7 @@
 -- takes 6 s: plays a person at a terminal
 -- The prompt as a person meets it, and as a pipe does, on the emulator. The screens are kept in tests/screens.
 
+local await = require "await"
 local json = require "host.json"
 local moonlatch = require "moonlatch"
 local rehearsal = require "rehearsal"
@@ -35,7 +36,7 @@ error: read the name 'grap'
   fix: Did you mean 'graph'?
 error: read what was typed
   why: line 1: unexpected symbol near '='
-  fix: It has to be Lua: help() says what there is.
+  fix: Write Lua. help() lists what there is.
 error: run what was typed
   why: line 1: attempt to call a nil value (field 'lst')
   fix: Did you mean graph.list?
@@ -207,18 +208,18 @@ graph
     person("stops a call at Ctrl-C, not the session, and leaves at Ctrl-D", function()
       local window <close> = start { 80, 24 }
       window:wait(PROMPT)
-      window:go "while true do end"
-      sys.sleep(300)
+      window:go 'print "begun" while true do end'
+      window:wait "\nbegun"
       window:press "C-c"
       window:wait(PROMPT)
-      window:go "task.map({ 1, 2 }, 2, function() while true do pcall(error) end end)"
-      sys.sleep(300)
+      window:go 'print "begun" task.map({1, 2}, 2, function() repeat pcall(error) until nil end)'
+      window:wait "\nbegun"
       window:press "C-c"
       window:wait(PROMPT)
       cloud:control("POST", "/faults", { rule = "GET /organization hold-before" })
       window:enter 'graph.get("/me").displayName'
       window:go 'graph.get "/organization"'
-      sys.sleep(300)
+      await.event("the request is held", function() return cloud:control("GET", "/faults").faults[1].hits == 1 end)
       window:press "C-c"
       window:wait(PROMPT)
       window:type "half a line"

@@ -48,7 +48,7 @@ return policy {
 ]]
 
 local NO_TASK = "a script starts no task while its file is loaded: start it in a step, or in run"
-local NO_PROFILE = "no profile is loaded: profile.load does that"
+local NO_PROFILE = "no session is open: a file that is loaded may call no service"
 local REFUSED = {
   ["at once"] = NO_PROFILE, ["in a coroutine"] = NO_PROFILE,
   ["in tasks"] = "this call waits, so it must run directly inside a task",

@@ -1,5 +1,6 @@
 --- Rotation as a service: the units that are shipped, and what SIGTERM does to a run.
 
+local await = require "await"
 local process = require "host.process"
 local rehearsal = require "rehearsal"
 
@@ -136,14 +137,6 @@ describe("moonlatch-operator", function()
 end)
 
 describe("rotate --watch", function()
-  local function wait_for(what, seconds)
-    for _ = 1, seconds * 20 do
-      if what() then return end
-      os.execute("sleep 0.05")
-    end
-    error("it did not come to that", 2)
-  end
-
   it("ends the rotation in hand when it is told to end, and begins no other", function()
     local emu <close> = rehearsal.new()
     emu:fault "graph PATCH /users/* slow:1500"
@@ -152,7 +145,8 @@ describe("rotate --watch", function()
       "policies/tier0-users", "--watch", "--yes",
     }, nil, nil, "kept"))
     assert.truthy(child:line(20):find("^watching 1 policy; Ctrl%-C or SIGTERM ends it"))
-    wait_for(function() return emu:count "PATCH" == 1 end, 20) -- the canary's, which is answered late
+    -- The canary's, which is answered late:
+    await.event("a password is changed", function() return emu:count "PATCH" == 1 end)
     child:kill "TERM"
     assert.equal(0, child:wait(20), child:complaint())
     assert.equal(1, emu:count "PATCH")
@@ -168,7 +162,7 @@ describe("rotate --watch", function()
       "/usr/bin/env", "HOME=" .. emu.place.path, os.getenv "MOONLATCH", "--config", emu.config, "rotate",
       "policies/tier0-users", "--watch", "--yes",
     }, nil, nil, "kept"))
-    wait_for(function() return emu:count "PATCH" >= 5 end, 20)
+    await.event("all passwords are changed", function() return emu:count "PATCH" >= 5 end)
     child:kill "TERM"
     assert.equal(0, child:wait(20), child:complaint())
     assert.equal(0, emu:run({ "journal", "verify" }).status)

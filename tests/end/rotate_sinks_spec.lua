@@ -55,7 +55,7 @@ describe("the client secret of an application", function()
 
   -- Nothing says by itself that it is in use; a person does, once, and then it is only looked at.
   local function confirm(row, why)
-    assert.same({ "person", why or "bring the client secret of 'Billing' to where it is used" }, { row.what, row.why })
+    assert.same({ "person", why or "give the client secret of 'Billing' to its consumer" }, { row.what, row.why })
     local marker = emu:run({ "journal", "list" }).out:match("ml:%x+:%x+")
     assert.equal(0, emu:run({ "journal", "confirm", marker }).status)
   end
@@ -69,8 +69,8 @@ describe("the client secret of an application", function()
     assert.equal(1, status) -- it waits, and nothing is made anew
     emu:later "1h" -- Entra lists new ones late
     assert.same({ "Billing", "ours" }, credentials())
-    confirm(row, "hand the client secret over to what signs in as 'Billing': 1 item open; `moonlatch handover` shows "
-      .. "it")
+    confirm(row, "hand the client secret over to the service that signs in as 'Billing': 1 item open; "
+      .. "`moonlatch handover` shows it")
     status, row = rotate "policy.handover {}"
     assert.same({ 0, "wait" }, { status, row.what })
     assert.same({ "Billing", "ours" }, credentials()) -- what is not ours stays

@@ -97,7 +97,8 @@ describe("rotation by policy", function()
     outcome = emu:run { "journal", "show", "t0-chen@contoso.onmicrosoft.com", "--reveal" }
     assert.equal(2, outcome.status)
     assert.equal("", outcome.out)
-    assert.truthy(outcome.err:find("no terminal can show it and clear it again", 1, true), outcome.err)
+    assert.truthy(outcome.err:find("there is no terminal that can show the value and clear it again", 1, true),
+      outcome.err)
     assert.is_nil(emu:run({ "journal", "history" }).out:find("reveal", 1, true))
   end)
 
@@ -127,12 +128,12 @@ describe("rotation by policy", function()
       assert.equal(2, outcome.status)
       return outcome.err
     end
-    assert.equal("error: rotate setup/entra-pam-provider: \n  why: it is no policy\n  fix: moonlatch apply "
-      .. "setup/entra-pam-provider, or moonlatch run setup/entra-pam-provider.\n",
+    assert.equal("error: rotate setup/entra-pam-provider: \n  why: the script of that name is not a policy\n  fix: "
+      .. "Run it as a script: moonlatch apply setup/entra-pam-provider, or moonlatch run setup/entra-pam-provider.\n",
       (said { "rotate", "setup/entra-pam-provider", "--yes" }:gsub("provider\n", "provider: \n", 1)))
     assert.truthy(said({ "apply", POLICY, "--yes" }):find("fix: moonlatch rotate " .. POLICY, 1, true))
     assert.truthy(said({ "rotate", POLICY }):find("moonlatch rotate policies/tier0-users --yes does it", 1, true))
     assert.truthy(said({ "rotate", "--yes" }):find("POLICY is missing", 1, true))
-    assert.truthy(said({ "rotate", POLICY, "--yes", "--watch", "--json" }):find("never finishes a document", 1, true))
+    assert.truthy(said({ "rotate", POLICY, "--yes", "--watch", "--json" }):find("the one JSON document would never end", 1, true))
   end)
 end)

@@ -144,7 +144,7 @@ describe("an application that somebody set up by hand", function()
       "no sign-in with it was tried")
     local checked = emu:run(job.words("verify", "--managed", MANAGED, "--client-id", app.appId))
     assert.equal(3, checked.status, checked.out)
-    assert_says(checked.out, "? its value is not held here, so no sign-in with it was tried")
+    assert_says(checked.out, "? the journal does not have its value, so no sign-in with it was tried")
     apply("--client-id", app.appId)
     assert.equal(2, #emu:graph("/applications/" .. app.id).passwordCredentials, "none was made")
 

@@ -116,7 +116,7 @@ describe("a lost state folder", function()
     local before = assert_exact(emu).credentials[1].keyId
     assert(sys.remove_tree(emu:state()))
     local outcome = must(apply(emu), 0)
-    assert.truthy(outcome.out:find("it works, so it is adopted", 1, true))
+    assert.truthy(outcome.out:find("it signs in, so it is adopted", 1, true))
     assert.equal(before, assert_exact(emu).credentials[1].keyId)
     assert.equal(0, (verify(emu)))
   end)

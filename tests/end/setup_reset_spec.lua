@@ -50,7 +50,7 @@ describe("a reset that proves the application", function()
       sven = "its password is kept on-premises (synced account)",
       adele = "it is the account that runs this",
       ["gail_fabrikam.com#EXT#"] = "it is a guest: its password is kept elsewhere",
-      ["t0-anna"] = "the roles it gets (Helpdesk Administrator) do not reach it: User Administrator (active)",
+      ["t0-anna"] = "the application's roles (Helpdesk Administrator) do not reach it: User Administrator (active)",
     } do
       local outcome = must(emu:run(job.words("plan", "--prove-on", name .. "@contoso.onmicrosoft.com")), 1)
       assert.truthy(outcome.err:find(why, 1, true), outcome.err)

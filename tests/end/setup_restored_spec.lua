@@ -44,7 +44,7 @@ describe("apply after destroy", function()
     assert.equal("update", step_of(planned, "App registration").items[1].action)
     assert.equal("comes back with the application, or is made again",
       step_of(planned, "Service principal").items[1].about)
-    assert.truthy(texts(planned, "Client secret"):find("comes back with the application; whoever was given it still "
+    assert.truthy(texts(planned, "Client secret"):find("comes back with the application; its consumer still "
       .. "has it, unless it was removed there", 1, true))
     assert.same({ "retiring" }, secrets(emu)) -- a plan changes nothing
 

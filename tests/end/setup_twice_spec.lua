@@ -1,6 +1,7 @@
 -- takes 12 s: an answer is held back for five seconds, twice
 --- Two runs of the setup script at once, as processes of their own: on one machine, and on two.
 
+local await = require "await"
 local job = require "setup_job"
 local process = require "host.process"
 local rehearsal = require "rehearsal"
@@ -34,13 +35,11 @@ local function signal(child, name) assert(os.execute(("kill -%s %d"):format(name
 
 -- Until the emulator was asked this.
 local function await_request(emu, method, pattern)
-  for _ = 1, PATIENCE * 20 do
+  await.event(("somebody asks %s %s"):format(method, pattern), function()
     for _, request in ipairs(emu:control("GET", "/requests").requests) do
-      if request.method == method and request.path:find(pattern) then return end
+      if request.method == method and request.path:find(pattern) then return true end
     end
-    os.execute "sleep 0.05"
-  end
-  error(("nobody asked %s %s"):format(method, pattern))
+  end)
 end
 
 local function entries(emu)

@@ -323,7 +323,7 @@ class Fate:
             self.world.drop_consents()
             self.world.later(120)
             doctor, held = machine.doctor(), self.note_held()
-            for key in re.findall(r"goes with: moonlatch journal retire (\S+)", applied.out):
+            for key in re.findall(r"remove it with: moonlatch journal retire (\S+)", applied.out):
                 if key != self.holds:
                     self.refused(machine.run("journal", "retire", key, "--yes"))
             if (doctor.document or {}).get("verdict") == "healthy" and held["state"] == ALIVE:

@@ -11,7 +11,7 @@
 
 enum { COLLECT_EVERY = 256 };
 
-/* A harness has no other place to keep what is made once. */
+/* A harness can keep its state only in static variables. */
 static lua_State *state;
 static unsigned runs;
 
@@ -23,9 +23,9 @@ static void open_state(void) {
   request_types(state);
 }
 
-void fuzz_expect(int holds, const char *what) {
+void fuzz_expect(int holds, const char *expectation) {
   if (holds) return;
-  fprintf(stderr, "expected: %s\n", what);
+  fprintf(stderr, "expected: %s\n", expectation);
   abort();
 }
 
@@ -36,7 +36,7 @@ void fuzz_run(lua_CFunction body, const uint8_t *data, size_t size) {
   lua_pushlightuserdata(state, &input);
   int status = lua_pcall(state, 1, 0, 0);
   const char *message = status == LUA_OK ? "" : lua_tostring(state, -1);
-  if (status != LUA_OK && (!message || !strstr(message, "the memory for secrets"))) {
+  if (status != LUA_OK && (!message || !strstr(message, "the heap for secrets"))) {
     fprintf(stderr, "raised: %s\n", message ? message : "no text");
     abort();
   }

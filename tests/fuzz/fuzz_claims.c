@@ -1,5 +1,5 @@
-/* Any bytes as the answer of a far side, or as the claims of a token in one:
- * each judge gives a value, or nil and a failure. */
+/* Fuzz the judges: any bytes as a server's answer, or as the claims of a token in one. Each judge returns a value, or
+ * nil and a failure. */
 #include "fuzz.h"
 #include "request.h"
 
@@ -12,7 +12,7 @@
 
 static const struct {
   const char *module, *judge;
-  const char *argument; /* after the answer; NULL: a request stands before it */
+  const char *argument; /* argument after the answer; NULL: a request is the argument before the answer */
 } judges[] = {
     {"host.oauth", "judge_token", GRAPH},         {"host.oauth", "judge_device_code", ""},
     {"host.oauth", "judge_discovery", AUTHORITY}, {"host.graph", "judge", NULL},
@@ -34,31 +34,31 @@ static void append_base64url(lua_State *L, struct buffer *out, const uint8_t *da
   if (!ok) luaL_error(L, "out of memory");
 }
 
-/* A token answer whose claims are these bytes. */
-static void fill_token(lua_State *L, struct buffer *body, const uint8_t *data, size_t size) {
-  buffer_append_string(body, "{\"token_type\":\"Bearer\",\"expires_in\":3600,\"access_token\":\"e30.");
-  append_base64url(L, body, data, size);
-  buffer_append_string(body, ".c2ln\"}");
+/* Fill the body with a token answer whose claims are these bytes. */
+static void fill_token(lua_State *L, struct buffer *judge_fuzzed_answer, const uint8_t *data, size_t size) {
+  buffer_append_string(judge_fuzzed_answer, "{\"token_type\":\"Bearer\",\"expires_in\":3600,\"access_token\":\"e30.");
+  append_base64url(L, judge_fuzzed_answer, data, size);
+  buffer_append_string(judge_fuzzed_answer, ".c2ln\"}");
 }
 
-/* Headers come from the same bytes: their first line. */
-static void add_headers(lua_State *L, struct answer *answer, const uint8_t *data, size_t size) {
+/* Set headers of the answer to the first line of the same bytes. */
+static void set_answer_headers(lua_State *L, struct answer *answer, const uint8_t *data, size_t size) {
   static const char *const names[] = {"retry-after", "date", "www-authenticate", "content-type", "request-id"};
   size_t length = size < 64 ? size : 64;
   const char *line = lua_pushlstring(L, (const char *)data, size ? strnlen((const char *)data, length) : 0);
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) answer_add_header(answer, names[i], line);
 }
 
-static void push_arguments(lua_State *L, int which, int answer) {
+static void push_judge_arguments(lua_State *L, int which, int answer) {
   if (!judges[which].argument) {
     struct request *request = request_new(L, "graph", "GET", GRAPH "/v1.0/me");
-    request_call(L, request, "GET", "/me", NULL);
+    request_add_call(L, request, "GET", "/me", NULL);
   }
   lua_pushvalue(L, answer);
   if (judges[which].argument && *judges[which].argument) lua_pushstring(L, judges[which].argument);
 }
 
-static int body(lua_State *L) {
+static int judge_fuzzed_answer(lua_State *L) {
   const struct input *input = lua_touserdata(L, 1);
   if (input->size < 2) return 0;
   int which = input->data[0] % (JUDGES + 1), is_claims = which == JUDGES;
@@ -72,10 +72,10 @@ static int body(lua_State *L) {
   else if (!buffer_append(&answer->body, data, size))
     return luaL_error(L, "out of memory");
   if (is_claims) which = 0;
-  if (input->data[1] & 0x80) add_headers(L, answer, data, size);
+  if (input->data[1] & 0x80) set_answer_headers(L, answer, data, size);
   fuzz_push(L, judges[which].module, judges[which].judge);
   int function = lua_gettop(L);
-  push_arguments(L, which, at);
+  push_judge_arguments(L, which, at);
   lua_call(L, lua_gettop(L) - function, 2);
   if (lua_isnil(L, -2)) fuzz_expect(lua_istable(L, -1), "a failure");
   if (is_claims) fuzz_expect(lua_istable(L, -2), "a token");
@@ -83,6 +83,6 @@ static int body(lua_State *L) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  fuzz_run(body, data, size);
+  fuzz_run(judge_fuzzed_answer, data, size);
   return 0;
 }

@@ -1,5 +1,5 @@
-/* Any bytes as JSON: the scanner stays within them, accepts no more than the
- * decoder, and what was decoded comes back the same when it is encoded. */
+/* Fuzz JSON: the scanner stays within the text, accepts no more than the decoder, and a decoded value is encoded to
+ * the same text twice. */
 #include "fuzz.h"
 #include "json.h"
 #include "json_internal.h"
@@ -9,6 +9,7 @@
 
 static const char *const secrets[] = {"s", "password", NULL};
 
+/* Check that decoding the escapes of a string does not lengthen it. */
 static void check_unescape(const struct json_scan *scan, size_t start, size_t end) {
   char *out = malloc(end - start + 1);
   if (!out) abort();
@@ -17,7 +18,8 @@ static void check_unescape(const struct json_scan *scan, size_t start, size_t en
   free(out);
 }
 
-/* Values lie in order within the text, each in the arrays and objects that are spots before it; secrets are strings. */
+/* Check that the spots are in order and within the text, that the arrays and objects around each are spots before it,
+ * and that each secret is a string. */
 static void check_spots(const struct json_scan *scan) {
   const struct json_spot *spots = (const void *)scan->spots->data;
   size_t count = scan->spots->length / sizeof *spots, before = 0;
@@ -35,8 +37,8 @@ static void check_spots(const struct json_scan *scan) {
   }
 }
 
-static int scan_only(lua_State *L, const struct input *input) {
-  struct json_scan scan = {.text = input->data, .length = input->size, .uses = NAMED_IN_JSON, .more = secrets};
+static int scan_fuzzed_text(lua_State *L, const struct input *input) {
+  struct json_scan scan = {.text = input->data, .length = input->size, .uses = NAMED_IN_JSON, .more_names = secrets};
   scan.spots = buffer_new(L);
   scan.names = buffer_new(L);
   int accepted = json_scan(&scan);
@@ -49,15 +51,15 @@ static int scan_only(lua_State *L, const struct input *input) {
   return accepted;
 }
 
-/* Encode the value on top in clear; the text is in *out. */
-static void encode(lua_State *L, struct buffer *out) {
+/* Encode the value on top, with secrets in clear, to out. */
+static void encode_fuzzed_value(lua_State *L, struct buffer *out) {
   json_encode(L, lua_gettop(L), out, 1);
 }
 
-static int body(lua_State *L) {
+static int decode_fuzzed_text(lua_State *L) {
   const struct input *input = lua_touserdata(L, 1);
   const struct json_rules rules = {.secrets = secrets};
-  int accepted = scan_only(L, input);
+  int accepted = scan_fuzzed_text(L, input);
   int decoded = json_decode(L, (const char *)input->data, input->size, &rules);
   if (!decoded) {
     const char *message = lua_tostring(L, -1);
@@ -67,11 +69,11 @@ static int body(lua_State *L) {
   fuzz_expect(accepted, "what is decoded to be accepted by the scanner");
   struct buffer *first = buffer_new(L), *second;
   lua_insert(L, -2);
-  encode(L, first);
+  encode_fuzzed_value(L, first);
   fuzz_expect(json_decode(L, first->data, first->length, &rules), "what we encode to be JSON");
   second = buffer_new(L);
   lua_insert(L, -2);
-  encode(L, second);
+  encode_fuzzed_value(L, second);
   fuzz_expect(first->length == second->length && memcmp(first->data, second->data, first->length) == 0,
               "the same text for the same value");
   buffer_free(first);
@@ -80,6 +82,6 @@ static int body(lua_State *L) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  fuzz_run(body, data, size);
+  fuzz_run(decode_fuzzed_text, data, size);
   return 0;
 }

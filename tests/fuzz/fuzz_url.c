@@ -1,5 +1,5 @@
-/* Any text as the link to a next page: what is accepted leads to Graph, by
- * another reading of URLs than libcurl's, and below its base. */
+/* Fuzz the link to a next page: an accepted link leads to Graph and below its base, also for a URL parser other than
+ * libcurl's. */
 #include "fuzz.h"
 #include "request.h"
 
@@ -10,19 +10,20 @@
 #define BASE "https://graph.microsoft.com/v1.0"
 #define ORIGIN "https://graph.microsoft.com:443"
 
-static int hex(char c) {
+static int hex_digit_value(char c) {
   const char *digits = "0123456789abcdef";
   const char *found = c ? strchr(digits, tolower((unsigned char)c)) : NULL;
   return found ? (int)(found - digits) : -1;
 }
 
-/* The host of the authority with its percent escapes undone, in lower case. */
+/* Copy the host of the authority with its percent escapes decoded, in lower case. */
 static void read_host(const char *authority, size_t length, char host[256]) {
   size_t filled = 0;
   for (size_t i = 0; i < length && filled < 255; i++) {
     char c = authority[i];
-    if (c == '%' && i + 2 < length && hex(authority[i + 1]) >= 0 && hex(authority[i + 2]) >= 0) {
-      c = (char)(hex(authority[i + 1]) * 16 + hex(authority[i + 2]));
+    if (c == '%' && i + 2 < length && hex_digit_value(authority[i + 1]) >= 0 &&
+        hex_digit_value(authority[i + 2]) >= 0) {
+      c = (char)(hex_digit_value(authority[i + 1]) * 16 + hex_digit_value(authority[i + 2]));
       i += 2;
     }
     host[filled++] = (char)tolower((unsigned char)c);
@@ -30,8 +31,8 @@ static void read_host(const char *authority, size_t length, char host[256]) {
   host[filled] = '\0';
 }
 
-/* Is this an all too plain URL of Graph's? */
-static int is_graphs(const char *url) {
+/* Is this URL one of Graph, by a simple parser? */
+static int is_graph_url(const char *url) {
   char host[256];
   if (strncasecmp(url, "https://", 8) != 0) return 0;
   const char *authority = url + 8;
@@ -48,8 +49,8 @@ static int is_graphs(const char *url) {
   return strncmp(authority + length, "/v1.0/", 6) == 0;
 }
 
-/* No line break, space or byte beyond ASCII, and no way up. */
-static int is_plain(const char *url) {
+/* Is it a URL without line breaks, spaces, bytes beyond ASCII and dot segments? */
+static int is_plain_url(const char *url) {
   for (const char *at = url; *at; at++)
     if (*at <= ' ' || *at > '~' || *at == '\\') return 0;
   return !strstr(url, "/../") && !strstr(url, "/./") && !strcasestr(url, "/%2e%2e/");
@@ -58,35 +59,35 @@ static int is_plain(const char *url) {
 static void check_request(const struct request *request, const char *link) {
   fuzz_expect(strcmp(request->origin, ORIGIN) == 0, "Graph's origin");
   fuzz_expect(strcmp(request->url, link) == 0, "the link as it was given");
-  fuzz_expect(is_graphs(link), "a link to Graph");
+  fuzz_expect(is_graph_url(link), "a link to Graph");
   const char *end = link + strcspn(link, "?");
   char path[8192];
   snprintf(path, sizeof path, "%.*s", (int)(end - link), link);
-  fuzz_expect(is_plain(path), "a plain path");
+  fuzz_expect(is_plain_url(path), "a plain path");
   fuzz_expect(request->call_count == 1 && request->calls[0].path[0] == '/', "one call");
 }
 
-/* Parsing what parsing gave changes nothing. */
+/* Check that the origin of an origin is itself. */
 static void check_origin(lua_State *L, const char *link) {
-  if (!request_origin(L, link)) return;
+  if (!request_url_push_origin(L, link)) return;
   const char *origin = lua_tostring(L, -1);
   fuzz_expect(strncmp(origin, "https://", 8) == 0 && !strpbrk(origin + 8, "/@\\?# "), "a plain origin");
-  fuzz_expect(request_origin(L, origin), "an origin to be a URL");
+  fuzz_expect(request_url_push_origin(L, origin), "an origin to be a URL");
   fuzz_expect(strcmp(origin, lua_tostring(L, -1)) == 0, "an origin to be its own");
 }
 
-static int make(lua_State *L) {
+static int make_request(lua_State *L) {
   request_new(L, "graph", "GET", lua_tostring(L, 1));
   return 1;
 }
 
-/* Leaves how libcurl would write a URL that is asked for after another one, with its origin, or why it is refused. */
-static const char *push_written(lua_State *L, const char *before, const char *link) {
+/* Push how libcurl encodes a URL that is parsed after another one, with its origin; or why the URL is refused. */
+static const char *push_encoded_url(lua_State *L, const char *before, const char *link) {
   char *text = NULL;
-  lua_pushcfunction(L, make);
+  lua_pushcfunction(L, make_request);
   lua_pushstring(L, before);
   lua_call(L, 1, 0);
-  lua_pushcfunction(L, make);
+  lua_pushcfunction(L, make_request);
   lua_pushstring(L, link);
   if (lua_pcall(L, 1, 1, 0) == LUA_OK) {
     const struct request *request = request_check(L, lua_gettop(L));
@@ -98,13 +99,13 @@ static const char *push_written(lua_State *L, const char *before, const char *li
   return lua_tostring(L, -1);
 }
 
-/* Whether the URL before had the same base is not to be seen. */
+/* Check that the result does not depend on the URL that was parsed before. */
 static void check_base(lua_State *L, const char *link) {
-  const char *near = push_written(L, BASE, link), *far = push_written(L, "https://other.test/", link);
+  const char *near = push_encoded_url(L, BASE, link), *far = push_encoded_url(L, "https://other.test/", link);
   fuzz_expect(strcmp(near, far) == 0, "the same URL whatever came before");
 }
 
-static int body(lua_State *L) {
+static int check_fuzzed_link(lua_State *L) {
   const struct input *input = lua_touserdata(L, 1);
   const char *link = fuzz_push_text(L, input, 0);
   check_origin(L, link);
@@ -121,6 +122,6 @@ static int body(lua_State *L) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  if (size < 8000) fuzz_run(body, data, size);
+  if (size < 8000) fuzz_run(check_fuzzed_link, data, size);
   return 0;
 }

@@ -1,8 +1,7 @@
-/* Runs a harness over files without libFuzzer, so that any compiler will do: each
- * file, each beginning of it, and a number of ways to spoil a byte of it, always
- * the same. Speaks TAP.
+/* Run a harness over files without libFuzzer, so that any compiler will do: each file, each prefix of it, and a fixed
+ * number of copies with one changed byte. Prints TAP.
  *
- *     fuzz_json_smoke FOLDER
+ * fuzz_json_smoke FOLDER
  */
 #include "fuzz.h"
 
@@ -10,10 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MOST = 1 << 16, SPOILS = 400 };
+enum { MAX_FILE = 1 << 16, CHANGES = 400 };
 
-/* Run a copy of exactly this size, so that a byte read beyond it is noticed. */
-static void run(const uint8_t *data, size_t size) {
+/* Run a copy of exactly this size, so that a read beyond it is noticed. */
+static void run_input(const uint8_t *data, size_t size) {
   uint8_t *copy = malloc(size ? size : 1);
   if (!copy) abort();
   for (size_t i = 0; i < size; i++) copy[i] = data[i];
@@ -27,23 +26,23 @@ static uint32_t next_random(uint32_t x) {
   return x ^ x << 5;
 }
 
-/* All of it, its beginnings, and one byte after another made another. */
+/* Run the whole file, its prefixes, and copies with one changed byte. */
 static unsigned run_variants(uint8_t *data, size_t size) {
   unsigned runs = 0;
-  for (size_t length = 0; length <= size; length++, runs++) run(data, length);
+  for (size_t length = 0; length <= size; length++, runs++) run_input(data, length);
   uint32_t random = 1;
-  for (int i = 0; size && i < SPOILS; i++, runs++) {
+  for (int i = 0; size && i < CHANGES; i++, runs++) {
     random = next_random(random);
-    uint8_t *spoiled = data + random % size, kept = *spoiled;
-    *spoiled = (uint8_t)(random >> 16);
-    run(data, size);
-    *spoiled = kept;
+    uint8_t *changed = data + random % size, original = *changed;
+    *changed = (uint8_t)(random >> 16);
+    run_input(data, size);
+    *changed = original;
   }
   return runs;
 }
 
 static unsigned run_file(const char *folder, const char *name) {
-  static uint8_t data[MOST];
+  static uint8_t data[MAX_FILE];
   char path[4096];
   snprintf(path, sizeof path, "%s/%s", folder, name);
   FILE *file = fopen(path, "rb");

@@ -68,7 +68,7 @@ local RULES = {
   { "^moonlatch doctor %-%-managed", status = 1, says = "\nbegin with roles: " }, -- the example setup is for others
   { "^moonlatch doctor", status = 3, says = "earlier setup asked for it" },
   { "^moonlatch login %-%-secret dev", status = 1, says = "fd 3 3<file" }, -- what cannot be asked for here
-  { "^moonlatch login %-%-secret client", status = 2, says = "names none" },
+  { "^moonlatch login %-%-secret client", status = 2, says = "names no source" },
   { " ID ", status = 1, says = "knows no credential by that id" },
   { " KEYID ", status = 1, typed = "y\n", says = "KEYID" },
   { " USER ", status = 1, says = "knows an account by that name" },

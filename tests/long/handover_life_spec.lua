@@ -104,7 +104,7 @@ for _, edition in ipairs { "cloud", "server" } do
       local lost, status = finding "client secret"
       assert.equal("broken", lost.verdict, json.encode(lost))
       assert_says(lost.evidence, "was given " .. first .. ", which Entra does not list")
-      assert_says(lost.cause, "It was let go of: replaced, and its grace ended on")
+      assert_says(lost.cause, "This installation closed it: replaced, and its grace ended on")
       assert_says(lost.fix, "moonlatch handover shows the new one once")
       assert.equal(1, status)
       job.hand_over(emu)

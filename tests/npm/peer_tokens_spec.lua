@@ -39,8 +39,8 @@ describe("a token endpoint", function()
     return ('method = "client_secret", client_id = %q, secret = { from = "file", path = "secret" }'):format(client)
   end
 
-  local TOKEN = "access_token is missing, no text, or holds characters that no header may carry"
-  local LIFE = "expires_in is no whole number of seconds between 1 and 604800"
+  local TOKEN = "access_token is missing, is not a text, or has characters that a header may not have"
+  local LIFE = "expires_in is not a whole number of seconds between 1 and 604800"
 
   -- client id -> kind of the error, words in it
   local REFUSED = {
@@ -54,9 +54,9 @@ describe("a token endpoint", function()
     huge = { "bad_answer", "the answer is larger than any answer of the service" },
     deep = { "bad_answer", "the answer is not from Microsoft's login service" },
     mac = { "bad_answer", "token_type is not Bearer" },
-    list = { "bad_answer", "it is no object" }, null = { "bad_answer", "it is no object" },
+    list = { "bad_answer", "it is not an object" }, null = { "bad_answer", "it is not an object" },
     both = { "auth", "the application's credential was not accepted" },
-    refresh = { "bad_answer", "refresh_token is no text" },
+    refresh = { "bad_answer", "refresh_token is not a text" },
   }
 
   for client, expected in pairs(REFUSED) do

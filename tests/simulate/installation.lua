@@ -12,7 +12,7 @@ local universe = require "simulate.universe"
 local M = {}
 
 local KEY = secret.from "0123456789abcdef0123456789abcdef"
-local FULL = "journal cannot be written: database or disk is full. Make room on that disk, then run it again"
+local FULL = "the journal cannot be written: database or disk is full. Make room on that disk, then run it again"
 local DEAD = setmetatable({}, { __tostring = function() return "the program is dead" end })
 
 ---@class simulate.installation

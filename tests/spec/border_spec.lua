@@ -152,7 +152,7 @@ describe("a value that a script hands over", function()
       return asked, ok or ok2 or ok3, err]]
     local asked, ok, err = tenant:run(new_script(), code)
     assert.same({ 0, false }, { asked, ok })
-    assert.equal("a table with a metatable cannot be handed to the library: hand over a plain one", err)
+    assert.equal("a table with a metatable cannot be handed to the library: pass a plain table", err)
     assert.equal(0, tenant.door:count("PATCH", "/v1.0/users/{id}"))
   end)
 
@@ -190,7 +190,7 @@ describe("a value that a script hands over", function()
       "setmetatable(require('entra.admin').read(), { __newindex = print })",
       "local mine = { deep = {} } require('entra.admin').replace(mine) setmetatable(mine.deep, { __eq = print })",
     } do
-      refused(code, "a table that the library has, too, gets no metatable")
+      refused(code, "a table that the library has, too, cannot get a metatable")
     end
     package.loaded["entra.admin"] = module
     assert.equal(1, run "return setmetatable({}, { __index = { a = 1 } }).a")
@@ -214,7 +214,7 @@ describe("a value that a script hands over", function()
       "require('sink').entry", "require('entra.consent').ensure",
     } do
       refused(call .. "({ mode = 'apply', profile = { login = 'https://evil.test' }, have = {} }, {})",
-        "the first argument has to be the run that a step is given")
+        "the first argument has to be the run that the step got")
     end
   end)
 
@@ -383,7 +383,7 @@ describe("a script's function", function()
     for _, name in ipairs { "__index", "__gc", "__close", "__name" } do
       refused("require('workflow').resource 'x' { [...] = print, read = print }", "is no name for a method", name)
     end
-    refused("require('workflow').resource 'x' {}", "a resource needs read")
+    refused("require('workflow').resource 'x' {}", "a resource needs the method read")
   end)
 
   it("is called as it is by what only hands it on", function()

@@ -85,7 +85,7 @@ local function script(names)
   local chunk = assert(load(SCRIPT, "@mine.lua", "t", env))
   local samples, job = tenant:run(function()
     local samples, job = chunk()
-    workflow_run.run(border.behind(job), "plan", { name = "x" }, { profile = { secret = {} } })
+    workflow_run.run(border.library_value_of(job), "plan", { name = "x" }, { profile = { secret = {} } })
     return samples, job
   end)
   assert(#samples > 80, #samples)

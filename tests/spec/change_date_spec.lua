@@ -38,14 +38,14 @@ describe("a moment of change", function()
   it("that moves along with a second request shows the directory's clock", function()
     local first = { span = { from = 2000.1, to = 2000.4 }, moment = 2003 }
     local same = { span = { from = 2010.1, to = 2010.4 }, moment = 2013 }
-    local offset = moments.offset_of(first, same)
+    local offset = moments.offset_of_changes(first, same)
     assert.is_true(offset.low <= 3 and offset.high >= 3)
   end)
 
   it("that does not move along was somebody else's", function()
     local first = { span = { from = 2000.1, to = 2000.4 }, moment = 2005 }
-    assert.is_nil(moments.offset_of(first, { span = { from = 2010.1, to = 2010.4 }, moment = 2010 }))
-    assert.is_nil(moments.offset_of(first, { span = { from = 2010.1, to = 2010.4 }, moment = 2005 }))
+    assert.is_nil(moments.offset_of_changes(first, { span = { from = 2010.1, to = 2010.4 }, moment = 2010 }))
+    assert.is_nil(moments.offset_of_changes(first, { span = { from = 2010.1, to = 2010.4 }, moment = 2005 }))
   end)
 end)
 
@@ -56,15 +56,15 @@ describe("values that were sent", function()
   end)
 
   it("are void only 150 seconds after their last request, whatever was answered", function()
-    assert.equal(3000.4 + 150, moments.void_from({ OPEN, DENIED }))
-    assert.equal(1000.6 + 150, moments.void_from({ OPEN, DENIED }, 2))
-    assert.equal(0, moments.void_from { { state = "fresh" } })
+    assert.equal(3000.4 + 150, moments.others_void_from({ OPEN, DENIED }))
+    assert.equal(1000.6 + 150, moments.others_void_from({ OPEN, DENIED }, 2))
+    assert.equal(0, moments.others_void_from { { state = "fresh" } })
   end)
 
   it("have left when any was sent, and are open when any may have been carried out", function()
-    assert.is_true(moments.any_left { { state = "fresh" }, DENIED })
-    assert.is_false(moments.any_open { { state = "fresh" }, DENIED })
-    assert.is_true(moments.any_open { DENIED, OPEN })
+    assert.is_true(moments.any_sent { { state = "fresh" }, DENIED })
+    assert.is_false(moments.may_be_in_force { { state = "fresh" }, DENIED })
+    assert.is_true(moments.may_be_in_force { DENIED, OPEN })
     assert.equal(1000.2, moments.first_sent { DENIED, OPEN })
   end)
 

@@ -1,4 +1,5 @@
 -- takes 6 s: each case starts an emulator and runs the program
+local await = require "await"
 local json = require "host.json"
 local moonlatch = require "moonlatch"
 local process = require "host.process"
@@ -95,8 +96,6 @@ describe("a command with --emulator", function()
     local file = assert(child:line(20))
     child:kill("KILL")
     child:wait(10)
-    local deadline = sys.monotonic() + 10
-    while sys.stat(file) and sys.monotonic() < deadline do sys.sleep(20) end
-    assert.is_nil(sys.stat(file))
+    await.event("the emulator removes its files", function() return not sys.stat(file) end)
   end)
 end)

@@ -9,7 +9,8 @@ local record = require "journal.commit"
 
 describe("a message of the journal", function()
   it("is a failure that says what to do", function()
-    local failure = record.failure("journal cannot be written: database or disk is full (No space left on device), in"
+    local failure = record.failure("the journal cannot be written: database or disk is full (No space left on "
+      .. "device), in"
       .. " '/var/lib/x'. What was not yet committed is not kept and nothing more is sent. Make room on that disk, then"
       .. " run it again: it goes on from the last commit")
     assert.is_true(fail.is(failure, "journal"))
@@ -21,7 +22,7 @@ describe("a message of the journal", function()
   it("says that it cannot be read", function()
     assert.equal("read what is on record: the journal cannot be read: disk I/O error, in '/x'\nMake room on the disk or"
       .. " repair the state folder, then run the same command again.",
-      tostring(record.failure "journal cannot be read: disk I/O error, in '/x'"))
+      tostring(record.failure "the journal cannot be read: disk I/O error, in '/x'"))
   end)
 end)
 
@@ -54,8 +55,8 @@ describe("a journal", function()
     local arguments = { "/usr/bin/prlimit", "--fsize=200000", table.unpack(child.arguments(place, body,
       place.path .. "/j")) }
     local limited <close> = assert(process.start(arguments))
-    assert.matches("^false journal cannot be written: .*, in '", limited:line(30))
-    assert.matches("^journal cannot be written: ", limited:line(30))
+    assert.matches("^false the journal cannot be written: .*, in '", limited:line(30))
+    assert.matches("^the journal cannot be written: ", limited:line(30))
   end)
 
   it("that there is no room for is not called damaged", function()

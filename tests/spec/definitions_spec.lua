@@ -35,7 +35,7 @@ describe("the definitions for editors", function()
   it("have the types that these speak of, with members and methods", function()
     local text = files["types.lua"]
     for _, line in ipairs {
-      "---@class graph.options\n", "---@class workflow.Run\n", ":ensure(thing) end\n",
+      "---@class graph.options\n", "---@class workflow.Run\n", ":ensure(target) end\n",
       "---@class Failure: fail.fields\n",
       "---@class Task\n", "---@field filter ", ":wait() end\n",
     } do

@@ -124,7 +124,7 @@ describe("devolutions.server", function()
     it("refuse what is no page", function()
       on("GET", VAULTS, { 200, {}, "true" })
       local err = fails(server.vaults)
-      assert.truthy(tostring(err):find("the answer is no page: it has no list called data", 1, true))
+      assert.truthy(tostring(err):find("the answer is not a page: it has no list called data", 1, true))
     end)
 
     it("find one vault by name or id", function()
@@ -243,7 +243,7 @@ describe("devolutions.server", function()
       assert.equal("conflict", err.kind)
       assert.equal("create the entry 'Entra\\Apps\\svc': read back, its clientSecret is not what was written\nSomebody"
         .. " else may"
-        .. " have changed the entry at the same time: look at it, then run this again.", tostring(err))
+        .. " have changed the entry at the same time: look at the entry, then run this again.", tostring(err))
     end)
 
     it("may lie in another spelling of its folder", function()
@@ -395,10 +395,10 @@ describe("devolutions.server", function()
 
   it("says which calls a script's words stand for", function()
     local calls = require "devolutions.calls"
-    assert.same({ { "GET", "/api/v1/vault" }, { "GET", "/api/v1/vault/{id}" } }, calls.of "vaults:read")
-    assert.equal(5, #calls.of "entries:write")
-    assert.equal(2, #calls.of "entries:read")
+    assert.same({ { "GET", "/api/v1/vault" }, { "GET", "/api/v1/vault/{id}" } }, calls.calls_of_word "vaults:read")
+    assert.equal(5, #calls.calls_of_word "entries:write")
+    assert.equal(2, #calls.calls_of_word "entries:read")
     assert.equal(3, #calls.SESSION)
-    assert.is_nil(calls.of "entries:burn")
+    assert.is_nil(calls.calls_of_word "entries:burn")
   end)
 end)

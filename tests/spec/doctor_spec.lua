@@ -9,20 +9,20 @@ local writer = require "discover.writer"
 
 describe("an HTTP date", function()
   it("is read as it is written, and nothing else is", function()
-    assert.equal(784111777, peers.date "Sun, 06 Nov 1994 08:49:37 GMT")
+    assert.equal(784111777, peers.parse_http_date "Sun, 06 Nov 1994 08:49:37 GMT")
     for _, text in ipairs { "", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun, 06 Foo 1994 08:49:37 GMT", "1994-11-06" } do
-      assert.is_nil(peers.date(text))
+      assert.is_nil(peers.parse_http_date(text))
     end
-    assert.is_nil(peers.date(nil))
+    assert.is_nil(peers.parse_http_date(nil))
   end)
 end)
 
 describe("a Secret ID", function()
   it("is known from the credentials, in any case of its letters", function()
     local list = { { keyId = "0a1b2c3d-0000-4000-8000-00000000000f" } }
-    assert.equal(list[1], secrets.is_id(secret.from "0a1b2c3d-0000-4000-8000-00000000000f", list))
-    assert.equal(list[1], secrets.is_id(secret.from "0A1B2C3D-0000-4000-8000-00000000000F", list))
-    assert.is_nil(secrets.is_id(secret.from "something else", list))
+    assert.equal(list[1], secrets.credential_with_id(secret.from "0a1b2c3d-0000-4000-8000-00000000000f", list))
+    assert.equal(list[1], secrets.credential_with_id(secret.from "0A1B2C3D-0000-4000-8000-00000000000F", list))
+    assert.is_nil(secrets.credential_with_id(secret.from "something else", list))
   end)
 end)
 

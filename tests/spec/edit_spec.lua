@@ -83,7 +83,8 @@ describe("host.edit", function()
       return 0]]
     local place <close> = child.folder()
     local piped <close> = assert(process.start(child.arguments(place, body)))
-    local message = "nil cannot edit a line here: standard input and output are not a terminal whose cursor can be moved"
+    local message = "nil cannot edit a line here: standard input and output are not a terminal whose cursor can be "
+      .. "moved"
     assert.equal(message, piped:line(10))
     check(child.play(place, { TERM = "dumb" }, body).shown, message)
     assert.is_nil((edit.open()))

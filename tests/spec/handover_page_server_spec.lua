@@ -278,7 +278,7 @@ describe("the hand-over's page", function()
     assert.same({ "refused the page to the user with the number 0: it is for the user 'ann' only" }, told)
   end)
 
-  it("refuses a program whose user the kernel does not tell", function()
+  it("refuses a program whose user is unknown to the kernel", function()
     local incoming = { user = function() return nil end }
     assert.is_false(neighbour.sent(page.person, incoming))
     assert.is_false(neighbour.sent({ uid = 0, name = "root", refused = {} }, incoming))
@@ -295,12 +295,13 @@ describe("whom a page is for", function()
       tostring(failure))
   end)
 
-  it("is nobody when the owner of the terminal cannot be told", function()
-    local person = stub(sys, "person", function() return nil, "the owner of the terminal cannot be told" end)
+  it("is nobody when the owner of the terminal cannot be found", function()
+    local person = stub(sys, "person", function() return nil, "cannot find the owner of the terminal: fstat failed" end)
     local ok, failure = pcall(neighbour.person, "show a page")
     person:revert()
     assert.is_false(ok)
-    assert.equal("show a page: the owner of the terminal cannot be told\nRun the command in a terminal of your own.",
+    assert.equal("show a page: cannot find the owner of the terminal: fstat failed\nRun the command in a terminal "
+      .. "of your own.",
       tostring(failure))
   end)
 end)
@@ -333,7 +334,7 @@ describe("the page from a terminal", function()
     scheduler.run(function(ms) sys.sleep(ms) return 0 end, pages.serve, journal, states.rows(journal)[1])
     assert.equal("Open this address in a browser on this computer:", said[1])
     assert.matches("^http://127%.0%.0%.1:%d+/#[%w_-]+$", said[2])
-    assert.equal("The page ended by itself: nobody confirmed anything for ten minutes.", said[#said])
+    assert.equal("The page ended by itself: nobody used it for ten minutes, or it was open for an hour.", said[#said])
   end)
 
   it("is offered where there is a desktop, and its word counts", function()
@@ -341,15 +342,15 @@ describe("the page from a terminal", function()
     local row, asked = secret_row(), {}
     local serve = stub(pages, "serve", function(_, handover)
       local other = rows:get(journal, row.id)
-      give.given(journal, other, "page")
+      give.record_given(journal, other, "page")
       give.confirm(journal, other, handover.body.name)
     end)
     talk.ask = function(prompt)
       asked[#asked + 1] = prompt
       return "p"
     end
-    local state = states.of(journal, states.rows(journal)[1], 1.8e9)
-    local outcome = talk.run(journal, row, state, { renewable = true })
+    local state = states.read(journal, states.rows(journal)[1], 1.8e9)
+    local outcome = talk.ask_until_confirmed(journal, row, state, { renewable = true })
     serve:revert()
     here:revert()
     assert.same({ "confirmed", 1 }, { outcome, #asked })

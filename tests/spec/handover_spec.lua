@@ -29,7 +29,7 @@ local function body_of(more)
   return body
 end
 
-local function state_now(now) return states.of(journal, states.rows(journal)[1], now or NOW) end
+local function state_now(now) return states.read(journal, states.rows(journal)[1], now or NOW) end
 
 -- A client secret on record, its value sealed.
 local function made(key_id, state, more)
@@ -88,7 +88,7 @@ end)
 describe("the form", function()
   local function lines(values, purpose)
     values.name, values.tenant, values.client_id = "PAM", "t-1", "c-1"
-    local made_of, fields = form.of(values, purpose), {}
+    local made_of, fields = form.for_purpose(values, purpose), {}
     for i, one in ipairs(made_of.fields) do fields[i] = one.field end
     return made_of, fields
   end
@@ -147,7 +147,7 @@ describe("the state of a hand-over", function()
   it("ticks the provider by the secret that was confirmed, and opens it for the next one, as a renewal", function()
     local row = made("0000c7e1", "proven")
     assert.same({ "to give", "…c7e1" }, { state_now().secret.state, state_now().secret.short })
-    give.given(journal, row, "terminal")
+    give.record_given(journal, row, "terminal")
     assert.equal("given", state_now().secret.state)
     give.confirm(journal, row, "ada")
     local state = state_now()
@@ -190,13 +190,13 @@ describe("the state of a hand-over", function()
     states.record(journal, body_of { client_id = "other", name = "Second" })
     tick(journal, state_now(), "licence", true, "ada", "terminal")
     tick(journal, state_now(), "account", true, "ada", "terminal")
-    local second = states.of(journal, states.rows(journal, "second")[1], NOW)
+    local second = states.read(journal, states.rows(journal, "second")[1], NOW)
     assert.same({ "done", "open" }, { item_of(second, "licence").state, item_of(second, "account").state })
   end)
 
   it("names what stays once the application is gone, and how to remove the provider", function()
     made("0000c7e1", "handed_over", { stored_at = NOW, where = "terminal" })
-    states.gone(journal, states.without_application(journal, states.rows(journal)[1]))
+    states.record_application_gone(journal, states.without_application(journal, states.rows(journal)[1]))
     local state = state_now()
     assert.same({ "gone_account", "gone_provider", "gone_service" }, keys_of(state.items))
     assert.same({ "remove", 2, true }, { state.form.purpose, state.open, state.destroyed })
@@ -207,18 +207,19 @@ describe("the state of a hand-over", function()
 
   it("is over when the application goes before anybody was given its secret", function()
     made("0000c7e1", "handed_over", { stored_at = NOW, where = "journal" })
-    states.gone(journal, states.without_application(journal, states.rows(journal)[1]))
+    states.record_application_gone(journal, states.without_application(journal, states.rows(journal)[1]))
     assert.same({}, states.rows(journal))
   end)
 
   it("can be told before there is an application: what can be prepared already", function()
-    local state = states.of(journal, states.preview { tenant = "t", devolutions = { cloud = CLOUD } }, NOW)
+    local state = states.read(journal, states.preview { tenant = "t", devolutions = { cloud = CLOUD } }, NOW)
     assert.same({ 10, "licence" }, { state.open, state.next })
     assert.is_nil(state.form)
     tick(journal, state, "licence", true, "ada", "command")
     assert.equal("done", item_of(state_now(), "licence").state)
     local ok, err = pcall(tick, journal, state, "account", true, "ada", "command")
-    assert.same({ false, "it is about one provider, and no application for one was made yet" }, { ok, err.why })
+    assert.same({ false, "the item is about one provider, and no application for a provider was made yet" },
+      { ok, err.why })
   end)
 
   it("is JSON as it is, without the secret", function()
@@ -252,20 +253,20 @@ describe("ticking an item", function()
     local row = made("0000c7e1", "proven")
     local ok, err = pcall(tick, journal, state_now(), "provider", true, "ada", "command")
     assert.is_false(ok)
-    assert.same({ "confirm " .. row.body.marker, "it is in the state 'proven'", "Nobody was given it yet: moonlatch "
+    assert.same({ "confirm " .. row.body.marker, "it is in the state 'proven'", "It was not handed over yet: moonlatch "
       .. "handover --show shows it, on a terminal; or --secret-file PATH writes it to a new file." },
       { err.what, err.why, err.fix })
-    give.given(journal, row, "terminal")
+    give.record_given(journal, row, "terminal")
     tick(journal, state_now(), "provider", true, "ada", "command")
     assert.equal("confirmed", rows:get(journal, row.id).state)
   end)
 
   it("takes a confirmation back when it is the provider", function()
     local first = made("0000c7e1", "proven")
-    give.given(journal, first, "terminal")
+    give.record_given(journal, first, "terminal")
     tick(journal, state_now(), "provider", true, "ada", "command")
     local second = made("000090ab", "proven")
-    give.given(journal, second, "page")
+    give.record_given(journal, second, "page")
     tick(journal, state_now(), "provider", true, "ada", "page")
     assert.same({ "…90ab", "retiring" }, { state_now().secret.has.short, rows:get(journal, first.id).state })
     tick(journal, state_now(), "provider", false, "ada", "page")
@@ -285,12 +286,12 @@ describe("ticking an item", function()
       end
     end
     local first = made("0000c7e1", "proven")
-    give.given(journal, first, "terminal")
+    give.record_given(journal, first, "terminal")
     give.confirm(journal, first, "ada")
     tick(journal, state_now(), "proof", true, "ada", "command")
     assert.equal("done", (proof()))
     local second = made("000090ab", "proven")
-    give.given(journal, second, "terminal")
+    give.record_given(journal, second, "terminal")
     assert.equal("done", (proof()))
     give.confirm(journal, second, "ada")
     local state, note = proof()
@@ -300,7 +301,7 @@ describe("ticking an item", function()
 end)
 
 describe("what is next", function()
-  local function next_now(now) return text.next(state_now(now), "moonlatch handover", now or NOW) end
+  local function next_now(now) return text.next_step(state_now(now), "moonlatch handover", now or NOW) end
 
   local function tick_before_provider()
     for _, item in ipairs(checklist.items("cloud", CLOUD)) do
@@ -373,9 +374,9 @@ describe("giving the client secret", function()
   it("follows what another process did meanwhile", function()
     local row = made("0000c7e1", "proven")
     local other = rows:get(journal, row.id)
-    give.given(journal, other, "page")
+    give.record_given(journal, other, "page")
     give.confirm(journal, other, "bert")
-    give.given(journal, row, "terminal")
+    give.record_given(journal, row, "terminal")
     give.confirm(journal, row, "ada")
     assert.same({ "confirmed", "bert" }, { rows:get(journal, row.id).state, row.body.confirmed_who })
   end)
@@ -388,9 +389,9 @@ describe("giving the client secret", function()
   end)
 
   it("refuses what is not proven, and what is not held any more", function()
-    local ok, err = pcall(give.begin, journal, made("0000c7e1", "known"), "page")
-    assert.same({ false, "it is not proven yet: nobody knows that it signs in" }, { ok, err.why })
-    ok, err = pcall(give.begin, journal, made("00009f00", "closed"), "page")
+    local ok, err = pcall(give.take_value, journal, made("0000c7e1", "known"), "page")
+    assert.same({ false, "it is not proven yet that it signs in" }, { ok, err.why })
+    ok, err = pcall(give.take_value, journal, made("00009f00", "closed"), "page")
     assert.same({ false, "the journal does not hold its value any more" }, { ok, err.why })
     assert.equal(0, #journal.audits)
   end)

@@ -1,6 +1,8 @@
 -- takes 8 s: each request is a process of curl
 --- The server on loopback, with curl as its client.
 
+local await = require "await"
+local child = require "child"
 local curl = require "curl"
 local httpd = require "host.httpd"
 local json = require "host.json"
@@ -370,14 +372,19 @@ describe("host.httpd", function()
   it("notices the end of a descriptor it watches", function()
     local server <close> = httpd.server(identity)
     local before = descriptors()
-    local pipe <close> = io.popen("echo ignored; sleep 0.2", "r")
+    local place <close> = child.folder()
+    assert(os.execute(("mkfifo '%s/end'"):format(place.path)))
+    local pipe <close> = io.popen(("echo ignored; read line <'%s/end'"):format(place.path), "r")
     for fd in pairs(descriptors()) do
       if not before[fd] then server:watch(fd) end
     end
     server:poll(50)
     assert.is_false(server:ended())
-    for _ = 1, 20 do server:poll(server:ended() and 0 or 200) end
-    assert.is_true(server:ended())
+    io.open(place.path .. "/end", "w"):close()
+    await.event("the server notices the end", function()
+      server:poll(200)
+      return server:ended()
+    end)
     server:close()
     pipe:close()
   end)

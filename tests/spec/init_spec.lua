@@ -27,7 +27,7 @@ describe("init", function()
     local status, shown = play { "contoso.onmicrosoft.com: ", "fabrikam.com\\n", "[file]: ", "\\n",
       "[neither]: ", "\\n" }
     assert.equal(0, status, shown)
-    assert.matches("\nWhere does the key come from that seals what is kept here%?\n"
+    assert.matches("\nWhere is the key that seals the journal and the secrets%?\n"
       .. "  1  keyring +the keyring of your desktop %(Secret Service%) %(not%s+here:.-%)\n  2  file +", shown)
     assert.is_truthy(shown:find(place.path .. FILE .. ": the configuration. Read it.\n" .. place.path
       .. "/.config/moonlatch/fabrikam.key: the key. Keep a copy, apart from the journal.\n", 1, true), shown)
@@ -38,7 +38,7 @@ describe("init", function()
   it("takes the number of a choice as well as its name, and refuses what is none", function()
     local status, shown = play({ "[file]: ", "4\\n", "[neither]: ", "3\\n" }, "--tenant", "fabrikam.com")
     assert.equal(0, status, shown)
-    assert.matches("The key is not made yet; it is root's to make, once, on the machine of the service:\n"
+    assert.matches("The key is not made yet%. Root makes it once, on the machine of the service:\n"
       .. "  openssl rand %-hex 32 >/etc/credstore/fabrikam%.key .*\n"
       .. "and in the unit of the service: LoadCredential=fabrikam%.key:/etc/credstore/fabrikam%.key\n", shown)
     assert.equal("credentials_directory\n", show "key.from")
@@ -52,7 +52,7 @@ describe("init", function()
       "--devolutions", "https://dvls.fabrikam.com", "--profile", "prod" }
     assert.equal(0, outcome.status, outcome.err)
     local text = assert(sys.read(place.path .. FILE, 65536))
-    assert.matches("Nothing in it was\n%-%- checked against the tenant", text)
+    assert.matches("It was written without looking at the\n%-%- tenant", text)
     assert.equal("https://login.microsoftonline.us\n", show "login")
     assert.equal("app-1\n", show "sign_in.client_id")
     assert.equal("https://dvls.fabrikam.com\n", show "devolutions.server")
@@ -79,8 +79,8 @@ describe("init", function()
     sys.remove(place.path .. "/x.key")
     outcome = place:run { "init", "--config", config }
     assert.equal(1, outcome.status)
-    assert.matches("why: .*/state/journal%.db was sealed with another one\n"
-      .. "  fix: Bring that key back%. Only if it is lost for good", outcome.err)
+    assert.matches("why: .*/state/journal%.db was sealed with another key\n"
+      .. "  fix: Bring that key back%. Only if the key is lost for good", outcome.err)
     assert.is_nil(sys.stat(place.path .. "/x.key"))
   end)
 
@@ -170,8 +170,9 @@ return {
         local config = place:write("mine.lua", shape)
         local outcome = init("--tenant", "fabrikam.com", "--config", config)
         assert.equal(1, outcome.status, shape)
-        assert.truthy(outcome.err:find("the file is not of the form return { profiles = { … } }, so the right place is "
-          .. "not certain\n  fix: Nothing was changed. Put the lines above among its profiles by hand.\n", 1, true))
+        assert.truthy(outcome.err:find("the file is not of the form return { profiles = { … } }, so the position of a "
+          .. "new profile is not certain\n"
+          .. "  fix: Nothing was changed. Insert the lines above into its profiles by hand.\n", 1, true))
         assert.truthy(outcome.out:find('    ["fabrikam"] = {\n      tenant = "fabrikam.com"', 1, true), outcome.out)
         assert.equal(shape, text())
       end
@@ -182,8 +183,8 @@ return {
       for _, name in ipairs { "../x", "a/b", "", ".x", "a\nb", "-x" } do
         local outcome = init("--tenant", "fabrikam.com", "--config", place.path .. "/mine.lua", "--profile=" .. name)
         assert.equal(2, outcome.status, name)
-        assert.truthy(outcome.err:find("and this is no plain name\n  fix: Use letters, digits, _, - and . in it.\n", 1,
-          true), outcome.err)
+        assert.truthy(outcome.err:find("the name may not have special characters\n"
+          .. "  fix: Use letters, digits, _, - and . only.\n", 1, true), outcome.err)
       end
       assert.equal(MINE, text())
     end)

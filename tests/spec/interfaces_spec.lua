@@ -111,6 +111,23 @@ describe("each interface", function()
     assert.equal(3, count)
   end)
 
+  it("lists the functions that act for a run, and no others", function()
+    local count = 0
+    for _, name in ipairs(interfaces.names()) do
+      local listed = {}
+      for fn in pairs(interfaces.of(name).of_run or {}) do listed[fn] = true end
+      for _, entry in ipairs(reference.functions(name)) do
+        local first = entry.params[1]
+        local acts_for_run = first ~= nil and first.type == "workflow.Run"
+        assert.equal(acts_for_run, listed[entry.name] == true, entry.full)
+        listed[entry.name] = nil
+        count = count + (acts_for_run and 1 or 0)
+      end
+      assert.same({}, listed, name)
+    end
+    assert.equal(16, count)
+  end)
+
   it("says of each function what it takes and gives", function()
     for _, name in ipairs(interfaces.names()) do
       for _, entry in ipairs(reference.functions(name)) do

@@ -1,8 +1,9 @@
 --- A script that loops ends at the first SIGINT or SIGTERM, whatever it loops in.
 
+local await = require "await"
+local moonlatch = require "moonlatch"
 local process = require "host.process"
 local rehearsal = require "rehearsal"
-local sys = require "host.sys"
 
 local RAISED = "error: stopped\n  why: %s\n  fix: Run the same command again to go on.\n"
 local TOLD = { INT = "Ctrl-C was pressed", TERM = "it received SIGTERM" }
@@ -37,38 +38,40 @@ local UNREACHED = {
   ["a pattern whose end is caught"] = "while true do pcall(string.find, ('a'):rep(30000), ('.-'):rep(20) .. 'b') end",
 }
 
--- Processor time of a process in clock ticks of 10 ms (proc(5), fields 14 and 15).
-local function ticks(pid)
-  local file <close> = assert(io.open(("/proc/%d/stat"):format(pid)))
-  local user, system = file:read("a"):match("%) %S+" .. (" %S+"):rep(10) .. " (%d+) (%d+)")
-  return user + system
-end
+local function used(child) return select(2, await.process(child:pid())) end
 
--- Start `-e code`, which prints "ready" and then loops; with an emulator, for which it may change things.
-local function start(code, emulator)
-  local words = { "/usr/bin/env", os.getenv "MOONLATCH", "-e", code }
+-- Start `-e code`, which prints "ready" before its loop. With an emulator it may change things there; inside: it may
+-- require all of the library.
+local function start(code, emulator, inside)
+  local words = { "/usr/bin/env", os.getenv "MOONLATCH" }
+  for _, word in ipairs(inside and { "--stdlib", moonlatch.INSIDE } or {}) do words[#words + 1] = word end
+  for _, word in ipairs { "-e", code } do words[#words + 1] = word end
   if emulator then
     table.insert(words, 2, "HOME=" .. emulator.place.path)
-    table.move({ "--write", "--config", emulator.config }, 1, 3, #words + 1, words)
+    for _, word in ipairs { "--write", "--config", emulator.config } do words[#words + 1] = word end
   end
-  local child = assert(process.start(words, nil, nil, "kept"))
-  repeat until assert(child:line(30)) == "ready" -- an emulator's sign-in says something before
-  local deadline, before = sys.monotonic() + 1, ticks(child:pid())
-  repeat sys.sleep(20) until ticks(child:pid()) > before + 5 or sys.monotonic() > deadline -- it is in its loop
-  return child
+  return assert(process.start(words, nil, nil, "kept"))
+end
+
+-- Wait until it is ready, and sleeps or has computed for some time: then it is in its loop. Then send it a signal.
+local function stop_in_loop(child, signal)
+  assert.equal("ready", child:line(await.PATIENCE))
+  local before = used(child)
+  await.event("the script is in its loop", function()
+    local state, now = await.process(child:pid())
+    return state == "S" or now > before + 0.05
+  end)
+  child:kill(signal)
 end
 
 -- Wait for its end; the seconds of processor time that it took, as far as they were seen.
 local function wait(child)
-  local before, used = ticks(child:pid()), 0
-  local deadline = sys.monotonic() + 30
-  repeat
-    local status = child:wait(0.02)
-    if status then return status, used end
-    local ok, now = pcall(ticks, child:pid())
-    used = ok and (now - before) / 100 or used
-  until sys.monotonic() > deadline
-  error("it did not end", 2)
+  local before, after = used(child), nil
+  local status = await.event("the program ends", function()
+    after = select(2, await.process(child:pid())) or after
+    return child:wait(0.01)
+  end)
+  return status, (after or before) - before
 end
 
 describe("a script that loops", function()
@@ -76,11 +79,11 @@ describe("a script that loops", function()
     it("in " .. name .. " ends at the first signal, and says why", function()
       for signal in pairs(NUMBERS) do
         local child <close> = start("print 'ready'; " .. code)
-        child:kill(signal)
-        local status, used = wait(child)
+        stop_in_loop(child, signal)
+        local status, seconds = wait(child)
         assert.equal(1, status)
         assert.equal(RAISED:format(TOLD[signal]), child:complaint())
-        assert.is_true(used < 1, ("it took %.2f seconds"):format(used))
+        assert.is_true(seconds < 1, ("it took %.2f seconds"):format(seconds))
       end
     end)
   end
@@ -89,28 +92,36 @@ describe("a script that loops", function()
     it("in " .. name .. " is ended by the first signal", function()
       for signal, number in pairs(NUMBERS) do
         local child <close> = start("print 'ready'; " .. code)
-        child:kill(signal)
-        local status, used = wait(child)
+        stop_in_loop(child, signal)
+        local status, seconds = wait(child)
         assert.equal(128 + number, status, child:complaint())
-        assert.is_true(used < 1, ("it took %.2f seconds"):format(used))
+        assert.is_true(seconds < 1, ("it took %.2f seconds"):format(seconds))
       end
     end)
   end
 
-  it("beside a change in flight ends at the second signal only", function()
-    local emulator <close> = rehearsal.new()
-    emulator:fault "graph PATCH /users/* hold-before"
+  it("beside a change in flight ends at the second signal only, and says why", function()
+    local emulator <close> = rehearsal.new("--lag", "0")
+    emulator:fault "graph PATCH /users/* hold-before always"
     local child <close> = start([[
       local graph, task = require "graph", require "task"
-      local user = graph.list("/users")()
+      local user = graph.get "/users/adele@contoso.onmicrosoft.com"
       task.spawn(function() graph.patch("/users/" .. user.id, { department = "x" }) end)
-      task.sleep(1) -- it leaves
+      repeat until graph.get("/users/" .. user.id).jobTitle == "on leave"
+      local text = ("a"):rep(6000) -- to look for b takes about 0.1 seconds, in which no hook is called
       print "ready"
-      while true do end]], emulator)
+      while true do text:find "^.-.-b" end]], emulator)
+    await.event("the change has left", function() return emulator:count "PATCH" == 1 end)
+    emulator:admin("change", "adele", { jobTitle = "on leave" })
+    stop_in_loop(child, "INT")
+    local before = used(child)
+    await.event("the timer ran out twice", function() return used(child) > before + 0.85 end) -- and soon will again
     child:kill "INT"
-    assert.is_nil(child:wait(3))
-    child:kill "INT"
-    assert.equal(1, (wait(child)))
+    local status, seconds = wait(child)
+    assert.equal(1, status)
+    assert.is_true(seconds < 1, ("it took %.2f seconds"):format(seconds))
+    local told = RAISED:format(TOLD.INT)
+    assert.equal(told, child:complaint():sub(-#told)) -- after what the sign-in said
   end)
 
   it("in code that may change something ends when it does not come back by itself", function()
@@ -119,19 +130,23 @@ describe("a script that loops", function()
       require("graph").list("/users")()
       print "ready"
       while true do pcall(function() while true do end end) end]], emulator)
-    child:kill "INT"
-    local status, used = wait(child)
-    assert.same({ 1, true }, { status, used < 1 })
+    stop_in_loop(child, "INT")
+    local status, seconds = wait(child)
+    assert.equal(1, status)
+    assert.is_true(seconds < 1, ("it took %.2f seconds"):format(seconds))
   end)
 
   it("at the end of its work may finish it when it comes back in time", function()
     local emulator <close> = rehearsal.new()
     local child <close> = start([[
+      local sys = require "host.sys"
       require("graph").list("/users")()
       print "ready"
+      repeat until sys.terminated()
       for i = 1, 2000000 do local _ = i * i end
-      print "finished"]], emulator)
-    child:kill "INT"
-    assert.equal("finished", child:line(10))
+      print "finished"]], emulator, true)
+    assert.equal("ready", child:line(await.PATIENCE))
+    child:kill "TERM"
+    assert.equal("finished", child:line(await.PATIENCE))
   end)
 end)

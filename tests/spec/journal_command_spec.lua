@@ -41,7 +41,7 @@ describe("moonlatch journal", function()
     assert.equal(0, run("verify", file, "--head", head).status)
     assert.truthy(refused("verify", file, "--head", "8:abcd"):find("record 8 is not the one it was", 1, true))
     assert.equal("error: back the journal up to /P/backup\n  why: cannot make '/P/backup': it exists already and is "
-      .. "not replaced\n  fix: Name a file that is not there yet: a backup is never replaced.\n",
+      .. "not replaced\n  fix: Name a new file: a backup is never replaced.\n",
       refused("backup", file))
   end)
 
@@ -49,7 +49,7 @@ describe("moonlatch journal", function()
     local file = place:write("backup", "none")
     assert.truthy(refused("verify", file):find("why: cannot open the journal in '/P/backup': ", 1, true))
     assert.equal("error: verify /P/none\n  why: cannot open the journal in '/P/none': unable to open database file (No "
-      .. "such file or directory)\n  fix: Make room, or name a place that can be written, then run the same command "
+      .. "such file or directory)\n  fix: Make room, or name a file that can be written, then run the same command "
       .. "again.\n", refused("verify", place.path .. "/none"))
   end)
 
@@ -59,7 +59,7 @@ describe("moonlatch journal", function()
     assert(sys.remove(place.path .. "/j/journal.db"))
     local lost = refused "list"
     assert.truthy(lost:find("why: cannot open the journal in '/P/j': journal.db is gone, and 'journal.mark' beside it "
-      .. "tells that there was one\n  fix: Bring a backup back: moonlatch journal restore FILE. ", 1, true), lost)
+      .. "shows that there was a journal\n  fix: Bring a backup back: moonlatch journal restore FILE. ", 1, true), lost)
     assert.equal(2, run("restore", file).status) -- nobody to ask
     local said = succeed("restore", file, "--yes")
     assert.matches("^The journal in /P/j is that of /P/backup now; it ends with 9:%x+%.\nIts installation id is %x+; "
@@ -72,9 +72,9 @@ describe("moonlatch journal", function()
   it("restore leaves a living journal alone unless told so, and keeps the id that is to be replaced", function()
     local file = place.path .. "/backup"
     succeed("backup", file)
-    assert.equal("error: restore /P/backup to /P/j\n  why: there is a journal in '/P/j' already: one that ends with "
-      .. "record 8\n  fix: Bring a backup back only where the journal is lost: what was put on record after the backup "
-      .. "is not in it. To do it nevertheless: add --set-aside, which moves the one that is there aside.\n",
+    assert.equal("error: restore /P/backup to /P/j\n  why: there is already a journal in '/P/j': one that ends with "
+      .. "record 8\n  fix: Restore a backup only when the journal is lost: records made after the backup are not in "
+      .. "it. To restore it nevertheless, add --set-aside, which moves the present journal aside.\n",
       refused("restore", file, "--yes"))
     local said = succeed("restore", file, "--yes", "--set-aside", "--replaces")
     assert.matches("\nIt keeps its installation id %x+: the one it was made of must never run again%.\nWhat was there "

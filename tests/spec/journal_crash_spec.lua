@@ -1,7 +1,7 @@
+local await = require "await"
 local child = require "child"
 local journals = require "journals"
 local process = require "host.process"
-local sys = require "host.sys"
 
 describe("two processes", function()
   it("make one journal together", function()
@@ -40,7 +40,7 @@ describe("two processes", function()
       return 0]], place.path .. "/j")
     assert.equal("held", holder:line(10))
     assert.has_error(function() j:put("work", "ours", "done", {}, 1) end,
-      ("journal cannot be written: another moonlatch has been writing to '%s/j' for more than 5 seconds. "
+      ("the journal cannot be written: another moonlatch has been writing to '%s/j' for more than 5 seconds. "
         .. "Wait for it, or stop it"):format(place.path))
     holder:kill("TERM")
     assert.is_truthy(holder:wait(10))
@@ -86,8 +86,7 @@ describe("a crash", function()
           assert(j:commit())
           term.write("out", n .. "\n")
         end]], place.path .. "/j", tostring(acknowledged))
-      acknowledged = assert(tonumber(victim:line(10)))
-      sys.sleep(7 * round)
+      for _ = 1, 10 * round do acknowledged = assert(tonumber(victim:line(await.PATIENCE))) end
       victim:kill("KILL")
       assert.equal(128 + 9, victim:wait(10))
       for line in function() return victim:line(1) end do acknowledged = tonumber(line) end
@@ -155,7 +154,7 @@ describe("a full disk", function()
     local committed, why = tonumber(filler:line(60)), filler:line(10)
     assert.equal(0, filler:wait(10))
     assert.is_true(committed > 0 and committed < 2000)
-    assert.equal(("journal cannot be written: %s, in '%s/j'. What was not yet committed is not kept and nothing "
+    assert.equal(("the journal cannot be written: %s, in '%s/j'. What was not yet committed is not kept and nothing "
       .. "more is sent. %s, then run the same command again: it goes on from the last commit"):format(reason[1],
       place.path, reason[2]), why)
     return committed
@@ -164,7 +163,7 @@ describe("a full disk", function()
   it("is said at the limit of a file's size, and nothing is half done", function()
     local place <close> = journals.folder()
     local runner = { "/usr/bin/prlimit", "--fsize=300000" }
-    local committed = check(place, runner, { "disk I/O error", "See to that disk" })
+    local committed = check(place, runner, { "disk I/O error", "Check that disk" })
     local j <close> = journals.open(place)
     assert.equal(committed, #j:list("work"))
     assert.equal(committed, j:verify())

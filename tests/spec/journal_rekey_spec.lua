@@ -57,7 +57,8 @@ describe("a journal under another key", function()
     end
     journals.tamper(place, "UPDATE sealed SET value = CAST(substr(value, 1, 5) || zeroblob(40) AS BLOB)")
     local _, message, kind = rekey(place)
-    assert.same({ "io", "journal cannot be written: the value sealed under 'b' does not open. Run: moonlatch journal "
+    assert.same({ "io", "the journal cannot be written: the value sealed under 'b' cannot be opened. Run: "
+      .. "moonlatch journal "
       .. "verify" }, { kind, message })
     local j <close> = journals.open(place)
     assert.is_truthy(j)
@@ -127,7 +128,7 @@ describe("moonlatch journal rekey", function()
     end
     local old = "file:" .. place.path .. "/key"
     refused(2, "the old key is not named")
-    refused(2, "'purse:x' names no place of a key", "--old-key", "purse:x")
+    refused(2, "'purse:x' does not name a key", "--old-key", "purse:x")
     refused(2, "the old key and the one that the profile names are the same", "--old-key", old)
     with_new_key()
     place:write("wrong", ("w"):rep(40))
@@ -157,7 +158,7 @@ describe("moonlatch journal rekey", function()
       "characters or more: ", "another horse battery\\n", "once more: ", "another horse battery\\n",
       "'contoso': ", "another horse battery\\n" }, "rekey", "--old-key", "passphrase", "--yes")
     assert.equal(0, status, shown)
-    assert.matches("How the old key is made of its passphrase is kept in passphrase%-%x+%.json",
+    assert.matches("The parameters of the old passphrase are in passphrase%-%x+%.json",
       (shown:gsub("%s+", " ")))
     assert.is_nil(sys.stat(place.path .. "/j/passphrase.old.json"))
     assert(sys.write(config, text, "replace"))

@@ -82,8 +82,8 @@ describe("a journal's installations", function()
     local j <close> = journals.open(place)
     for at = 1, 63 do j:mark_restored(at) end
     assert.equal(64, #j:installations())
-    assert.has_error(function() j:mark_restored(64) end, "journal cannot be written: it was restored too often. "
-      .. "Give the profile another state folder")
+    assert.has_error(function() j:mark_restored(64) end, "the journal cannot be written: it was restored too often: "
+      .. "give the profile another state folder")
   end)
 
   it("are marked with a moment", function()

@@ -89,7 +89,7 @@ describe("host.journal", function()
     local j <close> = journals.open(place)
     assert.has_error(function() j:put("k", "", "s", {}, 0) end, "bad argument #2 to 'put' (1 to 512 bytes expected)")
     assert.has_error(function() j:put("k", "a\nb", "s", {}, 0) end,
-      "bad argument #2 to 'put' (control character in it)")
+      "bad argument #2 to 'put' (it has a control character)")
     assert.has_error(function() j:put("k", "i", "s", "text", 0) end)
     assert.has_error(function() j:put("k", "i", "s", {}, 0 / 0) end, "bad argument #5 to 'put' (a time expected)")
     assert.has_error(function() j:put("k", "i", "s", { print }, 0) end)
@@ -172,7 +172,7 @@ describe("a journal's secrets", function()
     local j <close> = journals.open(place)
     local value <close> = secret.from("hunter2hunter2")
     local short <close> = secret.from("abc")
-    local why = "holds a secret: seal it (journal:seal) and record its id"
+    local why = "it has a secret: seal the secret (journal:seal) and record its id"
     for _, body in ipairs { { x = value }, { { deep = { value } } }, { x = short }, { x = "the hunter2hunter2 thing" },
       { ["hunter2hunter2"] = 1 }, { x = "aHVudGVyMmh1bnRlcjI=" } } do
       assert.has_error(function() j:put("k", "i", "s", body, 0) end, "bad argument #4 to 'put' (" .. why .. ")")
@@ -203,7 +203,7 @@ describe("a journal's secrets", function()
     for _, id in ipairs { "one", "two" } do
       local value, message = j:unseal(id)
       assert.is_nil(value)
-      assert.equal(("the value sealed under '%s' does not open: it was altered or moved from another record. "
+      assert.equal(("the value sealed under '%s' cannot be opened: it was altered or moved from another record. "
         .. "Nothing of it can be trusted; run: moonlatch journal verify"):format(id), message)
     end
     local count, message, seq = j:verify()
@@ -214,9 +214,9 @@ describe("a journal's secrets", function()
     j:close()
     journals.tamper(place, "UPDATE sealed SET value = zeroblob(7) WHERE id = 'one'")
     local again <close> = journals.open(place)
-    assert.truthy(select(2, again:unseal("one")):find("does not open", 1, true))
+    assert.truthy(select(2, again:unseal("one")):find("cannot be opened", 1, true))
     local other <close> = secret.from("yet another value")
-    assert.error_matches(function() again:seal("one", other) end, "does not open: it was altered")
+    assert.error_matches(function() again:seal("one", other) end, "cannot be opened: it was altered")
   end)
 end)
 
@@ -267,7 +267,7 @@ describe("a journal's key and binding", function()
     journals.tamper(place, "UPDATE meta SET value = CAST('00000000' AS BLOB) WHERE name = 'installation'")
     local _, message, kind = journal.open(place.path .. "/j", journals.KEY, journals.BINDING)
     assert.equal("damaged", kind)
-    assert.truthy(message:find("the record that says whose it is was altered", 1, true), message)
+    assert.truthy(message:find("the record of its owner was altered", 1, true), message)
   end)
 end)
 
@@ -279,7 +279,7 @@ describe("a journal's folder", function()
     local none, message, kind = journal.open(place.path .. "/j", journals.KEY, journals.BINDING)
     assert.is_nil(none)
     assert.equal("io", kind)
-    assert.equal(("cannot open the journal in '%s/j': others may enter it; run: chmod -R go= on it"):format(
+    assert.equal(("cannot open the journal in '%s/j': other users may enter it; run chmod -R go= on it"):format(
       place.path), message)
     assert(os.execute(("chmod 700 '%s/j'; chmod 644 '%s/j/journal.db'"):format(place.path, place.path)))
     assert.equal("io", select(3, journal.open(place.path .. "/j", journals.KEY, journals.BINDING)))

@@ -326,7 +326,7 @@ describe("encoding", function()
     deep.deep = deep
     local closed = secret.from("correct horse")
     closed:close()
-    local no_list = " cannot be written as JSON: it is a list with holes or with names besides its elements"
+    local no_list = " cannot be written as JSON: it is a list with a hole, or with a key that is not an index"
     local cases = {
       { { body = { users = { {}, { name = print } } } },
         "body.users[2].name cannot be written as JSON: it is a function" },
@@ -337,8 +337,8 @@ describe("encoding", function()
       { { a = closed }, "a cannot be written as JSON: secret is closed" },
       { { a = { 1, 2, x = 1 } }, "a" .. no_list },
       { { a = { 1, nil, nil, 4 } }, "a" .. no_list },
-      { { a = { [2] = 1 } }, "a cannot be written as JSON: an object's names are strings, and it has another key" },
-      { { a = { [true] = 1 } }, "a cannot be written as JSON: an object's names are strings, and it has another key" },
+      { { a = { [2] = 1 } }, "a cannot be written as JSON: it is an object, and one of its keys is not a string" },
+      { { a = { [true] = 1 } }, "a cannot be written as JSON: it is an object, and one of its keys is not a string" },
       { { a = "\xff" }, "a cannot be written as JSON: it is not UTF-8" },
       { { a = json.array({ x = 1 }) }, "a" .. no_list },
     }

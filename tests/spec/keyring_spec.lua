@@ -68,13 +68,13 @@ describe("the keyring", function()
     local clear = "secret-tool clear application moonlatch"
     assert.equal("error: read the journal's key from the keyring (key login.microsoftonline.com/contoso.com)\n"
       .. "  why: the keyring holds nothing for application=moonlatch name=key login.microsoftonline.com/contoso.com\n"
-      .. "  fix: `moonlatch init` makes the first one; one that was there has to be brought back.\n",
+      .. "  fix: `moonlatch init` makes the first key; a key that existed before has to be brought back.\n",
       run({ "-e", KEY }, clear).err)
     assert.equal(0, run({ "init" }).status)
     assert.equal("43\n", run({ "-e", KEY }).out)
 
     place:write(".local/state/moonlatch/login.microsoftonline.com/contoso.com/journal.db", "")
-    assert.matches("why: .*/journal%.db was sealed with another one\n  fix: Bring that key back%.",
+    assert.matches("why: .*/journal%.db was sealed with another key\n  fix: Bring that key back%.",
       run({ "init" }, clear).err)
   end)
 
@@ -83,7 +83,7 @@ describe("the keyring", function()
       sign_in = { method = "client_secret", client_id = "app-1", secret = { from = "keyring", name = "mine" } } } } }]])
     local look = "local p = require('profile.current') return "
       .. "#p.secret(p.current().sign_in.secret, 'the client secret')"
-    assert.matches("fix: Put it there: moonlatch login %-%-secret client%-secret\n$",
+    assert.matches("fix: Store it: moonlatch login %-%-secret client%-secret\n$",
       run({ "-e", look, "--config", config }).err)
     local put = run({ "login", "--secret", "client-secret", "--fd", "3", "--config", config },
       "printf %s s3cret >~/s; exec 3<~/s")

@@ -56,7 +56,7 @@ describe("a person", function()
 
     out = done "logout"
     assert.matches("^signed out: the sign%-in of adele@contoso%.onmicrosoft%.com is forgotten %(/[^\n]+%)\n"
-      .. "What stays valid:\n  %- access tokens that were given out", out)
+      .. "What stays valid:\n  %- access tokens that were issued", out)
     assert.matches("\nTo end all sign%-ins of adele@contoso.onmicrosoft.com: Entra admin center > Users", out)
     assert.same({}, sealed())
     assert.equal("Nothing was kept, so there is nothing to forget.\n", done "logout")
@@ -77,7 +77,7 @@ describe("a person", function()
   it("is shown a consent that setup left behind, and where to take it back", function()
     local LEFT = [[
 
-Left behind: Microsoft Graph Command Line Tools has consent%s to change things, with
+Left behind: Microsoft Graph Command Line Tools has consent%s to change the tenant, with
   AppRoleAssignment.ReadWrite.All Application.ReadWrite.All RoleManagement.ReadWrite.Directory
 %s program that you sign in to as this client%s, as far as your roles reach.
 If nobody needs it any more, take it back:
@@ -104,7 +104,7 @@ If nobody needs it any more, take it back:
 
   it("is asked again when the sign-in that was kept is over, and unattended runs say so", function()
     done "login"
-    sys.sleep(1100) -- their times are whole seconds
+    scene:later "2s" -- their times are whole seconds
     scene:control("POST", "/graph/v1.0/users/adele@contoso.onmicrosoft.com/revokeSignInSessions")
     local outcome = run "whoami"
     assert.equal(1, outcome.status, outcome.out)
@@ -149,18 +149,18 @@ If nobody needs it any more, take it back:
     assert.equal("error: ask for the client secret to sign in with\n"
       .. "  why: cannot ask for a secret: there is no terminal; give it by a file or a file descriptor\n"
       .. "  fix: moonlatch login --secret client-secret --fd 3 3<file\n", outcome.err)
-    assert.matches("why: %-%-fd stands without %-%-secret\n", run("login", "--fd", "3").err)
+    assert.matches("why: %-%-fd is given without %-%-secret\n", run("login", "--fd", "3").err)
 
     local wrong = scene:talk({ "login", "--no-color" }, { "to sign in with: ", "not-the-secret\\n" })
     assert.matches("error: sign in to 'contoso.onmicrosoft.com' as application " .. client,
       (wrong:gsub("%s+", " ")), 1, true)
     local shown = scene:talk({ "login" }, { "to sign in with: ", assert(io.open(file)):read("l") .. "\\n" })
     assert.matches("\nsigned in to [%x-]+ as Devolutions PAM\n"
-      .. "Nothing is kept of it: an application proves itself anew each time%.\n", (shown:gsub("\r", "")))
+      .. "The sign%-in is not kept: an application signs in again each time%.\n", (shown:gsub("\r", "")))
     assert.matches("^Devolutions PAM %(application%)\n", done "whoami")
     assert.matches("^the client%-secret is forgotten%. It stays valid where it was made%.\n",
       done("logout", "--secrets"))
-    assert.matches("fix: Put it there: moonlatch login %-%-secret client%-secret\n$", run("whoami").err)
+    assert.matches("fix: Store it: moonlatch login %-%-secret client%-secret\n$", run("whoami").err)
   end)
 
   it("cannot log in to what is gone when the command ends", function()

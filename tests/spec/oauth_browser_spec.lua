@@ -149,11 +149,11 @@ describe("oauth in a browser", function()
   end)
 
   it("is not begun when nobody can tell who sits at the terminal", function()
-    local sits = stub(sys, "person", function() return nil, "the owner of the terminal cannot be told" end)
+    local sits = stub(sys, "person", function() return nil, "cannot find the owner of the terminal: fstat failed" end)
     local ok, failure = pcall(tenant.run, tenant, function() return oauth.sign_in(tenant.profile) end)
     sits:revert()
     assert.is_false(ok)
-    assert.matches("the owner of the terminal cannot be told", tostring(failure), 1, true)
+    assert.matches("cannot find the owner of the terminal: fstat failed", tostring(failure), 1, true)
   end)
 
   it("says why the page refused, in both places, and none of its words are markup", function()

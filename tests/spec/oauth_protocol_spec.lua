@@ -188,11 +188,12 @@ describe("host.oauth.judge_token", function()
     assert(judge(with { token_type = "bearer" }))
   end)
 
-  local TYPE = "the login service's answer is not usable: token_type is not Bearer"
-  local TOKEN = "the login service's answer is not usable: access_token is missing, no text, or holds characters"
-    .. " that no header may carry"
-  local TIME = "the login service's answer is not usable: expires_in is no whole number of seconds between 1 and 604800"
-  local REFRESH = "the login service's answer is not usable: refresh_token is no text"
+  local TYPE = "the login service's answer cannot be used: token_type is not Bearer"
+  local TOKEN = "the login service's answer cannot be used: access_token is missing, is not a text, or has"
+    .. " characters that a header may not have"
+  local TIME = "the login service's answer cannot be used: expires_in is not a whole number of seconds between 1 "
+    .. "and 604800"
+  local REFRESH = "the login service's answer cannot be used: refresh_token is not a text"
   local shapes = {
     { "token_type missing", { token_type = json.null }, TYPE },
     { "token_type of another kind", { token_type = "DPoP" }, TYPE },
@@ -229,7 +230,7 @@ describe("host.oauth.judge_token", function()
   it("names what is no JSON", function()
     local _, failure = judge("<!DOCTYPE html><html></html>", 200, { ["content-type"] = "text/html; charset=utf-8" })
     assert.equal("not_json", failure.error)
-    assert.equal("the login service's answer is no JSON: it is an HTML page, as a proxy or a sign-in page would send",
+    assert.equal("the login service's answer is not JSON: it is an HTML page, as a proxy or a sign-in page would send",
       failure.message)
     for _, body in ipairs { "", "nonsense", "[1]", '"x"', "{", '{"a":1,"a":2}', "{}x" } do
       _, failure = judge(body)
@@ -349,11 +350,11 @@ describe("host.oauth.given", function()
   end)
 
   it("refuses what has ended or is none", function()
-    local UNKNOWN = "it is no access token for Graph: nothing in it says when it ends"
+    local UNKNOWN = "it is not an access token for Graph: it does not tell when it expires"
     for token, why in pairs {
       [jwt { exp = NOW }] = "it has expired", [jwt { exp = -1 }] = "it has expired", [jwt { exp = "soon" }] = UNKNOWN,
       [jwt {}] = UNKNOWN, opaque = UNKNOWN, ["a.b"] = UNKNOWN,
-      [jwt { exp = NOW + 60 } .. "\r\nX: 1"] = "it holds characters that no header may carry, so it is no token",
+      [jwt { exp = NOW + 60 } .. "\r\nX: 1"] = "it is not a token: it has characters that a header may not have",
     } do
       local none, message = oauth.given(secret.from(token), GRAPH, NOW)
       assert.is_nil(none)
@@ -394,7 +395,7 @@ describe("host.oauth.judge_device_code", function()
     assert.equal(" [2J", assert(judge_with { message = "\27[2J\nsecond line" }).message)
   end)
 
-  local PREFIX = "the login service's answer is not usable: "
+  local PREFIX = "the login service's answer cannot be used: "
   it("does without a message, which is Microsoft's own", function()
     for _, message in ipairs { "", 5, json.null } do
       assert.is_nil(assert(judge_with { message = message }).message)
@@ -402,11 +403,11 @@ describe("host.oauth.judge_device_code", function()
   end)
 
   local shapes = {
-    { { device_code = 1 }, "device_code is missing or no text" },
-    { { user_code = 1234 }, "user_code is missing or no text" },
-    { { verification_uri = "javascript:alert(1)" }, "verification_uri is no https address" },
-    { { verification_uri = "https://a b" }, "verification_uri is no https address" },
-    { { expires_in = -5 }, "expires_in is no whole number of seconds between 1 and 604800" },
+    { { device_code = 1 }, "device_code is missing or not a text" },
+    { { user_code = 1234 }, "user_code is missing or not a text" },
+    { { verification_uri = "javascript:alert(1)" }, "verification_uri is not an https address" },
+    { { verification_uri = "https://a b" }, "verification_uri is not an https address" },
+    { { expires_in = -5 }, "expires_in is not a whole number of seconds between 1 and 604800" },
   }
   for _, shape in ipairs(shapes) do
     it("names: " .. shape[2] .. " " .. json.encode(shape[1]), function()
@@ -440,7 +441,7 @@ describe("host.oauth.judge_discovery", function()
     assert(document { token_endpoint = "https://LOGIN.microsoftonline.com:443/x/token" })
   end)
 
-  local PREFIX = "the login service's answer is not usable: "
+  local PREFIX = "the login service's answer cannot be used: "
   local shapes = {
     { { token_endpoint = "https://evil.example/token" }, "token_endpoint is missing or at another host than the"
       .. " authority" },
@@ -472,7 +473,7 @@ describe("host.oauth.judge_discovery", function()
   it("refuses another tenant than the GUID asked for", function()
     local body = { issuer = HOST .. TENANT .. "/v2.0", token_endpoint = HOST .. "t" }
     local _, failure = oauth.judge_discovery(answer(200, body), HOST .. "11111111-1111-1111-1111-111111111111")
-    assert.equal(PREFIX .. "issuer is another tenant than the one asked for", failure.message)
+    assert.equal(PREFIX .. "issuer is another tenant than the requested one", failure.message)
     assert(oauth.judge_discovery(answer(200, body), HOST .. TENANT:upper()))
   end)
 

@@ -183,7 +183,7 @@ describe("oauth", function()
       local path = tenant.profile.sign_in.certificate.path
       assert(os.execute(("chmod 644 '%s'"):format(path)))
       local err = fails(sign_in)
-      assert.equal(("use the certificate %s: refused '%s': others may read it; run: chmod 600 on it\n"
+      assert.equal(("use the certificate %s: refused '%s': other users may read it; run chmod 600 on it\n"
         .. "Its key is a secret: chmod 600 '%s'."):format(path, path, path), tostring(err))
       tenant.profile.sign_in.certificate = { path = file("none", "hello") }
       err = fails(sign_in)

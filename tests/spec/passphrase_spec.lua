@@ -38,7 +38,8 @@ describe("a passphrase", function()
       "once more: ", word .. "\\n" }, { "init", "--tenant", "contoso.com", "--key", "passphrase" })
     assert.equal(0, status, shown)
     assert.is_nil(shown:find("battery", 1, true))
-    assert.matches("The key is made of your passphrase; how, stands in .*/contoso%.com/passphrase%.json%.", shown)
+    assert.matches("The key is derived from your passphrase, with the parameters in .*/contoso%.com/passphrase%.json%.",
+      shown)
 
     status, shown = play({ "'contoso': ", "wrong\\n", "once more", "", "'contoso': ", word .. "\\n" }, { "-e", SHOW })
     assert.equal(0, status, shown)
@@ -67,7 +68,7 @@ describe("a passphrase", function()
     assert.equal(one.out, run({ "-e", SHOW, "--config", file }, "correct horse battery\n").out)
     local wrong = run({ "-e", SHOW, "--config", file }, "correct horse batteri")
     assert.matches("^error: make the key of the passphrase %(.*/state/passphrase%.json%)\n"
-      .. "  why: that is not the passphrase\n  fix: It cannot be recovered", wrong.err)
+      .. "  why: that is not the passphrase\n  fix: A passphrase cannot be recovered", wrong.err)
 
     local path = place.path .. "/state/passphrase.json"
     local found = json.decode(assert(sys.read(path, 4096)))

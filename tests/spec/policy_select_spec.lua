@@ -30,7 +30,8 @@ describe("a selection of users", function()
     profile.use(cloud.profile)
     cloud:run(journal, function()
       names = {}
-      for i, account in ipairs(select.accounts(selection, federated or {}, role_holders.read()).accounts) do
+      local found = select.find_accounts(selection, federated or {}, role_holders.read_holders())
+      for i, account in ipairs(found.accounts) do
         names[i] = account.upn:match("^[^@#]*")
       end
     end)

@@ -115,7 +115,7 @@ describe("a policy", function()
   end)
 
   it("knows each word with which an account is refused", function()
-    local setting = { never = {}, held = {}, by_permission = true }
+    local setting = { never = {}, role_ids = {}, by_permission = true }
     for code, account in pairs {
       guest = { guest = true }, synced = { synced = true }, federated = { federated = true },
       disabled = { disabled = true }, restricted = { restricted = true }, reach = { group = "g" }, date = {},
@@ -123,7 +123,7 @@ describe("a policy", function()
     } do
       account.id, account.upn, account.roles = "1", "a@x", {}
       account.changed = code ~= "date" and 1 or nil
-      local what, _, word = require("rotation.due").why_not(setting, account)
+      local what, _, word = require("rotation.due").why_not_changed(setting, account)
       assert.same({ "refuse", code }, { what, word })
       assert.is_string(require("policy.refusals").REASONS.users[word], word)
     end
@@ -136,9 +136,9 @@ describe("a policy", function()
       { { jitter = "30d" }, "x.lua: jitter: it must be shorter than every" },
       { { evry = "30d" }, "x.lua: evry: there is no such member" },
       { { select = "everybody" }, "x.lua: select: a table is needed, but it is a string" },
-      { { select = { "everybody" } }, 'x.lua: select: it is no selection: write policy.users{ group = "…" } or '
+      { { select = { "everybody" } }, 'x.lua: select: it must be a selection: write policy.users{ group = "…" } or '
         .. "policy.applications{ … }" },
-      { { sink = {} }, 'x.lua: sink: it is no sink: write policy.devolutions.server{ vault = "…" }' },
+      { { sink = {} }, 'x.lua: sink: it must be a sink: write policy.devolutions.server{ vault = "…" }' },
       { { window = "nights" }, 'x.lua: window: read the window "nights": it is not of the form HH:MM-HH:MM ZONE. '
         .. 'Write it as "02:00-04:00 America/Toronto" or "Mon-Fri 22:00-05:00 Europe/Paris".' },
       { { window = {} }, "x.lua: window: it is empty: leave it out" },
@@ -154,16 +154,16 @@ describe("a policy", function()
       { { after = { run = { "a mail" } } }, "x.lua: after.run: it begins with the name that the profile gives the "
         .. "program" },
       { { lifetime = "90d" }, "x.lua: lifetime: it applies to applications only, and this policy selects users" },
-      { { sink = policy.handover {} }, "x.lua: sink: a user's password is set only when the new one lies safe and was "
-        .. "read back, and a person's hands cannot do that; policy.devolutions.server can" },
+      { { sink = policy.handover {} }, "x.lua: sink: a user's password is set only when the sink holds the new one and "
+        .. "it was read back, and a person's hands cannot do that; policy.devolutions.server can" },
       { applications { reconcile = true },
         "x.lua: reconcile: it applies to users only, and this policy selects applications" },
-      { { accept = "gest" }, 'x.lua: accept: "gest" is no reason for which users are refused. Did you mean "guest"?' },
-      { { accept = { "everything" } }, 'x.lua: accept: "everything" is no reason for which users are refused. '
+      { { accept = "gest" }, 'x.lua: accept: users are never refused for the reason "gest". Did you mean "guest"?' },
+      { { accept = { "everything" } }, 'x.lua: accept: users are never refused for the reason "everything". '
         .. "There are date, disabled, entry, federated, guest, outside, reach, restricted, synced." },
       { { accept = { 7 } }, "x.lua: accept: a string is needed, but it is a number" },
-      { applications { accept = { "guest" } }, 'x.lua: accept: "guest" is no reason for which applications are '
-        .. "refused. There are reach, self." },
+      { applications { accept = { "guest" } }, 'x.lua: accept: applications are never refused for the reason '
+        .. '"guest". There are reach, self.' },
       { { on_unknown = "retry" }, 'x.lua: on_unknown: "retry" is none of "ask", "repeat"' },
       { applications { on_unknown = "repeat" },
         "x.lua: on_unknown: it applies to users only, and this policy selects applications" },

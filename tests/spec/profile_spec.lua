@@ -120,8 +120,9 @@ describe("profile", function()
       [ [[tenat = "x"]] ] = 'profiles.contoso.tenat: there is no such member\nDid you mean "tenant"?',
       [ [[tenant = "common"]] ] = 'tenant: "common" stands for many tenants; name one, by its domain or GUID',
       [ [[tenant = "a/b"]] ] = 'tenant: "a/b" is neither a domain nor a GUID',
-      [ [[tenant = "x", cloud = "globl"]] ] = 'cloud: "globl" is no cloud that is known\nDid you mean "global"?',
-      [ [[tenant = "x", cloud = "bleu"]] ] = "There are global, gcc, gcc_high, dod and china; any other by { login = …",
+      [ [[tenant = "x", cloud = "globl"]] ] = 'cloud: "globl" is not a known cloud\nDid you mean "global"?',
+      [ [[tenant = "x", cloud = "bleu"]] ] =
+        "Use global, gcc, gcc_high, dod or china; name another cloud by { login = …",
       [ [[tenant = "x", cloud = { login = "nonsense", graph = "https://g" }]] ] =
         'cloud.login: "nonsense" is not a URL of the form https://host',
       [ [[tenant = "x", cloud = { login = "https://a@b", graph = "https://g" }]] ] =
@@ -202,8 +203,8 @@ describe("profile", function()
 
   it("loads lazily when asked to, once", function()
     local calls = 0
-    assert.error_matches(profile.current, "no profile is loaded")
-    profile.when_needed(function()
+    assert.equal("no session is open: a file that is loaded may call no service", select(2, pcall(profile.current)).why)
+    profile.load_on_demand(function()
       calls = calls + 1
       profile.use { name = "made up" }
     end)
@@ -243,7 +244,7 @@ describe("profile", function()
       load_body [[tenant = "x"]]
       assert.matches("the profile names no key, and there is no silent default\nAdd key = ", refusal(profile.key))
       load_body [[tenant = "x", key = { from = "file", path = "none" }]]
-      assert.matches("^read the journal's key from DIR/none: .*\n`moonlatch init` makes the first one",
+      assert.matches("^read the journal's key from DIR/none: .*\n`moonlatch init` makes the first key",
         refusal(profile.key))
     end)
   end)

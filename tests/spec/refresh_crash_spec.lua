@@ -63,7 +63,8 @@ describe("a renewal that is cut off", function()
       local outcome = crash.play(scene, point)
       assert.is_true(outcome.killed, point.name)
       assert.is_false(outcome.early)
-      assert.matches("^error: keep a secret in .*/state/sign%-in%-%x+%.sealed\n  why: cannot write ", outcome.first)
+      assert.matches("^error: write a sealed secret to .*/state/sign%-in%-%x+%.sealed\n  why: cannot write ",
+        outcome.first)
       assert.same({ 0, "" }, { outcome.status, outcome.err })
     end
   end)

@@ -89,7 +89,7 @@ describe("its judge", function()
     local report = print.text(outcome, 3)
     assert.truthy(report:find("anna@x  2 changes, 29 days apart\n", 1, true), report)
     assert.truthy(report:find("2026-11-18 11:06  anna changed\n", 1, true), report)
-    assert.truthy(report:find("ok  what is stored was in force, whenever one looked (2 times)", 1, true), report)
+    assert.truthy(report:find("ok  a stored value was in force at each comparison (2 times)", 1, true), report)
   end)
 
   it("sees what is lost, but not what is pending, nor what somebody else set", function()
@@ -100,7 +100,7 @@ describe("its judge", function()
     assert.equal("", broken())
     stage.touched["anna"] = nil
     run({ ["anna@x"] = "wait" }, { stored("anna@x", false) })
-    assert.equal("what is stored was in force, whenever one looked (2 times): anna@x on 2026-11-18", broken())
+    assert.equal("a stored value was in force at each comparison (2 times): anna@x on 2026-11-18", broken())
   end)
 
   it("does not count as lateness what a person takes to look", function()

@@ -47,7 +47,7 @@ describe("the prompt's door", function()
     local here <close> = stage({}, {})
     local failure = here.tenant:fails(post, "x")
     assert.equal("POST /v1.0/groups: it would change something, and this session only reads\n"
-      .. "Leave with Ctrl-D and start it with --write: then it asks before each change.", tostring(failure))
+      .. "Leave with Ctrl-D, and start the prompt with --write: then it asks before each change.", tostring(failure))
     assert.equal(0, here.behind:count("POST", GROUPS))
   end)
 
@@ -92,7 +92,7 @@ describe("the prompt's door", function()
 
   it("changes nothing without a terminal, unless --yes was said", function()
     local here <close> = stage({ write = true })
-    assert.matches("there is no terminal to ask on\nmoonlatch repl %-%-write %-%-yes",
+    assert.matches("there is no terminal to ask on\nTo make changes without asking: moonlatch repl %-%-write %-%-yes",
       tostring(here.tenant:fails(post, "x")))
     local sure <close> = stage({ write = true, yes = true })
     sure.tenant:run(post, "x")

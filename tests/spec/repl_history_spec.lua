@@ -6,7 +6,7 @@ local sys = require "host.sys"
 describe("the history", function()
   it("keeps no secret: neither a living one nor what is written as one", function()
     local value <close> = secret.from "correct-horse-battery"
-    assert.equal('print("[secret]")', history.clean 'print("correct-horse-battery")')
+    assert.equal('print("[secret]")', history.mask_secrets 'print("correct-horse-battery")')
     assert.is_truthy(value)
     for text, want in pairs {
       ['x = { password = "abc" }'] = 'x = { password = "[secret]" }',
@@ -19,7 +19,7 @@ describe("the history", function()
       ['graph.get("/users", { filter = "displayName eq \'x\'" })'] =
         'graph.get("/users", { filter = "displayName eq \'x\'" })',
     } do
-      assert.equal(want, history.clean(text))
+      assert.equal(want, history.mask_secrets(text))
     end
   end)
 

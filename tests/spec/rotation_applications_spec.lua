@@ -144,8 +144,8 @@ describe("a policy for applications", function()
         .. "entries that are written from here. Passwords would be kept by policy.devolutions.server only\n", 1, true))
       entry, status = go()
       assert.same({ "person", 1 }, { entry.what, status })
-      assert.equal("hand the client secret over to what signs in as 'Billing': 1 item open; `moonlatch handover` shows "
-        .. "it", entry.why)
+      assert.equal("hand the client secret over to the service that signs in as 'Billing': 1 item open; "
+        .. "`moonlatch handover` shows it", entry.why)
       local row = store.client_secrets:all(journal, app.appId)[1]
       assert.same({ "handed_over", "journal" }, { row.state, row.body.where })
       give.confirm(journal, row, "ada")
@@ -200,8 +200,8 @@ describe("a policy for applications", function()
       cloud:wait(60)
       assert.equal(1, #ours())
       assert.are_not.equal(first, ours()[1])
-      assert.truthy(table.concat(ears.warned, "\n"):find("who signs in with the one that is removed is not known here: "
-        .. "nothing reads the sign-in logs", 1, true))
+      assert.truthy(table.concat(ears.warned, "\n"):find("nobody has read the sign-in logs, so it is unknown who signs "
+        .. "in with the credential that is removed", 1, true))
     end)
 
     it("removes nothing while the new one lies nowhere yet", function()

@@ -3,75 +3,43 @@
 
 local answer_later = 40 -- requests that a run may wait for before a test gives up
 
-local near_cloud = require "near_cloud" -- before what is found by its path
+local password_rotation = require "password_rotation" -- before what is found by its path
 local answer = require "emulator.graph.answer"
 local fail = require "fail"
-local host_journal = require "host.journal"
-local oauth = require "oauth.sign_in"
 local passwords = require("journal.rotations").user_passwords
 local policy = require "policy"
-local profile = require "profile.current"
-local rotate = require "rotate.policies"
-local script = require "script.load"
 local secret = require "host.secret"
-local stage = require "stage"
 local time = require "time"
 
-local KEY = secret.from "0123456789abcdef0123456789abcdef"
 local DAY = 86400
-local UPN = "t0-chen@contoso.onmicrosoft.com"
-local PATCH = "^/v1.0/users/"
+local UPN, PATCH = password_rotation.UPN, password_rotation.USERS
 
-local cloud, journal, ears
+local rotation, cloud, journal
 
-local function open_journal(name)
-  return assert(host_journal.open(cloud.folder .. "/" .. (name or "j"), KEY, "login.example/contoso"))
-end
+before_each(function()
+  rotation = password_rotation.new { lag = { 1, 2 } }
+  cloud, journal = rotation.cloud, rotation.journal
+end)
 
-local function terms_of(more)
-  local fields = {
-    summary = "s", select = policy.users { upn = UPN }, every = "30d",
-    sink = policy.devolutions.server { vault = "Privileged", path = "Tier0" },
-  }
-  for name, value in pairs(more or {}) do fields[name] = value end
-  return script.check({ name = "policies/x", path = "x.lua" }, policy(fields)).policy
-end
+after_each(function() rotation:close() end)
 
 local function run(how, more, options)
-  local all, status
-  profile.use(cloud.profile)
-  options = options or {}
-  options.journal, options.profile = journal, cloud.profile
-  cloud:run(journal, function() all, status = rotate[how]({ terms_of(more) }, options) end)
-  oauth.sign_out()
-  local rows = {}
-  for _, found in ipairs(all) do
-    for _, entry in ipairs(found.entries) do rows[entry.name:match("^[^@]*")] = entry end
-  end
-  return rows["t0-chen"], status, all[1], rows
+  local rows, status, found = rotation:run(how, more, options)
+  return rows["t0-chen"], status, found, rows
 end
 
 local function go(more, options) return run("once", more, options) end
 local function plan(more) return run("plan", more) end
-local function by_hand(name, ...)
-  profile.use(cloud.profile)
-  local arguments = table.pack(...)
-  local ok, result
-  cloud:run(journal, function()
-    ok, result = pcall(require("rotation.resume_and_close")[name], journal, table.unpack(arguments, 1, arguments.n))
-  end)
-  oauth.sign_out()
-  return ok, result
-end
+local function by_hand(name, ...) return rotation:by_hand(name, ...) end
+local function id_of(who) return rotation:id_of(who) end
+local function row_of(who) return rotation:row_of(who) end
+local function stored(upn) return rotation:stored(upn) end
+local function change_by(hook) rotation:change_by(hook) end
+local function patches() return rotation:count("PATCH", PATCH) end
 
-local function id_of(who) return cloud.tenant.ids[who or "t0-chen"] end
-local function row_of(who) return passwords:get(journal, id_of(who)) end
-
-local function stored(name)
-  local by_name, pending = cloud:entries(), {}
-  local current = by_name[name or UPN]
-  for i, entry in ipairs(by_name[(name or UPN) .. " (pending)"] or {}) do pending[i] = entry.data.password end
-  return current and current[1].data.password, pending, current and current[1]
+-- The nth request to set a password meets this fate: "before" and "after" cut its answer.
+local function meet(fates)
+  rotation:meet("PATCH", PATCH, function(nth) return fates[nth] end)
 end
 
 -- The one rule that no world may break: what is said to be changed lies in the entry and is in force.
@@ -101,36 +69,6 @@ local function doctor_says()
   return said
 end
 
--- The nth request to set a password meets this fate: "before" and "after" cut its answer.
-local function meet(fates)
-  local seen = 0
-  cloud.meet = function(request, moment)
-    if moment ~= "before" or request.method ~= "PATCH" or not request.name:find(PATCH) then return nil end
-    seen = seen + 1
-    return fates[seen]
-  end
-end
-
-local function patches()
-  local count = 0
-  for _, request in ipairs(cloud.requests) do
-    if request.method == "PATCH" and request.name:find(PATCH) then count = count + 1 end
-  end
-  return count
-end
-
--- How the tenant changes a user, with a hook around it.
-local function change_by(hook)
-  cloud.tenant.users.change = nil
-  local plain = cloud.tenant.users.change
-  local nth = 0
-  cloud.tenant.users.change = function(self, id, changes, delay)
-    if not changes._password then return plain(self, id, changes, delay) end
-    nth = nth + 1
-    return hook(function() return plain(self, id, changes, delay) end, nth, changes)
-  end
-end
-
 -- Somebody else sets the password so many seconds after the first request of ours was cut.
 local function stranger_after(seconds, more)
   local cut_at
@@ -158,17 +96,6 @@ local function stranger_after(seconds, more)
 end
 
 describe("a change by somebody else", function()
-  before_each(function()
-    cloud = near_cloud.new { lag = { 1, 2 } }
-    journal, ears = open_journal(), stage.ears()
-  end)
-
-  after_each(function()
-    journal:close()
-    cloud:__close()
-    debug.getmetatable(ears).__close()
-  end)
-
   for _, seconds in ipairs { 3, 20, 100, 145, 200, 400 } do
     it(("%d s after our request was cut is never taken for ours"):format(seconds), function()
       stranger_after(seconds)
@@ -233,17 +160,6 @@ describe("a change by somebody else", function()
 end)
 
 describe("an answer that lies", function()
-  before_each(function()
-    cloud = near_cloud.new { lag = { 1, 2 } }
-    journal, ears = open_journal(), stage.ears()
-  end)
-
-  after_each(function()
-    journal:close()
-    cloud:__close()
-    debug.getmetatable(ears).__close()
-  end)
-
   for _, status in ipairs { 404, 409, 500, 400 } do
     it(("%d to what was carried out: the same value is sent again, and nothing is dark"):format(status), function()
       change_by(function(plain, nth)
@@ -271,7 +187,7 @@ describe("an answer that lies", function()
       meet { "after" }
       local entry, status = go()
       assert.same({ 1, "stop", 2 }, { status, entry.what, patches() })
-      assert.matches("and Entra does not take the same value again: ", entry.why, 1, true)
+      assert.matches("and Entra does not accept the same value again: ", entry.why, 1, true)
       assert_not_dark()
     end)
 
@@ -331,17 +247,6 @@ describe("an answer that lies", function()
 end)
 
 describe("a directory's clock", function()
-  before_each(function()
-    cloud = near_cloud.new { lag = { 1, 2 } }
-    journal, ears = open_journal(), stage.ears()
-  end)
-
-  after_each(function()
-    journal:close()
-    cloud:__close()
-    debug.getmetatable(ears).__close()
-  end)
-
   local function directory_is(seconds)
     change_by(function(plain, _, changes)
       changes.lastPasswordChangeDateTime = time.iso(cloud.tenant.now() + seconds)
@@ -391,17 +296,6 @@ describe("a directory's clock", function()
 end)
 
 describe("a rotation", function()
-  before_each(function()
-    cloud = near_cloud.new { lag = { 1, 2 } }
-    journal, ears = open_journal(), stage.ears()
-  end)
-
-  after_each(function()
-    journal:close()
-    cloud:__close()
-    debug.getmetatable(ears).__close()
-  end)
-
   it("is not begun again before every request of the one before has landed", function()
     go()
     cloud:wait(20)
@@ -451,7 +345,7 @@ describe("a rotation", function()
     cloud:wait(200)
     local _, status, _, rows = run("once", other)
     assert.same({ 1, "left", "left" }, { status, rows["t0-chen"].what, row_of().state })
-    assert.matches("value 1 lies in the entry vault 'Privileged', Tier0\\t0%-chen", rows["t0-chen"].why)
+    assert.matches("value 1 is in the entry vault 'Privileged', Tier0\\t0%-chen", rows["t0-chen"].why)
     assert_not_dark()
     local name = passwords:sealed_name(row_of(), 1)
     local _, later, found = run("once", other)
@@ -517,17 +411,6 @@ describe("a rotation", function()
 end)
 
 describe("an account's entry", function()
-  before_each(function()
-    cloud = near_cloud.new { lag = { 1, 2 } }
-    journal, ears = open_journal(), stage.ears()
-  end)
-
-  after_each(function()
-    journal:close()
-    cloud:__close()
-    debug.getmetatable(ears).__close()
-  end)
-
   local NEW = "chen.new@contoso.onmicrosoft.com"
   local renamed = { select = policy.users { upn = NEW } }
 
@@ -610,7 +493,7 @@ describe("an account's entry", function()
     local _, status, found = run("plan", { select = policy.users { upn = "t0-anna@contoso.onmicrosoft.com" } })
     assert.equal(3, status)
     assert.same({ { name = "vault 'Privileged', Tier0\\" .. UPN,
-      why = "the policy does not select its account, and changes this password no more" } }, found.left_over)
+      why = "the policy does not select its account any more, so this password is not changed" } }, found.left_over)
   end)
 
   it("is on record as left over until a run does not find it so any more", function()

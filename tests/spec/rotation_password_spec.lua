@@ -1,77 +1,37 @@
 -- takes 6 s: 56 cases, each with an emulated tenant
 --- rotation: users' passwords, on an emulated tenant where anything can go wrong.
 
-local fail = require "fail"
-local host_journal = require "host.journal"
-local near_cloud = require "near_cloud" -- before what is found by its path
+local password_rotation = require "password_rotation" -- before what is found by its path
 local answer = require "emulator.graph.answer"
-local oauth = require "oauth.sign_in"
-local policy = require "policy"
-local profile = require "profile.current"
-local rotate = require "rotate.policies"
+local fail = require "fail"
 local passwords = require("journal.rotations").user_passwords
-local script = require "script.load"
+local policy = require "policy"
+local rotate = require "rotate.policies"
 local secret = require "host.secret"
-local stage = require "stage"
 local task = require "task"
 local time = require "time"
 
-local KEY = secret.from "0123456789abcdef0123456789abcdef"
 local DAY = 86400
-local UPN = "t0-chen@contoso.onmicrosoft.com"
+local UPN, PATCH = password_rotation.UPN, password_rotation.USERS
 
-local cloud, journal, ears
+local rotation, cloud, journal
 
-local function open_journal(name)
-  return assert(host_journal.open(cloud.folder .. "/" .. (name or "j"), KEY, "login.example/contoso"))
+local function open(options)
+  rotation = password_rotation.new(options)
+  cloud, journal = rotation.cloud, rotation.journal
 end
 
-local function terms_of(more)
-  local fields = {
-    summary = "s", select = policy.users { upn = UPN }, every = "30d",
-    sink = policy.devolutions.server { vault = "Privileged", path = "Tier0" },
-  }
-  for name, value in pairs(more or {}) do fields[name] = value end
-  return script.check({ name = "policies/x", path = "x.lua" }, policy(fields)).policy
-end
-
-local function each_row(all)
-  local rows = {}
-  for _, found in ipairs(all) do
-    for _, entry in ipairs(found.entries) do rows[entry.name:match("^[^@]*")] = entry end
-  end
-  return rows
-end
-
-local function run(how, more)
-  local all, status
-  profile.use(cloud.profile)
-  cloud:run(journal, function()
-    all, status = rotate[how]({ terms_of(more) }, { journal = journal, profile = cloud.profile })
-  end)
-  oauth.sign_out()
-  return each_row(all), status, all[1]
-end
-
-local function go(more) return run("once", more) end
-local function plan(more) return run("plan", more) end
+local function go(more) return rotation:run("once", more) end
+local function plan(more) return rotation:run("plan", more) end
+local function id_of(who) return rotation:id_of(who) end
+local function row_of(who) return rotation:row_of(who) end
+local function stored(upn) return rotation:stored(upn) end
+local function count(method, pattern) return rotation:count(method, pattern) end
 
 -- A person says: go on.
 local function resume(over)
-  profile.use(cloud.profile)
-  cloud:run(journal, require("rotation.resume_and_close").resume, journal, UPN, over)
-  oauth.sign_out()
-end
-
-local function id_of(who) return cloud.tenant.ids[who] end
-local function row_of(who) return passwords:get(journal, id_of(who or "t0-chen")) end
-
--- The password in the account's entry, and those that are pending.
-local function stored(name)
-  local by_name, pending = cloud:entries(), {}
-  local current = by_name[name or UPN]
-  for i, entry in ipairs(by_name[(name or UPN) .. " (pending)"] or {}) do pending[i] = entry.data.password end
-  return current and current[1].data.password, pending, current and current[1]
+  local ok, failure = rotation:by_hand("resume", UPN, over)
+  assert(ok, failure)
 end
 
 -- All is well: what is stored is in force, and nothing is pending.
@@ -82,52 +42,26 @@ local function assert_settled(who)
   assert.equal("closed", row_of(who).state)
 end
 
--- Let this happen to the nth request of this kind, and of the next `count`.
-local function meet(method, pattern, fate, from, count)
-  local seen = 0
-  cloud.meet = function(request, moment)
-    if moment ~= "before" or request.method ~= method or not request.name:find(pattern) then return nil end
-    seen = seen + 1
-    if seen >= (from or 1) and seen < (from or 1) + (count or 1) then return fate end
-  end
-end
-
-local function count(method, pattern)
-  local sum = 0
-  for _, request in ipairs(cloud.requests) do
-    if request.method == method and request.name:find(pattern) then sum = sum + 1 end
-  end
-  return sum
+-- Let this happen to the nth request of this kind, and of the next `count_of`.
+local function meet(method, pattern, fate, from, count_of)
+  from = from or 1
+  rotation:meet(method, pattern, function(nth) return nth >= from and nth < from + (count_of or 1) and fate or nil end)
 end
 
 -- Entra refuses passwords as long as this says so of the nth it is sent.
 local function refuse(when)
-  cloud.tenant.users.change = nil
-  if not when then return end
-  local plain, nth = cloud.tenant.users.change, 0
-  cloud.tenant.users.change = function(self, id, changes, delay)
-    if changes._password then nth = nth + 1 end
-    if changes._password and when(nth) then
+  rotation:change_by(when and function(plain, nth)
+    if when(nth) then
       answer.bad("The specified password does not comply with password complexity requirements. "
         .. "Please provide a different password.")
     end
-    return plain(self, id, changes, delay)
-  end
+    return plain()
+  end)
 end
 
-local PATCH = "^/v1.0/users/"
-
 describe("a user's password", function()
-  before_each(function()
-    cloud = near_cloud.new { lag = { 1, 5 } }
-    journal, ears = open_journal(), stage.ears()
-  end)
-
-  after_each(function()
-    journal:close()
-    cloud:__close()
-    debug.getmetatable(ears).__close()
-  end)
+  before_each(function() open { lag = { 1, 5 } } end)
+  after_each(function() rotation:close() end)
 
   it("is changed, stored, read back and closed; the one before is forgotten with the next", function()
     local rows, status = go()
@@ -227,10 +161,8 @@ describe("a user's password", function()
     end)
 
     it("when the roles we hold do not reach it", function()
-      cloud:__close()
-      cloud = near_cloud.new { roles = { "Helpdesk Administrator" } }
-      journal:close()
-      journal = open_journal()
+      rotation:close()
+      open { roles = { "Helpdesk Administrator" } }
       local upn = "adele@" .. cloud.tenant.domain
       assert.equal("refuse: beyond the reach of the roles we hold: Global Administrator (active)",
         refused({ select = policy.users { upn = upn } }, "adele"))
@@ -315,7 +247,7 @@ describe("a user's password", function()
       local rows, status = go()
       assert.same({ 1, "stop", "orphaned" }, { status, rows["t0-chen"].what, row_of().state })
       assert.matches("more than an hour has passed: it is not known which value is in force$", rows["t0-chen"].why)
-      assert.matches("value 1 lies in the entry vault 'Privileged', Tier0\\t0%-chen@.* %(pending%) %(id ",
+      assert.matches("value 1 is in the entry vault 'Privileged', Tier0\\t0%-chen@.* %(pending%) %(id ",
         rows["t0-chen"].failure.fix)
       resume()
       go()
@@ -462,15 +394,14 @@ describe("a user's password", function()
   it("begun by a journal that is lost is nobody's to overwrite", function()
     meet("PATCH", PATCH, "before", 1, 100)
     go()
-    journal:close()
-    journal = open_journal "another"
+    journal = rotation:use_journal "another"
     cloud.meet = nil
     local rows, status = go() -- it is young: somebody may be at work on it
     assert.same({ 1, "busy" }, { status, rows["t0-chen"].what })
     cloud:wait(600)
     rows, status = go()
     assert.same({ 1, "stop" }, { status, rows["t0-chen"].what })
-    local other = rows["t0-chen"].why:match("^a pending password that may be in force lies in the sink, written by "
+    local other = rows["t0-chen"].why:match("^the sink has a pending password that may be in force, written by "
       .. "another installation of Moonlatch %((ml:%x+:%x+)%)$")
     resume()
     assert.equal("stop", go()["t0-chen"].what) -- it has to be named
@@ -487,8 +418,7 @@ describe("a user's password", function()
 
   it("is adopted by a journal that is new, where what is stored is in force", function()
     go()
-    journal:close()
-    journal = open_journal "another"
+    journal = rotation:use_journal "another"
     local rows, status = go()
     assert.same({ 0, "wait", 1 }, { status, rows["t0-chen"].what, count("PATCH", PATCH) })
     assert.equal("closed", row_of().state)
@@ -502,11 +432,10 @@ describe("a user's password", function()
     local source, copy = cloud.folder .. "/j", cloud.folder .. "/copy"
     journal:close()
     assert(os.execute(("cp -a '%s' '%s'"):format(source, copy)))
-    journal = open_journal()
+    journal = rotation:use_journal "j"
     cloud:wait(31 * DAY)
     go()
-    journal:close()
-    journal = open_journal "copy"
+    journal = rotation:use_journal "copy"
     local rows, status = go()
     assert.same({ 0, "wait", 2 }, { status, rows["t0-chen"].what, count("PATCH", PATCH) })
     local value = stored()
@@ -554,16 +483,8 @@ describe("a user's password", function()
 end)
 
 describe("a run", function()
-  before_each(function()
-    cloud = near_cloud.new { users = 40 }
-    journal, ears = open_journal(), stage.ears()
-  end)
-
-  after_each(function()
-    journal:close()
-    cloud:__close()
-    debug.getmetatable(ears).__close()
-  end)
+  before_each(function() open { users = 40 } end)
+  after_each(function() rotation:close() end)
 
   local TIER0 = policy.users { group = "PAM managed tier 0" }
 
@@ -662,17 +583,11 @@ describe("a run", function()
   end)
 
   it("stops when the clock is ten minutes off", function()
-    local plain = cloud.run
-    local function wrong()
-      profile.use(cloud.profile)
-      return plain(cloud, journal, function()
-        local now = cloud.tenant.now
-        cloud.tenant.now = function() return now() + 600 end
-        rotate.once({ terms_of() }, { journal = journal, profile = cloud.profile })
-      end)
-    end
-    local ok, err = pcall(wrong)
-    oauth.sign_out()
+    local ok, err = pcall(rotation.signed_in, rotation, function()
+      local now = cloud.tenant.now
+      cloud.tenant.now = function() return now() + 600 end
+      rotate.once({ password_rotation.terms() }, { journal = journal, profile = cloud.profile })
+    end)
     assert.is_false(ok)
     assert.equal("rotate: this machine's clock is 10 minutes behind Entra's\n"
       .. "Set the clock (systemd-timesyncd or chrony), then run the same command again.", tostring(err))
@@ -722,14 +637,12 @@ describe("a run", function()
   end)
 
   it("as a service goes on for days, and ends when asked to", function()
-    profile.use(cloud.profile)
-    cloud:run(journal, function()
-      local service = task.spawn(rotate.watch, { terms_of { select = TIER0, every = "3d" } },
+    rotation:signed_in(function()
+      local service = task.spawn(rotate.watch, { password_rotation.terms { select = TIER0, every = "3d" } },
         { journal = journal, profile = cloud.profile })
       task.sleep(10 * DAY)
       service:cancel()
     end)
-    oauth.sign_out()
     assert.equal(20, count("PATCH", PATCH)) -- at once, and after three, six and nine days
     for _, who in ipairs { "t0-anna", "t0-boris", "t0-chen", "t0-dana", "t0-emil" } do assert_settled(who) end
   end)

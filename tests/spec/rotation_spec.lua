@@ -388,14 +388,14 @@ describe("the client secret", function()
       local without = { sink = false }
       local result = go("apply", without)
       assert.same({ "key-1", "key-2" }, listed_ids())
-      assert.equal("its answer was lost; goes with: moonlatch journal retire key-1", result.left[1].why)
+      assert.equal("its answer was lost; remove it with: moonlatch journal retire key-1", result.left[1].why)
     end)
 
     it("gives up after the second time, and says what will be done", function()
       app.lose = 2
       local result, status = go "apply"
       assert.equal(1, status)
-      assert.equal("the answer that holds its value was lost twice", result.failure.why)
+      assert.equal("the answer that holds the new value was lost twice", result.failure.why)
       assert.same({ "sent", "sent" }, states())
       go "apply"
       assert.same({ "closed", "closed", "confirmed" }, states())
@@ -486,7 +486,7 @@ describe("the client secret", function()
       journal = stage.journal "11111111"
       local result, status = go "plan"
       assert.equal(0, status)
-      assert.truthy(result.steps[1].notes[1]:find("it works, so it is adopted", 1, true))
+      assert.truthy(result.steps[1].notes[1]:find("it signs in, so it is adopted", 1, true))
       go "apply"
       assert.equal(1, #app.made)
       assert.same({ "confirmed" }, states())
@@ -519,7 +519,7 @@ describe("the client secret", function()
       credential("made in the portal", 100)
       local result = go "apply"
       assert.same({ "key-1", "key-2", "key-3" }, listed_ids())
-      assert.equal("of another journal, and perhaps in use; once nothing uses it, it goes with: moonlatch journal "
+      assert.equal("of another journal, and perhaps in use; once nothing uses it, remove it with: moonlatch journal "
         .. "retire key-1", result.left[1].why)
       assert.equal("made by a person", result.left[2].why)
       assert.equal("ml:99999999:0011", tenant:run(by_word.retire, journal, "key-1"))
@@ -532,10 +532,10 @@ describe("the client secret", function()
       end
       local result = go "apply"
       assert.same({ "key-1", "key-2" }, listed_ids())
-      assert.equal("of another journal, and perhaps in use; once nothing uses it, it goes with: moonlatch journal "
+      assert.equal("of another journal, and perhaps in use; once nothing uses it, remove it with: moonlatch journal "
         .. "retire key-2", result.left[1].why)
       assert.is_nil(result.left[2])
-      assert.truthy(result.steps[1].notes[1]:find("may be hidden still; moonlatch verify lists it later", 1, true))
+      assert.truthy(result.steps[1].notes[1]:find("in the last minutes; moonlatch verify lists it later", 1, true))
     end)
 
     it("goes on with what is in force when an old backup came back", function()
@@ -576,8 +576,8 @@ describe("the client secret", function()
       local result, status = meanwhile("ml:99999999:0011", -1)
       assert.equal(1, status)
       assert.equal("make a client secret for 'PAM': ml:99999999:0011 was made at the same time, and before it; "
-        .. "the one made here was removed again\nRun the same command again: it goes on with the one that stayed, as "
-        .. "far as a sink holds it.", tostring(result.failure))
+        .. "the client secret made here was removed again\nRun the same command again: it goes on with the other "
+        .. "client secret, if a sink holds its value.", tostring(result.failure))
       assert.same({ "key-2" }, listed_ids())
       assert.same({ "closed" }, states())
       assert.is_nil(sink.content)
@@ -649,8 +649,9 @@ describe("the client secret", function()
       local lost = only()
       app.listed = {}
       local err = tenant:fails(by_word.retire, journal, lost.id)
-      assert.equal("remove the client secret '" .. lost.body.marker .. "': Entra refuses to and does not list it; it "
-        .. "is so new that this does not show that it is gone\nRun the same command again in an hour.", tostring(err))
+      assert.equal("remove the client secret '" .. lost.body.marker .. "': Entra refuses the request and "
+        .. "does not list it; it is so new that this does not show that it is gone\nRun the same command again in an "
+        .. "hour.", tostring(err))
       later(1)
       assert.equal(lost.body.marker, tenant:run(by_word.retire, journal, lost.id))
       assert.equal("closed", only().state)
@@ -669,7 +670,7 @@ describe("the client secret", function()
       go "apply"
       local result, status = go "destroy"
       assert.equal(0, status)
-      assert.equal("goes with the application", result.steps[1].items[1].made)
+      assert.equal("deleted with the application", result.steps[1].items[1].made)
       assert.same({ "retiring" }, states())
       assert.same({}, app.removed)
     end)

@@ -48,7 +48,7 @@ describe("script", function()
       assert.equal(path, script.describe(script.find(path)))
       for _, name in ipairs { "./none", "none.lua" } do
         assert.equal(("find the script '%s': there is no such file\n"
-          .. "Check the path; `moonlatch scripts` lists those that go by a name."):format(name),
+          .. "Check the path. `moonlatch scripts` lists the scripts that have a name."):format(name),
           (refusal(script.find, name)))
       end
       for _, name in ipairs { "", "a/../b", "..", "a//b", "setup/", "a b", "-x", "setup/../../etc/passwd" } do
@@ -268,7 +268,7 @@ describe("script", function()
       assert.is_false(run [[return require("parts.counter").os]])
       write("parts/a", "return require 'parts.b'")
       write("parts/b", "return require 'parts.a'")
-      assert.error_matches(function() run "require 'parts.a'" end, "'parts.a' requires itself, by way of others")
+      assert.error_matches(function() run "require 'parts.a'" end, "'parts.a' requires itself through other modules")
     end)
   end)
 
@@ -308,6 +308,11 @@ describe("script", function()
       assert.is_true(read("--jit-elevation", "--count", "1").jit_elevation)
     end)
 
+    it("hold every name there is in a list", function()
+      assert.same({ "Tier 0, EU", "a\\b", "c" }, read("--managed", [[Tier 0\, EU, a\\b]], "--managed", "c").managed)
+      assert.same({ [[Entra\Tier0]] }, read("--managed", [[Entra\Tier0]]).managed)
+    end)
+
     it("do not leak from one reading into the next", function()
       read().managed[1] = "x"
       assert.same({}, read().managed)
@@ -318,20 +323,24 @@ describe("script", function()
         ["read the arguments of 'made': it has no argument --nmae\nDid you mean --name?"] = { "--nmae", "x" },
         ["read the arguments of 'made': it has no argument --zebra\nIts arguments are --below, --color, --count, "
           .. "--input, --jit-elevation, --managed, --name, --output, --renew-before."] = { "--zebra" },
-        ["read the arguments of 'made': 'stray' belongs to no argument\nArguments are given as --name value."] =
+        ["read the arguments of 'made': 'stray' belongs to no argument\nWrite arguments as --name value."] =
           { "stray" },
         ["read the argument --below 'Entra/Tier0': folders are separated by \\. Write it as "
-          .. "\"Entra\\\\Tier0\" or [[Entra\\Tier0]] in a file, 'Entra\\Tier0' in a shell."] =
+          .. "\"Entra\\\\Tier0\" or [[Entra\\Tier0]] in a file, 'Entra\\Tier0' in a shell.\n"
+          .. "For example: --below 'Entra\\Tier0'"] =
           { "--below", "Entra/Tier0" },
-        ["read the argument --count '1.5': it needs a whole number"] = { "--count", "1.5" },
-        ["read the argument --count: it needs an integer"] = { "--count", "--name", "x" },
-        ["read the argument --renew-before 'soon': it needs a duration, of the form 180d, 7d12h, 30m or 45s"] =
+        ["read the argument --count '1.5': it needs a whole number\nFor example: --count 5"] = { "--count", "1.5" },
+        ["read the argument --count: no value follows it\nFor example: --count 5"] = { "--count", "--name", "x" },
+        ["read the argument --renew-before 'soon': it needs a duration, of the form 180d, 7d12h, 30m or 45s\n"
+          .. "For example: --renew-before 180d"] =
           { "--renew-before", "soon" },
         ["read the argument --color 'gren': it is none of: red, green\nDid you mean 'green'?"] = { "--color", "gren" },
-        ["read the argument --input '/nowhere': there is no such file"] = { "--input", "/nowhere" },
-        ["read the argument --jit-elevation 'maybe': it needs true or false"] = { "--jit-elevation=maybe" },
-        ["read the argument --name: it was given twice"] = { "--name", "a", "--name", "b" },
-        ["read the argument --name: it needs a string"] = { "--name" },
+        ["read the argument --input '/nowhere': there is no such file\nFor example: --input FILE"] =
+          { "--input", "/nowhere" },
+        ["read the argument --jit-elevation 'maybe': it needs true or false\nFor example: --jit-elevation true"] =
+          { "--jit-elevation=maybe" },
+        ["read the argument --name: it was given twice\nLeave one of the two out."] = { "--name", "a", "--name", "b" },
+        ["read the argument --name: no value follows it\nFor example: --name TEXT"] = { "--name" },
       } do
         local text, kind = refusal(script.arguments, declaration, words)
         assert.equal(message, text)

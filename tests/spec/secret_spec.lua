@@ -29,7 +29,8 @@ describe("a secret", function()
     assert.is_true(secret.contains(value, "X9-b"))
     assert.is_false(secret.contains(value, "petrova"))
     assert.is_false(secret.contains(value, "borisp!"))
-    assert.has_error(function() secret.contains(value, "") end, "bad argument #2 to 'contains' (nothing to look for)")
+    assert.has_error(function() secret.contains(value, "") end,
+      "bad argument #2 to 'contains' (a text that is not empty is expected)")
   end)
 
   it("shows only [secret]", function()
@@ -43,7 +44,7 @@ describe("a secret", function()
 
   it("refuses what would make it text, and says what to do", function()
     local value <close> = secret.from("correct horse")
-    local joined = "a secret cannot be joined to text: pass the secret itself to what needs it"
+    local joined = "a secret cannot be joined to a text: pass the secret itself"
     assert.error_matches(function() return "a" .. value end, joined, 1, true)
     assert.error_matches(function() return value .. "a" end, joined, 1, true)
     local order = "a secret has no order: use secret:equals(other) to compare"
@@ -135,7 +136,7 @@ describe("a script that holds a secret", function()
       until not ok or count > 100
       print(count, why)]]
     assert.matches("^16\t", told)
-    assert.truthy(told:find("secrets cannot be compared: this run has compared 16 already, which is all it may, so "
+    assert.truthy(told:find("secrets cannot be compared: this run has made 16 comparisons, which is the limit, so "
       .. "that nobody finds a secret by guessing; compare what is public instead, such as a key's id", 1, true), told)
   end)
 
@@ -320,7 +321,7 @@ end)
 
 describe("the memory for secrets", function()
   it("is asked for before there is a secret, in a size it can have", function()
-    local late = "ask for the memory for secrets before there is a secret"
+    local late = "cannot change the size of the heap for secrets: there is a secret already"
     assert.error_matches(function() secret.room(16) end, late, 1, true)
     for _, size in ipairs { 0, 3, 128, -1 } do
       assert.error_matches(function() secret.room(size) end, "1 to 64, a power of two", 1, true)
@@ -338,12 +339,14 @@ describe("the memory for secrets", function()
       while true do held[#held + 1] = secret.random(4096) end
     end)
     assert.is_false(ok)
-    local full = "no room for a secret of 4096 bytes: the memory for secrets (1 MiB) is full; close those done with"
+    local full = "no memory for a secret of 4096 bytes: the heap for secrets (1 MiB) is full; close secrets that "
+      .. "are not "
+      .. "needed"
     assert.matches(full, message, 1, true)
     assert.is_true(#held > 100)
     for _, value in ipairs(held) do value:close() end
     local value <close> = secret.random(4096)
     assert.equal(4096, #value)
-    assert.error_matches(function() secret.from(("x"):rep(2 << 20)) end, "no room for a secret", 1, true)
+    assert.error_matches(function() secret.from(("x"):rep(2 << 20)) end, "no memory for a secret", 1, true)
   end)
 end)

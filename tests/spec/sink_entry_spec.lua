@@ -251,7 +251,7 @@ describe("the entry of a client secret", function()
     local result, status = apply()
     assert.equal(1, status)
     assert.equal("write the entry 'PAM': the vault does not list the entry 'PAM (being written)' that was made just "
-      .. "now\nRun the same command again: it looks at what is there, and goes on from that.", tostring(result.failure))
+      .. "now\nRun the same command again: it reads the present state, and goes on from there.", tostring(result.failure))
     assert.same({}, ids())
   end)
 
@@ -272,7 +272,7 @@ describe("the entry of a client secret", function()
     local result, status = apply()
     assert.equal(1, status)
     assert.equal("create Devolutions entry 'PAM': another process holds it\n"
-      .. "Wait for the other one to end, then run the same command again.", tostring(result.failure))
+      .. "Wait until the other process has ended, then run the same command again.", tostring(result.failure))
     assert.same({}, ids())
   end)
 end)

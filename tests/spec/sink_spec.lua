@@ -193,7 +193,7 @@ describe("handing over to a person", function()
     rows:put(run.journal, it_is, "handed_over", { stored_at = 1, where = "terminal" })
     run.waiting = {}
     handover.tell_what_stays(run, "PAM")
-    assert.equal("remove what is left of 'PAM' in Devolutions Cloud; `moonlatch handover` keeps the list",
+    assert.equal("remove the remains of 'PAM' in Devolutions Cloud; `moonlatch handover` lists them",
       run.waiting[1].what)
     assert.equal("The accounts of Tier 0 keep the passwords they have, and nobody rotates them any more.",
       run.waiting[1].why)

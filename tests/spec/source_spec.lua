@@ -55,19 +55,19 @@ describe("a secret of a profile", function()
     gives 'from = "file", path = "secret"'
     os.execute(("chmod 644 '%s/secret'"):format(place.path))
     assert.equal("error: read the client secret from HOME/secret\n"
-      .. "  why: refused 'HOME/secret': others may read it; run: chmod 600 on it\n"
+      .. "  why: refused 'HOME/secret': other users may read it; run chmod 600 on it\n"
       .. "  fix: The file must be yours and closed to others: chmod 600 'HOME/secret'.\n",
       refused 'from = "file", path = "secret"')
     os.execute(("rm '%s/secret'; ln -s key '%s/secret'"):format(place.path, place.path))
     assert.equal("error: read the client secret from HOME/secret\n"
       .. "  why: cannot open 'HOME/secret': it is a symbolic link\n"
-      .. "  fix: Name the file itself: what a link leads to can be changed by others. "
+      .. "  fix: Name the file itself, because others can change what a link leads to. "
       .. 'In a volume of Kubernetes, all files are links: use from = "mounted".\n',
       refused 'from = "file", path = "secret"')
     os.execute(("rm '%s/secret'"):format(place.path))
     assert.equal("error: read the client secret from HOME/secret\n"
       .. "  why: cannot open 'HOME/secret': No such file or directory\n"
-      .. "  fix: Put it there: moonlatch login --secret client-secret\n", refused 'from = "file", path = "secret"')
+      .. "  fix: Store it: moonlatch login --secret client-secret\n", refused 'from = "file", path = "secret"')
   end)
 
   it("is the same whatever an editor or a shell adds to its file", function()
@@ -137,7 +137,7 @@ describe("a secret of a profile", function()
     os.execute(("chmod 440 '%s/secret'"):format(folder)) -- what an access list looks like
     gives('from = "credentials_directory", name = "secret"', { env = env })
     os.execute(("chmod 444 '%s/secret'"):format(folder))
-    assert.matches("others may read it", refused('from = "credentials_directory", name = "secret"', { env = env }))
+    assert.matches("other users may read it", refused('from = "credentials_directory", name = "secret"', { env = env }))
     assert.equal("error: read the client secret from the credential other\n"
       .. "  why: cannot open 'HOME/credentials/other': No such file or directory\n"
       .. "  fix: In the service's unit: LoadCredential=other:/path, or LoadCredentialEncrypted=.\n",
@@ -152,7 +152,7 @@ describe("a secret of a profile", function()
   it("is asked for at the terminal, and nowhere else", function()
     assert.equal("error: read the client secret from the terminal\n"
       .. "  why: cannot ask for a secret: there is no terminal; give it by a file or a file descriptor\n"
-      .. "  fix: Where there is no terminal, the profile can name another place: { from = \"file\", … }.\n",
+      .. "  fix: Without a terminal, name another source in the profile: { from = \"file\", … }.\n",
       refused('from = "prompt"', { before = { "setsid", "-w" } }))
   end)
 
@@ -170,7 +170,7 @@ describe("a secret of a profile", function()
 
   it("is kept sealed, once it was put there", function()
     assert.equal("error: read the client secret from what is kept sealed\n  why: nothing is kept there yet\n"
-      .. "  fix: Put it there: moonlatch login --secret client-secret\n", refused 'from = "sealed"')
+      .. "  fix: Store it: moonlatch login --secret client-secret\n", refused 'from = "sealed"')
     place:write("secret", VALUE)
     local config, shell = place.path .. "/moonlatch.lua", ("'exec 3<%s/secret; exec \"$@\"'"):format(place.path)
     local login = { "login", "--secret", "client-secret", "--fd", "3", "--config", config }
@@ -191,12 +191,13 @@ describe("a secret of a profile", function()
   it("is put in its place only where Moonlatch may write that place", function()
     local config = place:write("moonlatch.lua", CONFIG:format 'from = "environment", name = "X"')
     local function put(name) return place:run { "login", "--secret", name, "--config", config }.err end
-    assert.equal("error: put the client secret to sign in with in its place\n"
+    assert.equal("error: store the client secret to sign in with\n"
       .. "  why: the profile 'contoso' takes it from the variable X, which Moonlatch does not write\n"
-      .. '  fix: from = "sealed" has it kept here, sealed; "keyring" and "file" can be written too.\n',
+      .. '  fix: Name a source in the profile that Moonlatch can write: from = "sealed", "keyring" or "file".\n',
       put "client-secret")
-    assert.matches("why: the profile 'contoso' names none\n", put "devolutions-secret")
+    assert.matches("why: the profile 'contoso' names no source for it\n", put "devolutions-secret")
     assert.matches("why: there is no such secret\n"
-      .. "  fix: There are client%-secret, certificate%-passphrase, devolutions%-secret%.\n", put "password")
+      .. "  fix: There are client%-secret, certificate%-passphrase, "
+      .. "devolutions%-secret, proxy%-password%.\n", put "password")
   end)
 end)

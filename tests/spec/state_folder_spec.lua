@@ -40,9 +40,9 @@ describe("a state folder", function()
     assert.equal(("cannot make the folder '%s/%s': '%s/%s' %s"):format(place, path, place, where, why), told)
   end
 
-  local WRITTEN = "may be written by others, who can put another folder in its place; run: chmod go-w on it"
-  local LINK = "is a link of another user, who can lead it elsewhere"
-  local OWNED = "belongs to another user, who can put another folder in its place"
+  local WRITTEN = "may be written by other users, who can replace folders in it; run chmod go-w on it"
+  local LINK = "is a link of another user, who can change it"
+  local OWNED = "belongs to another user, who can replace it"
 
   it("is opened below folders that are ours or root's", function()
     assert.equal("opened", open "mine/deep/state")

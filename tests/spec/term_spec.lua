@@ -1,3 +1,4 @@
+local await = require "await"
 local child = require "child"
 local process = require "host.process"
 local term = require "host.term"
@@ -55,10 +56,19 @@ describe("host.term writing", function()
 
   it("writes much to a slow reader", function()
     local place <close> = child.folder()
-    local words = table.concat(child.arguments(place,
-      [[require "host.term".write("out", ("x"):rep(1000000) .. "\n") return 0]]), "' '")
-    local shell <close> = assert(process.start({ "/bin/sh", "-c", ("'%s' | (sleep 0.3; wc -c)"):format(words) }))
-    assert.equal("1000001", shell:line(10))
+    local go = place.path .. "/go"
+    assert(os.execute(("mkfifo '%s'"):format(go)))
+    local words = table.concat(child.arguments(place, [[
+      local sys, term = require "host.sys", require "host.term"
+      term.write("err", sys.pid() .. "\n")
+      term.write("out", ("x"):rep(1000000) .. "\n")
+      return 0]]), "' '")
+    local line = ("('%s' 2>&3 | (read line <'%s'; wc -c)) 3>&1"):format(words, go)
+    local shell <close> = assert(process.start { "/bin/sh", "-c", line })
+    local pid = tonumber(shell:line(await.PATIENCE))
+    await.event("the pipe is full", function() return await.process(pid) == "S" end)
+    io.open(go, "w"):close()
+    assert.equal("1000001", shell:line(await.PATIENCE))
   end)
 
   local function status_without_reader(place, body)
@@ -72,8 +82,7 @@ describe("host.term writing", function()
     local place <close> = child.folder()
     assert.equal("141", status_without_reader(place, [[
       local sys, term = require "host.sys", require "host.term"
-      sys.sleep(300)
-      term.write("out", "text\n")
+      for _ = 1, 6000 do term.write("out", "text\n") sys.sleep(10) end
       return 5]]))
   end)
 
@@ -83,8 +92,12 @@ describe("host.term writing", function()
       local sys, term = require "host.sys", require "host.term"
       local key = require "host.secret".from(("k"):rep(32))
       local journal <close> = assert(require "host.journal".open("%s/state", key, "login/tenant"))
-      sys.sleep(300)
-      local ok, message = term.write("out", "text\n")
+      local ok, message
+      for _ = 1, 6000 do
+        ok, message = term.write("out", "text\n")
+        if not ok then break end
+        sys.sleep(10)
+      end
       assert(not ok and message == "cannot write to standard output: Broken pipe", message)
       return 5]]):format(place.path)))
   end)
@@ -186,7 +199,7 @@ describe("host.term reading", function()
     local apart <close> = assert(process.start({ "/usr/bin/setsid", "-w", table.unpack(words) }))
     assert.equal("nil cannot ask for a secret: there is no terminal; give it by a file or a file descriptor",
       apart:line(10))
-    assert.equal("nil cannot show a secret: there is no terminal that can clear it again", apart:line(10))
+    assert.equal("nil cannot show a secret: there is no terminal whose screen can be cleared", apart:line(10))
   end)
 end)
 
@@ -221,7 +234,7 @@ describe("host.term.reveal", function()
   it("is refused where nothing can be cleared", function()
     local place <close> = child.folder()
     local seen = child.play(place, { TERM = "dumb" }, body)
-    assert.truthy(seen.shown:find("cannot show a secret: there is no terminal that can clear it again", 1, true))
+    assert.truthy(seen.shown:find("cannot show a secret: there is no terminal whose screen can be cleared", 1, true))
     assert.is_nil(seen.shown:find("swordfish", 1, true))
   end)
 end)

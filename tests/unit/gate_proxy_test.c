@@ -1,4 +1,4 @@
-/* What the gate says of a proxy while memory is out. */
+/* The gate's check of a proxy's address while memory is out. */
 #include "gate_internal.h"
 
 #include <setjmp.h>
@@ -9,11 +9,11 @@
 
 #include <cmocka.h>
 
-static int left = -1; /* allocations of libcurl's that succeed; -1 for all */
+static int allocations_left = -1; /* number of libcurl's allocations that succeed; -1 for all */
 
 static int may_allocate(void) {
-  if (left == 0) return 0;
-  if (left > 0) left--;
+  if (allocations_left == 0) return 0;
+  if (allocations_left > 0) allocations_left--;
   return 1;
 }
 
@@ -33,23 +33,24 @@ static void *some_calloc(size_t number, size_t size) {
   return may_allocate() ? calloc(number, size) : NULL;
 }
 
-static const char *judge(const char *proxy, int allocations) {
-  left = allocations;
+static const char *proxy_problem_after(const char *proxy, int allocations) {
+  allocations_left = allocations;
   const char *why = gate_peer_problem("graph", "https://graph.test:443", proxy, 0);
-  left = -1;
+  allocations_left = -1;
   return why;
 }
 
 static void no_proxy_is_accepted_that_could_not_be_checked(void **state) {
   (void)state;
-  assert_null(judge("http://proxy.test:3128", -1));
-  assert_null(judge(NULL, 0));
-  assert_non_null(judge("socks5://elsewhere.test", -1));
+  assert_null(proxy_problem_after("http://proxy.test:3128", -1));
+  assert_null(proxy_problem_after(NULL, 0));
+  assert_non_null(proxy_problem_after("socks5://elsewhere.test", -1));
   for (int allocations = 0; allocations < 8; allocations++)
-    assert_non_null(judge("socks5://elsewhere.test", allocations));
+    assert_non_null(proxy_problem_after("socks5://elsewhere.test", allocations));
   for (int allocations = 0; allocations < 4; allocations++)
-    assert_non_null(judge("http://proxy.test:3128", allocations));
-  assert_string_equal(judge("http://proxy.test:3128", 0), "not enough memory to check the address of its proxy");
+    assert_non_null(proxy_problem_after("http://proxy.test:3128", allocations));
+  assert_string_equal(proxy_problem_after("http://proxy.test:3128", 0),
+                      "not enough memory to check the address of its proxy");
 }
 
 int main(void) {

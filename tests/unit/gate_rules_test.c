@@ -1,4 +1,4 @@
-/* What the gate lets through and what it refuses, without a network. */
+/* The gate's rules: the requests that they allow, and how they refuse others, without a network. */
 #include "gate_internal.h"
 
 #include <setjmp.h>
@@ -13,7 +13,7 @@ static struct peer peer_at(const char *name, const char *origin, const char *bas
   return (struct peer){(char *)name, (char *)origin, (char *)base, NULL, NULL, 0};
 }
 
-/* A profile's peers and one script's rights. */
+/* The peers of a profile and the rights of one script. */
 struct rules {
   struct peers peers;
   struct rights rights;
@@ -24,14 +24,14 @@ static void allow(struct rules *rules, const char *method, const char *path, con
   assert_true(gate_rules_add(&rules->rights, &rule));
 }
 
-static int setup(void **state) {
+static int open_rules_state(void **state) {
   lua_State *L = luaL_newstate();
   request_types(L);
   *state = L;
   return 0;
 }
 
-static int teardown(void **state) {
+static int close_rules_state(void **state) {
   lua_close(*state);
   return 0;
 }
@@ -48,17 +48,17 @@ static void free_rules(struct rules *rules) {
   gate_rules_free(&rules->rights);
 }
 
-static struct request *graph(lua_State *L, const char *method, const char *path, const char *members) {
+static struct request *new_graph_request(lua_State *L, const char *method, const char *path, const char *members) {
   const char *url = lua_pushfstring(L, "https://graph.test/v1.0%s", path);
   struct request *request = request_new(L, "graph", method, url);
-  request_call(L, request, method, path, members);
+  request_add_call(L, request, method, path, members);
   request->changes = strcmp(method, "GET") != 0;
   return request;
 }
 
-/* The kind of refusal and its sentence: "kind: sentence", or "sent". */
-static const char *verdict(const struct rules *rules, const struct request *request,
-                           const struct credential *credential, char *text) {
+/* Return the kind of refusal and its sentence, "kind: sentence", or "sent". */
+static const char *check_request(const struct rules *rules, const struct request *request,
+                                 const struct credential *credential, char *text) {
   char message[1024];
   const char *kind = gate_rules_refuse(&rules->rights, &rules->peers, request, credential, message, sizeof message);
   if (!kind) return "sent";
@@ -70,7 +70,7 @@ static void a_template_matches_the_paths_it_means(void **state) {
   (void)state;
   static const struct {
     const char *pattern, *path;
-    int fits;
+    int matches;
   } cases[] = {
       {"/users", "/users", 1},
       {"/users", "/users/", 0},
@@ -135,7 +135,7 @@ static void a_template_matches_the_paths_it_means(void **state) {
       {"/v1/{mount}/data/{path+}", "/v1/secret/metadata/a/b", 0},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-    if (gate_template_match(cases[i].pattern, cases[i].path) != cases[i].fits)
+    if (gate_template_match(cases[i].pattern, cases[i].path) != cases[i].matches)
       fail_msg("%s and %s", cases[i].pattern, cases[i].path);
 }
 
@@ -143,11 +143,12 @@ static void only_declared_calls_leave(void **state) {
   char text[1200];
   struct rules rules = graph_rules();
   allow(&rules, "GET", "/users", NULL);
-  assert_string_equal(verdict(&rules, graph(*state, "GET", "/users", NULL), NULL, text), "sent");
+  assert_string_equal(check_request(&rules, new_graph_request(*state, "GET", "/users", NULL), NULL, text), "sent");
   assert_string_equal(
-      verdict(&rules, graph(*state, "GET", "/groups", NULL), NULL, text),
+      check_request(&rules, new_graph_request(*state, "GET", "/groups", NULL), NULL, text),
       "undeclared: GET /groups is not declared: if it is meant, add \"GET /groups\" to needs.graph of tier0.lua");
-  assert_non_null(strstr(verdict(&rules, graph(*state, "POST", "/users", NULL), NULL, text), "undeclared"));
+  assert_non_null(
+      strstr(check_request(&rules, new_graph_request(*state, "POST", "/users", NULL), NULL, text), "undeclared"));
   free_rules(&rules);
 }
 
@@ -164,8 +165,8 @@ static void a_refusal_names_the_line_to_add(void **state) {
   char text[1200];
   struct rules rules = graph_rules();
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    struct request *request = graph(*state, cases[i].method, cases[i].path, cases[i].members);
-    if (!strstr(verdict(&rules, request, NULL, text), cases[i].line)) fail_msg("%s: %s", cases[i].path, text);
+    struct request *request = new_graph_request(*state, cases[i].method, cases[i].path, cases[i].members);
+    if (!strstr(check_request(&rules, request, NULL, text), cases[i].line)) fail_msg("%s: %s", cases[i].path, text);
   }
   free_rules(&rules);
 }
@@ -174,15 +175,18 @@ static void only_declared_members_are_set(void **state) {
   char text[1200];
   struct rules rules = graph_rules();
   allow(&rules, "PATCH", "/users/{id}", "passwordProfile,mail");
-  assert_string_equal(verdict(&rules, graph(*state, "PATCH", "/users/1", "passwordProfile"), NULL, text), "sent");
-  assert_string_equal(verdict(&rules, graph(*state, "PATCH", "/users/1", "mail,accountEnabled"), NULL, text),
-                      "undeclared: PATCH /users/1 is declared in tier0.lua for the members passwordProfile,mail only, "
-                      "but this call sets accountEnabled");
-  assert_string_equal(verdict(&rules, graph(*state, "PATCH", "/users/1", NULL), NULL, text),
+  assert_string_equal(
+      check_request(&rules, new_graph_request(*state, "PATCH", "/users/1", "passwordProfile"), NULL, text), "sent");
+  assert_string_equal(
+      check_request(&rules, new_graph_request(*state, "PATCH", "/users/1", "mail,accountEnabled"), NULL, text),
+      "undeclared: PATCH /users/1 is declared in tier0.lua for the members passwordProfile,mail only, "
+      "but this call sets accountEnabled");
+  assert_string_equal(check_request(&rules, new_graph_request(*state, "PATCH", "/users/1", NULL), NULL, text),
                       "undeclared: PATCH /users/1 is declared in tier0.lua for the members passwordProfile,mail only, "
                       "but this call sets others");
   allow(&rules, "PATCH", "/users/{id}", "accountEnabled");
-  assert_string_equal(verdict(&rules, graph(*state, "PATCH", "/users/1", "accountEnabled"), NULL, text), "sent");
+  assert_string_equal(
+      check_request(&rules, new_graph_request(*state, "PATCH", "/users/1", "accountEnabled"), NULL, text), "sent");
   free_rules(&rules);
 }
 
@@ -190,12 +194,12 @@ static void every_call_of_a_batch_is_checked(void **state) {
   char text[1200];
   struct rules rules = graph_rules();
   struct request *batch = request_new(*state, "graph", "POST", "https://graph.test/v1.0/$batch");
-  request_call(*state, batch, "GET", "/users", NULL);
-  request_call(*state, batch, "DELETE", "/users/1", NULL);
+  request_add_call(*state, batch, "GET", "/users", NULL);
+  request_add_call(*state, batch, "DELETE", "/users/1", NULL);
   allow(&rules, "GET", "/users", NULL);
-  assert_non_null(strstr(verdict(&rules, batch, NULL, text), "undeclared: DELETE /users/1 is not declared"));
+  assert_non_null(strstr(check_request(&rules, batch, NULL, text), "undeclared: DELETE /users/1 is not declared"));
   allow(&rules, "DELETE", "/users/{id}", NULL);
-  assert_string_equal(verdict(&rules, batch, NULL, text), "sent");
+  assert_string_equal(check_request(&rules, batch, NULL, text), "sent");
   free_rules(&rules);
 }
 
@@ -206,15 +210,15 @@ static void a_request_cannot_pass_as_another(void **state) {
   rules.rights.mode = GATE_WRITE;
   struct request *other = request_new(*state, "graph", "GET", "https://graph.test/v1.0/groups");
   assert_string_equal(
-      verdict(&rules, other, NULL, text),
+      check_request(&rules, other, NULL, text),
       "undeclared: GET /v1.0/groups is refused: its URL makes another call than the one that was checked");
-  request_call(*state, other, "GET", "/users", NULL);
-  assert_non_null(strstr(verdict(&rules, other, NULL, text), "undeclared"));
+  request_add_call(*state, other, "GET", "/users", NULL);
+  assert_non_null(strstr(check_request(&rules, other, NULL, text), "undeclared"));
   struct request *method = request_new(*state, "graph", "DELETE", "https://graph.test/v1.0/users");
-  request_call(*state, method, "GET", "/users", NULL);
-  assert_non_null(strstr(verdict(&rules, method, NULL, text), "undeclared"));
+  request_add_call(*state, method, "GET", "/users", NULL);
+  assert_non_null(strstr(check_request(&rules, method, NULL, text), "undeclared"));
   struct request *empty = request_new(*state, "graph", "POST", "https://graph.test/v1.0/$batch");
-  assert_non_null(strstr(verdict(&rules, empty, NULL, text), "undeclared"));
+  assert_non_null(strstr(check_request(&rules, empty, NULL, text), "undeclared"));
   free_rules(&rules);
 }
 
@@ -225,16 +229,22 @@ static void narrowed_rights_change_nothing(void **state) {
   allow(&rules, "PATCH", "/users/{id}", NULL);
   struct rules narrow = {.peers = rules.peers, .rights = {.parent = &rules.rights}};
   struct rules narrower = {.peers = rules.peers, .rights = {.parent = &narrow.rights}};
-  assert_string_equal(verdict(&narrow, graph(*state, "GET", "/users/1", NULL), NULL, text), "sent");
-  assert_string_equal(verdict(&rules, graph(*state, "PATCH", "/users/1", "mail"), NULL, text), "sent");
+  assert_string_equal(check_request(&narrow, new_graph_request(*state, "GET", "/users/1", NULL), NULL, text), "sent");
+  assert_string_equal(check_request(&rules, new_graph_request(*state, "PATCH", "/users/1", "mail"), NULL, text),
+                      "sent");
   const char *refused = "undeclared: PATCH /users/1 would change something, and tier0.lua may only read at this point";
-  assert_string_equal(verdict(&narrow, graph(*state, "PATCH", "/users/1", "mail"), NULL, text), refused);
-  assert_string_equal(verdict(&narrower, graph(*state, "PATCH", "/users/1", "mail"), NULL, text), refused);
-  narrow.rights.mode = GATE_WRITE; /* its own mode counts for nothing */
-  assert_string_equal(verdict(&narrow, graph(*state, "PATCH", "/users/1", "mail"), NULL, text), refused);
-  assert_non_null(strstr(verdict(&narrow, graph(*state, "GET", "/groups", NULL), NULL, text), "of tier0.lua"));
+  assert_string_equal(check_request(&narrow, new_graph_request(*state, "PATCH", "/users/1", "mail"), NULL, text),
+                      refused);
+  assert_string_equal(check_request(&narrower, new_graph_request(*state, "PATCH", "/users/1", "mail"), NULL, text),
+                      refused);
+  narrow.rights.mode = GATE_WRITE; /* narrowed rights ignore their own mode */
+  assert_string_equal(check_request(&narrow, new_graph_request(*state, "PATCH", "/users/1", "mail"), NULL, text),
+                      refused);
+  assert_non_null(
+      strstr(check_request(&narrow, new_graph_request(*state, "GET", "/groups", NULL), NULL, text), "of tier0.lua"));
   rules.rights.mode = GATE_WRITE;
-  assert_string_equal(verdict(&narrow, graph(*state, "PATCH", "/users/1", "mail"), NULL, text), refused);
+  assert_string_equal(check_request(&narrow, new_graph_request(*state, "PATCH", "/users/1", "mail"), NULL, text),
+                      refused);
   free_rules(&rules);
 }
 
@@ -259,7 +269,7 @@ static void a_template_has_a_grammar(void **state) {
   for (size_t i = 1; i < sizeof good / sizeof *good; i++)
     if (gate_template_problem(good[i])) fail_msg("%s: %s", good[i], gate_template_problem(good[i]));
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-    if (!gate_template_problem(bad[i])) fail_msg("%s was taken", bad[i]);
+    if (!gate_template_problem(bad[i])) fail_msg("%s was accepted", bad[i]);
 }
 
 static void programs_and_folders_are_declared(void **state) {
@@ -293,12 +303,12 @@ static void modes_let_undeclared_calls_through(void **state) {
   char text[1200];
   struct rules rules = graph_rules();
   rules.rights.mode = GATE_READ;
-  assert_string_equal(verdict(&rules, graph(*state, "GET", "/users", NULL), NULL, text), "sent");
-  assert_string_equal(verdict(&rules, graph(*state, "POST", "/users", NULL), NULL, text),
+  assert_string_equal(check_request(&rules, new_graph_request(*state, "GET", "/users", NULL), NULL, text), "sent");
+  assert_string_equal(check_request(&rules, new_graph_request(*state, "POST", "/users", NULL), NULL, text),
                       "undeclared: POST /users would change something, and tier0.lua may only read: --write "
                       "lifts that");
   rules.rights.mode = GATE_WRITE;
-  assert_string_equal(verdict(&rules, graph(*state, "POST", "/users", NULL), NULL, text), "sent");
+  assert_string_equal(check_request(&rules, new_graph_request(*state, "POST", "/users", NULL), NULL, text), "sent");
   free_rules(&rules);
 }
 
@@ -309,18 +319,19 @@ static void a_request_goes_only_where_its_peer_is(void **state) {
   rules.rights.mode = GATE_WRITE;
   for (size_t i = 0; i < 2; i++) {
     struct request *request = request_new(*state, "graph", "GET", elsewhere[i]);
-    request_call(*state, request, "GET", "/users", NULL);
-    assert_non_null(strstr(verdict(&rules, request, NULL, text), "peer: GET https://graph."));
+    request_add_call(*state, request, "GET", "/users", NULL);
+    assert_non_null(strstr(check_request(&rules, request, NULL, text), "peer: GET https://graph."));
   }
   struct request *beta = request_new(*state, "graph", "GET", "https://graph.test/v1.0beta/users");
-  request_call(*state, beta, "GET", "/users", NULL);
-  assert_string_equal(verdict(&rules, beta, NULL, text),
+  request_add_call(*state, beta, "GET", "/users", NULL);
+  assert_string_equal(check_request(&rules, beta, NULL, text),
                       "peer: GET /v1.0beta/users is refused: it is not below https://graph.test:443/v1.0, the "
                       "address of this peer in the profile");
   struct request *login = request_new(*state, "login", "GET", "https://graph.test/v1.0/users");
-  request_call(*state, login, "GET", "/users", NULL);
-  assert_string_equal(verdict(&rules, login, NULL, text), "peer: GET https://graph.test:443 is refused: it is not the "
-                                                          "address of the profile's login; the profile names none");
+  request_add_call(*state, login, "GET", "/users", NULL);
+  assert_string_equal(check_request(&rules, login, NULL, text),
+                      "peer: GET https://graph.test:443 is refused: it is not the "
+                      "address of the profile's login; the profile names none");
   free_rules(&rules);
 }
 
@@ -328,12 +339,12 @@ static void a_credential_goes_only_where_it_was_made_for(void **state) {
   char text[1200];
   struct rules rules = graph_rules();
   rules.rights.mode = GATE_WRITE;
-  struct request *request = graph(*state, "GET", "/users", NULL);
+  struct request *request = new_graph_request(*state, "GET", "/users", NULL);
   struct credential *right = credential_new(*state, "https://graph.test:443", "Authorization", "Bearer ", "x", 1);
   struct credential *wrong = credential_new(*state, "https://login.test:443", "Authorization", "Bearer ", "x", 1);
-  assert_string_equal(verdict(&rules, request, right, text), "sent");
+  assert_string_equal(check_request(&rules, request, right, text), "sent");
   assert_string_equal(
-      verdict(&rules, request, wrong, text),
+      check_request(&rules, request, wrong, text),
       "credential: the credential was made for https://login.test:443 and does not go to https://graph.test:443");
   free_rules(&rules);
 }
@@ -394,17 +405,18 @@ static void a_proxy_is_plain_http(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_template_matches_the_paths_it_means),
-      cmocka_unit_test_setup_teardown(only_declared_calls_leave, setup, teardown),
-      cmocka_unit_test_setup_teardown(a_refusal_names_the_line_to_add, setup, teardown),
-      cmocka_unit_test_setup_teardown(only_declared_members_are_set, setup, teardown),
-      cmocka_unit_test_setup_teardown(every_call_of_a_batch_is_checked, setup, teardown),
-      cmocka_unit_test_setup_teardown(a_request_cannot_pass_as_another, setup, teardown),
-      cmocka_unit_test_setup_teardown(narrowed_rights_change_nothing, setup, teardown),
+      cmocka_unit_test_setup_teardown(only_declared_calls_leave, open_rules_state, close_rules_state),
+      cmocka_unit_test_setup_teardown(a_refusal_names_the_line_to_add, open_rules_state, close_rules_state),
+      cmocka_unit_test_setup_teardown(only_declared_members_are_set, open_rules_state, close_rules_state),
+      cmocka_unit_test_setup_teardown(every_call_of_a_batch_is_checked, open_rules_state, close_rules_state),
+      cmocka_unit_test_setup_teardown(a_request_cannot_pass_as_another, open_rules_state, close_rules_state),
+      cmocka_unit_test_setup_teardown(narrowed_rights_change_nothing, open_rules_state, close_rules_state),
       cmocka_unit_test(a_template_has_a_grammar),
       cmocka_unit_test(programs_and_folders_are_declared),
-      cmocka_unit_test_setup_teardown(modes_let_undeclared_calls_through, setup, teardown),
-      cmocka_unit_test_setup_teardown(a_request_goes_only_where_its_peer_is, setup, teardown),
-      cmocka_unit_test_setup_teardown(a_credential_goes_only_where_it_was_made_for, setup, teardown),
+      cmocka_unit_test_setup_teardown(modes_let_undeclared_calls_through, open_rules_state, close_rules_state),
+      cmocka_unit_test_setup_teardown(a_request_goes_only_where_its_peer_is, open_rules_state, close_rules_state),
+      cmocka_unit_test_setup_teardown(a_credential_goes_only_where_it_was_made_for, open_rules_state,
+                                      close_rules_state),
       cmocka_unit_test(a_peer_named_again_is_replaced),
       cmocka_unit_test(real_peers_are_never_on_this_machine),
       cmocka_unit_test(identities_are_served_near_by),

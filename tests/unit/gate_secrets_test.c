@@ -1,4 +1,4 @@
-/* Where a secret may stand in a body, for peers whose places a rule declares. */
+/* The places of a body that may hold a secret, for peers whose places a rule declares. */
 #include "gate_internal.h"
 #include "secret.h"
 
@@ -10,11 +10,11 @@
 
 #include <cmocka.h>
 
-/* The kind of refusal for a secret of this kind ('v', 'c', 'p') at this way, or NULL. */
-static const char *judge(const char *declared, char kind, const char *way, char *message, size_t size) {
+/* Return the kind of refusal for a secret of this kind ('v', 'c', 'p') at this path, or NULL. */
+static const char *check_secret_place(const char *declared, char kind, const char *path, char *message, size_t size) {
   struct call call = {.method = "POST", .path = "/v1/kv/data/a"};
   buffer_append(&call.secrets, &kind, 1);
-  buffer_append(&call.secrets, way, strlen(way) + 1);
+  buffer_append(&call.secrets, path, strlen(path) + 1);
   const char *refusal = gate_secrets_refuse("vault", &call, declared, message, size);
   buffer_free(&call.secrets);
   return refusal;
@@ -22,8 +22,8 @@ static const char *judge(const char *declared, char kind, const char *way, char 
 
 static void a_value_goes_to_declared_places_only(void **state) {
   static const struct {
-    const char *declared, *way;
-    int fine;
+    const char *declared, *path;
+    int allowed;
   } cases[] = {
       {"data.*", "data.password", 1},
       {"data.*", "data.a?b", 1},
@@ -47,14 +47,15 @@ static void a_value_goes_to_declared_places_only(void **state) {
   char message[512];
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    const char *kind = judge(cases[i].declared, 'v', cases[i].way, message, sizeof message);
-    if ((kind == NULL) != cases[i].fine)
-      fail_msg("%s at %s: %s", cases[i].declared ? cases[i].declared : "(none)", cases[i].way, kind ? kind : "allowed");
+    const char *kind = check_secret_place(cases[i].declared, 'v', cases[i].path, message, sizeof message);
+    if ((kind == NULL) != cases[i].allowed)
+      fail_msg("%s at %s: %s", cases[i].declared ? cases[i].declared : "(none)", cases[i].path,
+               kind ? kind : "allowed");
   }
-  assert_string_equal(judge("data.*", 'v', "name", message, sizeof message), "secret");
+  assert_string_equal(check_secret_place("data.*", 'v', "name", message, sizeof message), "secret");
   assert_string_equal(message, "POST /v1/kv/data/a would send a secret in 'name': in the body of this call data.* may "
                                "hold a secret");
-  assert_string_equal(judge("data.*", 'v', "", message, sizeof message), "secret");
+  assert_string_equal(check_secret_place("data.*", 'v', "", message, sizeof message), "secret");
   assert_string_equal(message, "POST /v1/kv/data/a would send a secret in 'its whole body': in the body of this call "
                                "data.* may hold a secret");
 }
@@ -62,12 +63,12 @@ static void a_value_goes_to_declared_places_only(void **state) {
 static void a_credential_or_a_proof_goes_to_no_declared_place(void **state) {
   char message[512];
   (void)state;
-  assert_string_equal(judge("*", 'c', "token", message, sizeof message), "secret");
+  assert_string_equal(check_secret_place("*", 'c', "token", message, sizeof message), "secret");
   assert_non_null(strstr(message, "a credential of a sign-in is never part of a body"));
-  assert_string_equal(judge("*", 'p', "token", message, sizeof message), "secret");
+  assert_string_equal(check_secret_place("*", 'p', "token", message, sizeof message), "secret");
 }
 
-/* The declaration of a rule counts for nothing where the places are known. */
+/* A rule's declaration is ignored for peers whose places are known. */
 static void no_rule_adds_a_place_at_graph_or_devolutions(void **state) {
   static const char *const peers[] = {"graph", "devolutions"};
   char message[512];

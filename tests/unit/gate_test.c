@@ -1,6 +1,6 @@
-/* The order of the gate around the journal: on record and durable before a
- * byte leaves, outcome after. The journal is a fake that can be told to fail;
- * the far side is tests/hostile.py, which says what reached it. */
+/* The order of records and requests in the gate: a change is recorded durably before a byte leaves, and its outcome
+ * afterwards. The journal is a fake that can be told to fail; the server is tests/hostile.py, which tells what
+ * reached it. */
 #include "gate_internal.h"
 #include "journal.h"
 #include "secret.h"
@@ -24,14 +24,14 @@ int luaopen_host_process(lua_State *L);
 int luaopen_host_secret(lua_State *L);
 int luaopen_host_sys(lua_State *L);
 
-/* Stands in for the journal of runtime/: takes note, or refuses. */
+/* A fake of runtime's journal: it keeps the records, or refuses them. */
 struct journal {
   const char *refuse_audit, *refuse_commit;
   char log[16][1024];
   int count;
 };
 
-static void note(struct journal *journal, const char *text, size_t length) {
+static void keep_record(struct journal *journal, const char *text, size_t length) {
   assert_true(journal->count < 16);
   snprintf(journal->log[journal->count++], 1024, "%.*s", (int)length, text);
 }
@@ -40,15 +40,15 @@ struct journal *journal_check(lua_State *L, int index) {
   return luaL_checkudata(L, index, JOURNAL);
 }
 
-const char *journal_audit(struct journal *journal, const char *kind, const char *text, size_t length) {
+const char *journal_audit_record(struct journal *journal, const char *kind, const char *text, size_t length) {
   if (journal->refuse_audit) return journal->refuse_audit;
-  note(journal, kind, strlen(kind));
-  note(journal, text, length);
+  keep_record(journal, kind, strlen(kind));
+  keep_record(journal, text, length);
   return NULL;
 }
 
-const char *journal_commit(struct journal *journal) {
-  note(journal, "commit", 6);
+const char *journal_audit_commit(struct journal *journal) {
+  keep_record(journal, "commit", 6);
   return journal->refuse_commit;
 }
 
@@ -68,15 +68,15 @@ static int make_journal(lua_State *L) {
   return 1;
 }
 
-/* heal(journal): it works again */
-static int heal(lua_State *L) {
+/* heal(journal): the journal stops failing */
+static int heal_journal(lua_State *L) {
   struct journal *journal = journal_check(L, 1);
   journal->refuse_audit = journal->refuse_commit = NULL;
   return 0;
 }
 
-/* entries(journal) -> list of what it noted */
-static int entries(lua_State *L) {
+/* entries(journal) -> list of the kinds, records and commits */
+static int journal_entries(lua_State *L) {
   const struct journal *journal = journal_check(L, 1);
   lua_newtable(L);
   for (int i = 0; i < journal->count; i++) {
@@ -90,8 +90,8 @@ static int entries(lua_State *L) {
 static int make_request(lua_State *L) {
   const char *url = lua_pushfstring(L, "%s%s", luaL_checkstring(L, 2), luaL_checkstring(L, 3));
   struct request *request = request_new(L, "graph", lua_tostring(L, 1), url);
-  request_call(L, request, lua_tostring(L, 1), lua_tostring(L, 3), luaL_optstring(L, 4, NULL));
-  request_header(L, request, "client-request-id", "c-1");
+  request_add_call(L, request, lua_tostring(L, 1), lua_tostring(L, 3), luaL_optstring(L, 4, NULL));
+  request_add_header(L, request, "client-request-id", "c-1");
   request->changes = strcmp(request->method, "GET") != 0;
   return 1;
 }
@@ -134,20 +134,20 @@ static const char prologue[] =
     "end\n"
     "function close() child:close() sys.remove_tree(folder) end\n";
 
-/* text(answer) -> its body */
+/* text(answer) -> body */
 static int answer_text(lua_State *L) {
   const struct answer *answer = answer_check(L, 1);
   lua_pushlstring(L, answer->body.data, answer->body.length);
   return 1;
 }
 
-static int run(lua_State *L, const char *chunk) {
+static int run_lua(lua_State *L, const char *chunk) {
   if (luaL_dostring(L, chunk) == LUA_OK) return 1;
   print_error("%s\n", lua_tostring(L, -1));
   return 0;
 }
 
-/* What an environment could try: lead requests elsewhere, vouch for others, keep the keys. */
+/* Variables by which an environment could redirect requests, add certificates, or log TLS keys. */
 static const char *const environment[][2] = {
     {"https_proxy", "http://127.0.0.1:9"},
     {"HTTPS_PROXY", "http://127.0.0.1:9"},
@@ -164,12 +164,12 @@ static void set_environment(void) {
   unlink(KEY_LOG);
 }
 
-static int setup(void **state) {
+static int open_gate_state(void **state) {
   static const luaL_Reg modules[] = {{"host.gate", luaopen_host_gate},       {"host.json", luaopen_host_json},
                                      {"host.process", luaopen_host_process}, {"host.secret", luaopen_host_secret},
                                      {"host.sys", luaopen_host_sys},         {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"journal", make_journal}, {"heal", heal},        {"entries", entries},
-                                       {"request", make_request}, {"text", answer_text}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"journal", make_journal}, {"heal", heal_journal}, {"entries", journal_entries},
+                                       {"request", make_request}, {"text", answer_text},  {NULL, NULL}};
   lua_State *L = luaL_newstate();
   set_environment();
   luaL_openlibs(L);
@@ -179,130 +179,130 @@ static int setup(void **state) {
   luaL_setfuncs(L, functions, 0);
   lua_settop(L, 0);
   *state = L;
-  return run(L, prologue) ? 0 : -1;
+  return run_lua(L, prologue) ? 0 : -1;
 }
 
-static int teardown(void **state) {
-  run(*state, "close()");
+static int close_gate_state(void **state) {
+  run_lua(*state, "close()");
   lua_close(*state);
   return 0;
 }
 
 static void without_a_journal_nothing_changes(void **state) {
-  assert_true(run(*state, "local door <close> = open()\n"
-                          "local transfer, message, kind = submit(door, request('POST', base, '/echo/1'), nil, 5)\n"
-                          "equal(nil, transfer)\n"
-                          "equal('journal', kind)\n"
-                          "assert(message:find('POST https://127.0.0.1:', 1, true) == 1, message)\n"
-                          "assert(message:find('was not sent, because it could not be recorded: this door was "
-                          "opened without a journal', 1, true), message)\n"
-                          "equal(0, door:running())\n"));
+  assert_true(run_lua(*state, "local door <close> = open()\n"
+                              "local transfer, message, kind = submit(door, request('POST', base, '/echo/1'), nil, 5)\n"
+                              "equal(nil, transfer)\n"
+                              "equal('journal', kind)\n"
+                              "assert(message:find('POST https://127.0.0.1:', 1, true) == 1, message)\n"
+                              "assert(message:find('was not sent, because it could not be recorded: this door was "
+                              "opened without a journal', 1, true), message)\n"
+                              "equal(0, door:running())\n"));
 }
 
 static void what_cannot_be_put_on_record_is_not_queued(void **state) {
-  assert_true(run(*state, "local door <close> = open(journal('no space'))\n"
-                          "local transfer, message, kind = submit(door, request('POST', base, '/echo/2'), nil, 5)\n"
-                          "equal(nil, transfer)\n"
-                          "equal('journal', kind)\n"
-                          "assert(message:find('could not be recorded: no space$'), message)\n"
-                          "equal(0, reached('/echo/2'))\n"));
+  assert_true(run_lua(*state, "local door <close> = open(journal('no space'))\n"
+                              "local transfer, message, kind = submit(door, request('POST', base, '/echo/2'), nil, 5)\n"
+                              "equal(nil, transfer)\n"
+                              "equal('journal', kind)\n"
+                              "assert(message:find('could not be recorded: no space$'), message)\n"
+                              "equal(0, reached('/echo/2'))\n"));
 }
 
 static void a_failing_commit_stops_changes_but_not_reads(void **state) {
-  assert_true(run(*state, "local kept = journal(nil, 'the disk is full')\n"
-                          "local door <close> = open(kept)\n"
-                          "local change = assert(submit(door, request('POST', base, '/echo/3'), nil, 5))\n"
-                          "local read = assert(submit(door, request('GET', base, '/echo/4'), nil, 5))\n"
-                          "equal(2, door:running())\n"
-                          "equal(1, door:flush())\n"
-                          "equal(2, #finish(door))\n"
-                          "local answer, message, kind, maybe_sent = change:answer()\n"
-                          "equal(nil, answer)\n"
-                          "equal('journal', kind)\n"
-                          "equal('it was not sent, because the journal could not be written: the disk is full', "
-                          "message)\n"
-                          "equal(false, maybe_sent)\n"
-                          "equal(200, read:answer():status())\n"
-                          "equal(0, reached('/echo/3'))\n"
-                          "equal(1, reached('/echo/4'))\n"));
+  assert_true(run_lua(*state, "local kept = journal(nil, 'the disk is full')\n"
+                              "local door <close> = open(kept)\n"
+                              "local change = assert(submit(door, request('POST', base, '/echo/3'), nil, 5))\n"
+                              "local read = assert(submit(door, request('GET', base, '/echo/4'), nil, 5))\n"
+                              "equal(2, door:running())\n"
+                              "equal(1, door:flush())\n"
+                              "equal(2, #finish(door))\n"
+                              "local answer, message, kind, maybe_sent = change:answer()\n"
+                              "equal(nil, answer)\n"
+                              "equal('journal', kind)\n"
+                              "equal('it was not sent, because the journal could not be written: the disk is full', "
+                              "message)\n"
+                              "equal(false, maybe_sent)\n"
+                              "equal(200, read:answer():status())\n"
+                              "equal(0, reached('/echo/3'))\n"
+                              "equal(1, reached('/echo/4'))\n"));
 }
 
 static void a_change_is_on_record_and_durable_before_it_leaves(void **state) {
-  assert_true(run(*state, "local kept = journal()\n"
-                          "local door <close> = open(kept)\n"
-                          "local change = assert(submit(door, request('PATCH', base, '/echo/5', 'mail'), nil, 5, "
-                          "'step \"five\"'))\n"
-                          "local before = entries(kept)\n"
-                          "equal('request', before[1])\n"
-                          "equal(2, #before)\n"
-                          "equal(0, reached('/echo/5'))\n"
-                          "equal(1, door:flush())\n"
-                          "equal('commit', entries(kept)[3])\n"
-                          "finish(door)\n"
-                          "equal(200, change:answer():status())\n"
-                          "local log = entries(kept)\n"
-                          "equal('outcome', log[4])\n"
-                          "equal('commit', log[6])\n"
-                          "local intent, outcome = assert(json.decode(log[2])), assert(json.decode(log[5]))\n"
-                          "equal('PATCH', intent.method)\n"
-                          "equal('graph', intent.peer)\n"
-                          "equal(base:match('(https://[^/]*)'), intent.origin)\n"
-                          "equal('/echo/5', intent.path)\n"
-                          "equal('mail', intent.members)\n"
-                          "equal('step \"five\"', intent.note)\n"
-                          "equal('c-1', intent.client_request_id)\n"
-                          "equal(intent.id, outcome.id)\n"
-                          "equal(200, outcome.status)\n"));
+  assert_true(run_lua(*state, "local kept = journal()\n"
+                              "local door <close> = open(kept)\n"
+                              "local change = assert(submit(door, request('PATCH', base, '/echo/5', 'mail'), nil, 5, "
+                              "'step \"five\"'))\n"
+                              "local before = entries(kept)\n"
+                              "equal('request', before[1])\n"
+                              "equal(2, #before)\n"
+                              "equal(0, reached('/echo/5'))\n"
+                              "equal(1, door:flush())\n"
+                              "equal('commit', entries(kept)[3])\n"
+                              "finish(door)\n"
+                              "equal(200, change:answer():status())\n"
+                              "local log = entries(kept)\n"
+                              "equal('outcome', log[4])\n"
+                              "equal('commit', log[6])\n"
+                              "local intent, outcome = assert(json.decode(log[2])), assert(json.decode(log[5]))\n"
+                              "equal('PATCH', intent.method)\n"
+                              "equal('graph', intent.peer)\n"
+                              "equal(base:match('(https://[^/]*)'), intent.origin)\n"
+                              "equal('/echo/5', intent.path)\n"
+                              "equal('mail', intent.members)\n"
+                              "equal('step \"five\"', intent.note)\n"
+                              "equal('c-1', intent.client_request_id)\n"
+                              "equal(intent.id, outcome.id)\n"
+                              "equal(200, outcome.status)\n"));
 }
 
 static void a_read_leaves_no_record(void **state) {
-  assert_true(run(*state, "local kept = journal()\n"
-                          "local door <close> = open(kept)\n"
-                          "assert(submit(door, request('GET', base, '/echo/6'), nil, 5))\n"
-                          "finish(door)\n"
-                          "for _, entry in ipairs(entries(kept)) do equal('commit', entry) end\n"));
+  assert_true(run_lua(*state, "local kept = journal()\n"
+                              "local door <close> = open(kept)\n"
+                              "assert(submit(door, request('GET', base, '/echo/6'), nil, 5))\n"
+                              "finish(door)\n"
+                              "for _, entry in ipairs(entries(kept)) do equal('commit', entry) end\n"));
 }
 
 static void one_commit_serves_all_of_a_turn(void **state) {
-  assert_true(run(*state, "local kept = journal()\n"
-                          "local door <close> = open(kept)\n"
-                          "for i = 1, 3 do assert(submit(door, request('DELETE', base, '/echo/7'), nil, 5)) end\n"
-                          "equal(3, door:flush())\n"
-                          "equal('commit', entries(kept)[7])\n"
-                          "equal(7, #entries(kept))\n"
-                          "finish(door)\n"));
+  assert_true(run_lua(*state, "local kept = journal()\n"
+                              "local door <close> = open(kept)\n"
+                              "for i = 1, 3 do assert(submit(door, request('DELETE', base, '/echo/7'), nil, 5)) end\n"
+                              "equal(3, door:flush())\n"
+                              "equal('commit', entries(kept)[7])\n"
+                              "equal(7, #entries(kept))\n"
+                              "finish(door)\n"));
 }
 
 static void a_failure_is_an_outcome_too(void **state) {
-  assert_true(run(*state, "local kept = journal()\n"
-                          "local door <close> = open(kept)\n"
-                          "assert(submit(door, request('POST', base, '/drop'), nil, 5))\n"
-                          "finish(door)\n"
-                          "local outcome = assert(json.decode(entries(kept)[5]))\n"
-                          "equal('cut', outcome.failure)\n"
-                          "equal(true, outcome.maybe_sent)\n"));
+  assert_true(run_lua(*state, "local kept = journal()\n"
+                              "local door <close> = open(kept)\n"
+                              "assert(submit(door, request('POST', base, '/drop'), nil, 5))\n"
+                              "finish(door)\n"
+                              "local outcome = assert(json.decode(entries(kept)[5]))\n"
+                              "equal('cut', outcome.failure)\n"
+                              "equal(true, outcome.maybe_sent)\n"));
 }
 
 static void an_abandoned_change_is_on_record(void **state) {
-  assert_true(run(*state, "local kept = journal()\n"
-                          "local door <close> = open(kept)\n"
-                          "local queued = assert(submit(door, request('POST', base, '/echo/8'), nil, 5))\n"
-                          "queued:close()\n"
-                          "local outcome = assert(json.decode(entries(kept)[4]))\n"
-                          "equal('closed', outcome.failure)\n"
-                          "equal(false, outcome.maybe_sent)\n"
-                          "finish(door)\n"
-                          "equal(0, reached('/echo/8'))\n"
-                          "local flying = assert(submit(door, request('POST', base, '/silent'), nil, 5))\n"
-                          "door:flush()\n"
-                          "door:close()\n"
-                          "local log = entries(kept)\n"
-                          "equal(true, json.decode(log[#log - 1]).maybe_sent)\n"
-                          "equal('commit', log[#log])\n"));
+  assert_true(run_lua(*state, "local kept = journal()\n"
+                              "local door <close> = open(kept)\n"
+                              "local queued = assert(submit(door, request('POST', base, '/echo/8'), nil, 5))\n"
+                              "queued:close()\n"
+                              "local outcome = assert(json.decode(entries(kept)[4]))\n"
+                              "equal('closed', outcome.failure)\n"
+                              "equal(false, outcome.maybe_sent)\n"
+                              "finish(door)\n"
+                              "equal(0, reached('/echo/8'))\n"
+                              "local flying = assert(submit(door, request('POST', base, '/silent'), nil, 5))\n"
+                              "door:flush()\n"
+                              "door:close()\n"
+                              "local log = entries(kept)\n"
+                              "equal(true, json.decode(log[#log - 1]).maybe_sent)\n"
+                              "equal('commit', log[#log])\n"));
 }
 
-static void a_secret_does_not_get_on_record(void **state) {
-  assert_true(run(
+static void a_secret_does_not_get_into_a_gate_record(void **state) {
+  assert_true(run_lua(
       *state, "local kept = journal()\n"
               "local door <close> = open(kept)\n"
               "local held <close> = secret.from('hunter2hunter2')\n"
@@ -316,7 +316,7 @@ static void a_secret_does_not_get_on_record(void **state) {
 }
 
 static void the_environment_is_ignored(void **state) {
-  assert_true(run(*state, "equal(0, reached('/nothing'))"));
+  assert_true(run_lua(*state, "equal(0, reached('/nothing'))"));
   assert_int_not_equal(access(KEY_LOG, F_OK), 0);
 }
 
@@ -330,8 +330,8 @@ int main(void) {
       cmocka_unit_test(one_commit_serves_all_of_a_turn),
       cmocka_unit_test(a_failure_is_an_outcome_too),
       cmocka_unit_test(an_abandoned_change_is_on_record),
-      cmocka_unit_test(a_secret_does_not_get_on_record),
+      cmocka_unit_test(a_secret_does_not_get_into_a_gate_record),
       cmocka_unit_test(the_environment_is_ignored),
   };
-  return cmocka_run_group_tests(tests, setup, teardown);
+  return cmocka_run_group_tests(tests, open_gate_state, close_gate_state);
 }

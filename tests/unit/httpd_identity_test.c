@@ -1,5 +1,4 @@
-/* The emulator's authority must be worthless for any host but this one: its
- * certificate is given to clients to trust. */
+/* The emulator's certificate authority vouches for loopback only: clients are told to trust its certificate. */
 #include "httpd_internal.h"
 
 #include <setjmp.h>
@@ -9,8 +8,8 @@
 #include <cmocka.h>
 #include <openssl/x509_vfy.h>
 
-/* Issue a certificate for these names and return OpenSSL's verdict on it. */
-static int verdict(const char *names) {
+/* Issue a certificate for these names, and return the result of OpenSSL's verification. */
+static int verify_certificate_for(const char *names) {
   struct certificate_pair authority = {0}, leaf = {0};
   assert_true(httpd_identity_make_authority(&authority));
   assert_true(httpd_identity_issue(&authority, names, &leaf));
@@ -29,16 +28,16 @@ static int verdict(const char *names) {
 
 static void loopback_is_vouched_for(void **state) {
   (void)state;
-  assert_int_equal(verdict("DNS:localhost,IP:127.0.0.1,IP:::1"), X509_V_OK);
-  assert_int_equal(verdict("IP:127.9.9.9"), X509_V_OK);
+  assert_int_equal(verify_certificate_for("DNS:localhost,IP:127.0.0.1,IP:::1"), X509_V_OK);
+  assert_int_equal(verify_certificate_for("IP:127.9.9.9"), X509_V_OK);
 }
 
 static void other_hosts_are_not(void **state) {
   (void)state;
-  assert_int_equal(verdict("DNS:login.microsoftonline.com"), X509_V_ERR_PERMITTED_VIOLATION);
-  assert_int_equal(verdict("DNS:localhost,DNS:example.org"), X509_V_ERR_PERMITTED_VIOLATION);
-  assert_int_equal(verdict("DNS:localhost,IP:192.0.2.1"), X509_V_ERR_PERMITTED_VIOLATION);
-  assert_int_equal(verdict("DNS:localhost,IP:2001:db8::1"), X509_V_ERR_PERMITTED_VIOLATION);
+  assert_int_equal(verify_certificate_for("DNS:login.microsoftonline.com"), X509_V_ERR_PERMITTED_VIOLATION);
+  assert_int_equal(verify_certificate_for("DNS:localhost,DNS:example.org"), X509_V_ERR_PERMITTED_VIOLATION);
+  assert_int_equal(verify_certificate_for("DNS:localhost,IP:192.0.2.1"), X509_V_ERR_PERMITTED_VIOLATION);
+  assert_int_equal(verify_certificate_for("DNS:localhost,IP:2001:db8::1"), X509_V_ERR_PERMITTED_VIOLATION);
 }
 
 int main(void) {

@@ -1,4 +1,4 @@
-/* What the gate does with a journal: put on record, make durable, or refuse. */
+/* The journal's functions for the gate: record, commit, refuse. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,28 +16,28 @@
 #include <string.h>
 #include <sys/resource.h>
 
-static const char setup[] =
+static const char test_prologue[] =
     "local journal, sys = require 'host.journal', require 'host.sys'\n"
     "folder = assert(sys.temporary('journal-test-'))\n"
     "function reopen(key) return assert(journal.open(folder .. '/j', key, 'host/tenant')) end\n";
 
-static int start(void **state) {
+static int open_journal_state(void **state) {
   lua_State *L = luaL_newstate();
   luaL_openlibs(L);
   state_preload(L);
-  assert_int_equal(luaL_dostring(L, setup), LUA_OK);
+  assert_int_equal(luaL_dostring(L, test_prologue), LUA_OK);
   *state = L;
   return 0;
 }
 
-static int stop(void **state) {
+static int close_journal_state(void **state) {
   lua_State *L = *state;
   assert_int_equal(luaL_dostring(L, "require('host.sys').remove_tree(folder)"), LUA_OK);
   lua_close(L);
   return 0;
 }
 
-/* Push the journal of this test's folder. */
+/* Push the journal in the test's folder. */
 static struct journal *open_journal(lua_State *L) {
   static const char key[] = "0123456789abcdef0123456789abcdef";
   lua_getglobal(L, "reopen");
@@ -53,9 +53,9 @@ static void audits_and_commits(void **state) {
   lua_State *L = *state;
   static const char text[] = "{\"method\":\"POST\"}";
   struct journal *journal = open_journal(L);
-  assert_null(journal_audit(journal, "sent", text, sizeof text - 1));
-  assert_null(journal_commit(journal));
-  assert_null(journal_commit(journal));
+  assert_null(journal_audit_record(journal, "sent", text, sizeof text - 1));
+  assert_null(journal_audit_commit(journal));
+  assert_null(journal_audit_commit(journal));
   lua_setglobal(L, "first");
   open_journal(L);
   lua_setglobal(L, "second");
@@ -67,22 +67,22 @@ static void audits_and_commits(void **state) {
   if (luaL_dostring(L, check) != LUA_OK) fail_msg("%s", lua_tostring(L, -1));
 }
 
-/* No file may grow: what a disk that is full does to every write. */
+/* A file size limit of 0 fails every write, as a full disk does. */
 static void refuses_for_good(void **state) {
   lua_State *L = *state;
   struct rlimit before, none;
   struct journal *journal = open_journal(L);
   signal(SIGXFSZ, SIG_IGN);
-  assert_null(journal_audit(journal, "sent", "{}", 2));
+  assert_null(journal_audit_record(journal, "sent", "{}", 2));
   getrlimit(RLIMIT_FSIZE, &before);
   none = (struct rlimit){0, before.rlim_max};
   setrlimit(RLIMIT_FSIZE, &none);
-  const char *message = journal_commit(journal);
+  const char *message = journal_audit_commit(journal);
   setrlimit(RLIMIT_FSIZE, &before);
   assert_non_null(message);
-  assert_memory_equal(message, "journal cannot be written: ", 27);
-  assert_string_equal(journal_commit(journal), message);
-  assert_string_equal(journal_audit(journal, "sent", "{}", 2), message);
+  assert_memory_equal(message, "the journal cannot be written: ", 27);
+  assert_string_equal(journal_audit_commit(journal), message);
+  assert_string_equal(journal_audit_record(journal, "sent", "{}", 2), message);
   lua_setglobal(L, "first");
   open_journal(L);
   lua_setglobal(L, "second");
@@ -92,8 +92,8 @@ static void refuses_for_good(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(audits_and_commits, start, stop),
-      cmocka_unit_test_setup_teardown(refuses_for_good, start, stop),
+      cmocka_unit_test_setup_teardown(audits_and_commits, open_journal_state, close_journal_state),
+      cmocka_unit_test_setup_teardown(refuses_for_good, open_journal_state, close_journal_state),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

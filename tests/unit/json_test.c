@@ -1,5 +1,4 @@
-/* JSON and secrets where Lua cannot reach: bodies with secrets in clear, what
- * stays in memory after them, and allocations that fail. */
+/* JSON and secrets in C: bodies with secrets in clear, secrets left in memory, and failing allocations. */
 #include "json.h"
 #include "secret.h"
 
@@ -15,12 +14,12 @@
 
 int luaopen_host_json(lua_State *L);
 
-static int setup(void **state) {
+static int open_json_state(void **state) {
   *state = luaL_newstate();
   return *state ? 0 : -1;
 }
 
-static int teardown(void **state) {
+static int close_json_state(void **state) {
   lua_close(*state);
   return 0;
 }
@@ -73,7 +72,7 @@ static void a_text_need_not_end_with_a_nul(void **state) {
   lua_State *L = *state;
   static const char text[] = "[1,\"a\",12345678901234567890";
   for (size_t length = 0; length < sizeof text; length++) {
-    char *exact = malloc(length ? length : 1); /* so that a sanitizer sees one byte too many */
+    char *exact = malloc(length ? length : 1); /* so that a sanitizer notices one byte too many */
     memcpy(exact, text, length);
     assert_int_equal(json_decode(L, exact, length, NULL), 0);
     lua_settop(L, 0);
@@ -81,10 +80,10 @@ static void a_text_need_not_end_with_a_nul(void **state) {
   }
 }
 
-#ifndef __SANITIZE_ADDRESS__ /* which keeps what was freed, on purpose */
+#ifndef __SANITIZE_ADDRESS__ /* AddressSanitizer keeps freed memory on purpose */
 enum { CANARY = 24, MASK = 0x55 };
 
-/* Never in clear in the program: each byte is masked. */
+/* The canary's bytes are masked, so that the program does not contain it in clear. */
 static const unsigned char canary[CANARY + 1] = "\x36\x34\x3b\x34\x27\x2c\x78\x64\x67\x66\x78\x3d"
                                                 "\x3a\x27\x26\x30\x78\x37\x34\x21\x21\x30\x27\x2c";
 
@@ -94,14 +93,14 @@ static int is_canary(const unsigned char *at) {
   return 1;
 }
 
-static int count_between(const unsigned char *start, const unsigned char *end) {
+static int count_canary_between(const unsigned char *start, const unsigned char *end) {
   int count = 0;
   for (const unsigned char *at = start; at + CANARY <= end; at++) count += is_canary(at);
   return count;
 }
 
-/* How often the canary is anywhere this process can write. */
-static int count_in_memory(void) {
+/* Count the canary in all writable memory of this process. */
+static int count_canary_in_memory(void) {
   unsigned long start, end;
   char line[512];
   int count = 0;
@@ -109,7 +108,7 @@ static int count_in_memory(void) {
   assert_non_null(maps);
   while (fgets(line, sizeof line, maps))
     if (sscanf(line, "%lx-%lx", &start, &end) == 2 && strstr(line, " rw-p "))
-      count += count_between((const unsigned char *)start, (const unsigned char *)end);
+      count += count_canary_between((const unsigned char *)start, (const unsigned char *)end);
   fclose(maps);
   return count;
 }
@@ -119,26 +118,26 @@ static void nothing_of_a_secret_stays_once_it_is_closed_and_its_body_wiped(void 
   struct secret *secret = secret_reserve(L, SECRET_VALUE, CANARY);
   for (int i = 0; i < CANARY; i++) secret->bytes[i] = (char)(canary[i] ^ MASK);
   secret_register(L);
-  assert_int_equal(count_in_memory(), 1);
+  assert_int_equal(count_canary_in_memory(), 1);
   struct buffer *out = buffer_new(L);
   json_encode(L, 1, out, 1);
-  assert_int_equal(count_in_memory(), 2);
+  assert_int_equal(count_canary_in_memory(), 2);
   buffer_free(out);
   secret_redact(L, "a line of a log", 15);
-  assert_int_equal(count_in_memory(), 1);
+  assert_int_equal(count_canary_in_memory(), 1);
   lua_getfield(L, 1, "close");
   lua_pushvalue(L, 1);
   lua_call(L, 1, 0);
-  assert_int_equal(count_in_memory(), 0);
+  assert_int_equal(count_canary_in_memory(), 0);
 }
 #endif
 
-struct budget {
-  long left; /* allocations that still succeed */
+struct allocation_budget {
+  long left; /* number of allocations that still succeed */
 };
 
-static void *allocate(void *arg, void *block, size_t old, size_t size) {
-  struct budget *budget = arg;
+static void *allocate_from_budget(void *arg, void *block, size_t old, size_t size) {
+  struct allocation_budget *budget = arg;
   (void)old;
   if (size == 0) {
     free(block);
@@ -149,13 +148,13 @@ static void *allocate(void *arg, void *block, size_t old, size_t size) {
   return realloc(block, size);
 }
 
-/* Everything once: decode with secrets, encode, redact. Not cjson, which frees
- * nothing when Lua's memory is out in the middle of its work. */
-static int work(lua_State *L) {
+/* Encode and redact secrets. Nothing is decoded: cjson frees nothing when Lua's memory is out in the middle of its
+ * work. */
+static int encode_and_redact(lua_State *L) {
   luaL_requiref(L, "host.json", luaopen_host_json, 0);
   struct buffer *out = buffer_new(L);
   lua_newtable(L);
-  json_mark_array(L);
+  json_array_mark(L);
   for (int i = 1; i <= 20; i++) {
     secret_new(L, SECRET_VALUE, "correct horse battery", 21);
     lua_rawseti(L, -2, i);
@@ -170,10 +169,10 @@ static void memory_that_is_out_at_any_moment_is_an_error_and_no_crash(void **sta
   (void)state;
   int status = LUA_ERRMEM;
   for (long left = 0; status != LUA_OK; left++) {
-    struct budget budget = {.left = 100000};
-    lua_State *L = lua_newstate(allocate, &budget);
+    struct allocation_budget budget = {.left = 100000};
+    lua_State *L = lua_newstate(allocate_from_budget, &budget);
     assert_non_null(L);
-    lua_pushcfunction(L, work);
+    lua_pushcfunction(L, encode_and_redact);
     budget.left = left;
     status = lua_pcall(L, 0, 0, 0);
     budget.left = 100000;
@@ -184,12 +183,15 @@ static void memory_that_is_out_at_any_moment_is_an_error_and_no_crash(void **sta
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(a_body_that_is_sent_has_its_secrets_in_clear_and_escaped, setup, teardown),
-      cmocka_unit_test_setup_teardown(a_secret_that_is_not_utf8_cannot_be_sent_as_json, setup, teardown),
-      cmocka_unit_test_setup_teardown(a_decode_obeys_its_rules, setup, teardown),
-      cmocka_unit_test_setup_teardown(a_text_need_not_end_with_a_nul, setup, teardown),
+      cmocka_unit_test_setup_teardown(a_body_that_is_sent_has_its_secrets_in_clear_and_escaped, open_json_state,
+                                      close_json_state),
+      cmocka_unit_test_setup_teardown(a_secret_that_is_not_utf8_cannot_be_sent_as_json, open_json_state,
+                                      close_json_state),
+      cmocka_unit_test_setup_teardown(a_decode_obeys_its_rules, open_json_state, close_json_state),
+      cmocka_unit_test_setup_teardown(a_text_need_not_end_with_a_nul, open_json_state, close_json_state),
 #ifndef __SANITIZE_ADDRESS__
-      cmocka_unit_test_setup_teardown(nothing_of_a_secret_stays_once_it_is_closed_and_its_body_wiped, setup, teardown),
+      cmocka_unit_test_setup_teardown(nothing_of_a_secret_stays_once_it_is_closed_and_its_body_wiped, open_json_state,
+                                      close_json_state),
 #endif
       cmocka_unit_test(memory_that_is_out_at_any_moment_is_an_error_and_no_crash),
   };

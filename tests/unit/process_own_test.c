@@ -1,4 +1,4 @@
-/* What host.process starts in the product: programs on the host's own list, and nothing else. */
+/* host.process in the product starts the programs of the host's own list, and no others. */
 #include "process.h"
 
 #include <lualib.h>

@@ -1,4 +1,4 @@
-/* What a request, an answer and a credential refuse to hold. */
+/* Requests, answers and credentials refuse URLs, headers and values that could change a request. */
 #include "request.h"
 
 #include <setjmp.h>
@@ -8,20 +8,20 @@
 
 #include <cmocka.h>
 
-static int setup(void **state) {
+static int open_request_state(void **state) {
   lua_State *L = luaL_newstate();
   request_types(L);
   *state = L;
   return 0;
 }
 
-static int teardown(void **state) {
+static int close_request_state(void **state) {
   lua_close(*state);
   return 0;
 }
 
-/* Run body(text, more) protected; the error message, or NULL. */
-static const char *failure(lua_State *L, lua_CFunction body, const char *text, const char *more) {
+/* Call body(text, more) in a protected call; return the error message, or NULL. */
+static const char *error_of(lua_State *L, lua_CFunction body, const char *text, const char *more) {
   lua_settop(L, 0);
   lua_pushcfunction(L, body);
   lua_pushstring(L, text);
@@ -29,12 +29,12 @@ static const char *failure(lua_State *L, lua_CFunction body, const char *text, c
   return lua_pcall(L, 2, 0, 0) == LUA_OK ? NULL : lua_tostring(L, -1);
 }
 
-static int make(lua_State *L) {
+static int make_request(lua_State *L) {
   request_new(L, "graph", lua_tostring(L, 2), lua_tostring(L, 1));
   return 0;
 }
 
-static int make_global(lua_State *L) {
+static int make_global_request(lua_State *L) {
   request_new(L, "graph", "GET", lua_tostring(L, 1));
   lua_setglobal(L, "made");
   return 0;
@@ -42,7 +42,7 @@ static int make_global(lua_State *L) {
 
 static int add_header(lua_State *L) {
   struct request *request = request_new(L, "graph", "GET", "https://graph.test/");
-  request_header(L, request, lua_tostring(L, 1), lua_tostring(L, 2));
+  request_add_header(L, request, lua_tostring(L, 1), lua_tostring(L, 2));
   return 0;
 }
 
@@ -76,12 +76,12 @@ static void urls_that_are_not_plain_https_are_refused(void **state) {
       {"https://[fe80::1%25eth0]/", "zone"},
   };
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-    const char *message = failure(*state, make, bad[i][0], "GET");
+    const char *message = error_of(*state, make_request, bad[i][0], "GET");
     if (!message || !strstr(message, bad[i][1])) fail_msg("%s: %s", bad[i][0], message ? message : "accepted");
   }
 }
 
-static int make_identity(lua_State *L) {
+static int make_identity_request(lua_State *L) {
   lua_pushstring(L, request_new(L, "identity", lua_tostring(L, 2), lua_tostring(L, 1))->origin);
   lua_setglobal(L, "origin");
   return 0;
@@ -89,16 +89,17 @@ static int make_identity(lua_State *L) {
 
 static void only_identities_are_asked_in_the_clear(void **state) {
   lua_State *L = *state;
-  assert_null(failure(L, make_identity, "http://169.254.169.254/metadata/identity/oauth2/token?x=1", "GET"));
+  assert_null(error_of(L, make_identity_request, "http://169.254.169.254/metadata/identity/oauth2/token?x=1", "GET"));
   lua_getglobal(L, "origin");
   assert_string_equal(lua_tostring(L, -1), "http://169.254.169.254:80");
-  assert_null(failure(L, make_identity, "https://127.0.0.1:99/a", "GET"));
-  assert_non_null(strstr(failure(L, make_identity, "ftp://127.0.0.1/a", "GET"), "does not begin with https://"));
-  assert_non_null(strstr(failure(L, make_identity, "http:///127.0.0.1/a", "GET"), "has no host"));
-  assert_non_null(strstr(failure(L, make_identity, "http://me@127.0.0.1/a", "GET"), "redentials"));
-  assert_int_equal(request_origin(L, "http://169.254.169.254/"), 0);
-  assert_int_equal(request_origin_of(L, "login", "http://169.254.169.254/"), 0);
-  assert_int_equal(request_origin_of(L, "identity", "http://169.254.169.254/"), 1);
+  assert_null(error_of(L, make_identity_request, "https://127.0.0.1:99/a", "GET"));
+  assert_non_null(
+      strstr(error_of(L, make_identity_request, "ftp://127.0.0.1/a", "GET"), "does not begin with https://"));
+  assert_non_null(strstr(error_of(L, make_identity_request, "http:///127.0.0.1/a", "GET"), "has no host"));
+  assert_non_null(strstr(error_of(L, make_identity_request, "http://me@127.0.0.1/a", "GET"), "redentials"));
+  assert_int_equal(request_url_push_origin(L, "http://169.254.169.254/"), 0);
+  assert_int_equal(request_url_push_peer_origin(L, "login", "http://169.254.169.254/"), 0);
+  assert_int_equal(request_url_push_peer_origin(L, "identity", "http://169.254.169.254/"), 1);
 }
 
 static void an_origin_is_lower_case_and_has_its_port(void **state) {
@@ -111,7 +112,7 @@ static void an_origin_is_lower_case_and_has_its_port(void **state) {
   };
   for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
     lua_State *L = *state;
-    assert_int_equal(request_origin(L, good[i][0]), 1);
+    assert_int_equal(request_url_push_origin(L, good[i][0]), 1);
     assert_string_equal(lua_tostring(L, -1), good[i][1]);
     assert_string_equal(request_new(L, "graph", "GET", good[i][0])->origin, good[i][1]);
   }
@@ -119,37 +120,37 @@ static void an_origin_is_lower_case_and_has_its_port(void **state) {
 
 static void a_refused_origin_says_why(void **state) {
   lua_State *L = *state;
-  assert_int_equal(request_origin(L, "https://graph.test./"), 0);
+  assert_int_equal(request_url_push_origin(L, "https://graph.test./"), 0);
   assert_string_equal(lua_tostring(L, -1), "the URL https://graph.test./ is refused: its host ends with a dot");
 }
 
 static void a_method_is_a_token(void **state) {
-  assert_null(failure(*state, make, "https://graph.test/", "PATCH"));
-  assert_non_null(failure(*state, make, "https://graph.test/", "GET /x HTTP/1.1\r\nA:"));
-  assert_non_null(failure(*state, make, "https://graph.test/", ""));
+  assert_null(error_of(*state, make_request, "https://graph.test/", "PATCH"));
+  assert_non_null(error_of(*state, make_request, "https://graph.test/", "GET /x HTTP/1.1\r\nA:"));
+  assert_non_null(error_of(*state, make_request, "https://graph.test/", ""));
 }
 
 static void headers_cannot_be_injected(void **state) {
-  assert_null(failure(*state, add_header, "Prefer", "return=minimal"));
-  assert_null(failure(*state, add_header, "Prefer", ""));
+  assert_null(error_of(*state, add_header, "Prefer", "return=minimal"));
+  assert_null(error_of(*state, add_header, "Prefer", ""));
   assert_string_equal(
-      failure(*state, add_header, "Prefer", "a\r\nX-Evil: 1"),
+      error_of(*state, add_header, "Prefer", "a\r\nX-Evil: 1"),
       "cannot set header 'Prefer': its value has a line break, a control character or one beyond ASCII");
-  assert_non_null(failure(*state, add_header, "Prefer", "a\nX-Evil: 1"));
-  assert_non_null(failure(*state, add_header, "Prefer", "\xc3\xa4"));
-  assert_non_null(failure(*state, add_header, "X Evil", "1"));
-  assert_non_null(failure(*state, add_header, "X:", "1"));
-  assert_string_equal(failure(*state, add_header, "authorization", "Bearer x"),
+  assert_non_null(error_of(*state, add_header, "Prefer", "a\nX-Evil: 1"));
+  assert_non_null(error_of(*state, add_header, "Prefer", "\xc3\xa4"));
+  assert_non_null(error_of(*state, add_header, "X Evil", "1"));
+  assert_non_null(error_of(*state, add_header, "X:", "1"));
+  assert_string_equal(error_of(*state, add_header, "authorization", "Bearer x"),
                       "cannot set header 'authorization': it is not the request's to set");
-  assert_non_null(failure(*state, add_header, "Content-Length", "1"));
+  assert_non_null(error_of(*state, add_header, "Content-Length", "1"));
 }
 
 static void a_token_cannot_bring_headers(void **state) {
-  assert_null(failure(*state, make_credential, "eyJ0", "Authorization"));
-  assert_non_null(failure(*state, make_credential, "eyJ0\r\nX-Evil: 1", "Authorization"));
-  assert_non_null(failure(*state, make_credential, "eyJ0\nX-Evil: 1", "Authorization"));
-  assert_non_null(failure(*state, make_credential, "", "Authorization"));
-  assert_non_null(failure(*state, make_credential, "eyJ0", "Author ization"));
+  assert_null(error_of(*state, make_credential, "eyJ0", "Authorization"));
+  assert_non_null(error_of(*state, make_credential, "eyJ0\r\nX-Evil: 1", "Authorization"));
+  assert_non_null(error_of(*state, make_credential, "eyJ0\nX-Evil: 1", "Authorization"));
+  assert_non_null(error_of(*state, make_credential, "", "Authorization"));
+  assert_non_null(error_of(*state, make_credential, "eyJ0", "Author ization"));
 }
 
 static void an_answer_finds_its_headers(void **state) {
@@ -161,7 +162,7 @@ static void an_answer_finds_its_headers(void **state) {
   assert_null(answer_header(answer, "retry"));
 }
 
-static int closed(lua_State *L) {
+static int check_closed_request(lua_State *L) {
   request_new(L, "graph", "GET", "https://graph.test/");
   luaL_getmetafield(L, -1, "__close");
   lua_pushvalue(L, -2);
@@ -171,14 +172,14 @@ static int closed(lua_State *L) {
 }
 
 static void a_closed_request_is_refused(void **state) {
-  assert_non_null(strstr(failure(*state, closed, "", ""), "request is closed"));
+  assert_non_null(strstr(error_of(*state, check_closed_request, "", ""), "request is closed"));
 }
 
-/* How libcurl would write the URL of a request, or why there is none. */
-static const char *written(lua_State *L, const char *url) {
+/* Return how libcurl encodes the URL of a request, or why the URL is refused. */
+static const char *encoded_url(lua_State *L, const char *url) {
   char *text = NULL;
   lua_settop(L, 0);
-  const char *why = failure(L, make_global, url, "");
+  const char *why = error_of(L, make_global_request, url, "");
   if (why) return why;
   lua_getglobal(L, "made");
   const struct request *request = request_check(L, -1);
@@ -188,7 +189,7 @@ static const char *written(lua_State *L, const char *url) {
   return lua_tostring(L, -1);
 }
 
-/* A URL is read with the base of the one before, or whole: nobody can tell which. */
+/* A URL is parsed the same with and without a kept base. */
 static void a_known_base_changes_nothing(void **state) {
   static const char *const urls[] = {
       "https://graph.test/v1.0/users/x?$select=id,displayName&$top=5",
@@ -215,24 +216,26 @@ static void a_known_base_changes_nothing(void **state) {
   for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
     lua_State *cold = luaL_newstate();
     request_types(cold);
-    assert_null(failure(*state, make, "https://graph.test/v1.0/me", "GET"));
-    assert_string_equal(written(cold, urls[i]), written(*state, urls[i]));
+    assert_null(error_of(*state, make_request, "https://graph.test/v1.0/me", "GET"));
+    assert_string_equal(encoded_url(cold, urls[i]), encoded_url(*state, urls[i]));
     lua_close(cold);
   }
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(urls_that_are_not_plain_https_are_refused, setup, teardown),
-      cmocka_unit_test_setup_teardown(only_identities_are_asked_in_the_clear, setup, teardown),
-      cmocka_unit_test_setup_teardown(an_origin_is_lower_case_and_has_its_port, setup, teardown),
-      cmocka_unit_test_setup_teardown(a_refused_origin_says_why, setup, teardown),
-      cmocka_unit_test_setup_teardown(a_known_base_changes_nothing, setup, teardown),
-      cmocka_unit_test_setup_teardown(a_method_is_a_token, setup, teardown),
-      cmocka_unit_test_setup_teardown(headers_cannot_be_injected, setup, teardown),
-      cmocka_unit_test_setup_teardown(a_token_cannot_bring_headers, setup, teardown),
-      cmocka_unit_test_setup_teardown(an_answer_finds_its_headers, setup, teardown),
-      cmocka_unit_test_setup_teardown(a_closed_request_is_refused, setup, teardown),
+      cmocka_unit_test_setup_teardown(urls_that_are_not_plain_https_are_refused, open_request_state,
+                                      close_request_state),
+      cmocka_unit_test_setup_teardown(only_identities_are_asked_in_the_clear, open_request_state, close_request_state),
+      cmocka_unit_test_setup_teardown(an_origin_is_lower_case_and_has_its_port, open_request_state,
+                                      close_request_state),
+      cmocka_unit_test_setup_teardown(a_refused_origin_says_why, open_request_state, close_request_state),
+      cmocka_unit_test_setup_teardown(a_known_base_changes_nothing, open_request_state, close_request_state),
+      cmocka_unit_test_setup_teardown(a_method_is_a_token, open_request_state, close_request_state),
+      cmocka_unit_test_setup_teardown(headers_cannot_be_injected, open_request_state, close_request_state),
+      cmocka_unit_test_setup_teardown(a_token_cannot_bring_headers, open_request_state, close_request_state),
+      cmocka_unit_test_setup_teardown(an_answer_finds_its_headers, open_request_state, close_request_state),
+      cmocka_unit_test_setup_teardown(a_closed_request_is_refused, open_request_state, close_request_state),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

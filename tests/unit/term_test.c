@@ -1,4 +1,4 @@
-/* host.term's widths against libc's, for all of Unicode. */
+/* host.term's widths, compared with libc's for all of Unicode. */
 #include "lib.h"
 #include "utf8.h"
 
@@ -13,8 +13,8 @@
 
 int luaopen_host_term(lua_State *L);
 
-/* term.text_width of a text, with the module at index 1. */
-static int width_of(lua_State *L, const char *text, size_t length) {
+/* Return term.text_width of a text, with the module at index 1. */
+static int text_width(lua_State *L, const char *text, size_t length) {
   lua_getfield(L, 1, "text_width");
   lua_pushlstring(L, text, length);
   lua_call(L, 1, 1);
@@ -33,8 +33,8 @@ static void widths_are_those_of_libc(void **state) {
     char text[4];
     if (point >= 0xd800 && point < 0xe000) continue;
     int expected = wcwidth((wchar_t)point);
-    int width = width_of(L, text, utf8_encode(point, text));
-    if (!point || expected < 0) expected = 1; /* a control character is shown as "?" */
+    int width = text_width(L, text, utf8_encode(point, text));
+    if (!point || expected < 0) expected = 1; /* a control character is printed as "?" */
     if (width != expected) fail_msg("U+%04X takes %d columns, not %d", point, width, expected);
     wide += width == 2;
     none += width == 0;
@@ -48,8 +48,8 @@ static void widths_do_not_need_the_locale_of_the_process(void **state) {
   (void)state;
   setlocale(LC_CTYPE, "C");
   luaL_requiref(L, "host.term", luaopen_host_term, 0);
-  assert_int_equal(width_of(L, "\xe2\x9c\x85", 3), 2);
-  assert_int_equal(wcwidth(0x2705), -1); /* and it is put back */
+  assert_int_equal(text_width(L, "\xe2\x9c\x85", 3), 2);
+  assert_int_equal(wcwidth(0x2705), -1); /* the locale is restored */
   lua_close(L);
 }
 

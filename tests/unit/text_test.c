@@ -1,4 +1,4 @@
-/* Hexadecimal digits and UTF-8. */
+/* Hexadecimal digits (hex.c) and UTF-8 (utf8.c). */
 #include "hex.h"
 #include "utf8.h"
 

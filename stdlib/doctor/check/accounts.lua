@@ -7,7 +7,7 @@ local users = require "entra.users"
 
 local MOST = 5 -- accounts named in one finding
 
-local function names_of(accounts)
+local function managed_account_names(accounts)
   local list = {}
   for place, account in ipairs(accounts) do
     if place > MOST then
@@ -19,7 +19,7 @@ local function names_of(accounts)
   return table.concat(list, ", ")
 end
 
--- The domains whose users sign in at another identity provider; {} where they may not be read.
+-- The domains whose users sign in at another identity provider; none where they may not be read.
 local function federated_domains()
   local ok, domains = pcall(users.federated_domains)
   if ok then return domains end
@@ -54,7 +54,7 @@ local KINDS = {
     cause = "Nobody can sign in with them.", fix = "Enable them, or remove them from the managed accounts." },
 }
 
-local function pick(accounts, kind, federated)
+local function managed_accounts_of_kind(accounts, kind, federated)
   local found = {}
   for _, account in ipairs(accounts) do
     if kind.is(account, federated) then found[#found + 1] = account end
@@ -62,33 +62,38 @@ local function pick(accounts, kind, federated)
   return found
 end
 
-local function tell_doubts(record, accounts)
+local function report_unknown_reach(findings, accounts)
   local roles = reach.roles_for(accounts)
-  local doubtful = pick(accounts, { is = function(account) return reach.judge(account, roles) == "unknown" end })
+  local doubtful = managed_accounts_of_kind(accounts, {
+    is = function(account) return reach.judge(account, roles) == "unknown" end,
+  })
   if #doubtful == 0 then return end
-  record:unknown { evidence = "whether these can be reset: " .. names_of(doubtful),
+  findings:unknown { evidence = "whether these can be reset: " .. managed_account_names(doubtful),
     cause = "Microsoft's pages contradict each other on roles they hold.", fix = "Reset one of them to find out." }
 end
 
 ---@type doctor.check
 return {
   name = "managed accounts",
-  run = function(record, look)
-    if #look:want("terms").managed == 0 then
-      return record:unknown {
+  run = function(findings, facts)
+    if #facts:want("terms").managed == 0 then
+      return findings:unknown {
         evidence = "not checked: neither --managed nor the setup's record says which accounts these are",
         fix = "Name their group: moonlatch doctor --managed GROUP" }
     end
-    local accounts, federated, told = look:want "accounts", federated_domains(), false
+    local accounts, federated, has_reported = facts:want "accounts", federated_domains(), false
     for _, kind in ipairs(KINDS) do
-      local found = pick(accounts, kind, federated)
+      local found = managed_accounts_of_kind(accounts, kind, federated)
       if #found > 0 then
-        told = true
-        record[kind.verdict](record, { evidence = kind.evidence:format(names_of(found)), cause = kind.cause,
-          fix = kind.fix })
+        has_reported = true
+        findings[kind.verdict](findings, {
+          evidence = kind.evidence:format(managed_account_names(found)), cause = kind.cause, fix = kind.fix,
+        })
       end
     end
-    tell_doubts(record, accounts)
-    if not told then record:ok("%s, none synced, guest, federated or disabled", layout.count(#accounts, "account")) end
+    report_unknown_reach(findings, accounts)
+    if not has_reported then
+      findings:ok("%s, none synced, guest, federated or disabled", layout.count(#accounts, "account"))
+    end
   end,
 }

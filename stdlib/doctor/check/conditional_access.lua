@@ -9,38 +9,39 @@ local task = require "task"
 local BLOCKED = { [53003] = true, [53004] = true, [530032] = true, [530034] = true, [530035] = true }
 local WHERE = "Entra admin center > Conditional Access > Policies"
 
-local function members(value) return type(value) == "table" and value or {} end
+local function policy_members(value) return type(value) == "table" and value or {} end
 
-local function set_of(value) return sets.of(members(value)) end
+local function policy_member_set(value) return sets.of(policy_members(value)) end
 
 -- Does the policy include this service principal, and block it? (Graph: conditionalAccessPolicy,
 -- conditionalAccessClientApplications)
-local function blocks(policy, id)
+local function does_policy_block(policy, id)
   local clients = type(policy.conditions) == "table" and policy.conditions.clientApplications
   if policy.state ~= "enabled" or type(clients) ~= "table" then return false end
-  local meant = set_of(clients.includeServicePrincipals)
+  local meant = policy_member_set(clients.includeServicePrincipals)
   local included = meant[id] or meant.ServicePrincipalsInMyTenant
   local controls = type(policy.grantControls) == "table" and policy.grantControls.builtInControls
-  return included and not set_of(clients.excludeServicePrincipals)[id] and set_of(controls).block
+  return included and not policy_member_set(clients.excludeServicePrincipals)[id] and policy_member_set(controls).block
 end
 
 ---------------------------------------------------------------------------
 -- Where
 
-local SPOKEN = { All = "everywhere", AllTrusted = "all trusted locations" }
+local LOCATION_NAMES = { All = "everywhere", AllTrusted = "all trusted locations" }
 
-local function addresses(location)
+local function location_addresses(location)
   local list = {}
-  for i, range in ipairs(members(location.ipRanges)) do list[i] = tostring(range.cidrAddress) end
+  for i, range in ipairs(policy_members(location.ipRanges)) do list[i] = tostring(range.cidrAddress) end
   return #list > 0 and (" (%s)"):format(table.concat(list, ", ")) or ""
 end
 
 -- The names of locations, with their addresses where they have some (Graph: ipNamedLocation).
-local function spoken(ids, locations)
+local function location_names(ids, locations)
   local list = {}
-  for i, id in ipairs(members(ids)) do
+  for i, id in ipairs(policy_members(ids)) do
     local known = locations[id]
-    list[i] = SPOKEN[id] or known and ("'%s'%s"):format(known.displayName, addresses(known)) or tostring(id)
+    list[i] = LOCATION_NAMES[id] or known and ("'%s'%s"):format(known.displayName, location_addresses(known))
+      or tostring(id)
   end
   return table.concat(list, ", ")
 end
@@ -49,24 +50,25 @@ end
 ---@param policy table
 ---@param locations table<string, table> named locations by id
 ---@return string
-local function where(policy, locations)
+local function blocked_locations(policy, locations)
   local condition = policy.conditions.locations
   if type(condition) ~= "table" then return "everywhere" end
-  local text, except = spoken(condition.includeLocations, locations), spoken(condition.excludeLocations, locations)
+  local text = location_names(condition.includeLocations, locations)
+  local except = location_names(condition.excludeLocations, locations)
   if except ~= "" then text = text .. " but " .. except end
   return text
 end
 
 -- The other conditions of the policy, in words.
-local function when(policy)
-  local risks = members(policy.conditions.servicePrincipalRiskLevels)
+local function blocked_risks(policy)
+  local risks = policy_members(policy.conditions.servicePrincipalRiskLevels)
   return #risks > 0 and (", when Entra sees a risk (%s)"):format(table.concat(risks, ", ")) or ""
 end
 
 ---------------------------------------------------------------------------
 -- Reading
 
-local function read(path, what)
+local function read_access_policies(path, what)
   local ok, list = pcall(graph.all, path, { what = what })
   if ok then return list end
   if not fail.is(list) or fail.is(list, "interrupted") then error(list, 0) end
@@ -74,22 +76,22 @@ local function read(path, what)
 end
 
 ---@class doctor.access what was read of Conditional Access
----@field policies table[]? those that block the application
----@field failure Failure? why they could not be read
+---@field policies table[]? the policies that block the application
+---@field failure Failure? why the policies could not be read
 ---@field locations table<string, table>
 
 ---@param id string of the service principal
 ---@return doctor.access
-local function find(id)
+local function find_blocking_policies(id)
   local all, failure, named = nil, nil, nil
   task.all {
-    function() all, failure = read("/identity/conditionalAccess/policies", "read the policies") end,
-    function() named = read("/identity/conditionalAccess/namedLocations", "read the locations") end,
+    function() all, failure = read_access_policies("/identity/conditionalAccess/policies", "read the policies") end,
+    function() named = read_access_policies("/identity/conditionalAccess/namedLocations", "read the locations") end,
   }
   local found = { failure = failure, locations = {}, policies = all and {} }
   for _, location in ipairs(named or {}) do found.locations[location.id] = location end
   for _, policy in ipairs(all or {}) do
-    if blocks(policy, id) then table.insert(found.policies, policy) end
+    if does_policy_block(policy, id) then table.insert(found.policies, policy) end
   end
   return found
 end
@@ -97,19 +99,19 @@ end
 ---------------------------------------------------------------------------
 -- What is reported
 
-local function places(found)
+local function blocking_text(found)
   local list = {}
   for i, policy in ipairs(found.policies or {}) do
     list[i] = ("The policy '%s' blocks it %s%s.")
-      :format(policy.displayName, where(policy, found.locations), when(policy))
+      :format(policy.displayName, blocked_locations(policy, found.locations), blocked_risks(policy))
   end
   return table.concat(list, " ")
 end
 
 -- Report that the sign-in from this computer was refused.
-local function tell_blocked(record, code, found)
-  local reason, named = explain.aadsts(code), places(found)
-  record:broken {
+local function report_blocked(findings, code, found)
+  local reason, named = explain.aadsts(code), blocking_text(found)
+  findings:broken {
     evidence = ("AADSTS%d: the sign-in of the application is blocked"):format(code),
     cause = named ~= "" and named or reason and reason.cause,
     fix = ("Let the policy exclude this application, or name the address it signs in from as a location that it "
@@ -117,36 +119,36 @@ local function tell_blocked(record, code, found)
   }
 end
 
--- The sign-in from this computer was not refused, so a blocking policy applies elsewhere. Where Devolutions signs in
--- from is unknown.
-local function tell_elsewhere(record, found, tried)
+-- Report blocking policies that do not apply to this computer, whose sign-in was not refused. They may apply to
+-- Devolutions: it is unknown from which address Devolutions signs in.
+local function report_blocked_elsewhere(findings, found, tried)
   for _, policy in ipairs(found.policies) do
-    record:unknown {
+    findings:unknown {
       evidence = ("the policy '%s' blocks the application %s%s"):format(policy.displayName,
-        where(policy, found.locations), when(policy)),
-      cause = (tried and "From this computer it is let through; " or "It was not tried from here; ")
-        .. "whether Devolutions is, cannot be seen from here.",
+        blocked_locations(policy, found.locations), blocked_risks(policy)),
+      cause = (tried and "The sign-in from this computer is not blocked; " or "No sign-in was tried from here; ")
+        .. "whether the sign-in of Devolutions is blocked, cannot be seen from here.",
       fix = ("See that Devolutions signs in from a location that the policy excludes: %s."):format(WHERE) }
   end
   if #found.policies > 0 then return end
-  record:ok("no Conditional Access policy for workload identities blocks the application%s",
+  findings:ok("no Conditional Access policy for workload identities blocks the application%s",
     tried and ", and from this computer it signs in" or "")
 end
 
 ---@type doctor.check
-local M = { name = "conditional access", blocks = blocks, where = where }
+local M = { name = "conditional access", blocks = does_policy_block, where = blocked_locations }
 
-function M.run(record, look)
-  local principal, proof = look:want "principal_of_app", look:want "proof"
-  local found = principal and find(principal.id) or { locations = {} }
+function M.run(findings, facts)
+  local principal, proof = facts:want "principal_of_app", facts:want "proof"
+  local found = principal and find_blocking_policies(principal.id) or { locations = {} }
   local code = proof and proof.failure and proof.failure.code
-  if BLOCKED[code] then return tell_blocked(record, code, found) end
-  if found.policies then return tell_elsewhere(record, found, proof and proof.accepted) end
+  if BLOCKED[code] then return report_blocked(findings, code, found) end
+  if found.policies then return report_blocked_elsewhere(findings, found, proof and proof.accepted) end
   if not found.failure then return end
-  record:unknown { evidence = "not checked: the policies for workload identities could not be read",
+  findings:unknown { evidence = "not checked: the policies for workload identities could not be read",
     cause = found.failure.why,
-    fix = proof and proof.accepted and "From this computer the application signs in; whether it may from where "
-      .. "Devolutions stands shows when Devolutions tries." or nil }
+    fix = proof and proof.accepted and "The application signs in from this computer. To see whether it may sign in "
+      .. "from where Devolutions runs, reset a password there." or nil }
 end
 
 return M

@@ -1,41 +1,41 @@
---- Does the entry in Devolutions exist, can it be read, and does it hold the secret that works?
+--- Does the entry in Devolutions exist, can it be read, and does it hold the client secret that works?
 
 local secret = require "host.secret"
 local secret_check = require "doctor.check.secret"
 
 local UNFINISHED = { known = true, proven = true }
 
-local function tell_other(record, look, found, values)
-  local proof = look:want "entry_proof"
-  local pasted = secret_check.is_id(values.entry, found.passwordCredentials or {})
-  local fix = look.setup .. " puts the one that works there."
+local function report_other_value(findings, facts, found, values)
+  local proof = facts:want "entry_proof"
+  local pasted = secret_check.credential_with_id(values.entry, found.passwordCredentials or {})
+  local fix = facts.setup .. " puts the one that works there."
   if pasted then
-    return record:broken { evidence = "the entry holds the Secret ID of a credential, where its Value belongs",
+    return findings:broken { evidence = "the entry holds the Secret ID of a credential, where its Value belongs",
       cause = ("Somebody pasted the id %s."):format(pasted.keyId), fix = fix }
   end
   if UNFINISHED[values.newest.state] then
-    return record:broken { evidence = "the entry does not hold the newest secret",
+    return findings:broken { evidence = "the entry does not hold the newest secret",
       cause = "A run stopped after the secret was made and before it was stored.",
-      fix = look.setup .. " goes on there." }
+      fix = facts.setup .. " goes on there." }
   end
   if proof.accepted then
-    return record:warning { evidence = "the entry holds a secret that works, but not the one on record",
+    return findings:warning { evidence = "the entry holds a secret that works, but not the one on record",
       cause = "Another rotator is at work, or somebody pasted a secret of their own.",
-      fix = ("Let only one rotate this application. %s adopts it, and retires the one on record."):format(look.setup) }
+      fix = ("Let only one rotate this application. %s adopts it, and retires the one on record."):format(facts.setup) }
   end
-  record:broken { evidence = ("the entry holds a secret that is refused (AADSTS%s), not the one on record")
+  findings:broken { evidence = ("the entry holds a secret that is refused (AADSTS%s), not the one on record")
     :format(tostring(proof.failure.code)), cause = "Somebody edited the entry by hand.", fix = fix }
 end
 
-local function tell_missing(record, look, to)
-  record:broken { evidence = ("there is no entry '%s' %s"):format(to.name, to.made),
-    cause = "It was deleted, moved or renamed.", fix = look.setup .. " writes it again." }
+local function report_entry_missing(findings, facts, to)
+  findings:broken { evidence = ("there is no entry '%s' %s"):format(to.name, to.made),
+    cause = "It was deleted, moved or renamed.", fix = facts.setup .. " writes it again." }
 end
 
--- The members of the entry that name another application or tenant.
-local function other_place(look, found, data)
+-- The member of the entry that names another application or tenant, as text; nil when none does.
+local function other_application_or_tenant(facts, found, data)
   if data.clientId ~= found.appId then return ("the client id %s"):format(tostring(data.clientId)) end
-  local tenant = look:want("session").tenant
+  local tenant = facts:want("session").tenant
   if tenant and data.tenantId ~= tenant then return ("the tenant %s"):format(tostring(data.tenantId)) end
 end
 
@@ -43,20 +43,20 @@ end
 return {
   name = "entry",
   denied = "broken",
-  run = function(record, look)
-    local to = look:want "entry"
+  run = function(findings, facts)
+    local to = facts:want "entry"
     if not to then return end -- there is no entry: a value that a person pasted into a form cannot be read back
-    local found = look:want "application"
-    if not found then return record:unknown { evidence = "not checked: there is no application" } end
-    if not to.entry then return tell_missing(record, look, to) end
-    local elsewhere = other_place(look, found, to.entry.data)
+    local found = facts:want "application"
+    if not found then return findings:unknown { evidence = "not checked: there is no application" } end
+    if not to.entry then return report_entry_missing(findings, facts, to) end
+    local elsewhere = other_application_or_tenant(facts, found, to.entry.data)
     if elsewhere then
-      return record:broken { evidence = ("the entry '%s' names %s"):format(to.name, elsewhere),
-        cause = "Somebody edited the entry by hand, or it belongs to another setup.", fix = look.setup }
+      return findings:broken { evidence = ("the entry '%s' names %s"):format(to.name, elsewhere),
+        cause = "Somebody edited the entry by hand, or it belongs to another setup.", fix = facts.setup }
     end
-    local values = look:want "values"
+    local values = facts:want "values"
     local same = not values.journal or secret.equals(values.journal, values.entry)
-    if not same then return tell_other(record, look, found, values) end
-    record:ok("the entry in %s is readable, and holds the secret on record", to:where())
+    if not same then return report_other_value(findings, facts, found, values) end
+    findings:ok("the entry in %s is readable, and holds the secret on record", to:where())
   end,
 }

@@ -3,55 +3,55 @@
 local time = require "time"
 
 -- Is the chain of records unbroken?
-local function check_chain(record, journal, profile)
+local function check_journal_chain(findings, journal, profile)
   local count, message, seq = journal:verify()
   if not count then
-    return record:broken { evidence = "the journal was altered" .. (seq and (" (record %d)"):format(seq) or ""),
+    return findings:broken { evidence = "the journal was altered" .. (seq and (" (record %d)"):format(seq) or ""),
       cause = message, fix = ("Keep %s as it is: it is evidence. Restore a backup to go on."):format(profile.state) }
   end
-  record:ok("the journal's %d records are unbroken", count)
+  findings:ok("the journal's %d records are unbroken", count)
 end
 
-local function tell_overdue(record, look, row)
+local function report_overdue(findings, facts, row)
   local by_person = row.body.by_person
-  record:warning {
+  findings:warning {
     evidence = ("%s was replaced, and its grace ended on %s"):format(row.body.marker, time.day(row.body.retire_at)),
     cause = by_person and "A person made it, so only a person removes it." or "No run has removed it yet.",
-    fix = by_person and "moonlatch journal retire " .. row.body.key_id or look.setup .. " removes it.",
+    fix = by_person and "moonlatch journal retire " .. row.body.key_id or facts.setup .. " removes it.",
   }
 end
 
-local function tell_lost(record, look, view)
+local function report_lost_answers(findings, facts, view)
   for _, lost in ipairs(view.lost) do
-    record:warning { evidence = ("the answer to %s was lost, and its value with it"):format(lost.row.body.marker),
+    findings:warning { evidence = ("the answer to %s was lost, and its value with it"):format(lost.row.body.marker),
       cause = "A run was cut off while a secret was made.",
-      fix = look.setup .. " looks for it, and removes it when that is safe; else it names the command." }
+      fix = facts.setup .. " looks for it, and removes it when that is safe; else it names the command." }
   end
-  for _, row in ipairs(view.overdue) do tell_overdue(record, look, row) end
+  for _, row in ipairs(view.overdue) do report_overdue(findings, facts, row) end
 end
 
 local HALFWAY = { known = "made, but not proven", proven = "proven, but not stored or handed over" }
-local function tell_newest(record, look, newest)
+local function report_unfinished_secret(findings, facts, newest)
   if not newest or not HALFWAY[newest.state] then return end
   -- without an entry a proven secret waits for a person: the check of the hand-over reports that
-  if newest.state == "proven" and not look:want "entry" then return end
-  record:warning { evidence = ("%s is %s"):format(newest.body.marker, HALFWAY[newest.state]),
-    cause = "A run stopped there.", fix = look.setup .. " goes on there." }
+  if newest.state == "proven" and not facts:want "entry" then return end
+  findings:warning { evidence = ("%s is %s"):format(newest.body.marker, HALFWAY[newest.state]),
+    cause = "A run stopped there.", fix = facts.setup .. " goes on there." }
 end
 
 ---@type doctor.check
 return {
   name = "journal",
-  run = function(record, look)
-    local journal = look:want "journal"
+  run = function(findings, facts)
+    local journal = facts:want "journal"
     if not journal then
-      return record:unknown { evidence = ("there is no journal in %s"):format(look.profile.state),
+      return findings:unknown { evidence = ("there is no journal in %s"):format(facts.profile.state),
         cause = "Nothing was set up from here, or the folder was lost." }
     end
-    check_chain(record, journal, look.profile)
-    local view = look:want "view"
+    check_journal_chain(findings, journal, facts.profile)
+    local view = facts:want "view"
     if not view then return end
-    tell_newest(record, look, view.newest)
-    tell_lost(record, look, view)
+    report_unfinished_secret(findings, facts, view.newest)
+    report_lost_answers(findings, facts, view)
   end,
 }

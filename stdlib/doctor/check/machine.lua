@@ -1,4 +1,4 @@
---- How this computer and this profile keep secrets.
+--- Do this computer and this profile keep secrets safely?
 
 local remarks = require "profile.remarks"
 local secret = require "host.secret"
@@ -6,11 +6,11 @@ local secret = require "host.secret"
 ---@type doctor.check
 return {
   name = "machine",
-  run = function(record, look)
+  run = function(findings, facts)
     local _ <close> = secret.random(16) -- the first secret allocates the protected memory
-    for _, remark in ipairs(remarks.of(look.profile)) do
-      record:warning { evidence = remark.what, cause = remark.why, fix = remark.fix }
+    for _, remark in ipairs(remarks.of(facts.profile)) do
+      findings:warning { evidence = remark.what, cause = remark.why, fix = remark.fix }
     end
-    if secret.heap() == "locked" then record:ok("the memory for secrets is locked") end
+    if secret.heap() == "locked" then findings:ok("the memory for secrets is locked") end
   end,
 }

@@ -1,9 +1,9 @@
---- The permissions that the application declares, those that are consented, and those in its tokens.
+--- Are the needed permissions declared, consented, and in the application's tokens?
 
 local api_permissions = require "entra.api_permissions"
 local sets = require "base.sets"
 
-local function granted_ids(grants, graph_id)
+local function granted_permission_ids(grants, graph_id)
   local ids = {}
   for _, grant in ipairs(grants) do
     if grant.resourceId == graph_id then ids[grant.appRoleId] = true end
@@ -11,64 +11,65 @@ local function granted_ids(grants, graph_id)
   return ids
 end
 
-local function lacking(wanted, held)
+local function missing_permission_values(wanted, granted)
   local list = {}
   for _, value in ipairs(wanted) do
-    if not api_permissions.is_held(held, value) then list[#list + 1] = value end
+    if not api_permissions.is_held(granted, value) then list[#list + 1] = value end
   end
   return list
 end
 
--- The permissions in `wanted` of which neither the id nor that of a stronger one is in `ids`.
-local function missing(wanted, offered, ids)
-  local held = {}
-  for _, role in ipairs(offered.appRoles) do held[role.value] = ids[role.id] end
-  return lacking(wanted, held)
+-- The permissions in `wanted` that are not in `ids`, themselves or by a stronger permission.
+local function missing_permissions(wanted, offered, ids)
+  local granted = {}
+  for _, role in ipairs(offered.appRoles) do granted[role.value] = ids[role.id] end
+  return missing_permission_values(wanted, granted)
 end
 
 local CONSENT = "%s grants it; or in the Entra admin center: App registrations > the application > API permissions > "
   .. "Grant admin consent."
 
-local function tell_consent(record, look, absent)
-  record:broken { evidence = "no admin consent for " .. table.concat(absent, ", "),
-    cause = "It was never granted, or somebody took it back.", fix = CONSENT:format(look.setup) }
+local function report_missing_consent(findings, facts, absent)
+  findings:broken { evidence = "no admin consent for " .. table.concat(absent, ", "),
+    cause = "It was never granted, or somebody took it back.", fix = CONSENT:format(facts.setup) }
 end
 
-local function tell_token(record, look, absent)
-  local proof = look:want "proof"
+local function report_token_permissions(findings, facts, absent)
+  local proof = facts:want "proof"
   if not proof or not proof.accepted then
-    return record:unknown { evidence = "not checked: there is no token to look into" }
+    return findings:unknown { evidence = "not checked: there is no token to look into" }
   end
   local waiting = {}
   local there = {}
   for _, value in ipairs(absent) do there[value] = true end
-  for _, value in ipairs(lacking(look:want("terms").permissions, sets.of(proof.claims.roles))) do
+  for _, value in ipairs(missing_permission_values(facts:want("terms").permissions, sets.of(proof.claims.roles))) do
     if not there[value] then waiting[#waiting + 1] = value end
   end
   if #waiting > 0 then
-    return record:broken { evidence = ("a token made now does not carry %s, which is consented")
+    return findings:broken { evidence = ("a token made now does not carry %s, which is consented")
       :format(table.concat(waiting, ", ")), cause = "A new consent takes some minutes to reach the tokens.",
-      fix = "Wait some minutes; then have Devolutions sign in again: a token that is there already never changes." }
+      fix = "Wait some minutes; then have Devolutions sign in again, because a token never changes." }
   end
-  if #absent == 0 then record:ok("a token carries %s", table.concat(look:want("terms").permissions, ", ")) end
+  if #absent == 0 then findings:ok("a token carries %s", table.concat(facts:want("terms").permissions, ", ")) end
 end
 
 ---@type doctor.check
 return {
   name = "permissions",
-  run = function(record, look)
-    local found = look:want "application"
-    if not found then return record:unknown { evidence = "not checked: there is no application" } end
-    local grants, offered = look:want "grants", look:want "offered"
-    if not grants then return record:unknown { evidence = "not checked: there is no service principal" } end
-    local absent = missing(look:want("terms").permissions, offered, granted_ids(grants, offered.id))
-    if #absent > 0 then tell_consent(record, look, absent) end
-    tell_token(record, look, absent)
-    local undeclared = missing(look:want("terms").permissions, offered, api_permissions.declared(found))
+  run = function(findings, facts)
+    local found = facts:want "application"
+    if not found then return findings:unknown { evidence = "not checked: there is no application" } end
+    local grants, offered = facts:want "grants", facts:want "offered"
+    if not grants then return findings:unknown { evidence = "not checked: there is no service principal" } end
+    local granted = granted_permission_ids(grants, offered.id)
+    local absent = missing_permissions(facts:want("terms").permissions, offered, granted)
+    if #absent > 0 then report_missing_consent(findings, facts, absent) end
+    report_token_permissions(findings, facts, absent)
+    local undeclared = missing_permissions(facts:want("terms").permissions, offered, api_permissions.declared(found))
     if #undeclared > 0 then
-      record:warning { evidence = "the application does not declare " .. table.concat(undeclared, ", "),
+      findings:warning { evidence = "the application does not declare " .. table.concat(undeclared, ", "),
         cause = "Somebody removed it from its API permissions; the next \"Grant admin consent\" would leave it out.",
-        fix = look.setup }
+        fix = facts.setup }
     end
   end,
 }

@@ -1,4 +1,4 @@
---- Rights that the job does not need, and consents that earlier jobs left behind.
+--- Does the application hold rights that PAM does not need, and did earlier jobs leave consents behind?
 
 local microsoft_ids = require "base.microsoft_ids"
 local sets = require "base.sets"
@@ -11,14 +11,14 @@ local EXPECTED_ROLES = {
 local TAKE_BACK = "In the Entra admin center: Enterprise applications > the application > Permissions > %s > "
   .. "Revoke permission."
 
-local function check_grants(record, look)
-  local grants, offered = look:want "grants", look:want "offered"
-  local wanted, named = sets.of(look:want("terms").permissions), {}
+local function report_unneeded_permissions(findings, facts)
+  local grants, offered = facts:want "grants", facts:want "offered"
+  local wanted, named = sets.of(facts:want("terms").permissions), {}
   for _, role in ipairs(offered.appRoles) do named[role.id] = role.value end
   for _, grant in ipairs(grants or {}) do
     local value = named[grant.appRoleId] or grant.appRoleId
     if not wanted[value] then
-      record:warning {
+      findings:warning {
         evidence = ("the application holds the permission %s, which this job does not need"):format(value),
         cause = value == "RoleManagement.ReadWrite.Directory"
           and "It serves just-in-time elevation only, and can make its holder Global Administrator."
@@ -27,31 +27,31 @@ local function check_grants(record, look)
   end
 end
 
--- The roles that are needed. The stronger role is not, where the weaker one reaches all accounts.
-local function needed_roles(look)
-  if #look:want("terms").managed == 0 then return EXPECTED_ROLES end
+-- The ids of the roles that are needed. The stronger role is not needed where the weaker one reaches all accounts.
+local function needed_roles(facts)
+  if #facts:want("terms").managed == 0 then return EXPECTED_ROLES end
   local ids = {}
-  local names = require("entra.reach").roles_for(look:want "accounts")
+  local names = require("entra.reach").roles_for(facts:want "accounts")
   for _, name in ipairs(names) do ids[microsoft_ids.roles[name]] = true end
   return ids
 end
 
-local function check_roles(record, look)
-  local needed = needed_roles(look)
-  for _, assignment in ipairs(look:want "held" or {}) do
+local function report_unneeded_roles(findings, facts)
+  local needed = needed_roles(facts)
+  for _, assignment in ipairs(facts:want "role_assignments" or {}) do
     local id = assignment.roleDefinitionId
     if not needed[id] then
-      local name = look:want("role_names")[id] or id
-      record:warning { evidence = ("the application holds the role '%s', which this job does not need"):format(name),
+      local name = facts:want("role_names")[id] or id
+      findings:warning { evidence = ("the application holds the role '%s', which this job does not need"):format(name),
         cause = "It was assigned for something else, or the managed accounts changed.",
         fix = ("In the Entra admin center: Roles and administrators > %s > remove the application."):format(name) }
     end
   end
 end
 
-local function check_consents(record, look)
-  for _, left in ipairs(look:want "left_behind") do
-    record:warning { evidence = ("'%s' has consent%s to change things: %s"):format(left.client,
+local function report_left_consents(findings, facts)
+  for _, left in ipairs(facts:want "left_consents") do
+    findings:warning { evidence = ("'%s' has consent%s to change things: %s"):format(left.client,
         left.for_all and " for everybody" or "", table.concat(left.scopes, " ")),
       cause = "An earlier setup asked for it; any program that signs in through this client may use it.",
       fix = ("If nobody needs it any more: Entra admin center > Enterprise applications > %s > Permissions.")
@@ -62,16 +62,18 @@ end
 ---@type doctor.check
 return {
   name = "privilege",
-  run = function(record, look)
-    check_consents(record, look)
-    if look:want "principal_of_app" then
-      check_grants(record, look)
-      check_roles(record, look)
+  run = function(findings, facts)
+    report_left_consents(findings, facts)
+    if facts:want "principal_of_app" then
+      report_unneeded_permissions(findings, facts)
+      report_unneeded_roles(findings, facts)
     end
-    if #record == 0 then record:ok "neither the application nor the sign-in client holds more than the job needs" end
-    if look:want("terms").elevation and look:want "principal_of_app" then
-      record:ok("%s is expected, for just-in-time elevation; --no-jit-elevation says it is not",
-        look:want("terms").elevation)
+    if #findings == 0 then
+      findings:ok "neither the application nor the sign-in client holds more than the job needs"
+    end
+    if facts:want("terms").elevation and facts:want "principal_of_app" then
+      findings:ok("%s is expected, for just-in-time elevation; --no-jit-elevation says it is not",
+        facts:want("terms").elevation)
     end
   end,
 }

@@ -1,4 +1,4 @@
---- The directory roles of the application, compared with what the managed accounts need.
+--- Does the application hold the directory roles that the managed accounts need, and when do they expire?
 
 local microsoft_ids = require "base.microsoft_ids"
 local reach = require "entra.reach"
@@ -8,10 +8,10 @@ local time = require "time"
 local SOON = 14 * 86400
 local EITHER = { "Helpdesk Administrator", "Privileged Authentication Administrator" }
 
--- Where each role is held: role id -> scope -> true.
-local function scopes_of(held)
+-- The scopes of each role: role id -> list of scopes; `whole` is set when one is the whole tenant.
+local function scopes_by_role(assignments)
   local by_role = {}
-  for _, assignment in ipairs(held) do
+  for _, assignment in ipairs(assignments) do
     local scopes = by_role[assignment.roleDefinitionId] or {}
     scopes[#scopes + 1] = assignment.directoryScopeId
     if assignment.directoryScopeId == "/" then scopes.whole = true end
@@ -20,48 +20,48 @@ local function scopes_of(held)
   return by_role
 end
 
--- A role held through a group shows in a token.
 local HOW = "In the Entra admin center: Roles and administrators > %s > Add assignments, to the application, in the "
   .. "whole directory; or %s."
 
-local function tell_missing(record, look, name, scopes)
-  local apply, managed = look.setup, look.args.managed or {}
+local function report_role_missing(findings, facts, name, scopes)
+  local apply, managed = facts.setup, facts.args.managed or {}
   if #managed > 0 then apply = ("%s --managed '%s'"):format(apply, table.concat(managed, ",")) end
   if scopes then
-    return record:broken {
+    return findings:broken {
       evidence = ("the role '%s' is held on %s only"):format(name, table.concat(scopes, ", ")),
       cause = "It was assigned on the wrong scope: outside of that it reaches nobody.", fix = HOW:format(name, apply),
     }
   end
-  record:broken { evidence = ("the application does not hold the role '%s'"):format(name),
+  findings:broken { evidence = ("the application does not hold the role '%s'"):format(name),
     cause = "It was never assigned, was taken away, or a temporary assignment (PIM) has expired.",
     fix = HOW:format(name, apply) }
 end
 
-local function check_needed(record, look, needed)
-  local by_role, proof, lacking = scopes_of(look:want "held" or {}), look:want "proof", false
+local function check_needed_roles(findings, facts, needed)
+  local by_role, proof, lacking = scopes_by_role(facts:want "role_assignments" or {}), facts:want "proof", false
+  -- wids has roles that are held through a group, too
   local in_token = sets.of(proof and proof.claims and proof.claims.wids)
   for _, name in ipairs(needed) do
     local id = microsoft_ids.roles[name]
     if not (by_role[id] and by_role[id].whole) and not in_token[id] then
       lacking = true
-      tell_missing(record, look, name, by_role[id])
+      report_role_missing(findings, facts, name, by_role[id])
     end
   end
-  if not lacking then record:ok("the application holds %s", table.concat(needed, ", ")) end
+  if not lacking then findings:ok("the application holds %s", table.concat(needed, ", ")) end
 end
 
--- Report assignments that expire and that no other assignment follows.
-local function check_ends(record, look)
-  for _, one in ipairs(look:want "schedules" or {}) do
+-- Report the assignments that expire.
+local function report_expiring_assignments(findings, facts)
+  for _, one in ipairs(facts:want "schedules" or {}) do
     local ends = type(one.endDateTime) == "string" and time.parse(one.endDateTime)
     if ends then
-      local name = look:want("role_names")[one.roleDefinitionId] or one.roleDefinitionId
+      local name = facts:want("role_names")[one.roleDefinitionId] or one.roleDefinitionId
       local left = ends - time.now()
       local text = ("the role '%s' is assigned for a time, until %s (%s)"):format(name, time.day(ends), time.span(left))
-      if left > SOON then record:ok("%s", text)
+      if left > SOON then findings:ok("%s", text)
       else
-        record:warning { evidence = text, cause = "After that, no account can be reset.",
+        findings:warning { evidence = text, cause = "After that, no account can be reset.",
           fix = "Have it renewed: Entra admin center > Privileged Identity Management > Microsoft Entra roles > "
             .. "Assignments > Extend." }
       end
@@ -69,29 +69,29 @@ local function check_ends(record, look)
   end
 end
 
--- Without the accounts it is unknown which of the two roles is needed: either one passes.
-local function without_accounts(record, look)
-  local by_role = scopes_of(look:want "held" or {})
+-- Check that the application holds one of the two roles. Without the accounts it is unknown which one is needed.
+local function check_either_role(findings, facts)
+  local by_role = scopes_by_role(facts:want "role_assignments" or {})
   for _, name in ipairs(EITHER) do
     local scopes = by_role[microsoft_ids.roles[name]]
     if scopes and scopes.whole then
-      record:ok("the application holds %s", name)
-      return record:unknown { evidence = "not checked: whether its roles reach the managed accounts",
+      findings:ok("the application holds %s", name)
+      return findings:unknown { evidence = "not checked: whether its roles reach the managed accounts",
         cause = "Neither --managed nor the setup's record says which these are." }
     end
   end
-  check_needed(record, look, { EITHER[1] })
+  check_needed_roles(findings, facts, { EITHER[1] })
 end
 
 ---@type doctor.check
 return {
   name = "roles",
-  run = function(record, look)
-    if not look:want "principal_of_app" then
-      return record:unknown { evidence = "not checked: there is no service principal" }
+  run = function(findings, facts)
+    if not facts:want "principal_of_app" then
+      return findings:unknown { evidence = "not checked: there is no service principal" }
     end
-    if #look:want("terms").managed == 0 then without_accounts(record, look)
-    else check_needed(record, look, (reach.roles_for(look:want "accounts"))) end
-    check_ends(record, look)
+    if #facts:want("terms").managed == 0 then check_either_role(findings, facts)
+    else check_needed_roles(findings, facts, (reach.roles_for(facts:want "accounts"))) end
+    report_expiring_assignments(findings, facts)
   end,
 }

@@ -7,9 +7,9 @@ local time = require "time"
 return {
   name = "sign-in",
   denied = "broken",
-  run = function(record, look)
-    local principal = look:want "principal"
-    record:ok("signed in as %s (%s), until %s", principal.name, principal.kind == "app" and "application" or "person",
+  run = function(findings, facts)
+    local principal = facts:want "principal"
+    findings:ok("signed in as %s (%s), until %s", principal.name, principal.kind == "app" and "application" or "person",
       time.iso(oauth.expires()))
   end,
 }

@@ -1,5 +1,5 @@
 ---@meta host.devolutions
---- Devolutions Server's public API, protocol only.
+--- Build requests to Devolutions Server's public API, and judge its answers. Nothing is sent here.
 
 error("this describes a native module for editors and help; it is not to be required")
 
@@ -10,18 +10,18 @@ error("this describes a native module for editors and help; it is not to be requ
 ---@field retry_after number? whole seconds, from seconds or a date; a year at most
 
 local M = {}
---- Is anything different after such a call, other than our own session?
+--- Can such a call change anything other than our own session?
 ---@param method string
 ---@param path string or a template: "/api/v1/vault/{id}/entry"
 ---@return boolean
 function M.changes(method, path) end
---- Begin a session with an application identity.
+--- Build the request that begins a session with an application identity.
 ---@param base string "https://dvls.contoso.com/path"
 ---@param app_key string
 ---@param app_secret host.secret
 ---@return host.request
 function M.login(base, app_key, app_secret) end
---- The session (header tokenId), bound to the base's origin.
+--- Judge the answer to `login`: the credential of the session (header tokenId), for the origin of `base` only.
 ---@param answer host.answer
 ---@param base string
 ---@return host.credential|nil, host.devolutions.failure?
@@ -38,7 +38,7 @@ function M.request(base, method, path, query, body) end
 ---@param value string
 ---@return string
 function M.segment(value) end
---- Judge an answer; members of an entry's data that are secrets come back as host.secret.
+--- Judge an answer. The members of an entry's data that hold secrets become host.secret values.
 ---@param request host.request
 ---@param answer host.answer
 ---@return any|nil value, host.devolutions.failure?

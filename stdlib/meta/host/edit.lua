@@ -1,25 +1,25 @@
 ---@meta host.edit
---- A line a person types and edits.
+--- Let a person type and edit a line on the terminal.
 
 error("this describes a native module for editors and help; it is not to be required")
 
 ---@class host.edit.editor
 local Editor = {}
---- Show the prompt and let a person edit a line; it may hold newlines when it was recalled. Why there is none:
---- "end" (Ctrl-D) or "interrupted". `complete(before, after)`, the text on both sides of the cursor, is called for
---- Tab: it returns what to insert, how many characters before the cursor to take away first, and whether it wrote
---- something below the line. It must not wait.
+--- Show the prompt, and let a person edit a line. A line that was recalled from the history may have newlines. Without
+--- a line, `why` is "end" (Ctrl-D) or "interrupted". `complete(before, after)` is called for Tab with the text before
+--- and after the cursor. It returns the text to insert, the number of characters before the cursor to remove first, and
+--- whether it wrote below the line. It must not wait.
 ---@param prompt string
 ---@param complete nil|fun(before: string, after: string): string?, integer?, boolean?
 ---@return string|nil text, string? why
 function Editor:read(prompt, complete) end
---- Put an entry into the history in memory; the oldest of 1,000 goes.
+--- Add an entry to the history in memory, which keeps the latest 1,000 entries.
 ---@param text string may hold newlines
 function Editor:remember(text) end
 function Editor:close() end
 
 local M = {}
---- An editor on the terminal; nil where there is none, or none whose cursor can be moved.
+--- Open an editor on the terminal; nil when there is no terminal, or its cursor cannot be moved.
 ---@return host.edit.editor|nil editor, string? message
 function M.open() end
 

@@ -1,12 +1,12 @@
 ---@meta host.graph
---- Microsoft Graph, protocol only.
+--- Build requests to Microsoft Graph, and judge its answers. Nothing is sent here.
 
 error("this describes a native module for editors and help; it is not to be required")
 
 ---@class host.graph.failure
 ---@field kind "refused"|"denied"|"auth"|"missing"|"conflict"|"throttled"|"transient"|"bad_answer"
 ---@field status integer
----@field code string as Graph said it; "" when none
+---@field code string Graph's code; "" when there is none
 ---@field message string
 ---@field target string?
 ---@field details table? list of {code, message, target}
@@ -14,18 +14,18 @@ error("this describes a native module for editors and help; it is not to be requ
 ---@field client_request_id string?
 ---@field retry_after number? whole seconds, from seconds or a date; a year at most
 ---@field date number? server time of the answer
----@field lag boolean? a known text or code of something not yet replicated
----@field exists boolean? a known text or code of something that is there already
+---@field lag boolean? a known text or code for an object that is not replicated yet
+---@field exists boolean? a known text or code for an object that exists already
 
 local M = {}
---- Is anything different after such a call? The one judgement of that; a $batch is its calls.
+--- Can such a call change anything? All code asks here. A $batch changes what its calls change.
 ---@param method string
 ---@param path string or a template: "/users/{id}/getMemberGroups"
 ---@return boolean
 function M.changes(method, path) end
---- Build a request. GET, and POST to getByIds and the like, change nothing; all else does.
---- To "/$batch" (at most 20 requests) it makes the calls that it carries.
---- A random client-request-id is sent.
+--- Build a request. GET, and POST to getByIds and similar functions, change nothing; every other request does. A
+--- request to "/$batch" (at most 20 parts) counts as the calls that it carries. The request has a random
+--- client-request-id.
 ---@param base string "https://graph.microsoft.com/v1.0"
 ---@param method string
 ---@param path string below base, segments already escaped (graph.segment), no query
@@ -34,13 +34,13 @@ function M.changes(method, path) end
 ---@param headers table<string, string>? only ConsistencyLevel and Prefer
 ---@return host.request
 function M.request(base, method, path, query, body, headers) end
---- The next page. A link to another origin than base is refused without a request.
+--- Build the request for the next page. A link to another origin than that of `base` is refused.
 ---@param base string
 ---@param link string @odata.nextLink
----@param headers table<string, string>? those of the first page
+---@param headers table<string, string>? the headers of the first page's request
 ---@return host.request|nil, string? message
 function M.next(base, link, headers) end
---- A query as it is sent, with its "?"; "" for none.
+--- The text of a query, with its "?"; "" for no query.
 ---@param query table<string, string>
 ---@return string
 function M.query(query) end
@@ -52,14 +52,14 @@ function M.segment(value) end
 ---@param value string|number|boolean
 ---@return string
 function M.literal(value) end
---- Judge an answer: the decoded body ({} for 204 and empty bodies, a number for a plain $count), or a failure.
---- Server time second on success.
+--- Judge an answer. Returns the decoded body ({} for 204 and empty bodies, a number for a plain $count) and the
+--- server's time; or nil and a failure.
 ---@param request host.request
 ---@param answer host.answer
 ---@return table|number|nil value, host.graph.failure|number|nil failure_or_date
 function M.judge(request, answer) end
---- Judge the answer to a batch: for each part's id { value = … } or { failure = … }; a part
---- that is missing in the answer is missing here. A failure is the whole batch's.
+--- Judge the answer to a batch. Returns, for the id of each part in the answer, { value = … } or { failure = … }; or
+--- nil and the failure of the whole batch.
 ---@param request host.request
 ---@param answer host.answer
 ---@return table<string, {value: any, failure: host.graph.failure?}>|nil outcomes

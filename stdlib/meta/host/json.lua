@@ -1,5 +1,5 @@
 ---@meta host.json
---- Strict JSON, in and out; secrets never become strings on the way.
+--- Decode and encode strict JSON. Secrets never become Lua strings.
 
 error("this describes a native module for editors and help; it is not to be required")
 
@@ -26,7 +26,7 @@ function M.encode(value, pretty) end
 ---@param list table?
 ---@return table
 function M.array(list) end
---- Would it be written as an array: is it a table with the mark, or with a first element?
+--- Is the value encoded as an array: is it a table with the array mark, or with a first element?
 ---@param value any
 ---@return boolean
 function M.is_array(value) end

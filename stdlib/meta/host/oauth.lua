@@ -1,5 +1,5 @@
 ---@meta host.oauth
---- The Microsoft identity platform, protocol only.
+--- Build requests to the Microsoft identity platform, and judge its answers. Nothing is sent here.
 --- `authority` is "https://login.microsoftonline.com/contoso.onmicrosoft.com".
 
 error("this describes a native module for editors and help; it is not to be required")
@@ -17,7 +17,7 @@ error("this describes a native module for editors and help; it is not to be requ
 ---@field verification_uri string
 ---@field expires_in integer seconds
 ---@field interval integer seconds
----@field message string? what to tell the person, in the service's words
+---@field message string? the service's instructions for the person
 
 ---@class host.oauth.failure
 ---@field error string "invalid_client", …; ours: "not_json", "bad_answer" (wrong shape), "http" (no reason given)
@@ -45,7 +45,7 @@ function M.judge_discovery(answer, authority) end
 ---@param scope string
 ---@return host.request
 function M.device_code(authority, client_id, scope) end
---- The code a person is to enter, or why there is none.
+--- Judge the answer: the code that a person has to enter; or nil and a failure.
 ---@param answer host.answer
 ---@return host.oauth.device_code|nil, host.oauth.failure?
 function M.judge_device_code(answer) end
@@ -58,7 +58,7 @@ function M.device_token(authority, client_id, device_code) end
 --- Get a token with an application's secret.
 ---@param authority string
 ---@param client_id string
----@param client_secret host.secret? none when it goes with the request as `basic` credential
+---@param client_secret host.secret? nil when the request is sent with the `basic` credential
 ---@param scope string "https://graph.microsoft.com/.default"
 ---@return host.request
 function M.client_secret(authority, client_id, client_secret, scope) end
@@ -88,7 +88,7 @@ function M.pkce() end
 ---@param login_hint string?
 ---@return string
 function M.authorize(authority, client_id, redirect_uri, scope, state, challenge, login_hint) end
---- Redeem an authorization code. It works once, so this is not to be sent twice.
+--- Redeem an authorization code. A code works once, so the request is not sent twice.
 ---@param authority string
 ---@param client_id string
 ---@param code host.secret
@@ -103,13 +103,13 @@ function M.code(authority, client_id, code, redirect_uri, verifier, scope) end
 ---@param which table<string, string> client_id, object_id or msi_res_id of one of several identities
 ---@return host.request
 function M.machine(endpoint, resource, which) end
---- Ask the endpoint of App Service or Container Apps; goes with `service_credential`.
+--- Ask the endpoint of App Service or Container Apps. The request is sent with the `service_credential`.
 ---@param endpoint string $IDENTITY_ENDPOINT
 ---@param resource string
 ---@param which table<string, string> client_id, object_id or mi_res_id
 ---@return host.request
 function M.service(endpoint, resource, which) end
---- What proves us to the endpoint of a machine's identity, to be sent as that header.
+--- The credential for the endpoint of App Service or Container Apps: the header X-IDENTITY-HEADER.
 ---@param endpoint string
 ---@param header host.secret $IDENTITY_HEADER
 ---@return host.credential
@@ -126,14 +126,15 @@ function M.refresh(authority, client_id, refresh_token, scope) end
 ---@param resource string URL of the API the token is for
 ---@return host.oauth.token|nil, host.oauth.failure?
 function M.judge_token(answer, resource) end
---- The same of a managed identity's endpoint, which may say when the token ends instead of
---- how long it lives.
+--- Judge a token answer of a managed identity's endpoint, which may give the moment when the token expires instead of
+--- its lifetime.
 ---@param answer host.answer
 ---@param resource string
 ---@param now number
 ---@return host.oauth.token|nil, host.oauth.failure?
 function M.judge_identity(answer, resource, now) end
---- A token that somebody else got. It has to say when it ends; the message is what is wrong with "it".
+--- Use an access token that another program got. The token has to say when it expires. The message is the rest of a
+--- sentence about "it", the token.
 ---@param access_token host.secret
 ---@param resource string
 ---@param now number

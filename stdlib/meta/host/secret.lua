@@ -4,10 +4,10 @@
 error("this describes a native module for editors and help; it is not to be required")
 
 ---@class host.secret
---- tostring gives "[secret]"; concatenation and comparison with < raise; == compares identity;
---- # gives its length in bytes. Living secrets share 1 MiB of memory (a token takes 2 to 4 KiB), or what `room` says.
+--- tostring gives "[secret]"; concatenation and comparison with < raise an error; == compares identity; # is the length
+--- in bytes. All open secrets share 1 MiB of memory (a token takes 2 to 4 KiB), or the amount that `room` sets.
 local Secret = {}
---- Wipe it now. Idempotent; a closed secret raises wherever it is used.
+--- Wipe the secret now. Idempotent. Using a closed secret raises an error.
 function Secret:close() end
 --- Are the two the same bytes? Compared in constant time. For scripts: the 17th comparison of a
 --- run raises, so that nobody finds a secret by guessing.
@@ -25,13 +25,14 @@ function M.is(value) end
 ---@param kind host.secret.kind? "value" when absent
 ---@return host.secret
 function M.from(text, kind) end
---- Another one with the same bytes, for who closes what it was given.
+--- Copy a secret, for a function that closes the secret that it gets.
 ---@param secret host.secret
----@param kind host.secret.kind? the same when absent
+---@param kind host.secret.kind? the same kind when absent
 ---@return host.secret
 function M.copy(secret, kind) end
---- Where it may go: a "credential" is never part of a body that Lua builds; a "value" goes to the members
---- of a body that are declared to hold a secret; a "proof" to the login service and to Graph's `proof`.
+--- The kind of a secret says where the secret may go: a "credential" is never part of a body that Lua builds; a "value"
+--- goes to the members of a body that are declared to hold a secret; a "proof" goes to the login service and to Graph's
+--- member `proof`.
 ---@alias host.secret.kind "credential"|"value"|"proof"
 ---@param secret host.secret
 ---@return host.secret.kind
@@ -41,17 +42,17 @@ function M.kind(secret) end
 ---@param b host.secret
 ---@return boolean
 function M.equals(a, b) end
---- The first `count` (at most 3) characters, as Entra's `hint` shows them, but never
---- more than a quarter of the secret.
+--- The first `count` characters (at most 3), as Entra's member `hint` shows them; never more than a quarter of the
+--- secret.
 ---@param secret host.secret
 ---@param count integer
 ---@return string
 function M.hint(secret, count) end
---- How many of the four classes (lower, upper, digit, symbol) it draws on.
+--- The number of character classes (lower case, upper case, digit, symbol) in the secret.
 ---@param secret host.secret
 ---@return integer
 function M.classes(secret) end
---- Is this text in it, whatever the case of its letters?
+--- Does the secret contain this text, in upper or lower case?
 ---@param secret host.secret
 ---@param text string
 ---@return boolean
@@ -65,16 +66,16 @@ function M.generate(length, excluded) end
 ---@param bytes integer
 ---@return host.secret
 function M.random(bytes) end
---- Text with every living secret replaced by [secret], in every encoding, also one that is
---- cut off after 16 characters or more. Secrets shorter than 6 bytes are not looked for:
---- masking them would make other text unreadable.
+--- Replace every open secret in a text by [secret]: in every encoding, and also a secret that is cut off after 16
+--- characters or more. Secrets of less than 6 bytes are not replaced, because other text would become unreadable.
 ---@param text string
 ---@return string
 function M.redact(text) end
 --- "locked", "unlocked" (usable, but it may be swapped) or "closed" (not yet used).
 ---@return string
 function M.heap() end
---- How much memory all secrets of the process share, where 1 MiB is too little. Raises once there is a secret.
+--- Set the amount of memory that all secrets of the process share, when 1 MiB is too little. Raises once there is a
+--- secret.
 ---@param mebibytes integer 1 to 64, a power of two
 function M.room(mebibytes) end
 

@@ -12,31 +12,32 @@ function Clock:offset() end
 function Clock:advance(seconds) end
 function Clock:close() end
 
---- A lock between processes, gone with the one that holds it.
+--- A lock between processes. The lock is released when the process that holds it ends.
 ---@class host.sys.lock
 local Lock = {}
---- Leave a mark for whoever holds the lock next, should we be cut off before `unmark`.
+--- Set a mark that the next holder of the lock sees when this process ends before `unmark`.
 ---@return boolean
 function Lock:mark() end
 ---@return boolean
 function Lock:unmark() end
---- Was the one who held it before cut off?
+--- Did the former holder of the lock end between `mark` and `unmark`?
 ---@return boolean
 function Lock:marked() end
 function Lock:close() end
 
 local M = {}
---- Take the lock of this file (0600, made when it is not there), or say at once that it is held.
+--- Take the lock of this file (mode 0600, made when missing). Does not wait: returns nil and "held" when another
+--- process holds the lock.
 ---@param path string
 ---@return host.sys.lock|nil, string? message, string? kind "held"|"io"
 function M.lock(path) end
---- The time for measuring.
+--- The time for measuring durations.
 ---@return number seconds since some start; never goes back
 function M.monotonic() end
 --- The time of day.
 ---@return number seconds since 1970
 function M.time() end
---- Do nothing for so long, or until a signal comes.
+--- Sleep for this time, or until a signal comes.
 ---@param ms integer
 function M.sleep(ms) end
 --- Broken-down UTC and back (timegm).
@@ -46,7 +47,7 @@ function M.utc(time) end
 --- The moment of broken-down UTC.
 ---@return number
 function M.from_utc(year, month, day, hour, minute, second) end
---- Open an emulator's clock by its file, which is made when asked for.
+--- Open an emulator's clock by its file; with `create`, make the file.
 ---@param path string
 ---@param create boolean?
 ---@return host.sys.clock|nil, string? message
@@ -60,32 +61,32 @@ function M.getenv(name) end
 ---@param name string
 ---@return host.secret|nil, string? message nil, too, when the variable is not set or empty
 function M.take_env(name) end
---- Read a file of at most `limit` bytes. Refused unless a regular file, ours (or root's) and not writable by others.
+--- Read a file of at most `limit` bytes. Refused unless it is a regular file that belongs to this user or root, and
+--- that other users cannot write.
 ---@param path string
 ---@param limit integer
----@return string|nil, string? message, string? kind "missing"|"mode"|"io"
+---@return string|nil, string? message, string? kind "missing"|"type"|"owner"|"mode"|"size"|"io"
 function M.read(path, limit) end
 --- How the content of a file becomes a secret. "text": a byte order mark of UTF-8 and line ends at the end are dropped;
 --- a blank at either end, a control character and UTF-16 are refused. "bytes": one newline at the end is dropped, and
 --- nothing is refused. "whole": nothing is dropped or refused.
 ---@alias host.sys.form "text"|"bytes"|"whole"
---- Read a key or secret file: besides, mode & 077 must be 0 and it may be no
---- symbolic link.
---- What a service manager keeps may besides be readable by its group; what a platform mounts
---- (volumes of Kubernetes) may be a link, and readable by all.
+--- Read a file with a key or a secret, under the rules of `read`. Besides, mode & 077 must be 0, and the file may be no
+--- symbolic link. A file that a service manager keeps may be readable by its group. A file that a platform mounts
+--- (volumes of Kubernetes) may be a link, and readable by all users.
 ---@param path string
 ---@param kept_by "person"|"manager"|"platform"|nil
 ---@param form host.sys.form? "text" when absent
----@return host.secret|nil, string? message, string? kind "missing"|"mode"|"link"|"text"|"io"
+---@return host.secret|nil, string? message, string? kind
+--- "missing"|"type"|"owner"|"mode"|"link"|"text"|"io"
 function M.read_secret(path, kept_by, form) end
 --- Read a secret from an inherited file descriptor to its end.
 ---@param fd integer
 ---@param form host.sys.form? "text" when absent
 ---@return host.secret|nil, string? message, string? kind "text"|"io"
 function M.read_secret_fd(fd, form) end
---- Write a file 0600, atomically and durably (temporary file, fsync, rename, fsync of the folder).
---- "new" refuses an existing one; "edit" wants one, keeps its owner, group and mode, and finds it behind a symbolic
---- link.
+--- Write a file 0600, atomically and durably (temporary file, fsync, rename, fsync of the folder). "new" refuses an
+--- existing file. "edit" needs an existing file, keeps its owner, group and mode, and follows a symbolic link to it.
 ---@param path string
 ---@param content string|host.secret
 ---@param how "replace"|"new"|"edit"
@@ -93,15 +94,15 @@ function M.read_secret_fd(fd, form) end
 function M.write(path, content, how) end
 --- Make a folder and those above it, 0700.
 ---@param path string
----@param private boolean? refuse a way to it that another user can change: a link of theirs, or a folder above it that
---- they own or may write to
+---@param private boolean? refuse a path that another user can change: a link of another user, or a folder above it that
+--- another user owns or may write to
 ---@return boolean|nil, string? message
 function M.mkdir(path, private) end
---- Remove a file or an empty folder. What is not there counts as removed.
+--- Remove a file or an empty folder. A missing file counts as removed.
 ---@param path string
 ---@return boolean|nil, string? message
 function M.remove(path) end
---- Remove a folder and what is in it; never follows links.
+--- Remove a folder with its content. Links are not followed.
 ---@param path string
 ---@return boolean|nil, string? message
 function M.remove_tree(path) end
@@ -109,12 +110,13 @@ function M.remove_tree(path) end
 ---@param prefix string
 ---@return string|nil path, string? message
 function M.temporary(prefix) end
---- What is known of a file. `type` is "file", "directory", "link" or "other".
+--- Type, mode, size and time of a file; nil when it cannot be looked at. `type` is "file", "directory", "link" or
+--- "other".
 ---@param path string
----@param follow boolean? of what a link leads to, and not of the link
+---@param follow boolean? look at the target of a link instead of the link
 ---@return {type: string, mode: integer, ours: boolean, size: integer, modified: number}|nil
 function M.stat(path, follow) end
---- Whose a file or folder is: the user's name, or the number as text when it has none.
+--- The owner of a file or folder: the user's name, or the user's number as text when the number has no name.
 ---@param path string
 ---@return string|nil name nil when there is no such file
 function M.owner(path) end
@@ -125,19 +127,19 @@ function M.user() end
 ---@param name string
 ---@return integer|nil
 function M.user_id(name) end
---- The user who sits here: the owner of the terminal (of the first standard stream that is one); without a terminal
---- this process's real user.
----@return integer|nil uid, string name_or_message nil when it cannot be told
+--- The user at the terminal: the owner of the first standard stream that is a terminal; without a terminal, the real
+--- user of this process.
+---@return integer|nil uid nil when the user is unknown, string name_or_message
 function M.person() end
 --- Names in a folder, sorted.
 ---@param path string
 ---@return string[]|nil, string? message
 function M.list(path) end
---- Collect what nobody uses any more, and give the memory back to the system; more readily from now on, too.
+--- Collect garbage, and return free memory to the system; from now on, return free memory sooner.
 function M.trim() end
---- Room left where a path lies.
+--- The free space on the disk of a path.
 ---@param path string
----@return number|nil bytes free for us
+---@return number|nil bytes that this user may use
 function M.free_space(path) end
 --- The number of this process.
 ---@return integer
@@ -149,7 +151,7 @@ function M.executable() end
 ---@param name string
 ---@return string|nil
 function M.embedded(name) end
---- Names in the binary that start so, sorted.
+--- The names of files in the binary that begin with the prefix, sorted.
 ---@param prefix string
 ---@return string[]
 function M.embedded_list(prefix) end
@@ -169,10 +171,10 @@ function M.syslog(text) end
 --- Was one of them a SIGTERM, which asks the program to end?
 ---@return boolean
 function M.terminated() end
---- Count from none again.
+--- Reset the count of interrupts to 0.
 function M.forget_interrupts() end
---- At the prompt: shall an interrupt raise the error "interrupted" in any Lua code, the library's too? Meanwhile only
---- a second signal ends a process that does not listen.
+--- At the prompt: let an interrupt raise the error "interrupted" in any Lua code, also in the library's. Meanwhile,
+--- only a second signal ends a process that does not look at `interrupts`.
 ---@param yes boolean
 function M.interruptible(yes) end
 --- Call `fn(...)` as xpcall does, with bounds: the error of code that goes beyond is a text that says so, and catching

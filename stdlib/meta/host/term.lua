@@ -1,5 +1,5 @@
 ---@meta host.term
---- The terminal. Everything a person reads leaves here, redacted.
+--- Write to the terminal and read from it. All output for a person passes this module, which masks secrets.
 
 error("this describes a native module for editors and help; it is not to be required")
 
@@ -18,7 +18,7 @@ function M.write(stream, text) end
 ---@param text string
 ---@return boolean|nil ok, string? message
 function M.write_data(text) end
---- Empty the line that the cursor is in, on standard error.
+--- Clear the line of the cursor, on standard error.
 ---@return boolean|nil ok, string? message
 function M.clear() end
 --- Why standard output did not take all that was written to it; nil when it did, or when who
@@ -29,16 +29,16 @@ function M.lost() end
 ---@param stream "in"|"out"|"err"
 ---@return boolean
 function M.is_terminal(stream) end
---- How many columns a text takes on a terminal, by libc's wcwidth, and how many of its bytes fit into at most `most`
---- columns. Colours take none; a control character, or a byte that is no UTF-8, takes one.
+--- The number of columns that a text takes on a terminal, by libc's wcwidth, and the number of its bytes that fit into
+--- `most` columns. Colours take no column; a control character, or a byte that is no UTF-8, takes one column.
 ---@param text string
 ---@param most integer? (no limit)
 ---@return integer columns, integer bytes
 function M.text_width(text, most) end
---- How wide the terminal is.
+--- The width of the terminal.
 ---@return integer columns (80 when unknown)
 function M.width() end
---- How high the terminal is.
+--- The height of the terminal.
 ---@return integer lines (24 when unknown)
 function M.height() end
 --- Prompt on the terminal; nil at end of input or interrupt.
@@ -52,8 +52,8 @@ function M.read_secret(prompt) end
 --- Is there a terminal that can show a secret and clear it again?
 ---@return boolean
 function M.can_reveal() end
---- Show a secret on the terminal's alternate screen under `heading` until Enter is pressed, then clear it.
---- Only with a terminal; the caller audits it.
+--- Show a secret on the terminal's alternate screen below `heading`, until Enter is pressed; then clear the screen. The
+--- caller puts this on record (audit).
 ---@param heading string
 ---@param value host.secret
 ---@return boolean|nil shown, string? message

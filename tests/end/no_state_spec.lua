@@ -1,0 +1,39 @@
+-- A machine without a home, or on which nothing can be kept: what only reads works all the same.
+
+local rehearsal = require "rehearsal"
+local sys = require "host.sys"
+
+describe("where nothing can be kept", function()
+  local emulator
+
+  setup(function()
+    emulator = rehearsal.new()
+    emulator:configure(function(text) return (text:gsub("emulator = { clock", 'state = "/dev/null/state", %0')) end)
+  end)
+  teardown(function() local _ <close> = emulator end)
+
+  local NOTE = "nothing is on record on this machine: the state folder /dev/null/state cannot be made; so a temporary "
+    .. "folder is used, and nothing is kept"
+
+  it("what only reads works, and says that nothing is kept", function()
+    for command, status in pairs {
+      ["plan setup/entra-pam-provider"] = 3, ["permissions setup/entra-pam-provider"] = 3, whoami = 0, discover = 0,
+      ["plan policies/tier0-users"] = 3,
+    } do
+      local words = {}
+      for word in command:gmatch "%S+" do words[#words + 1] = word end
+      local outcome = emulator:run(words)
+      assert.equal(status, outcome.status, command .. "\n" .. outcome.err)
+      assert.truthy(outcome.err:find(NOTE, 1, true), outcome.err)
+    end
+    for _, name in ipairs(sys.list(os.getenv "TMPDIR" or "/tmp")) do assert.is_nil(name:find "^moonlatch%-state%-") end
+  end)
+
+  it("what changes something does not begin", function()
+    local before = emulator:count "POST"
+    local outcome = emulator:run { "apply", "setup/entra-pam-provider", "--yes" }
+    assert.equal(1, outcome.status)
+    assert.matches("^error: open the journal in /dev/null/state\n", outcome.err)
+    assert.equal(before, emulator:count "POST")
+  end)
+end)
