@@ -251,7 +251,8 @@ describe("the entry of a client secret", function()
     local result, status = apply()
     assert.equal(1, status)
     assert.equal("write the entry 'PAM': the vault does not list the entry 'PAM (being written)' that was made just "
-      .. "now\nRun the same command again: it reads the present state, and goes on from there.", tostring(result.failure))
+      .. "now\nRun the same command again: it reads the present state, and goes on from there.",
+      tostring(result.failure))
     assert.same({}, ids())
   end)
 
