@@ -9,6 +9,7 @@ local change_date = require "rotation.change_date"
 local class = require "base.class"
 local crypto = require "host.crypto"
 local fail = require "fail"
+local graph_clock = require "graph.clock"
 local log = require "log"
 local markers = require "journal.marker"
 local server = require "devolutions.server"
@@ -21,9 +22,10 @@ local M = {}
 local TAG = "moonlatch-write-lease"
 local HOLD = 90 -- seconds for which a lease entry allows a write to leave
 local PATIENCE, PAUSE = 60, 2 -- seconds for which other machines are waited for, and between two looks
--- Seconds after which nothing that a lease entry allowed can be carried out any more, by the clock that dated it.
+-- Seconds after which nothing that a lease entry allowed can be carried out any more. Every machine dates and judges
+-- lease entries by Graph's time.
 local OVER = HOLD + server.TIMEOUT + change_date.LATE
-local FOREIGN = 3600 -- the same by the clock of another machine, with plenty of room for both clocks
+local ROOM = 30 -- seconds by which two machines' knowledge of Graph's time may differ
 
 ---@class sink.write_lease
 ---@field vault_id string
@@ -42,14 +44,14 @@ local function entry_name(self) return self.name .. " (being written)" end
 -- Lease entries
 
 local LINE = "Since %s Moonlatch (%s, %s) writes the entry '%s' in this folder, and deletes this one when it is done. "
-  .. "If it is more than an hour old, it may be deleted."
+  .. "If it is more than five minutes old, it may be deleted."
 
 -- The token finds the entry again when the answer is lost.
 local function create_lease_entry(self)
   self.taken_at, self.token = time.monotonic(), crypto.hex(crypto.random(4))
   self.id = server.create_entry(self.vault_id, {
     name = entry_name(self), path = self.path, type = "Credential", subType = "Default", tags = { TAG },
-    description = LINE:format(time.iso(time.now()), self.marker, self.token, self.name),
+    description = LINE:format(time.iso(graph_clock.now()), self.marker, self.token, self.name),
     data = { domain = "", username = "lease", password = secret.generate(16) },
   }).id
 end
@@ -67,9 +69,7 @@ end
 local function seconds_left(self, entry)
   local moment = created_at(entry)
   if not moment then return math.huge end
-  local age = time.now() - moment
-  if is_of_this_installation(self, entry) then return OVER - age end
-  return FOREIGN - math.abs(age)
+  return OVER + (is_of_this_installation(self, entry) and 0 or ROOM) - (graph_clock.now() - moment)
 end
 
 local function is_this_lease(self, entry)
@@ -114,8 +114,7 @@ local function raise_busy(self, others)
     kind = "conflict", code = "busy", what = what_is_done(self),
     why = ("another run is writing it: the entry '%s' (%s) says so"):format(entry_name(self), other and other.id
       or "not listed"),
-    fix = "Run the same command again in a minute. If the other run was cut short, that entry stops nobody after an "
-      .. "hour; if no other run is at work, it may be deleted.",
+    fix = "Run the same command again in five minutes: by then the other run has ended, or its entry counts no more.",
   }
 end
 

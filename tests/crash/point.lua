@@ -156,6 +156,7 @@ local function go_on(self, outcome)
   while not done and self.again < MOST_RUNS do
     if self.again > 0 and not wants_again(outcome) then break end
     self.again = self.again + 1
+    if (outcome.out .. outcome.err):find("again in five minutes", 1, true) then self.cloud:pass "5m" end
     outcome = self:run(self.act.words)
     done, report = is_done(self, outcome)
   end
