@@ -74,7 +74,7 @@ local M = {}
 ---@field minted boolean? did this run make it?
 ---@field seen table<string, boolean> key ids that were listed when this run began
 ---@field unknown_value host.secret? a value in the sink that this journal does not know, and that does not sign in
----@field is_known boolean? did the journal know a credential of the application?
+---@field is_known boolean? did the journal know a credential of the application when this run began?
 ---@field has_asked boolean? was a person asked which client secret the consumer was given?
 local Credential = class("rotation.Credential", { open = {
   "prove", "placed", "confirm", "tidy", "is_held",
@@ -98,7 +98,7 @@ end
 function Credential:sort_credentials()
   local list = self.kind.rows:all(self.run.journal, self.application.appId)
   if self.run.mode ~= "destroy" then restore_application_rows(self, list) end
-  self.is_known = self.is_known or #list > 0
+  if self.is_known == nil then self.is_known = #list > 0 end -- what this run adopts it did not know
   self.view = inventory.take(self.kind, list, self.kind.listed(self.application), self.terms, graph_clock.now())
 end
 
