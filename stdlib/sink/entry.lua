@@ -186,19 +186,28 @@ function Entry:differs(actual)
   return changes
 end
 
+local function list_same_name(self)
+  return server.entries(self.vault_id, { name = self.name, path = self.path, tag = self.tag })
+end
+
+-- Create the entry. While it is read back, list the entries of its name, for the check that it is the only one.
 local function create_credential_entry(self, sending)
   return server.create_entry(self.vault_id, {
     name = self.name, path = self.path, type = "Credential", subType = "AzureServicePrincipal",
     description = credential_entry_description(self.content), tags = { self.tag },
     data = credential_entry_data(self.content),
-  }, { sending = sending })
+  }, { sending = sending, beside = function()
+    local ok, list = pcall(list_same_name, self)
+    self.same_name = ok and list or nil -- without it, the check lists them, and raises what that raises
+  end })
 end
 
 -- When the answer is lost, read what the server did. Raise when somebody who takes no lease, such as a person, has
 -- created a second entry meanwhile.
 local function make(self, sending)
   local made, unknown = fail.catch("unknown_outcome", create_credential_entry, self, sending)
-  local there = choose_our_entry(self, server.entries(self.vault_id, { name = self.name, path = self.path }))
+  local there = choose_our_entry(self, self.same_name or list_same_name(self))
+  self.same_name = nil
   if not made and not there then error(unknown, 0) end
   self.is_new = true
   return made or server.entry(self.vault_id, there.id)
