@@ -160,8 +160,7 @@ end
 -- Resources that a script defines
 
 local RESOURCE_METHODS = sets.of {
-  "read", "create", "update", "delete", "key", "ours", "seen", "differs", "give_way", "adopt", "gone", "readable",
-  "once",
+  "read", "create", "update", "delete", "key", "ours", "seen", "differs", "adopt", "gone", "readable", "once",
 }
 
 -- Raise "usage" for a name that looks like a misspelt method. A misspelt method would never be called: without
@@ -202,7 +201,7 @@ end
 ---
 --- Methods: read (returns the existing object; nil when there is none), create, update(self, actual, changes),
 --- delete(self, actual), key (returns the key of its records), ours(self, actual) (is it proven that this workflow made
---- the object? if not, why), seen, differs, give_way. `once` is a text: how the service refuses a second object.
+--- the object? if not, why), seen, differs. `once` is a text: how the service refuses a second object.
 ---@param kind string the name of the kind in plans: "group"
 ---@return fun(methods: table<string, function>): fun(fields: table): resource.Resource
 function M.resource(kind)

@@ -22,7 +22,7 @@ local function ask_to_destroy(run_steps)
   local result = run_steps("destroy", { dry = true })
   workflow_command.print_result(result, false)
   if result.failure then return false, 1 end
-  if result.changes.delete == 0 then return false, 0 end
+  if result.changes.delete == 0 then return false, result.status end
   if workflow_command.ask_yes_or_no("Remove this?") then return true end
   log.say("Nothing was changed.")
   return false, 1
@@ -33,7 +33,8 @@ return {
   summary = "remove what apply made, and nothing else, after asking",
   details = "What is not proven to be ours is listed, and stays. A real tenant also needs --confirm PROFILE. A\n"
     .. "deleted application can be restored for 30 days, and the next apply does that. With --purge the\n"
-    .. "application and its credentials are gone for good.",
+    .. "application and its credentials are gone for good. While something in Devolutions waits for a person to\n"
+    .. "remove it, the exit status is 1; `moonlatch handover` keeps the list.",
   usage = workflow_command.usage,
   arguments = workflow_command.arguments,
   options = {

@@ -2,6 +2,7 @@
 
 local argparse = require "argparse"
 local fail = require "fail"
+local hint = require "log.hint"
 local log = require "log"
 local nearest = require "base.nearest"
 local output = require "log.output"
@@ -325,6 +326,7 @@ function M.run(words)
     return 0
   end
   check_option_pairs(options)
+  hint.use(options.profile, COMMANDS)
   require_command_arguments(name, command, options)
   local status = command.run(options)
   require("report.document").flush()

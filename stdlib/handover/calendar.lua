@@ -2,6 +2,7 @@
 --- events, so a calendar that imports the file again replaces them.
 
 local fail = require "fail"
+local hint = require "log.hint"
 local path_fix = require "machine.path_fix"
 local sys = require "host.sys"
 local time = require "time"
@@ -63,13 +64,14 @@ function M.text(state, now)
   local lines = { "BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:" .. PRODUCT, "CALSCALE:GREGORIAN", "METHOD:PUBLISH" }
   add_calendar_event(lines, "renew", {
     id = secret.id, now = now, at = secret.renew_at, summary = "Renew " .. what,
-    description = (
+    description = hint.complete((
       "It expires on %s. moonlatch apply makes the next one; moonlatch handover shows what to do with it.\n"
-      .. "Client ID %s, tenant %s."):format(time.day(secret.ends), state.client_id, state.tenant),
+      .. "Client ID %s, tenant %s."):format(time.day(secret.ends), state.client_id, state.tenant)),
   })
   add_calendar_event(lines, "last", {
     id = secret.id, now = now, at = secret.ends, summary = "Last day of " .. what,
-    description = "A service that signs in with it stops working. moonlatch doctor says which one uses it.",
+    description = hint.complete(
+      "A service that signs in with it stops working. moonlatch doctor says which one uses it."),
   })
   lines[#lines + 1] = "END:VCALENDAR"
   for i, line in ipairs(lines) do lines[i] = fold_calendar_line(line) end

@@ -6,6 +6,7 @@
 
 local checklist = require "devolutions.checklist"
 local form = require "devolutions.form"
+local hint = require "log.hint"
 local in_use = require "journal.in_use"
 local lifetime = require "journal.lifetime"
 local rows = require("journal.rotations").client_secrets
@@ -332,7 +333,7 @@ function M.read(journal, row, now)
   local state = {
     consumer = body.consumer, address = body.address, name = body.name, tenant = body.tenant,
     client_id = body.client_id, managed = body.managed or {},
-    maker = setup_command_of(journal, body), destroyed = row.state == "destroyed",
+    maker = hint.complete(setup_command_of(journal, body)), destroyed = row.state == "destroyed",
     secret = handover_secret(rows:all(journal, body.client_id), body.renew_before, now),
     former = former and former.state == "confirmed" and former or nil,
   }

@@ -1,6 +1,7 @@
 --- Print a failed command's error: what failed, why, and what to do.
 
 local fail = require "fail"
+local hint = require "log.hint"
 local json = require "host.json"
 local kinds = require "fail.kinds"
 local log = require "log"
@@ -99,7 +100,7 @@ function M.print(err)
   else
     document = print_programming_error(err)
   end
-  if log.json() then term.write("out", json.encode({ error = document }, true) .. "\n") end
+  if log.json() then term.write("out", json.encode({ error = hint.complete_all(document) }, true) .. "\n") end
   return fail.is(err) and exit_status_of_failure(err) or FAILED_STATUS
 end
 

@@ -70,7 +70,7 @@ describe("Devolutions Cloud", function()
     assert.is_nil(outcome.out:find("Add Provider", 1, true))
 
     local status, document = emu:json(words("destroy", "--yes"))
-    assert.equal(0, status)
+    assert.equal(1, status)
     assert.equal("The accounts of adele@contoso.onmicrosoft.com keep the passwords they have, and nobody rotates them "
       .. "any more.", document.waiting[1].why)
     state = look(emu)

@@ -68,6 +68,7 @@ describe("handing over to a person", function()
       profile = { tenant = "t-1", devolutions = { cloud = "https://c.devolutions.app" } },
       acting = function(self) return self.mode == "apply" end,
       await = function(self, waiting) table.insert(self.waiting, waiting) end,
+      warn = function(self, text, ...) self.warned = text:format(...) end,
       note = function(self, text, ...) table.insert(self.notes, text:format(...)) end,
       before_change = function(self, hook) table.insert(self.hooks, hook) end,
     }
@@ -210,10 +211,11 @@ describe("handing over to a person", function()
     run.journal:put("adopted", CLIENT, "adopted", { id = "obj-1" }, 1)
     run.waiting = {}
     handover.tell_what_stays(run, "PAM")
-    assert.equal("see whether the provider 'PAM' in Devolutions Cloud still works", run.waiting[1].what)
-    assert.equal("Its application was adopted and stays, without the credentials and permissions that were added "
-      .. "here. The accounts of Tier 0 are rotated only while it has roles, permissions and a client secret of its "
-      .. "own.", run.waiting[1].why)
+    assert.same({}, run.waiting)
+    assert.equal("whether the provider 'PAM' in Devolutions Cloud still works is unknown: its application was adopted "
+      .. "and stays, without what was added to it here. The accounts of Tier 0 are rotated only while it has roles, "
+      .. "permissions and a client secret of its own. To see: on the entry of a managed account: ellipsis menu > Reset "
+      .. "password; then Reports > Privileged Access > Tasks shows that reset as Completed", run.warned)
     assert.same({}, run.hooks)
   end)
 end)

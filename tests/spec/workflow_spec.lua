@@ -460,6 +460,17 @@ describe("destroying", function()
     assert.equal("Plan: 2 to remove.", show.summary_line(result))
   end)
 
+  it("is not done while a person has to do something", function()
+    local declaration = workflow.declare { id = "t", summary = "s", steps = { step "Provider" (function(r)
+      r:await { what = "remove the provider" }
+    end) } }
+    local result, status = run(declaration, "destroy")
+    assert.equal(1, status)
+    assert.equal("Nothing of ours is left to remove here; the rest waits for a person, as said above.",
+      show.summary_line(result))
+    assert.equal(1, select(2, run(declaration, "destroy", { dry = true })))
+  end)
+
   it("makes durable what was put on record, whatever comes of it", function()
     local journal = stage.journal()
     local function put(mode, more)
