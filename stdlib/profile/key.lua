@@ -50,6 +50,26 @@ local function refuse_sealed_files(profile)
   end
 end
 
+---@type table<string, fun(profile: profile): boolean>
+local IS_KEY_MADE = {}
+
+function IS_KEY_MADE.file(profile) return sys.stat(profile.key.path) ~= nil end
+
+function IS_KEY_MADE.keyring(profile)
+  local found <close>, why, kind = require("machine.keyring").read(profile.key.name)
+  if found or kind == "absent" then return found ~= nil end
+  refuse_key(profile, "make a key in the keyring", why,
+    'Unlock the keyring. On a machine without a desktop, write key = { from = "file", path = "…" } in the profile.')
+end
+
+function IS_KEY_MADE.passphrase(profile) return require("profile.passphrase").is_set(profile) end
+
+-- Only root can write a credential of a service, and only the platform a mounted volume; where it is missing, the error
+-- of profile.source says how.
+function IS_KEY_MADE.credentials_directory() return true end
+
+IS_KEY_MADE.mounted = IS_KEY_MADE.credentials_directory
+
 local KEY_MAKERS = {}
 
 function KEY_MAKERS.file(profile)
@@ -62,12 +82,6 @@ end
 
 function KEY_MAKERS.keyring(profile)
   local keyring, name = require "machine.keyring", profile.key.name
-  local found, why, kind = keyring.read(name)
-  if found then return false end
-  if kind ~= "absent" then
-    refuse_key(profile, "make a key in the keyring", why,
-      'Unlock the keyring. On a machine without a desktop, write key = { from = "file", path = "…" } in the profile.')
-  end
   local key <close> = secret.generate(KEY_LENGTH)
   local ok, message = keyring.write(name, "Moonlatch: key of " .. profile.binding, key)
   local back <close> = ok and keyring.read(name) or nil
@@ -77,34 +91,27 @@ function KEY_MAKERS.keyring(profile)
 end
 
 function KEY_MAKERS.passphrase(profile)
-  local passphrase = require "profile.passphrase"
-  if passphrase.is_set(profile) then return false end
-  passphrase.choose(profile)
+  require("profile.passphrase").choose(profile)
   return true
 end
 
--- Only root can write these credentials; the error of profile.source says how.
-function KEY_MAKERS.credentials_directory() return false end
+local function make_key_if_missing(profile, check)
+  if not profile.key then refuse_missing_key(profile) end
+  local from = profile.key.from
+  if IS_KEY_MADE[from](profile) then return false end
+  check(profile)
+  return KEY_MAKERS[from](profile)
+end
 
 --- Make the key that a profile names, although the present files are sealed with another key (journal rekey). Does
 --- nothing when the key exists.
 ---@param profile profile
 ---@return boolean made
-function M.make_another(profile)
-  if not profile.key then refuse_missing_key(profile) end
-  local key_exists = profile.key.from == "file" and sys.stat(profile.key.path) ~= nil
-  return not key_exists and KEY_MAKERS[profile.key.from](profile)
-end
+function M.make_another(profile) return make_key_if_missing(profile, function() end) end
 
 --- Make the key that a profile names. Does nothing when the key exists. Raises "config" when a file is sealed already.
 ---@param profile profile
 ---@return boolean made
-function M.make(profile)
-  if not profile.key then refuse_missing_key(profile) end
-  local key_exists = profile.key.from == "file" and sys.stat(profile.key.path) ~= nil
-  if key_exists then return false end
-  if profile.key.from ~= "credentials_directory" then refuse_sealed_files(profile) end
-  return KEY_MAKERS[profile.key.from](profile)
-end
+function M.make(profile) return make_key_if_missing(profile, refuse_sealed_files) end
 
 return M

@@ -1,6 +1,7 @@
 --- A script's arguments: read their values from the command line, and print the help that lists them.
 
 local fail = require "fail"
+local name_list = require "base.name_list"
 local named_path = require "machine.named_path"
 local nearest = require "base.nearest"
 local sets = require "base.sets"
@@ -32,16 +33,6 @@ local function read_file_argument(text)
   if not stat then return nil, "there is no such file" end
   if stat.type ~= "file" then return nil, "it is not a file" end
   return text
-end
-
--- The items between commas, without the blanks around them. "\\," is a comma within an item, "\\\\" a backslash.
-local function read_list_argument(text)
-  local list = {}
-  local escaped = text:gsub("\\([\\,])", { ["\\"] = "\0", [","] = "\1" }) -- no argument of a program has these bytes
-  for item in (escaped .. ","):gmatch("%s*(.-)%s*,") do
-    if item ~= "" then list[#list + 1] = (item:gsub("[\0\1]", { ["\0"] = "\\", ["\1"] = "," })) end
-  end
-  return list
 end
 
 local function read_duration_argument(text)
@@ -79,7 +70,7 @@ local READERS = {
     return nil, "it needs true or false"
   end,
   duration = read_duration_argument, file = read_file_argument, folder = read_folder_argument,
-  list = read_list_argument,
+  list = name_list.read,
 }
 
 local function check_argument_choice(what, name, argument, value)
@@ -217,7 +208,7 @@ local function option_with_metavar(name, argument)
 end
 
 local function argument_default_text(value)
-  if type(value) == "table" then return table.concat(value, ",") end
+  if type(value) == "table" then return name_list.text(value) end
   if value == true then return "yes; --no-… says no" end
   return tostring(value)
 end

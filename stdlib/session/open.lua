@@ -126,18 +126,32 @@ local function keep_person_signed_in(profile, fresh)
   if token_cache.is_personal(profile) then require("oauth.sign_in").keep(token_cache.keeper(profile, fresh)) end
 end
 
+-- Is it certain that there is no folder of this path? Not when a folder above it may not be searched, or is a link that
+-- leads nowhere, such as to a disk that is not mounted.
+local function is_surely_absent(path)
+  while path ~= "" do
+    local found, unknown = sys.stat(path)
+    if unknown then return false end
+    if found then return sys.stat(path, true) ~= nil end
+    path = path:match("^(.*)/") or ""
+  end
+  return true
+end
+
 -- Where a session only reads, and the state folder neither exists nor can be made, nothing can be on record on this
--- machine: use a temporary folder, which is removed at the end. A folder that exists and cannot be used stays an error.
+-- machine: use a temporary folder, which is removed at the end. A folder that exists, or may exist, and cannot be used
+-- stays an error.
 local function use_temporary_state(session, profile)
   local ok, state = pcall(function() return profile.state end)
-  if ok and (sys.stat(state) or sys.mkdir(state, true)) then return profile end
+  if ok and (sys.stat(state) or sys.mkdir(state, true) or not is_surely_absent(state)) then return profile end
   local folder, message = sys.temporary "moonlatch-state-"
   if not folder then
     fail.raise { kind = "config", what = "make a temporary state folder", why = message, fix = "Set TMPDIR." }
   end
   session.temporary_state = folder
-  log.aside(("nothing is on record on this machine: %s; so a temporary folder is used, and nothing is kept")
-    :format(ok and ("the state folder %s cannot be made"):format(state) or "HOME is not set"))
+  log.aside(("%s; so a temporary folder is used, and nothing is kept"):format(ok
+    and ("nothing is on record on this machine: the state folder %s cannot be made"):format(state)
+    or "what is on record on this machine is not known: HOME is not set"))
   return setmetatable({ state = folder }, { __index = profile })
 end
 

@@ -48,6 +48,19 @@ describe("init", function()
       outcome.err)
   end)
 
+  it("leaves a key alone that a passphrase or a platform gives, also beside what is sealed with it", function()
+    for key, said in pairs { ['from = "mounted", path = "volume/key"'] = "mounted",
+      ['from = "passphrase", fd = 3'] = "passphrase" } do
+      local config = place:write("by-hand.lua", ([[return { profiles = { x = { tenant = "x.com", state = "state",
+        key = { %s } } } }]]):format(key))
+      place:write("state/journal.db", "sealed")
+      place:write("state/passphrase.json", "{}")
+      local outcome = place:run { "init", "--config", config }
+      assert.equal(1, outcome.status, said)
+      assert.truthy(outcome.err:find("why: it exists already: ", 1, true), outcome.err)
+    end
+  end)
+
   it("writes comments, every setting it was given, and nothing it would refuse itself", function()
     local outcome = place:run { "init", "--tenant", "fabrikam.com", "--cloud", "gcc_high", "--client-id", "app-1",
       "--devolutions", "https://dvls.fabrikam.com", "--profile", "prod" }
