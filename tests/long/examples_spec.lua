@@ -64,7 +64,9 @@ local RULES = {
   { "^moonlatch rotate .*%-%-now", status = 2, says = "no terminal" },
   { "^moonlatch rotate policies/weekly", typed = "y\n" },
   { "^moonlatch journal compact", typed = "y\n" },
+  { "^moonlatch journal rekey", typed = "y\n", before = "mv .config/moonlatch/journal.key old.key" },
   { "^moonlatch destroy", typed = "y\n" },
+  { "^moonlatch doctor .*%-%-record", typed = "y\n", says = "kept in recordings/first%-contact" },
   { "^moonlatch doctor %-%-first" },
   { "^moonlatch doctor %-%-managed", status = 1, says = "\nbegin with roles: " }, -- the example setup is for others
   { "^moonlatch doctor", status = 3, says = "earlier setup asked for it" },

@@ -59,7 +59,8 @@ describe("a rotator", function()
     local before = certificates(emu)[1].keyId
     lose_state(emu)
     local outcome = must(run(emu, "apply", "--key-file", file, "--yes"), 0)
-    assert.truthy(outcome.out:find("rotator.pem holds a certificate this journal does not know", 1, true))
+    assert.truthy(outcome.out:find("rotator.pem holds a certificate that this journal does not know", 1, true),
+      outcome.out)
     assert.equal(before, certificates(emu)[1].keyId)
     assert.is_true(secret.equals(pem, assert(sys.read_secret(file, "person", "whole"))))
     assert.is_not_nil(sealed_of(emu))
