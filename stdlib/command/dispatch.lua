@@ -39,6 +39,12 @@ local COMMANDS = {
   "permissions", "doctor", "discover", "init", "login", "logout", "whoami", "journal", "emulator",
 }
 
+-- The commands that use a profile: in a command that a person is told to run, they get the --profile of this run.
+local WITH_PROFILE = {
+  "plan", "apply", "verify", "destroy", "handover", "rotate", "run", "repl", "permissions", "doctor", "discover", "login",
+  "logout", "whoami", "journal",
+}
+
 ---@type cli.option[]
 local COMMON_OPTIONS = {
   { name = "--profile", value = "NAME", help = "use this profile of the configuration" },
@@ -326,7 +332,7 @@ function M.run(words)
     return 0
   end
   check_option_pairs(options)
-  hint.use(options.profile, COMMANDS)
+  hint.use(options.profile, WITH_PROFILE)
   require_command_arguments(name, command, options)
   local status = command.run(options)
   require("report.document").flush()
