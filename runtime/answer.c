@@ -1,6 +1,7 @@
 /* The answers to requests; see answer.h. */
 #include "answer.h"
 
+#include "json.h"
 #include "secret.h"
 
 #include <ctype.h>
@@ -83,8 +84,22 @@ static int answer_get_header(lua_State *L) {
   return 1;
 }
 
+/* answer:size() -> bytes of the body, as received and decompressed */
+static int answer_get_size(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)answer_check(L, 1)->body.length);
+  return 1;
+}
+
+/* answer:json() -> value | nil, message. Members with secret names are secrets in the value. */
+static int answer_get_json(lua_State *L) {
+  const struct answer *answer = answer_check(L, 1);
+  if (json_decode(L, answer->body.data ? answer->body.data : "", answer->body.length, NULL)) return 1;
+  return lib_fail(L, "%s", lua_tostring(L, -1));
+}
+
 void answer_type(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"status", answer_status}, {"header", answer_get_header}, {"close", answer_close}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"status", answer_status}, {"header", answer_get_header},
+                                     {"json", answer_get_json}, {"size", answer_get_size},
+                                     {"close", answer_close},   {NULL, NULL}};
   lib_type(L, ANSWER, methods, answer_close);
 }

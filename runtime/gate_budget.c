@@ -4,6 +4,9 @@
  * The file holds one 64-bit moment, in microseconds since the machine started: when the next change may leave. A
  * change takes this moment, and moves it on by the time of one change, in one atomic step: there is no lock, and a
  * process that dies loses nothing. With an emulator's clock, the moments are on that clock.
+ *
+ * After a pause the moment is in the past, and changes leave at once until it has caught up: a hundredth of the limit
+ * at most. The interval is so much longer that the limit holds in any span of time.
  */
 #include "gate_internal.h"
 #include "sys.h"
@@ -18,10 +21,12 @@
 #define MICROSECONDS 1000000
 #define HORIZON (60LL * MICROSECONDS) /* a moment more than a minute ahead is not given */
 #define MOST_AT_ONCE 20               /* most changes of one $batch */
+#define SAVED 0.01                    /* part of the limit that may leave at once after a pause */
 
 struct budget {
   _Atomic int64_t *next; /* mapped from the file: when the next change may leave */
   int64_t interval;      /* microseconds from one change to the next */
+  int64_t saved;         /* most microseconds that the moment in the file is in the past */
   const struct clock *clock;
 };
 
@@ -39,12 +44,14 @@ static int is_stale_budget_moment(const struct budget *budget, int64_t next, int
 
 /* Take the first free moment for count changes; 0 when it is more than a minute ahead. */
 static int64_t take_budget_moment(struct budget *budget, int64_t count, int64_t now) {
-  int64_t next = atomic_load(budget->next), moment;
+  int64_t next = atomic_load(budget->next), moment, after;
   do {
     int64_t from = is_stale_budget_moment(budget, next, now) ? now : next;
     if (from > now + HORIZON) return 0;
+    if (from < now - budget->saved) from = now - budget->saved;
     moment = from > now ? from : now;
-  } while (!atomic_compare_exchange_weak(budget->next, &next, moment + count * budget->interval));
+    after = from + count * budget->interval;
+  } while (!atomic_compare_exchange_weak(budget->next, &next, after));
   return moment;
 }
 
@@ -81,7 +88,9 @@ struct budget *gate_budget_open(lua_State *L, const char *path, double count, do
   int code = sys_counter_map(fd, 1, &next);
   struct budget *budget = code ? NULL : calloc(1, sizeof *budget);
   if (budget) {
-    *budget = (struct budget){next, (int64_t)(seconds * MICROSECONDS / count), clock};
+    int64_t at_once = (int64_t)(count * SAVED);
+    int64_t interval = (int64_t)(seconds * MICROSECONDS / (count - (double)at_once));
+    *budget = (struct budget){next, interval, at_once * interval, clock};
     return budget;
   }
   sys_counter_unmap(next);

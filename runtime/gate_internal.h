@@ -24,8 +24,20 @@ struct slice gate_slice_cut(const char **rest, const char *stops);
  * more, "(key)" for an object found by that key, "*" at the end for all paths below. */
 const char *gate_template_problem(const char *text);
 
+/* How a path may name one object where the template says "name/{id}". OData has three forms for it (OASIS OData 4.01
+ * URL Conventions, 4.3; Microsoft Graph: "Get user", "Upsert application"). */
+enum gate_forms {
+  GATE_AS_WRITTEN, /* name/value only */
+  GATE_QUOTED,     /* name('value') besides */
+  GATE_KEYED,      /* name(key='value') besides */
+};
+
+/* The forms for calls of this method at this peer. Only Graph speaks OData. PATCH and PUT with a key may create the
+ * object, so a template with an id does not stand for them. */
+enum gate_forms gate_template_forms(const char *peer, const char *method);
+
 /* Does the path match the template? */
-int gate_template_match(const char *text, const char *path);
+int gate_template_match(const char *text, const char *path, enum gate_forms forms);
 
 /* Append a template that the path matches: "/users/a@b.c/x(key='v')" becomes "/users/{id}/x(key)". When memory is
  * out, the template is cut. */

@@ -77,7 +77,7 @@ static int rule_allows_members(const struct rule *rule, const struct call *call)
 
 static int rule_matches_call(const struct rule *rule, const char *peer, const struct call *call) {
   return strcmp(rule->peer, peer) == 0 && strcmp(rule->method, call->method) == 0 &&
-         gate_template_match(rule->path, call->path);
+         gate_template_match(rule->path, call->path, gate_template_forms(peer, call->method));
 }
 
 /* Return the rule that allows the call; or NULL, and in *near a rule that only the members do not match. */

@@ -38,7 +38,7 @@ static int has_known_places(const char *peer) {
 
 static int place_matches_call(const struct secret_place *secret_place, const char *peer, const struct call *call) {
   return strcmp(secret_place->peer, peer) == 0 && strcmp(secret_place->method, call->method) == 0 &&
-         gate_template_match(secret_place->path, call->path);
+         gate_template_match(secret_place->path, call->path, gate_template_forms(peer, call->method));
 }
 
 static int place_matches_path(const struct secret_place *secret_place, const char *path) {

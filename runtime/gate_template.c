@@ -97,22 +97,42 @@ static int is_escaped_dot_segment(struct slice segment) {
   return 1;
 }
 
-/* May {id} match this segment? A server must not read more than one segment into it: no operator ($ref, $batch), no
- * escaped slash, no dot segment. */
-static int is_id_segment(struct slice segment) {
-  if (!segment.length || *segment.at == '$' || is_escaped_dot_segment(segment)) return 0;
-  if (segment.length >= 3 && memcmp(segment.at, "%24", 3) == 0) return 0;
-  return !segment_has_escape(segment, "2f") && !segment_has_escape(segment, "5c");
+/* Is this one value to every server: no escaped slash, no dot segment? */
+static int is_single_value(struct slice value) {
+  return value.length && !is_escaped_dot_segment(value) && !segment_has_escape(value, "2f") &&
+         !segment_has_escape(value, "5c");
 }
 
-/* Return the end of the quoted value that begins at text; a quote inside the value is doubled. */
+/* May this segment stand for {id}? A server must not read more than one segment into it, nor an operator ($ref,
+ * $batch). */
+static int is_id_segment(struct slice segment) {
+  if (segment.length && *segment.at == '$') return 0;
+  if (segment.length >= 3 && memcmp(segment.at, "%24", 3) == 0) return 0;
+  return is_single_value(segment);
+}
+
+/* Return the end of the quoted value that begins at text, or NULL when nothing ends it; a quote inside the value is
+ * doubled. */
 static const char *skip_quoted_key(const char *text, const char *end) {
   for (text++; text < end; text++) {
     if (*text != '\'') continue;
     if (text + 1 == end || text[1] != '\'') return text + 1;
     text++;
   }
-  return end;
+  return NULL;
+}
+
+/* Is the segment "name('value')", or with GATE_KEYED "name(key='value')": one object of the list called name? */
+static int names_one_object(struct slice name, struct slice segment, enum gate_forms forms) {
+  const char *end = segment.at + segment.length - 1, *quote = segment.at + name.length + 1;
+  if (forms == GATE_AS_WRITTEN || segment.length < name.length + 4 || *end != ')' || quote[-1] != '(') return 0;
+  if (memcmp(segment.at, name.at, name.length) != 0) return 0;
+  if (forms == GATE_KEYED && isalpha((unsigned char)*quote)) {
+    while (quote < end && isalnum((unsigned char)*quote)) quote++;
+    if (*quote++ != '=') return 0;
+  }
+  return quote < end && *quote == '\'' && skip_quoted_key(quote, end) == end &&
+         is_single_value((struct slice){quote + 1, (size_t)(end - quote) - 2});
 }
 
 /* Return the next key of "a='x',b='y'", and move *rest on to the key after it; *plain becomes 0 when more than one
@@ -123,8 +143,10 @@ static struct slice next_lookup_key(const char **rest, const char *end, int *pla
   key.length = (size_t)(*rest - key.at);
   if (*rest < end && **rest == '=') {
     ++*rest;
-    if (*rest < end && **rest == '\'') *rest = skip_quoted_key(*rest, end);
-    for (int quoted = (*rest)[-1] == '\''; *rest < end && **rest != ','; ++*rest)
+    const char *after = *rest < end && **rest == '\'' ? skip_quoted_key(*rest, end) : *rest;
+    int quoted = after != *rest;
+    *plain = *plain && after;
+    for (*rest = after ? after : end; *rest < end && **rest != ','; ++*rest)
       if (quoted || strchr("()'", **rest)) *plain = 0;
   }
   if (*rest < end) ++*rest;
@@ -165,7 +187,18 @@ static int template_match_repeated(const char *tail, const char *path) {
   }
 }
 
-int gate_template_match(const char *text, const char *path) {
+/* Where the text goes on with one placeholder: what stands after it; else NULL. */
+static const char *after_placeholder(const char *text) {
+  if (*text++ != '/') return NULL;
+  return template_segment_form(gate_slice_cut(&text, "/")) == ONE ? text : NULL;
+}
+
+enum gate_forms gate_template_forms(const char *peer, const char *method) {
+  if (strcmp(peer, "graph") != 0) return GATE_AS_WRITTEN;
+  return strcmp(method, "PATCH") == 0 || strcmp(method, "PUT") == 0 ? GATE_QUOTED : GATE_KEYED;
+}
+
+int gate_template_match(const char *text, const char *path, enum gate_forms forms) {
   while (*text == '/' && *path == '/') {
     text++, path++;
     struct slice pattern = gate_slice_cut(&text, "/");
@@ -173,6 +206,11 @@ int gate_template_match(const char *text, const char *path) {
     if (segment_form == BELOW) return 1;
     if (segment_form == SEVERAL) return template_match_repeated(text, path);
     struct slice actual = gate_slice_cut(&path, "/");
+    const char *rest = segment_form == LITERAL ? after_placeholder(text) : NULL;
+    if (rest && names_one_object(pattern, actual, forms)) {
+      text = rest;
+      continue;
+    }
     if (segment_form == WRONG || (segment_form == ONE && !is_id_segment(actual)) ||
         (segment_form == LITERAL && !gate_slice_equal(pattern, actual)) ||
         (segment_form == CALL && !template_lookup_matches(pattern, actual)))
@@ -198,14 +236,17 @@ void gate_template_suggest(struct buffer *out, const char *path) {
     path++;
     struct slice segment = gate_slice_cut(&path, "/");
     const char *open = memchr(segment.at, '(', segment.length), *equals = memchr(segment.at, '=', segment.length);
-    int has_key = open && equals > open;
+    int has_key = open && equals > open, is_quoted = open && open[1] == '\'';
     buffer_append_string(out, "/");
-    if (has_key)
+    if (is_quoted) {
+      buffer_append(out, segment.at, (size_t)(open - segment.at));
+      buffer_append_string(out, "/{id}");
+    } else if (has_key)
       buffer_append(out, segment.at, (size_t)(equals - segment.at));
     else if (segment_is_object_name(segment))
       buffer_append_string(out, "{id}");
     else
       buffer_append(out, segment.at, segment.length);
-    if (has_key) buffer_append_string(out, ")");
+    if (has_key && !is_quoted) buffer_append_string(out, ")");
   }
 }

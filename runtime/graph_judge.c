@@ -33,6 +33,21 @@ static const char *const exists_texts[] = {
     NULL};
 static const char *const exists_codes[] = {"Request_MultipleObjectsWithSameKeyValue", "RoleAssignmentExists", NULL};
 
+/* Refused by the object, the tenant's licence or one of its rules, often with status 403: no permission and no role of
+ * ours would change that. stdlib/explain/graph_errors.lua has the sources. */
+static const char *const final_codes[] = {"AadPremiumLicenseRequired",
+                                          "ActiveDurationTooShort",
+                                          "Authentication_RequestFromNonPremiumTenantOrB2CTenant",
+                                          "CannotUpdateLockedServicePrincipalProperty",
+                                          "CannotUpdateLockedServicePrincipalPropertyWithEnforcementScope",
+                                          "CredentialInvalidLifetimeAsPerAppPolicy",
+                                          "CredentialTypeNotAllowedAsPerAppPolicy",
+                                          "Directory_QuotaExceeded",
+                                          "Directory_ResourceSizeExceeded",
+                                          "RoleAssignmentRequestAcrsValidationFailed",
+                                          "RoleAssignmentRequestPolicyValidationFailed",
+                                          NULL};
+
 static const char *const throttle_codes[] = {"TooManyRequests", "Request_ThrottledTemporarily",
                                              "Directory_ThrottledTemporarily", NULL};
 
@@ -51,7 +66,7 @@ static int contains_listed_error_text(const char *text, const char *const *list)
 /* Return the kind of failure: by the code where it tells more than the status, else by the status. */
 static const char *graph_failure_kind(long status, const char *code, int exists) {
   if (is_listed_error_code(code, throttle_codes)) return "throttled";
-  if (strcmp(code, "Directory_QuotaExceeded") == 0) return "refused";
+  if (is_listed_error_code(code, final_codes)) return "refused";
   if (strcmp(code, "insufficient_claims") == 0) return "denied"; /* another token would not help */
   if (exists && status == 400) return "conflict";
   return wire_status_kind(status);

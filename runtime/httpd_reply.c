@@ -37,8 +37,9 @@ static struct reply check_reply(lua_State *L) {
   return reply;
 }
 
-/* Copy the table at index 3 to the headers of the answer; raise an error for a name or value with a line break. */
-static void set_reply_headers(lua_State *L, struct evkeyvalq *headers, int is_json) {
+/* Copy the table at index 3 to the headers of the answer; raise an error for a name or value with a line break.
+ * Return whether the table asks for chunks (Transfer-Encoding): libevent writes that header itself. */
+static int set_reply_headers(lua_State *L, struct evkeyvalq *headers, int is_json) {
   evhttp_clear_headers(headers);
   lua_pushnil(L);
   while (lua_next(L, 3)) {
@@ -50,15 +51,30 @@ static void set_reply_headers(lua_State *L, struct evkeyvalq *headers, int is_js
   }
   if (is_json && !evhttp_find_header(headers, "Content-Type"))
     evhttp_add_header(headers, "Content-Type", "application/json; charset=utf-8");
+  return evhttp_remove_header(headers, "Transfer-Encoding") == 0;
+}
+
+static void send_chunked(struct evhttp_request *request, int status, struct evbuffer *body) {
+  evhttp_send_reply_start(request, status, NULL);
+  evhttp_send_reply_chunk(request, body);
+  evhttp_send_reply_end(request);
 }
 
 int httpd_reply_send(lua_State *L) {
   struct exchange *exchange = httpd_exchange_check(L);
   struct reply reply = check_reply(L);
-  set_reply_headers(L, evhttp_request_get_output_headers(exchange->request), reply.is_json);
-  struct evbuffer *out = evhttp_request_get_output_buffer(exchange->request);
-  if (evbuffer_add(out, reply.body->data, reply.body->length) != 0) return lib_no_memory(L);
-  evhttp_send_reply(httpd_exchange_take(exchange), reply.status, NULL, NULL);
+  int chunked = set_reply_headers(L, evhttp_request_get_output_headers(exchange->request), reply.is_json);
+  struct evbuffer *body = evbuffer_new();
+  if (!body || evbuffer_add(body, reply.body->data, reply.body->length) != 0) {
+    if (body) evbuffer_free(body);
+    return lib_no_memory(L);
+  }
+  struct evhttp_request *request = httpd_exchange_take(exchange);
+  if (chunked)
+    send_chunked(request, reply.status, body);
+  else
+    evhttp_send_reply(request, reply.status, NULL, body);
+  evbuffer_free(body);
   buffer_free(reply.body);
   return 0;
 }

@@ -283,6 +283,7 @@ static const luaL_Reg functions[] = {
     {"device_token", oauth_device_token},
     {"discovery", oauth_discovery},
     {"given", oauth_judge_given},
+    {"expiry", oauth_judge_expiry},
     {"judge_device_code", oauth_judge_device_code},
     {"judge_discovery", oauth_judge_discovery},
     {"judge_identity", oauth_judge_identity},

@@ -13,5 +13,6 @@ int oauth_judge_identity(lua_State *L);
 int oauth_judge_device_code(lua_State *L);
 int oauth_judge_discovery(lua_State *L);
 int oauth_judge_given(lua_State *L);
+int oauth_judge_expiry(lua_State *L);
 
 #endif

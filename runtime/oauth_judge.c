@@ -17,6 +17,16 @@
 
 /* ---- failures ---- */
 
+static int is_guid(const char *text, size_t length) {
+  static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+  if (length != sizeof shape - 1) return 0;
+  for (size_t i = 0; i < length; i++) {
+    int is_right = shape[i] == '-' ? text[i] == '-' : strchr("0123456789abcdefABCDEF", text[i]) != NULL;
+    if (!is_right) return 0;
+  }
+  return 1;
+}
+
 /* Push nil and a failure with this error and message; returns 2. [-0, +2, m] */
 static int push_oauth_failure(lua_State *L, const struct answer *answer, const char *error, const char *message) {
   double retry_after = wire_retry_after(answer), date = wire_date(answer);
@@ -41,29 +51,8 @@ static int push_unusable_oauth_answer(lua_State *L, const struct answer *answer,
                             lua_pushfstring(L, "the login service's answer cannot be used: %s", reason));
 }
 
-/* Return the number in "AADSTS7000215: …", or 0. */
-static lua_Integer aadsts_code(const char *text) {
-  const char *found = text ? strstr(text, "AADSTS") : NULL;
-  lua_Integer code = 0;
-  if (!found) return 0;
-  for (found += 6; *found >= '0' && *found <= '9' && code < 100000000; found++) code = code * 10 + (*found - '0');
-  return code;
-}
-
-/* Return the first of error_codes in the object at body, else the code in the description; 0 for none. */
-static lua_Integer oauth_error_code(lua_State *L, int body, const char *description) {
-  lua_Integer code = 0;
-  lua_getfield(L, body, "error_codes");
-  if (lua_istable(L, -1)) {
-    lua_rawgeti(L, -1, 1);
-    code = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : 0;
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
-  return code > 0 ? code : aadsts_code(description);
-}
-
-/* Push the description without the ids that Entra appends to it. [-0, +1, m] */
+/* Push the description without the ids that Entra appends to it; ids after a line break go with the line. [-0, +1, m]
+ */
 static void push_oauth_description(lua_State *L, const char *description, const char *error) {
   const char *ids = description ? strstr(description, " Trace ID:") : NULL;
   if (!description)
@@ -72,21 +61,59 @@ static void push_oauth_description(lua_State *L, const char *description, const 
     lua_pushlstring(L, description, ids ? (size_t)(ids - description) : strlen(description));
 }
 
+/* Push the list of policies of the text of the member claims, {"access_token":{"capolids":{"values":[…]}}}; any other
+ * value where the text says something else. [-0, +1, m] */
+static void push_policies(lua_State *L, int body) {
+  static const char *const way[] = {"access_token", "capolids", "values", NULL};
+  int top = lua_gettop(L);
+  const char *claims = wire_push_string(L, body, "claims");
+  if (!claims || !json_decode(L, claims, strlen(claims), NULL)) lua_pushnil(L);
+  for (const char *const *name = way; *name && lua_istable(L, -1); name++) lua_getfield(L, -1, *name);
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
+}
+
+static int is_code(lua_State *L, int index) {
+  return lua_isinteger(L, index) && lua_tointeger(L, index) > 0;
+}
+
+static int is_policy(lua_State *L, int index) {
+  size_t length = 0;
+  const char *id = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &length) : "";
+  return is_guid(id, length);
+}
+
+/* Set name in the failure on top to those items of the list at index that fit. [-0, +0, m] */
+static void set_list(lua_State *L, const char *name, int list, int (*fits)(lua_State *L, int index)) {
+  lua_Integer count = 0, all = lua_istable(L, list) ? (lua_Integer)lua_rawlen(L, list) : 0;
+  lua_newtable(L);
+  for (lua_Integer i = 1; i <= all; i++) {
+    lua_rawgeti(L, list, i);
+    if (fits(L, -1))
+      lua_rawseti(L, -2, ++count);
+    else
+      lua_pop(L, 1);
+  }
+  lua_setfield(L, -2, name);
+}
+
 /* Push nil and the failure that the JSON object at body describes. [-0, +n, m] */
 static int push_oauth_error(lua_State *L, const struct answer *answer, int body) {
   const char *error = wire_push_string(L, body, "error");
   const char *description = wire_push_string(L, body, "error_description");
   const char *suberror = wire_push_string(L, body, "suberror");
-  const char *trace = wire_push_string(L, body, "trace_id");
-  lua_Integer code = oauth_error_code(L, body, description);
+  const char *trace = wire_push_string(L, body, "trace_id"), *correlation = wire_push_string(L, body, "correlation_id");
   if (!error) return push_oauth_failure(L, answer, "http", "the login service refused, and gave no reason");
+  lua_getfield(L, body, "error_codes");
+  int codes = lua_gettop(L), policies = codes + 1;
+  push_policies(L, body);
   push_oauth_description(L, description, error);
   push_oauth_failure(L, answer, error, lua_tostring(L, -1));
   wire_set_line(L, "suberror", suberror);
   wire_set_line(L, "trace_id", trace);
-  if (!code) return 2;
-  lua_pushinteger(L, code);
-  lua_setfield(L, -2, "code");
+  wire_set_line(L, "correlation_id", correlation);
+  set_list(L, "codes", codes, is_code);
+  set_list(L, "policies", policies, is_policy);
   return 2;
 }
 
@@ -251,6 +278,15 @@ static const char *handed_token_problem(lua_State *L, int claims, lua_Integer no
   return NULL;
 }
 
+/* oauth.expiry(token) -> seconds since 1970 | nil: the claim exp of a JWT (RFC 7519, 4.1.4), which nobody verified. */
+int oauth_judge_expiry(lua_State *L) {
+  const struct secret *secret = secret_check(L, 1);
+  lua_settop(L, 1);
+  push_token_claims(L, secret);
+  if (lua_getfield(L, -1, "exp") != LUA_TNUMBER) return 0;
+  return 1;
+}
+
 /* oauth.given(access_token, resource, now) -> token | nil, message */
 int oauth_judge_given(lua_State *L) {
   const struct secret *secret = secret_check(L, 1);
@@ -343,16 +379,6 @@ static const char *discovery_endpoint_problem(lua_State *L, int body, const char
   return NULL;
 }
 
-static int is_tenant_guid(const char *text, size_t length) {
-  static const char pattern[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
-  if (length != sizeof pattern - 1) return 0;
-  for (size_t i = 0; i < length; i++) {
-    int matches = pattern[i] == '-' ? text[i] == '-' : strchr("0123456789abcdefABCDEF", text[i]) != NULL;
-    if (!matches) return 0;
-  }
-  return 1;
-}
-
 /* Push {tenant, issuer} and return 1, or push nil and a failure and return 2. [-0, +n, m] */
 static int push_tenant_and_issuer(lua_State *L, const struct answer *answer, int body, const char *authority) {
   const char *issuer = wire_push_string(L, body, "issuer");
@@ -360,8 +386,8 @@ static int push_tenant_and_issuer(lua_State *L, const struct answer *answer, int
   const char *tenant = *path == '/' ? path + 1 : "";
   const char *expected = wire_path_of(authority) + 1;
   size_t length = strcspn(tenant, "/");
-  if (!is_tenant_guid(tenant, length)) return push_unusable_oauth_answer(L, answer, "issuer names no tenant");
-  if (is_tenant_guid(expected, strlen(expected)) && strncasecmp(tenant, expected, length) != 0)
+  if (!is_guid(tenant, length)) return push_unusable_oauth_answer(L, answer, "issuer names no tenant");
+  if (is_guid(expected, strlen(expected)) && strncasecmp(tenant, expected, length) != 0)
     return push_unusable_oauth_answer(L, answer, "issuer is another tenant than the requested one");
   lua_newtable(L);
   lua_pushlstring(L, tenant, length);

@@ -33,11 +33,15 @@ return {
   needs = {
     graph = {
       "GET /roleManagement/directory/roleAssignments", "GET /roleManagement/directory/roleDefinitions",
-      "GET /roleManagement/directory/roleEligibilityScheduleInstances", "GET /groups", "GET /groups/{id}/owners",
+      "GET /roleManagement/directory/roleEligibilityScheduleInstances", "GET /groups", "GET /groups/{id}",
+      "GET /groups/{id}/owners",
       "GET /groups/{id}/transitiveMembers/microsoft.graph.user", "GET /users", "GET /directory/administrativeUnits",
       "GET /directory/administrativeUnits/{id}/members", "POST /directoryObjects/getByIds",
+      "GET /identityGovernance/privilegedAccess/group/eligibilityScheduleInstances",
     },
-    scopes = { "Directory.Read.All", "RoleManagement.Read.Directory" },
+    scopes = {
+      "Directory.Read.All", "RoleManagement.Read.Directory", "PrivilegedEligibilitySchedule.Read.AzureADGroup",
+    },
     devolutions = { "vaults:read", "entries:read" },
   },
 
@@ -50,7 +54,7 @@ return {
   run = function(args)
     check(args)
     if log.json() and args.format == "table" then args.format = "json" end
-    discover.run(args)
-    return 0
+    local _, whole = discover.run(args)
+    return whole and 0 or 3
   end,
 }

@@ -26,6 +26,11 @@ return {
       type = "boolean", default = false,
       help = "list what Moonlatch assumes about the real services and could not try, and check what reading can check",
     },
+    record = {
+      type = "string",
+      help = "with --first-contact: folder for a recording of the answers, without ids, names and secrets; it is shown"
+        .. " first",
+    },
   },
 
   needs = {
@@ -33,6 +38,7 @@ return {
       "GET /applications(appId)", "GET /applications(uniqueName)", "GET /applications/{id}/appManagementPolicies",
       "GET /directory/deletedItems/microsoft.graph.application", "GET /groups", "GET /groups/{id}",
       "GET /groups/{id}/owners", "GET /groups/{id}/transitiveMembers/microsoft.graph.user",
+      "GET /identityGovernance/privilegedAccess/group/eligibilityScheduleInstances",
       "GET /identity/conditionalAccess/namedLocations", "GET /identity/conditionalAccess/policies",
       "GET /oauth2PermissionGrants", "GET /organization",
       "GET /policies/defaultAppManagementPolicy", "GET /roleManagement/directory/roleAssignments",
@@ -40,17 +46,20 @@ return {
       "GET /roleManagement/directory/roleEligibilityScheduleInstances", "GET /servicePrincipals(appId)",
       "GET /servicePrincipals/{id}/appRoleAssignments", "GET /users", "GET /users/{id}",
     },
-    scopes = { "Directory.Read.All", "Policy.Read.All", "RoleManagement.Read.Directory" },
+    scopes = {
+      "Directory.Read.All", "Policy.Read.All", "RoleManagement.Read.Directory",
+      "PrivilegedEligibilitySchedule.Read.AzureADGroup",
+    },
     devolutions = { "vaults:read", "entries:read" },
   },
 
   examples = {
     "moonlatch doctor", "moonlatch doctor --managed \"PAM managed tier 0\"", "moonlatch doctor --json",
-    "moonlatch doctor --first-contact",
+    "moonlatch doctor --first-contact", "moonlatch doctor --first-contact --record recordings",
   },
 
   run = function(args)
-    if args.first_contact then return doctor.first_contact() end
+    if args.first_contact then return doctor.first_contact { record = args.record } end
     return doctor.show(doctor.examine("setup/entra-pam-provider", {
       name = args.name, client_id = args.client_id, managed = args.managed, jit_elevation = args.jit_elevation,
       vault = args.vault, path = args.path, renew_before = args.renew_before,

@@ -124,14 +124,18 @@ local read_args = options_of("discover.run", {
   role = "string", group = "string", unit = "string", all = "boolean", unmanaged = "boolean", format = "string",
 })
 
---- Write the accounts asked for as they come, to standard output; for people with their number at the end. Waits.
+--- Write the accounts asked for as they come, to standard output; for people with their number at the end. Warns of
+--- what could not be read. Waits.
 ---@param args discover.args
 ---@return integer count of the accounts written
+---@return boolean whole was everything read?
 function M.run(args)
   args = read_args(args)
-  local held, names = task.all {
-    privileged.holders, function() return managed.names(profiles.current()) or false end,
+  local found, names = task.all {
+    function() return table.pack(privileged.holders()) end,
+    function() return managed.names(profiles.current()) or false end,
   }
+  local held, unread = found[1], found[2]
   if args.role then held = of_role(held, args.role) end
   local people = args.format == "table"
   local out = writer.new(args.format, people and FOR_PEOPLE or COLUMNS)
@@ -141,7 +145,8 @@ function M.run(args)
   end
   out:close()
   if people then log.note(layout.count(out.count, "account")) end
-  return out.count
+  for _, one in ipairs(unread) do log.warn("the list is not whole, as this could not be read: " .. one) end
+  return out.count, #unread == 0
 end
 
 return M

@@ -87,9 +87,19 @@ function M.examine(workflow, args)
   }
 end
 
---- Check the beliefs about the real services that reading can check, and print them all. Waits; reads only.
+local read_first_contact = options_of("doctor.first_contact", { record = "string" })
+
+--- Check the beliefs about the real services that reading can check, and print them all. With `record`, show the
+--- answers without what names anybody, and keep them in that folder when a person at the terminal agrees. Waits; reads
+--- only.
+---@param options { record: string? }?
 ---@return integer status 0, or 1 when a belief does not hold
-function M.first_contact() return require("doctor.first_contact").run() end
+function M.first_contact(options)
+  options = read_first_contact(options or {})
+  local first_contact = require "doctor.first_contact"
+  if not options.record then return first_contact.run() end
+  return require("doctor.recording").of(options.record, first_contact.run)
+end
 
 local STATUS = { healthy = 0, broken = 1, warnings = 3, unknown = 3 }
 local COLOR = { broken = "red", warning = "yellow", unknown = "cyan", ok = "green" }

@@ -13,6 +13,7 @@ local M = {}
 ---@class workflow.Step
 ---@field name string
 ---@field settled boolean? start the step only when all earlier changes are visible and the run waits for no person
+---@field beside boolean? make the changes beside those of the step before, on which this step does not depend
 ---@field act fun(run: workflow.Run, have: table, args: table)
 
 ---@class workflow.Declaration
@@ -27,7 +28,18 @@ local Declaration = class("workflow.Declaration", { open = {
   "with", "after", "extend", "id", "summary", "description", "args", "needs", "examples", "steps",
 } })
 
-local read_step = options_of("workflow.step", { settled = "boolean", act = "function", [1] = "function" })
+local read_step = options_of("workflow.step", {
+  settled = "boolean", beside = "boolean", act = "function", [1] = "function",
+})
+
+local function check_step(name, fields)
+  if not (fields.settled and fields.beside) then return end
+  fail.raise {
+    kind = "usage", what = ("declare the step '%s'"):format(name),
+    why = "it is `settled`, which waits for the step before, and `beside`, which does not",
+    fix = "Leave out one of the two.",
+  }
+end
 
 --- Make a step: `step "Service principal" (function(run, have, args) … end)`. `have` contains the objects that earlier
 --- steps found and made; each step adds to it.
@@ -37,7 +49,8 @@ function M.step(name)
   return function(act)
     if type(act) == "function" then return { name = name, act = act } end
     local fields = read_step(act)
-    return { name = name, settled = fields.settled, act = fields.act or fields[1] }
+    check_step(name, fields)
+    return { name = name, settled = fields.settled, beside = fields.beside, act = fields.act or fields[1] }
   end
 end
 
@@ -94,7 +107,7 @@ function Declaration:with(replaced)
   local copy = copy_declaration(self)
   for name, step in pairs(replaced) do
     local place = place_of_step(copy.steps, name)
-    if step then copy.steps[place] = { name = name, settled = step.settled, act = step.act }
+    if step then copy.steps[place] = { name = name, settled = step.settled, beside = step.beside, act = step.act }
     else table.remove(copy.steps, place) end
   end
   return copy

@@ -1,7 +1,8 @@
 /* A library that a test preloads into a program: allocations fail from number NO_MEMORY_AT on, counted from the start
  * of main, NO_MEMORY_FOR of them (1 by default; Lua collects garbage and tries again, so one failure has little
- * effect). At the end the number of allocations is written to the file NO_MEMORY_COUNT. Allocations before main are
- * not counted: the program cannot report their failure. */
+ * effect). At the end two numbers are written to the file NO_MEMORY_COUNT: of the allocations, and of those before the
+ * first connection (0 without a connection). Allocations before main are not counted: the program cannot report their
+ * failure. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 typedef int main_function(int count, char **words, char **environment);
@@ -16,7 +18,8 @@ typedef int start_function(main_function *, int, char **, void (*)(void), void (
 
 static void *(*next_malloc)(size_t), *(*next_calloc)(size_t, size_t), *(*next_realloc)(void *, size_t);
 static main_function *real_main;
-static long count, first_failing, failing_count;
+static int (*next_connect)(int, const struct sockaddr *, socklen_t);
+static long count, count_at_connect, first_failing, failing_count;
 static int in_main;
 static char count_file[4096]; /* kept here, because the program removes the variable */
 
@@ -72,9 +75,15 @@ void *realloc(void *block, size_t size) {
   return allocation_fails() ? NULL : next_realloc(block, size);
 }
 
-static void write_count(void) {
-  char text[32];
-  int length = snprintf(text, sizeof text, "%ld\n", count);
+int connect(int fd, const struct sockaddr *address, socklen_t length) {
+  if (!next_connect) find_next_function("connect", &next_connect);
+  if (!count_at_connect && address->sa_family != AF_UNIX) count_at_connect = __atomic_load_n(&count, __ATOMIC_RELAXED);
+  return next_connect(fd, address, length);
+}
+
+static void write_counts(void) {
+  char text[64];
+  int length = snprintf(text, sizeof text, "%ld %ld\n", count, count_at_connect);
   int fd = open(count_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0 || write(fd, text, (size_t)length) != length) abort();
   close(fd);
@@ -89,7 +98,7 @@ static int main_with_failures(int words, char **arguments, char **environment) {
   in_main = 1;
   int status = real_main(words, arguments, environment);
   in_main = 0;
-  if (*count_file) write_count();
+  if (*count_file) write_counts();
   return status;
 }
 

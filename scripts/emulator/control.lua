@@ -35,9 +35,11 @@ M.ACTIONS = {
   activate = "person",
   add_access_policy = "{name, only: [client]?, state?, except: [location id]?}: Conditional Access blocks applications",
   add_app = "{name, permissions, roles, days, secret, certificate}; the certificate is DER in base64",
+  add_awkward = "a user, a group and an application whose names attack every format of output",
   add_federation = "client, {issuer, subject, audience?, keys: [{n, e}]}",
   add_group = "name, [members]",
   add_identity = "{name, permissions, roles, resource_id?}: a managed identity",
+  add_issuer = "issuer, [{n, e}]: the keys of an issuer that federated credentials name",
   add_location = "{name, ranges, trusted}; the flag `location` says from which applications sign in",
   add_member = "group, member",
   add_owner = "group, owner, true to take it away again",
@@ -53,6 +55,7 @@ M.ACTIONS = {
   erase_application = "client",
   exclude_from_access_policy = "id, client",
   grant = "client, permission",
+  make_eligible = "person or group, group, member or owner?: by PIM for Groups",
   remove_access_policy = "id",
   remove_consent = "client, permission?",
   remove_member = "group, member",
@@ -154,7 +157,7 @@ local function graph(world, request, path)
     oid = admin.id, appid = world.client, idtyp = "user", scp = table.concat(scopes, " "),
     wids = { world.tenant.role_ids["Global Administrator"] }, tid = world.tenant.id,
   }
-  request.path = path
+  request.path, request.steady = path, true
   return world.graph(request, claims)
 end
 

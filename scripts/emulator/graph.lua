@@ -3,7 +3,7 @@
 
 local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
-local http_server = require "http.server"
+local head = require "emulator.graph.head"
 local random = require "emulator.random"
 local time = require "time"
 
@@ -11,7 +11,8 @@ local M = {}
 
 local PARTS = {}
 for i, name in ipairs { "users", "accounts", "groups", "applications", "credentials", "principals", "grants", "roles",
-  "policies", "pim", "directory", "deleted", "batch" } do
+  "policies", "pim", "pim_groups", "directory", "deleted", "batch", "federation", "memberships", "devices", "delta",
+  "property" } do
   PARTS[i] = require("emulator.graph." .. name)
 end
 
@@ -23,6 +24,7 @@ end
 ---@field body table? decoded JSON, secrets lifted
 ---@field base string "https://127.0.0.1:4711"
 ---@field stale number? answer a read from the state of that many seconds ago
+---@field steady boolean? answered by the replica that is never behind
 ---@field refusal string? why the token was not accepted (then there is no caller)
 
 ---@class emulator.caller claims of the token
@@ -96,12 +98,12 @@ local function add_route(method_and_path, handler, template)
   local method, path = method_and_path:match("^(%u+) (.+)$")
   local node = tree
   for segment in path:gmatch("[^/]+") do
-    local name = segment:lower()
+    local name = segment == "{property}" and "{id}" or segment:lower()
     node[name] = node[name] or {}
     node = node[name]
   end
   node[METHODS] = node[METHODS] or {}
-  local call = template:gsub("/%$count$", ""):gsub("members/microsoft%.graph%.user$", "members")
+  local call = template:gsub("/%$count$", ""):gsub("(member%a*)/microsoft%.graph%.%a+$", "%1"):gsub("/{property}$", "")
   node[METHODS][method] = { handler = handler, call = method .. " " .. call }
 end
 
@@ -141,6 +143,7 @@ local function route(request)
   if not tree then build_tree() end
   local path = request.path:match("^/v1%.0(/.*)$") or answer.bad_query("Invalid version: %s",
     request.path:match("^/([^/]*)") or "")
+  path = path:match("^/myorganization(/.*)$") or path -- an older name of the tenant, which clients still use
   local node, parameters = tree, {}
   for _, step in ipairs(known_steps(path)) do
     node = step_into(node, step, parameters)
@@ -160,8 +163,9 @@ local function authenticate(ctx)
   if not ctx.caller then
     answer.refuse(401, "InvalidAuthenticationToken", ctx.request.refusal or "Access token is empty.")
   end
-  local there = access.is_person(ctx) and ctx.tenant.users:get(ctx.caller.oid, ctx.at)
-    or not access.is_person(ctx) and ctx.tenant.service_principals:get(ctx.caller.oid, ctx.at)
+  local at = ctx:now() - (ctx.request.stale or 0)
+  local there = access.is_person(ctx) and ctx.tenant.users:get(ctx.caller.oid, at)
+    or not access.is_person(ctx) and ctx.tenant.service_principals:get(ctx.caller.oid, at)
   if not there then
     answer.refuse(401, "Authorization_IdentityNotFound",
       "The identity of the calling application could not be established.")
@@ -181,7 +185,9 @@ local function throttle(ctx)
   end
   if #writes >= quota[1] then
     local wait = math.max(1, math.ceil(writes[1] + quota[2] - now))
-    answer.refuse(429, "TooManyRequests", "Too many requests.", { headers = { ["Retry-After"] = ("%d"):format(wait),
+    local message = ("Too many requests from Identifier:%s under category:aadgraph.app.tenant_large. "
+      .. "Please try again later."):format(ctx.caller.appid) -- jsa2/AADAppAudit#9, 2024
+    answer.refuse(429, "TooManyRequests", message, { headers = { ["Retry-After"] = ("%d"):format(wait),
       ["x-ms-throttle-information"] = "WriteLimitExceeded", ["x-ms-throttle-scope"] = "Tenant_Application/ReadWrite/"
       .. ctx.caller.appid .. "/" .. ctx.tenant.id } })
   end
@@ -210,36 +216,20 @@ local function run(ctx)
   return found.handler(ctx, table.unpack(parameters))
 end
 
+-- The inner error of a 429 has no ids (recorded 2024).
 local function error_body(ctx, refusal, ids)
-  return {
-    error = {
-      code = refusal.code,
-      message = refusal.message,
-      details = refusal.details,
-      innerError = {
-        date = time.iso(ctx:now()):sub(1, -2),
-        ["request-id"] = ids.request,
-        ["client-request-id"] = ids.client,
-      },
-    },
-  }
+  local inner = { date = time.iso(ctx:now()):sub(1, -2) }
+  if refusal.status ~= 429 then
+    inner["request-id"], inner["client-request-id"] = ids.request, ids.client
+  end
+  return { error = { code = refusal.code, message = refusal.message, details = refusal.details, innerError = inner } }
 end
 
-local function headers_of(ctx, ids, body, more)
-  local headers = {
-    ["request-id"] = ids.request,
-    ["client-request-id"] = ids.client,
-    Date = http_server.date(ctx:now()),
-    ["Cache-Control"] = "no-cache",
-  }
-  if body then
-    headers["Content-Type"] = "application/json;odata.metadata=minimal;odata.streaming=true;"
-      .. "IEEE754Compatible=false;charset=utf-8"
-  end
-  for name, value in pairs(more or {}) do
-    headers[name] = value
-  end
-  return headers
+--- The moment whose state a request sees. Each request is answered by one of several replicas, some of which are behind
+--- by up to the flag `reads_flip`.
+local function moment(tenant, request)
+  local behind = request.steady and 0 or tenant:behind() * random.fraction(tenant.seed, "replica", tenant.requests)
+  return tenant.now() - (request.stale or 0) - behind
 end
 
 --- Answer one request.
@@ -249,16 +239,16 @@ end
 ---@return integer status, table headers, table|string|nil body
 function M.handle(tenant, request, caller)
   local ctx = setmetatable({ tenant = tenant, request = request, caller = caller, body = request.body,
-    at = tenant.now() - (request.stale or 0), handle = M.handle }, Context)
+    handle = M.handle }, Context)
   tenant.requests = (tenant.requests or 0) + 1
+  ctx.at = moment(tenant, request)
   local ids = { request = random.guid(tenant.seed, "request", tenant.requests) }
   ids.client = request.header("client-request-id") or ids.request
   local ok, status, body, more = pcall(run, ctx)
-  if ok then return status, headers_of(ctx, ids, body, more), body end
+  if ok then return status, head.of_answer(ctx, ids, body, more), body end
   if not answer.is_refusal(status) then error(status, 0) end
   local refusal = status
-  body = error_body(ctx, refusal, ids)
-  return refusal.status, headers_of(ctx, ids, body, refusal.headers), body
+  return refusal.status, head.of_refusal(ctx, ids, refusal.headers), error_body(ctx, refusal, ids)
 end
 
 return M

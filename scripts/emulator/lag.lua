@@ -4,7 +4,6 @@
 --- A collection holds rows by id. A row is never changed, only replaced: a write adds a version that becomes visible
 --- after a delay, and a reader asks for what was visible at a moment. The rows of a crowd are computed from their
 --- number, and stored only when somebody writes them.
--- writes them; they follow from their number.
 
 local random = require "emulator.random"
 
@@ -16,15 +15,16 @@ local KEEP = 3600 -- seconds that a replaced version stays, for readers that ask
 ---@field now fun(): number
 ---@field min number? seconds; nil: no lag
 ---@field max number?
+---@field behind fun(): number how far the replicas are behind at most, seconds
 local Source = { __name = "emulator.lag.source" }
 Source.__index = Source
 
 --- The delays of a tenant: they follow from the seed and the number of the write.
----@param options {seed: integer, now: (fun(): number), min: number?, max: number?}
+---@param options {seed: integer, now: (fun(): number), min: number?, max: number?, behind: nil|fun(): number}
 ---@return emulator.lag.source
 function M.source(options)
-  return setmetatable({ seed = options.seed, now = options.now, min = options.min, max = options.max, writes = 0 },
-    Source)
+  return setmetatable({ seed = options.seed, now = options.now, min = options.min, max = options.max, writes = 0,
+    behind = options.behind or function() return 0 end }, Source)
 end
 
 --- The delay of the next write in seconds; within `range` when it is given.
@@ -38,6 +38,15 @@ function Source:delay(range)
     min, max = range[1], range[2]
   end
   return min + (max - min) * random.fraction(self.seed, "lag", self.writes)
+end
+
+--- The moment from which a write made now is visible. What another admin did, without any delay, is as if it had
+--- happened a while ago: replicas that are behind show it, too.
+---@param delay number? seconds; by default the next delay
+---@return number
+function Source:visible_from(delay)
+  if delay == 0 then return self.now() - self.behind() end
+  return self.now() + (delay or self:delay())
 end
 
 ---@class emulator.lag.crowd rows that are computed from their number
@@ -165,7 +174,7 @@ end
 ---@param row table
 ---@param delay number?
 function Collection:put(id, row, delay)
-  add_version(self, id, self.source.now() + (delay or self.source:delay()), row)
+  add_version(self, id, self.source:visible_from(delay), row)
 end
 
 --- Write a copy of the newest row with some members changed.
@@ -190,7 +199,17 @@ end
 ---@param delay number?
 function Collection:drop(id, delay)
   self.latest_drop = self.latest_drop + 1
-  self.dropped[self.latest_drop] = add_version(self, id, self.source.now() + (delay or self.source:delay()), false)
+  self.dropped[self.latest_drop] = add_version(self, id, self.source:visible_from(delay), false)
+end
+
+--- Go through the ids of the rows that somebody wrote after the start.
+---@return fun(): string?
+function Collection:written()
+  local id
+  return function()
+    id = next(self.versions, id)
+    return id
+  end
 end
 
 --- Is the row there, or was it at a moment that somebody can still ask for?

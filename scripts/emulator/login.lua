@@ -5,6 +5,7 @@ local grants = require "emulator.login.grants"
 local identity = require "emulator.login.identity"
 local json = require "json"
 local refusal = require "emulator.login.refusal"
+local resource_manager = require "emulator.login.resource_manager"
 local scopes = require "emulator.login.scopes"
 local secret = require "secret.emulator"
 local sign_in = require "emulator.login.sign_in"
@@ -18,7 +19,7 @@ local ANY_TENANT = { common = true, organizations = true }
 ---@field tenant emulator.tenant
 ---@field tokens emulator.tokens
 ---@field base string "https://127.0.0.1:4711"
----@field audiences table<string, string> name of a resource -> the resource; the audiences that tokens may have
+---@field audiences table<string, string> name of a resource -> which one it is; the audiences that tokens may have
 ---@field approve string who signs in: a person's key, "none" or "decline"
 ---@field consents boolean does that person consent to what is asked for?
 ---@field identity_header host.secret the secret that App Service's endpoint requires
@@ -32,12 +33,14 @@ Login.__index = Login
 ---@return emulator.login
 function M.new(options)
   local graph = "graph"
+  local audiences = { [options.graph] = graph, [scopes.GRAPH] = graph, [options.tenant.graph.appId] = graph }
+  for _, name in ipairs(scopes.RESOURCE_MANAGER) do audiences[name] = "resource manager" end
   return setmetatable({
     tenant = options.tenant,
     tokens = tokens.new { tenant = options.tenant.id, signing_key = options.signing_key },
     base = options.base,
     graph = options.graph,
-    audiences = { [options.graph] = graph, [scopes.GRAPH] = graph, [options.tenant.graph.appId] = graph },
+    audiences = audiences,
     approve = options.approve,
     consents = true,
     interval = options.interval or 5,
@@ -73,6 +76,16 @@ local function discovery(self, asked)
   }
 end
 
+--- The same for the older endpoints: azure-cli reads the tenant's id from it.
+local function old_discovery(self, asked)
+  local document = discovery(self, asked)
+  local root = document.authorization_endpoint:gsub("/oauth2/v2%.0/authorize$", "")
+  document.issuer = ("https://sts.windows.net/%s/"):format(ANY_TENANT[asked] and "{tenantid}" or self.tenant.id)
+  document.authorization_endpoint, document.token_endpoint = root .. "/oauth2/authorize", root .. "/oauth2/token"
+  document.device_authorization_endpoint = root .. "/oauth2/devicecode"
+  return document
+end
+
 local function instance_discovery(self, query)
   local host = self.base:gsub("^https://", "")
   local tenant = (query.authorization_endpoint or ""):match("^https://[^/]+/([^/]+)/") or "common"
@@ -86,6 +99,7 @@ end
 --- "method path below the tenant" -> the function that answers: a body, or status, headers and body.
 ---@type table<string, fun(self: emulator.login, request: httpd.request, asked: string)>
 local ROUTES = {
+  ["GET /.well-known/openid-configuration"] = function(self, _, asked) return old_discovery(self, asked) end,
   ["GET /v2.0/.well-known/openid-configuration"] = function(self, _, asked) return discovery(self, asked) end,
   ["GET /discovery/v2.0/keys"] = function(self) return self.tokens:keys() end,
   ["GET /discovery/instance"] = function(self, request) return instance_discovery(self, request.query) end,
@@ -130,6 +144,7 @@ end
 ---@param request httpd.request
 ---@return integer status, table headers, string|table body
 function Login:handle(request)
+  if resource_manager.owns(request) then return resource_manager.handle(self, request) end
   local name, path = request.path:match("^/([^/]+)(/.*)$")
   if not name then
     return 200, page("This is an emulator; sign-ins happen by themselves.")
@@ -160,13 +175,19 @@ function Login.refuse(_, status)
   return { status = status, headers = {}, body = refusal.body(failure) }
 end
 
---- The claims of the token in an Authorization header; or nil and what is wrong with the token.
+--- The claims of the token for Graph in an Authorization header; or nil and what is wrong with the token.
 ---@param header string?
 ---@return table|nil claims, string? message
-function Login:caller(header)
+function Login:caller(header) return self:claims(header, "graph") end
+
+--- The same for a token for another resource.
+---@param header string?
+---@param resource "graph"|"resource manager"
+---@return table|nil claims, string? message
+function Login:claims(header, resource)
   local token = header and header:match("^[Bb]earer (.+)$")
   if not token then return nil, "Access token is empty." end
-  return self.tokens:verify(token, self.audiences)
+  return self.tokens:verify(token, function(audience) return self.audiences[audience] == resource end)
 end
 
 --- A person signs in at a device code: see sign_in.approve_device.

@@ -12,7 +12,8 @@ local random = require "emulator.random"
 local M = {}
 
 local DIRECTORY = { user = true, group = true, application = true, servicePrincipal = true, directoryObject = true }
-local MIXED = { "user", "group", "servicePrincipal", "application" } -- what a directoryObject may be
+-- What a directoryObject may be.
+local MIXED = { "user", "group", "servicePrincipal", "application", "directoryRole", "device" }
 local PAGE, LARGEST = 100, 999
 local SELECT_ONLY = { lastPasswordChangeDateTime = true, passwordProfile = true } -- Microsoft Learn: user resource
 
@@ -33,6 +34,7 @@ local SELECT_ONLY = { lastPasswordChangeDateTime = true, passwordProfile = true 
 ---@field count nil|fun(at: number): integer
 ---@field dress nil|fun(row: table): table adds members that are computed from the row
 ---@field expand nil|table<string, fun(row: table, inner: string): any>
+---@field show nil|fun(row: table): table? in place of the usual form of a row
 ---@field mixed boolean? rows are directory objects of several types
 ---@field single_page boolean?
 
@@ -46,6 +48,16 @@ local function has_property(type_name, name)
     if schema.property(kind, name) then return true end
   end
   return false
+end
+
+--- The true spelling of a name in $select, which has no case (recorded 2021: $select=Id).
+local function spelling(type_name, name)
+  if has_property(type_name, name) then return name end
+  for _, kind in ipairs(type_name == "directoryObject" and MIXED or { type_name }) do
+    local found = schema.spelling(kind, name)
+    if found then return found end
+  end
+  return name
 end
 
 local function check_property(type_name, name)
@@ -66,10 +78,20 @@ local function names_of(text, type_name)
   if not text or text == "" or text == "*" then return nil end
   local list = {}
   for name in text:gmatch("[^,%s]+") do
+    name = spelling(type_name, name)
     check_property(type_name, name)
     list[#list + 1] = name
   end
   return list
+end
+
+--- A context with what was selected: "applications(id)/$entity" (recorded 2021 and 2022).
+local function context_of(ctx, what, query)
+  if query.select then
+    local list, entity = what:match("^(.-)(/%$entity)$")
+    what = ("%s(%s)%s"):format(list or what, table.concat(query.select, ","), entity or "")
+  end
+  return ctx:context(what)
 end
 
 --- Split at the commas that are not in parentheses.
@@ -187,6 +209,36 @@ local function fits(query, row)
   return type(value) == "string" and value:lower():find(query.wanted, 1, true) ~= nil
 end
 
+local dresses = {} ---@type table<string, fun(ctx: emulator.context): fun(row: table): table>
+
+--- Say how rows of a type get the members that are computed when they are read.
+---@param type_name string
+---@param dressed fun(ctx: emulator.context): fun(row: table): table
+function M.dress(type_name, dressed) dresses[type_name] = dressed end
+
+--- The function that gives a row of a type its computed members.
+---@param ctx emulator.context
+---@param type_name string
+---@return fun(row: table): table
+function M.dresser(ctx, type_name)
+  local made = ctx.dressers or {}
+  ctx.dressers = made
+  if not made[type_name] then
+    made[type_name] = dresses[type_name] and dresses[type_name](ctx) or function(row) return row end
+  end
+  return made[type_name]
+end
+
+local function dressed_row(ctx, type_name, row)
+  return M.dresser(ctx, type_name)(row)
+end
+
+local function show_object(ctx, type_name, row, select)
+  local shown = access.sees(ctx, type_name) and schema.show(type_name, row, select) or { id = row.id }
+  shown["@odata.type"] = "#microsoft.graph." .. type_name
+  return shown
+end
+
 --- An object of a mixed list with its type; only its id when the caller may not see it.
 ---@param ctx emulator.context
 ---@param type_name string
@@ -194,13 +246,13 @@ end
 ---@param select string[]?
 ---@return table
 function M.object(ctx, type_name, row, select)
-  local shown = access.sees(ctx, type_name) and schema.show(type_name, row, select) or { id = row.id }
-  shown["@odata.type"] = "#microsoft.graph." .. type_name
-  return shown
+  return show_object(ctx, type_name, dressed_row(ctx, type_name, row), select)
 end
 
 local function show(ctx, type_name, source, query, row)
-  if source.mixed then return M.object(ctx, row._type, row, query.select) end
+  local own = source.show and source.show(row)
+  if own then return own end
+  if source.mixed then return show_object(ctx, row._type, row, query.select) end
   local shown = schema.show(type_name, row, query.select)
   for _, expansion in ipairs(query.expand) do
     local expand = source.expand and source.expand[expansion.name]
@@ -287,7 +339,8 @@ end
 function M.list(ctx, type_name, source)
   local query = M.read(ctx, type_name)
   local at = moment(ctx, query)
-  local body = { value = json.array {}, ["@odata.context"] = ctx:context(ctx.collection or type_name .. "s") }
+  local context = context_of(ctx, ctx.collection or type_name .. "s", query)
+  local body = { value = json.array {}, ["@odata.context"] = context }
   if query.count and query.from == 1 then body["@odata.count"] = total(source, query, at) end
   local step = query.orderby and sorted(source, query, at) or rows_from(source, query, at)
   local top = source.single_page and math.huge or query.top
@@ -329,7 +382,7 @@ function M.entity(ctx, type_name, row, source, context)
     expand = expansions(option(ctx, "expand")),
   }
   local body = show(ctx, type_name, source, query, source.dress and source.dress(row) or row)
-  body["@odata.context"] = ctx:context(context or type_name .. "s/$entity")
+  body["@odata.context"] = context_of(ctx, context or type_name .. "s/$entity", query)
   return 200, body
 end
 
@@ -355,12 +408,12 @@ end
 
 --- A source over a plain list of rows.
 ---@param rows table[]
----@param more table? dress, expand, mixed
+---@param more table? dress, expand, show, mixed
 ---@return emulator.source
 function M.rows(rows, more)
   more = more or {}
   return {
-    dress = more.dress, expand = more.expand, mixed = more.mixed, single_page = more.single_page,
+    dress = more.dress, expand = more.expand, show = more.show, mixed = more.mixed, single_page = more.single_page,
     count = function() return #rows end,
     scan = function(_, from)
       local place = from - 1
@@ -385,9 +438,7 @@ function M.objects(ctx, walk, only)
       for place, id in step do
         local row, type_name = directory.object(ctx.tenant, id, at)
         if row and (not only or type_name == only) then
-          local restricted
-          if type_name == "user" then restricted = directory.is_restricted(ctx.tenant, id, at) end
-          return place, setmetatable({ _type = type_name, isManagementRestricted = restricted }, { __index = row })
+          return place, setmetatable({ _type = type_name }, { __index = dressed_row(ctx, type_name, row) })
         end
       end
     end

@@ -47,6 +47,17 @@ function M.property(type_name, name)
   return type_of(type_name).by_name[name]
 end
 
+--- The name of a property that was spelt in another case; nil when there is none.
+---@param type_name string
+---@param name string
+---@return string?
+function M.spelling(type_name, name)
+  local wanted = name:lower()
+  for _, property in ipairs(type_of(type_name).list) do
+    if property.name:lower() == wanted then return property.name end
+  end
+end
+
 local function form(property, value)
   if value ~= nil then return value end
   if property.kind == "array" then return json.array {} end

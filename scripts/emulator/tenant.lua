@@ -2,6 +2,7 @@
 --- pages and Graph are functions of this object.
 
 local admin = require "emulator.tenant.admin"
+local awkward = require "emulator.tenant.awkward"
 local conditional_access = require "emulator.tenant.conditional_access"
 local crowd = require "emulator.tenant.crowd"
 local directory = require "emulator.tenant.directory"
@@ -10,10 +11,10 @@ local fact_tables = require "base.fact_tables"
 local graveyard = require "emulator.tenant.graveyard"
 local json = require "json"
 local lag = require "emulator.lag"
+local moments = require "emulator.moments"
 local random = require "emulator.random"
 local secret = require "secret.emulator"
 local seed = require "emulator.tenant.seed"
-local time = require "time"
 
 local M = {}
 
@@ -43,8 +44,26 @@ M.FLAGS = {
   premium = true,
   -- Status of that refusal: 400 and 403 were both seen.
   premium_status = 400,
-  -- Status of "another object has this key": 400 and 409 were both seen.
-  same_key_status = 400,
+  -- Status of "another object has this key": 409 in the field (see answer.same_key).
+  same_key_status = 409,
+  -- signInAudience of an application that was created without one: recorded 2025; AzureADandPersonalMicrosoftAccount
+  -- was recorded 2022.
+  default_audience = "AzureADMyOrg",
+  -- Does addPassword take the keyId of the request? Recorded 2021, two of two calls; not tried since.
+  own_key_id = true,
+  -- For how long after addPassword does removePassword answer 400 "No password credential found", though the
+  -- credential is there? Seconds {min, max} in the field (2026, two projects); false: not at all.
+  removal_lag = { 1, 8 },
+  -- Does the delegated permission Directory.AccessAsUser.All allow what the person's roles allow? Older pages of Learn
+  -- list it for most calls of the directory (2021); whether it is enough for role assignments is not established.
+  access_as_user = true,
+  -- How far behind the replicas are that answer some of the reads, seconds: a list read twice then shows an older
+  -- state the second time (in the field, 2026: the number of secrets read 0, 1 and 2 in a row). false: never. With a
+  -- lag, the emulator that is served has 2.
+  reads_flip = false,
+  -- For how long is an application that created an object refused with a plain 403, as if it did not own it? Seconds
+  -- {min, max}; in the field for POST /servicePrincipals, with another text. false: not at all.
+  owner_delay = false,
   -- Does the unique name of a deleted application stay taken (true), or can an upsert use it again (false)? Not
   -- documented; we assume that it stays taken for the 30 days.
   deleted_keeps_unique_name = true,
@@ -80,9 +99,9 @@ M.FLAGS = {
 ---@class emulator.tenant
 local Tenant = { __name = "emulator.tenant" }
 Tenant.__index = Tenant
-for _, part in ipairs { admin, conditional_access, events, graveyard } do
+for _, part in ipairs { admin, awkward, conditional_access, events, graveyard } do
   for name, method in pairs(part) do
-    Tenant[name] = method
+    if type(method) == "function" then Tenant[name] = method end
   end
 end
 
@@ -104,12 +123,14 @@ local function load_roles(tenant)
     tenant.role_ids[name] = id
     tenant.role_names[id] = name
     tenant.role_order[i] = id
+    local object = random.guid(tenant.seed, "directory role", i)
+    tenant.role_objects[id], tenant.role_templates[object] = object, id
   end
 end
 
 local COLLECTIONS = { "members", "applications", "service_principals", "deleted", "role_eligibilities",
-  "app_role_assignments", "grants", "units", "listed_secrets", "working_secrets", "app_policies",
-  "role_requests", "access_policies", "locations" }
+  "group_eligibilities", "app_role_assignments", "grants", "units", "listed_secrets", "working_secrets", "app_policies",
+  "role_requests", "access_policies", "locations", "devices", "federations" }
 
 local function open_collections(tenant, options)
   local users = options.users or 0
@@ -153,12 +174,13 @@ function M.new(options)
   local range = options.lag == nil and { 1, 5 } or options.lag or {}
   local tenant = setmetatable({
     seed = options.seed or 1, now = options.now, domain = "contoso.onmicrosoft.com", name = "Contoso",
-    flags = flags_of(options.flags), made = 0, ids = {}, keys_of = {}, federated = {},
-    role_ids = {}, role_names = {}, role_order = {}, writes = {},
+    flags = flags_of(options.flags), made = 0, ids = {}, keys_of = {}, issuers = {}, former_names = {},
+    role_ids = {}, role_names = {}, role_order = {}, role_objects = {}, role_templates = {}, writes = {},
     events = 0, sign_ins = events.list(), audits = events.list(),
   }, Tenant)
   tenant.id = random.guid(tenant.seed, "tenant", 1)
-  tenant.source = lag.source { seed = tenant.seed, now = options.now, min = range[1], max = range[2] }
+  tenant.source = lag.source { seed = tenant.seed, now = options.now, min = range[1], max = range[2],
+    behind = function() return tenant:behind() end }
   open_collections(tenant, options)
   load_roles(tenant)
   tenant.policy = default_policy()
@@ -166,10 +188,23 @@ function M.new(options)
   return tenant
 end
 
+--- How far the replicas are behind at most, seconds.
+---@return number
+function Tenant:behind()
+  return self.source.max and self.flags.reads_flip or 0
+end
+
 --- Turn the lag on ({min, max} seconds) or off (false), for the writes that follow.
 ---@param range number[]|false
 function Tenant:set_lag(range)
   self.source.min, self.source.max = range and range[1] or nil, range and range[2] or nil
+end
+
+--- The moment from which an object made now is known to be its creator's; see the flag owner_delay.
+---@return number?
+function Tenant:ownership_from()
+  local range = self.flags.owner_delay
+  return range and self.now() + self.source:delay(range) or nil
 end
 
 --- A new service principal's row for an application.
@@ -183,6 +218,7 @@ function Tenant:principal_row(id, application)
     displayName = application.displayName,
     appDisplayName = application.displayName,
     appOwnerOrganizationId = self.id,
+    createdDateTime = application.createdDateTime,
     accountEnabled = true,
     appRoleAssignmentRequired = false,
     servicePrincipalType = "Application",
@@ -248,11 +284,18 @@ function Tenant:check_secret(app_id, value)
   return nil, expired and "expired" or "invalid", expired
 end
 
---- The federated credentials of a client.
+--- The federated credentials of a client, as they are visible now.
 ---@param app_id string
----@return {issuer: string, subject: string, audience: string, keys: table}[]
-function Tenant:federations(app_id)
-  return self.federated[app_id] or {}
+---@return {issuer: string, subject: string, audience: string, keys: table}[] keys: of the issuer, as far as known
+function Tenant:federations_of(app_id)
+  local list = {}
+  for _, row in self.federations:scan(self.now()) do
+    if row._client == app_id then
+      list[#list + 1] = { issuer = row.issuer, subject = row.subject, audience = row.audiences[1],
+        keys = self.issuers[row.issuer] or {} }
+    end
+  end
+  return list
 end
 
 --- The managed identities that are turned on.
@@ -298,6 +341,7 @@ end
 function Tenant:scopes(app_id, person_id)
   local at, set, found = self.now(), {}, {}
   local principal = self:principal_of(app_id, at)
+  for _, scope in ipairs(principal and principal._scopes or {}) do set[scope] = true end
   for _, row in self.grants:scan(at) do
     local for_them = row.consentType == "AllPrincipals" or row.principalId == person_id
     if principal and row.clientId == principal.id and row.resourceId == self.graph.id and for_them then
@@ -333,6 +377,22 @@ function Tenant:person(name)
   end
 end
 
+--- Remember the name of a user who gets another one, or is deleted.
+---@param row table as it was
+function Tenant:remember_name(row)
+  self.former_names[row.userPrincipalName:lower()] = row.id
+end
+
+--- The user who had this name once.
+---@param name string
+---@return table? row, boolean? deleted
+function Tenant:former_person(name)
+  local id = self.former_names[name:lower()]
+  if not id then return nil end
+  local row, item = self.users:newest(id), self.deleted:newest(id)
+  return row or item and item.row, not row and item ~= nil or nil
+end
+
 --- The seeded people, for a person who asks how to sign in.
 ---@return {key: string, upn: string, name: string, about: string}[]
 function Tenant:people()
@@ -359,8 +419,9 @@ end
 ---@return table[]
 function Tenant:passwords(owner, at)
   local list = json.array {}
-  for _, key in ipairs(self.keys_of[owner] or {}) do
-    local row = self.listed_secrets:get(key, at)
+  local keys = self.keys_of[owner] or {}
+  for i = #keys, 1, -1 do -- the newest comes first (recorded 2021)
+    local row = self.listed_secrets:get(keys[i], at)
     if row then list[#list + 1] = row end
   end
   return list
@@ -377,13 +438,15 @@ end
 
 --- Store a new secret of an application or service principal.
 ---@param owner string
----@param row {keyId: string, displayName: any, _value: host.secret, _start: number, _end: number}
+---@param row {keyId: string, displayName: any, _value: host.secret, _start: number, _end: number,
+--- startDateTime: string?, endDateTime: string?} the texts as the client sent them
 ---@param listed number? seconds until GET shows it; by default the flag `secret_hidden` says
 ---@param working number? seconds until the token endpoint accepts it
 ---@return table row as Graph shows it
 function Tenant:put_secret(owner, row, listed, working)
   row.hint = secret.hint(row._value, 3)
-  row.startDateTime, row.endDateTime = time.iso(row._start), time.iso(row._end)
+  row.startDateTime = row.startDateTime or moments.ticks(row._start)
+  row.endDateTime = row.endDateTime or moments.ticks(row._end)
   local keys = known_keys(self, owner)
   self.keys_of[owner] = keys
   keys[#keys + 1] = row.keyId

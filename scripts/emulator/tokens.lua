@@ -68,16 +68,16 @@ end
 
 --- The claims of a token that this emulator issued for one of these audiences; or nil, and what Graph says about it.
 ---@param token string
----@param audiences table<string, boolean>
+---@param accepts fun(audience: string): boolean
 ---@return table|nil claims, string? message
-function Tokens:verify(token, audiences)
+function Tokens:verify(token, accepts)
   local claims = self.issued[digest(token)]
   if not claims and not token:match("^[%w_-]+%.[%w_-]+%.[%w_-]+$") then
     return nil, "IDX14100: JWT is not well formed, there are no dots (.)."
   end
   if not claims then return nil, "Access token validation failure. Invalid signature." end
   if claims.exp <= time.now() then return nil, "Lifetime validation failed, the token is expired." end
-  if not audiences[claims.aud] then return nil, "Access token validation failure. Invalid audience." end
+  if not accepts(claims.aud) then return nil, "Access token validation failure. Invalid audience." end
   return claims
 end
 

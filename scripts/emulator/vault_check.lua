@@ -2,16 +2,20 @@
 --- secret is shown.
 
 local json = require "json"
+local secret = require "secret.emulator"
 
 local M = {}
 
 local PENDING = " (pending)"
 
+-- An entry is named as the person was when it was made: the person may have another name now, or be deleted.
 local function of_person(tenant, entry, name)
-  local person = tenant:person(name)
+  local person, deleted = tenant:person(name), nil
+  if not person then person, deleted = tenant:former_person(name) end
   return person and {
-    kind = "password", of = person.userPrincipalName, in_force = tenant:check_password(name, entry.data.password),
-    changed = person.lastPasswordChangeDateTime,
+    kind = "password", of = person.userPrincipalName, changed = person.lastPasswordChangeDateTime,
+    in_force = not deleted and secret.equals(person._password, entry.data.password),
+    deleted = deleted, renamed = person.userPrincipalName:lower() ~= name:lower() or nil,
   }
 end
 
@@ -34,7 +38,8 @@ end
 --- Every credential in a vault that belongs to somebody in the tenant.
 ---@param tenant emulator.tenant
 ---@param server emulator.devolutions
----@return { name: string, of: string, kind: string, pending: boolean, in_force: boolean }[]
+---@return { name: string, of: string, kind: string, pending: boolean, in_force: boolean, renamed: boolean?,
+--- deleted: boolean? }[]
 function M.list(tenant, server)
   local list = json.array {}
   for _, vault in ipairs(server.vaults) do

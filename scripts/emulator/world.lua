@@ -217,9 +217,13 @@ local function check_approve(self, name)
   }
 end
 
+local FLIP = 2 -- the flag reads_flip of a tenant that is served
+
 local function make_tenant(self, options, range)
+  local flags = { reads_flip = FLIP }
+  for name, value in pairs(options.flags or {}) do flags[name] = value end
   self.tenant = tenant.new {
-    seed = options.seed or 1, users = options.users or 0, now = time.now, lag = range, flags = options.flags,
+    seed = options.seed or 1, users = options.users or 0, now = time.now, lag = range, flags = flags,
   }
   self.admin, self.client = self.tenant:people()[1].upn, tenant.CLI_APP
   check_approve(self, options.approve or self.admin)

@@ -95,10 +95,12 @@ return workflow.declare {
 
       "GET /users/{id}", "GET /groups", "GET /groups/{id}", "GET /groups/{id}/owners",
       "GET /groups/{id}/transitiveMembers/microsoft.graph.user",
+      "GET /identityGovernance/privilegedAccess/group/eligibilityScheduleInstances",
     },
     scopes = {
       "Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "RoleManagement.ReadWrite.Directory",
       "User.Read.All", "Group.Read.All", "Policy.Read.All", "Organization.Read.All",
+      "PrivilegedEligibilitySchedule.Read.AzureADGroup",
     },
     devolutions = { "vaults:read", "entries:read", "entries:write" },
     when = {
@@ -119,6 +121,7 @@ return workflow.declare {
       have.wanted = application { name = args.name, client_id = args.client_id, workflow = run.id }
       have.permissions = api_permissions.of_provider(args.jit_elevation)
       have.found = preflight.look(run, have, args)
+      have.declared = api_permissions.look_up(have.found.graph, have.permissions)
     end),
 
     step "App registration" (function(run, have)
@@ -131,25 +134,30 @@ return workflow.declare {
 
     step "API permissions" (function(run, have, args)
       api_permissions.tell_elevation(run, args.jit_elevation)
-      have.declared = api_permissions.look_up(have.found.graph, have.permissions)
       run:ensure(api_permissions.of { name = args.name, application = have.application, permissions = have.declared })
     end),
 
-    step "Admin consent" (function(run, have, args)
-      consent.ensure(run, {
-        name = args.name, application = have.application, principal = have.principal, permissions = have.declared,
-        graph = have.found.graph, admin = have.admin,
-      })
-    end),
+    step "Admin consent" {
+      beside = true,
+      function(run, have, args)
+        consent.ensure(run, {
+          name = args.name, application = have.application, principal = have.principal, permissions = have.declared,
+          graph = have.found.graph, admin = have.admin,
+        })
+      end,
+    },
 
-    step "Roles and administrators" (function(run, have, args)
-      have.roles = reach.explain(run, have.found.accounts, args.managed)
-      have.held = directory_role.ensure(run, {
-        name = args.name, application = have.application, principal = have.principal, roles = have.roles,
-        admin = have.admin, justification = args.justification, pim = have.found.pim,
-        premium = have.found.premium,
-      })
-    end),
+    step "Roles and administrators" {
+      beside = true,
+      function(run, have, args)
+        have.roles = reach.explain(run, have.found.accounts, args.managed)
+        have.held = directory_role.ensure(run, {
+          name = args.name, application = have.application, principal = have.principal, roles = have.roles,
+          admin = have.admin, justification = args.justification, pim = have.found.pim,
+          premium = have.found.premium,
+        })
+      end,
+    },
 
     step "Client secret" {
       settled = true,

@@ -79,12 +79,14 @@ return workflow.declare {
       "GET /roleManagement/directory/roleAssignmentScheduleRequests",
       "POST /roleManagement/directory/roleAssignmentScheduleRequests",
 
-      "GET /users/{id}", "GET /groups", "GET /groups/{id}/owners",
+      "GET /users/{id}", "GET /groups", "GET /groups/{id}", "GET /groups/{id}/owners",
       "GET /groups/{id}/transitiveMembers/microsoft.graph.user",
+      "GET /identityGovernance/privilegedAccess/group/eligibilityScheduleInstances",
     },
     scopes = {
       "Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "RoleManagement.ReadWrite.Directory",
       "User.Read.All", "GroupMember.Read.All", "Directory.Read.All", "Policy.Read.All", "Organization.Read.All",
+      "PrivilegedEligibilitySchedule.Read.AzureADGroup",
     },
     when = { purge = { graph = { "DELETE /directory/deletedItems/{id}" } } }, -- destroy --purge
   },
@@ -98,6 +100,7 @@ return workflow.declare {
     step "Pre-flight" (function(run, have, args)
       have.wanted = application { name = args.name, client_id = args.client_id, workflow = run.id }
       have.found = rotator.look(run, have, args)
+      have.declared = api_permissions.look_up(have.found.graph, have.found.permissions)
     end),
 
     step "App registration" (function(run, have)
@@ -109,33 +112,41 @@ return workflow.declare {
     end),
 
     step "API permissions" (function(run, have, args)
-      have.declared = api_permissions.look_up(have.found.graph, have.found.permissions)
       run:ensure(api_permissions.of { name = args.name, application = have.application, permissions = have.declared })
     end),
 
-    step "Admin consent" (function(run, have, args)
-      consent.ensure(run, {
-        name = args.name, application = have.application, principal = have.principal, permissions = have.declared,
-        graph = have.found.graph, admin = have.admin,
-      })
-    end),
+    step "Admin consent" {
+      beside = true,
+      function(run, have, args)
+        consent.ensure(run, {
+          name = args.name, application = have.application, principal = have.principal, permissions = have.declared,
+          graph = have.found.graph, admin = have.admin,
+        })
+      end,
+    },
 
-    step "Ownership" (function(run, have)
-      local owners = {}
-      for i, owned in ipairs(have.found.owned) do
-        owners[i] = owner.of { application = have.application, principal = have.principal, owned = owned }
-      end
-      run:all(owners)
-    end),
+    step "Ownership" {
+      beside = true,
+      function(run, have)
+        local owners = {}
+        for i, owned in ipairs(have.found.owned) do
+          owners[i] = owner.of { application = have.application, principal = have.principal, owned = owned }
+        end
+        run:all(owners)
+      end,
+    },
 
-    step "Directory role" (function(run, have, args)
-      rotator.explain_roles(run, have.found)
-      directory_role.ensure(run, {
-        name = args.name, application = have.application, principal = have.principal, roles = have.found.roles,
-        admin = have.admin, justification = args.justification, pim = have.found.pim,
-        premium = have.found.premium,
-      })
-    end),
+    step "Directory role" {
+      beside = true,
+      function(run, have, args)
+        rotator.explain_roles(run, have.found)
+        directory_role.ensure(run, {
+          name = args.name, application = have.application, principal = have.principal, roles = have.found.roles,
+          admin = have.admin, justification = args.justification, pim = have.found.pim,
+          premium = have.found.premium,
+        })
+      end,
+    },
 
     step "Certificate" {
       settled = true,

@@ -18,7 +18,7 @@ local MOST_CALLS_SHOWN = 2 -- as reasons for a permission
 
 ---@class command.permissions.granted
 ---@field who string
----@field kind permissions.kind
+---@field kind graph.required.kind
 ---@field difference permissions.difference
 ---@field roles permissions.difference? of a person
 

@@ -12,6 +12,7 @@ local profiles = require "profile.current"
 local retry = require "http.retry"
 local secret = require "host.secret"
 local single_flight = require "task.single_flight"
+local task = require "task"
 local vault_folder = require "base.vault_folder"
 
 local M = {}
@@ -388,8 +389,9 @@ end
 --- "conflict". Waits.
 ---@param vault_id string
 ---@param entry table as devolutions.entry without id and modifiedOn; path, type, description and tags may be left out
+---@param beside nil|fun() what is read while the entry is read back
 ---@return devolutions.entry
-function M.create_entry(vault_id, entry)
+function M.create_entry(vault_id, entry, beside)
   local what = ("create the entry '%s'"):format(entry_name(entry))
   local made = call_server(what, "POST", fill_path("/api/v1/vault/{id}/entry", vault_id), nil, {
     name = entry.name, path = entry.path or "", type = entry.type or "Credential", subType = entry.subType,
@@ -400,7 +402,7 @@ function M.create_entry(vault_id, entry)
       kind = "unknown_outcome", status = 200, message = "the answer has no id of the new entry",
     })
   end
-  local stored = read_server_entry(what, vault_id, made.id)
+  local stored = task.all { function() return read_server_entry(what, vault_id, made.id) end, beside }
   delete_when_misplaced(what, vault_id, entry, stored)
   check_secret_is_shown(what, stored)
   return check_entry_read_back(what, entry, stored)

@@ -3,6 +3,7 @@
 local class = require "base.class"
 local facts = require "doctor.facts"
 local fail = require "fail"
+local licence = require "entra.licence"
 local profiles = require "profile.current"
 local states = require "handover.state"
 local task = require "task"
@@ -108,7 +109,8 @@ local function add_failed_check(findings, check, err)
       cause = err.owner ~= check.name and ("see: " .. err.owner) or nil }
   end
   if not fail.is(err) or fail.is(err, "interrupted") then error(err, 0) end
-  findings:failure(err.kind == "denied" and (check.denied or "unknown") or "broken", err)
+  local unseen = err.kind == "denied" or licence.is_missing(err)
+  findings:failure(unseen and (check.denied or "unknown") or "broken", err)
 end
 
 --- Run one check. Returns its findings, in its order.

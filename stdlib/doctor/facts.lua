@@ -9,6 +9,7 @@ local fail = require "fail"
 local graph = require "graph"
 local in_use = require "journal.in_use"
 local inventory = require "rotation.inventory"
+local licence = require "entra.licence"
 local oauth = require "oauth.sign_in"
 local open_journal = require "doctor.open_journal"
 local peers = require "doctor.peers"
@@ -126,7 +127,8 @@ define_fact("schedules", "roles", "which role assignments end", fact_of_principa
     filter = graph.filter("principalId eq %s", found.id), what = "read which role assignments end",
   })
   if ok then return list end
-  if fail.is(list) and not fail.is(list, "interrupted") then return false end
+  if licence.is_missing(list) then return {} end -- without PIM no assignment ends
+  if fail.is(list) and not fail.is(list, "interrupted") then return { unread = list } end
   error(list, 0)
 end))
 

@@ -3,6 +3,7 @@
 
 local fail = require "fail"
 local graph = require "graph"
+local licence = require "entra.licence"
 local log = require "log"
 local oauth = require "oauth.sign_in"
 local peers = require "doctor.peers"
@@ -28,10 +29,11 @@ local function failure_raised_by(fn, ...)
   return err
 end
 
-local function settle_by_answer(path, options)
-  local failure = failure_raised_by(graph.first, path, options)
+local function settle_by_answer(path, options, read)
+  local failure = failure_raised_by(read or graph.first, path, options)
   if not failure then return true, "it was answered" end
-  return failure.kind == "denied" and nil or false, failure.why
+  if failure.kind == "denied" or licence.is_missing(failure) then return nil, failure.why end
+  return false, failure.why
 end
 
 local function settle_premium_status()
@@ -39,7 +41,7 @@ local function settle_premium_status()
     what = "read who is eligible",
   })
   if not failure then return nil, "this tenant has the licence, so it is not refused" end
-  if failure.code ~= "AadPremiumLicenseRequired" then return nil, failure.why end
+  if not licence.is_missing(failure) then return nil, failure.why end
   return true, ("refused with status %s"):format(tostring(failure.status))
 end
 
@@ -86,6 +88,18 @@ local function settle_group_cast()
     what = "read a group's users" })
 end
 
+local ELIGIBLE_IN_GROUPS = "/identityGovernance/privilegedAccess/group/eligibilityScheduleInstances"
+
+local function eligible_for_groups()
+  local group = graph.first("/groups", {
+    filter = "isAssignableToRole eq true", select = { "id" }, what = "find a role-assignable group",
+  })
+  if not group then return nil, "there is no role-assignable group" end
+  return settle_by_answer(ELIGIBLE_IN_GROUPS, {
+    filter = graph.filter("groupId eq %s", group.id), what = "read who is eligible for a group",
+  })
+end
+
 ---@type doctor.belief[]
 M.beliefs = {
   { id = "login-date", belief = "the login service says its time in each answer", doubt = "not promised anywhere",
@@ -106,8 +120,7 @@ M.beliefs = {
     call = "GET " .. GROUP_CAST .. "?$count=true", settle = settle_group_cast },
   { id = "app-policy", belief = "the tenant's policy for client secrets is read with Policy.Read.All",
     doubt = "the permission tables disagree", call = "GET /policies/defaultAppManagementPolicy", settle = function()
-      local failure = failure_raised_by(graph.get, "/policies/defaultAppManagementPolicy", { what = "read the policy" })
-      return failure == nil, failure and failure.why or "it was answered"
+      return settle_by_answer("/policies/defaultAppManagementPolicy", { what = "read the policy" }, graph.get)
     end },
   { id = "premium-status", belief = "without Entra ID P2, calls of PIM fail with AadPremiumLicenseRequired",
     doubt = "statuses 400 and 403 were both seen",
@@ -115,9 +128,11 @@ M.beliefs = {
   { id = "workload-access", belief = "Conditional Access policies for workload identities can be listed",
     doubt = "it takes a licence, and what is refused without one is not known",
     call = "GET /identity/conditionalAccess/policies", settle = function()
-      local answered, said = settle_by_answer("/identity/conditionalAccess/policies", { what = "read the policies" })
-      return answered or nil, said -- the refusal may come from a missing licence
+      return settle_by_answer("/identity/conditionalAccess/policies", { what = "read the policies" })
     end },
+  { id = "eligible-for-groups", belief = "PIM for Groups tells who is eligible for a role-assignable group",
+    doubt = "documented, not tried", call = "GET " .. ELIGIBLE_IN_GROUPS .. "?$filter=groupId eq '…'",
+    settle = eligible_for_groups },
   { id = "dvls-version", belief = "Devolutions Server tells its version to everybody",
     doubt = "known from its clients only",
     call = "GET {dvls}/api/public-instance-information", settle = settle_server_version },
@@ -129,6 +144,25 @@ M.beliefs = {
   { id = "late-request", belief = "a request that timed out is not carried out more than 120 seconds later",
     doubt = "no page says so; when a password counts as changed, and when it may be changed again, depend on it",
     call = "PATCH /users/{id} with a passwordProfile, cut after it was sent, on an account made for it" },
+  { id = "own-key-id", belief = "addPassword takes a keyId that is sent along (nothing is built on this)",
+    doubt = "both recorded calls of 2021 took it; no call since is known",
+    call = "POST /applications/{id}/addPassword with passwordCredential.keyId, on an application made for it; the"
+      .. " answer has to carry that keyId" },
+  { id = "owned-create", belief = "Application.ReadWrite.OwnedBy lets an application create applications",
+    doubt = "the table of permissions says so, and two reports tell of a 403",
+    call = "PATCH /applications(uniqueName='…') with Prefer: create-if-missing, as an application that has only this" },
+  { id = "new-403",
+    belief = "a 403 just after a creation passes within 30 seconds, where the token has the permission",
+    doubt = "seen for seconds in the field",
+    call = "POST /servicePrincipals right after POST /applications, repeated" },
+  { id = "new-principal",
+    belief = "a sign-in before its new service principal is known fails with AADSTS7000229",
+    doubt = "documented for applications without one; not tried just after creating it",
+    call = "POST {login}/{tenant}/oauth2/v2.0/token right after POST /servicePrincipals, repeated" },
+  { id = "blocking-policy",
+    belief = "a sign-in that Conditional Access blocks tells the policy's id in claims (capolids)",
+    doubt = "recorded once, in 2025; an answer of 2023 has none",
+    call = "sign in as an application that a policy for workload identities blocks" },
   { id = "echoed-id", belief = "Graph's answer names the client-request-id of its request when asked to",
     doubt = "documented, not tried; an answer that names another id is refused",
     call = "GET /organization with return-client-request-id: true" },

@@ -5,6 +5,7 @@ local class = require "base.class"
 local fail = require "fail"
 local graph = require "graph"
 local layout = require "terminal.layout"
+local licence = require "entra.licence"
 local microsoft_ids = require "base.microsoft_ids"
 local oauth = require "oauth.sign_in"
 local sets = require "base.sets"
@@ -95,8 +96,6 @@ function Admin:why_not(ability) return self.reasons[ability] end
 ---@return string
 function Admin.what(ability) return M.abilities[ability].what end
 
-local BY_LICENCE = { AadPremiumLicenseRequired = true }
-
 -- The roles that the person could activate; none in a tenant without the licence, or when Entra refuses to tell.
 local function read_eligible_roles(user_id)
   local ok, list = pcall(graph.all, "/roleManagement/directory/roleEligibilityScheduleInstances", {
@@ -107,7 +106,7 @@ local function read_eligible_roles(user_id)
     for i, instance in ipairs(list) do ids[i] = instance.roleDefinitionId end
     return sets.of(ids)
   end
-  if fail.is(list) and (BY_LICENCE[list.code] or list.kind == "denied") then return {} end
+  if licence.is_missing(list) or fail.is(list, "denied") then return {} end
   error(list, 0)
 end
 

@@ -5,6 +5,7 @@
 local credential_policy = require "entra.credential_policy"
 local fail = require "fail"
 local graph = require "graph"
+local licence = require "entra.licence"
 local sets = require "base.sets"
 local time = require "time"
 local upsert = require "entra.upsert"
@@ -24,8 +25,7 @@ local REQUESTS = "/roleManagement/directory/roleAssignmentScheduleRequests"
 local function read_pim_unless_denied(read)
   local ok, value = pcall(read)
   if ok then return value end
-  if not fail.is(value) then error(value, 0) end
-  if value.kind == "denied" or value.code == "AadPremiumLicenseRequired" then return nil end
+  if licence.is_missing(value) or fail.is(value, "denied") then return nil end
   error(value, 0)
 end
 
@@ -157,14 +157,13 @@ local function request_schedule(request)
 end
 
 -- The codes by which Entra says that the tenant's rules do not allow the request.
-local AGAINST = { RoleAssignmentRequestPolicyValidationFailed = true, RoleAssignmentRequestAcrsValidationFailed = true,
-  AadPremiumLicenseRequired = true }
+local AGAINST = { RoleAssignmentRequestPolicyValidationFailed = true, RoleAssignmentRequestAcrsValidationFailed = true }
 
 --- Was a request refused by the tenant's rules, or for lack of rights? Then a direct assignment may work.
 ---@param failure any
 ---@return boolean
 function M.is_refused(failure)
-  return fail.is(failure) and (failure.kind == "denied" or AGAINST[failure.code] == true)
+  return licence.is_missing(failure) or fail.is(failure, "denied") or fail.is(failure) and AGAINST[failure.code] == true
 end
 
 --- Send the request. Returns the request as Graph answers it; nil when the assignment was made or removed before.

@@ -6,7 +6,6 @@ local fail = require "fail"
 local graph = require "graph"
 local groups = require "entra.groups"
 local role_holders = require "entra.role_holders"
-local log = require "log"
 local sets = require "base.sets"
 local task = require "task"
 
@@ -22,12 +21,12 @@ M.SELECT = {
 ---@field role string name of the role, or "owner of …"
 ---@field how string "active", "eligible", "active, through the group 'X'", "owner of the group 'X'"
 
--- The eligible assignments; none, with a warning, when they cannot be read.
-local function read_eligible_privileges()
+-- The eligible assignments; none, with a note of the reason in `unread`, when they cannot be read.
+local function read_eligible_privileges(unread)
   local ok, list = pcall(role_holders.read_eligible)
   if ok then return list end
   if not fail.is(list) or fail.is(list, "interrupted") then error(list, 0) end
-  log.warn("who is eligible for a role is left out: " .. list.why)
+  unread[#unread + 1] = "who is eligible for a role: " .. list.why
   return {}
 end
 
@@ -45,32 +44,46 @@ local function add_privileges_of_assignments(held, list, named, by_id, how)
     for _, member in ipairs(group and group.members or {}) do
       add_privilege(held, member.id, role, ("%s%s, through the group '%s'"):format(how, scope, group.name))
     end
+    for _, one in ipairs(group and group.eligible or {}) do
+      if one.access == "member" then
+        add_privilege(held, one.id, role, ("eligible member of the group '%s'%s"):format(group.name, scope))
+      end
+    end
     if group then group.roles = (group.roles and group.roles .. ", " or "") .. role end
   end
 end
 
--- Add the owners of role-assignable groups: an owner can add any account to the group.
+-- Add the owners of role-assignable groups, who can add any account to the group, and those who could become owners.
 local function add_privileges_of_owners(held, list)
   for _, group in ipairs(list) do
     for _, owner in ipairs(group.owners) do
       local how = ("owner of the role-assignable group '%s'"):format(group.name)
       add_privilege(held, owner.id, group.roles or "none yet", how)
     end
+    for _, one in ipairs(group.eligible) do
+      if one.access == "owner" or not group.roles then
+        add_privilege(held, one.id, group.roles or "none yet", ("eligible %s of the role-assignable group '%s'")
+          :format(one.access, group.name))
+      end
+    end
   end
 end
 
 --- The privileges of every principal, by object id; service principals included. Waits.
----@return table<string, entra.privilege[]>
+---@return table<string, entra.privilege[]> held
+---@return string[] unread what could not be read, and why: where there is any, the privileges are not all
 function M.holders()
+  local unread = {}
   local active, could, named, list = task.all {
-    role_holders.read_active, read_eligible_privileges, role_holders.read_role_names, role_holders.read_role_groups,
+    role_holders.read_active, function() return read_eligible_privileges(unread) end, role_holders.read_role_names,
+    function() return role_holders.read_role_groups(unread) end,
   }
   local held, by_id = {}, {}
   for _, group in ipairs(list) do by_id[group.id] = group end
   add_privileges_of_assignments(held, active, named, by_id, "active")
   add_privileges_of_assignments(held, could, named, by_id, "eligible")
   add_privileges_of_owners(held, list)
-  return held
+  return held, unread
 end
 
 --- The users among these principals. Waits.

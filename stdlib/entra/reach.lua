@@ -20,7 +20,8 @@ local USER = { "id", "userPrincipalName", "displayName", "accountEnabled", "user
 ---@field id string
 ---@field upn string
 ---@field roles { id: string, name: string, how: string }[] admin roles, active, eligible or through groups
----@field group string? a role-assignable group that the account is a member or an owner of
+---@field group string? a role-assignable group that the account is a member or an owner of, or is eligible for
+---@field eligible_only boolean? is the account only eligible for that group?
 ---@field enabled boolean may it sign in?
 ---@field restricted boolean is it in a restricted management administrative unit?
 ---@field synced boolean is its password kept on-premises?
@@ -67,7 +68,8 @@ local function reset_matrix_rows(account)
     rows[i] = { reset_matrix_row(role.id), ("%s (%s)"):format(role.name, role.how) }
   end
   if account.group then
-    local why = ("member or owner of the role-assignable group '%s'"):format(account.group)
+    local how = account.eligible_only and "eligible for" or "member or owner of"
+    local why = ("%s the role-assignable group '%s'"):format(how, account.group)
     rows[#rows + 1] = { reset_matrix_row "@role-assignable-group", why }
   end
   if #rows == 0 then rows[1] = { reset_matrix_row "@none", "no admin role" } end
@@ -209,15 +211,18 @@ local function read_managed_accounts(managed)
   return accounts, by_id
 end
 
---- Find the accounts to manage, each with its admin roles. Waits; reads side by side.
+--- Find the accounts to manage, each with its admin roles. The member `unread` of the list has what could not be read
+--- of their roles, and why: where there is any, an account may hold more than is listed. Waits; reads side by side.
 ---@param managed string[]? a group's name or id, user names
 ---@return entra.account[]
 function M.find(managed)
-  if not managed or #managed == 0 then return {} end
+  if not managed or #managed == 0 then return { unread = {} } end
   local found, held = task.all {
-    function() return table.pack(read_managed_accounts(managed)) end, role_holders.read_holders,
+    function() return table.pack(read_managed_accounts(managed)) end,
+    function() return role_holders.read_holders { eligible_for_groups = true } end,
   }
   role_holders.add_roles_to_accounts(held, found[2])
+  found[1].unread = held.unread
   return found[1]
 end
 
@@ -246,7 +251,7 @@ end
 
 --- Note which roles reset the passwords of these accounts, and why; return the roles.
 ---@param run workflow.Run
----@param accounts entra.account[]
+---@param accounts entra.account[] of M.find
 ---@param managed string[]?
 ---@return string[] roles
 function M.explain(run, accounts, managed)
@@ -261,6 +266,9 @@ function M.explain(run, accounts, managed)
     end)
   else
     run:note("%s to manage, none beyond the reach of Helpdesk Administrator", layout.count(#accounts, "account"))
+  end
+  for _, unread in ipairs(accounts.unread or {}) do
+    run:warn("the accounts may hold more roles than are listed, as this could not be read: %s", unread)
   end
   return roles
 end

@@ -1,9 +1,11 @@
---- Who holds which directory role: actively, by eligibility, and through role-assignable groups. All assignments of the
---- tenant are read at once, because a tenant has few assignments and many users.
+--- Who holds which directory role: actively, by eligibility, and through role-assignable groups, of which somebody may
+--- be an eligible member (PIM for Groups). All assignments of the tenant are read at once, because a tenant has few
+--- assignments and many users.
 
 local fail = require "fail"
 local graph = require "graph"
 local groups = require "entra.groups"
+local licence = require "entra.licence"
 local task = require "task"
 
 local M = {}
@@ -15,12 +17,18 @@ local AT_ONCE = 16 -- groups read side by side
 ---@field name string
 ---@field members { id: string }[] users, including those in nested groups
 ---@field owners { id: string }[]
+---@field eligible entra.eligible_member[] who could become a member or owner of it, by PIM for Groups
+
+---@class entra.eligible_member
+---@field id string of a user
+---@field access "member"|"owner"
 
 ---@class entra.holders who holds which directory role, in the whole tenant
 ---@field active table[] assignments
 ---@field eligible table[]
 ---@field named table<string, string> role id -> name
 ---@field groups entra.role_group[]
+---@field unread string[] what could not be read, and why: where there is any, the list of holders is not whole
 
 ---------------------------------------------------------------------------
 -- Reading role assignments
@@ -38,7 +46,7 @@ function M.read_eligible()
     what = "read who is eligible for which directory role",
   })
   if ok then return list end
-  if fail.is(list) and list.code == "AadPremiumLicenseRequired" then return {} end
+  if licence.is_missing(list) then return {} end
   error(list, 0)
 end
 
@@ -65,28 +73,86 @@ local function read_role_group_owners(group)
   })
 end
 
---- Read the role-assignable groups with their members and owners. Waits.
+-- The call needs the filter (Microsoft Learn: privilegedaccessgroup-list-eligibilityscheduleinstances).
+local ELIGIBLE_IN_GROUPS = "/identityGovernance/privilegedAccess/group/eligibilityScheduleInstances"
+
+-- Who is eligible for a group; none without the licence.
+local function eligible_for(group)
+  local ok, list = pcall(graph.all, ELIGIBLE_IN_GROUPS, {
+    filter = graph.filter("groupId eq %s", group.id),
+    what = ("read who is eligible for the group '%s'"):format(group.displayName),
+  })
+  if ok then return list end
+  if licence.is_missing(list) then return {} end
+  error(list, 0)
+end
+
+-- The users that an eligible principal stands for: a group stands for its members.
+local function users_of(id)
+  local group = graph.get(graph.path("/groups/{id}", id), {
+    select = { "id", "displayName" }, missing = "nil", what = "look whether an eligible principal is a group",
+  })
+  return group and read_role_group_members(group) or { { id = id } }
+end
+
+local function as_users(instances)
+  local list = {}
+  for _, instance in ipairs(instances) do
+    for _, user in ipairs(users_of(instance.principalId)) do
+      list[#list + 1] = { id = user.id, access = instance.accessId == "owner" and "owner" or "member" }
+    end
+  end
+  return list
+end
+
+-- Failures that say what we may not read, and nothing of the network.
+local UNREAD = { denied = true, missing = true, refused = true }
+
+-- Add who is eligible to the groups. Where that may not be read, the reason is noted in `unread`.
+local function add_eligible(found, list, unread)
+  local outcomes = task.each(found, AT_ONCE, function(group) return as_users(eligible_for(group)) end)
+  local first
+  for i, outcome in ipairs(outcomes) do
+    local failure = not outcome.ok and outcome.result
+    if failure and not (fail.is(failure) and UNREAD[failure.kind]) then error(failure, 0) end
+    first = first or failure
+    list[i].eligible = outcome.ok and outcome.result or {}
+  end
+  if first then
+    unread[#unread + 1] = ("who is eligible for role-assignable groups (PIM for Groups): %s"):format(first.why)
+  end
+end
+
+--- Read the role-assignable groups with their members, their owners and, where `unread` is given, who is eligible for
+--- them. Waits.
+---@param unread string[]? gets what could not be read
 ---@return entra.role_group[]
-function M.read_role_groups()
+function M.read_role_groups(unread)
   local found = graph.all("/groups", {
     filter = "isAssignableToRole eq true", select = { "id", "displayName" }, what = "find the role-assignable groups",
   })
-  return task.map(found, AT_ONCE, function(group)
+  local list = task.map(found, AT_ONCE, function(group)
     local members, owners = task.all {
       function() return read_role_group_members(group) end,
       function() return read_role_group_owners(group) end,
     }
-    return { id = group.id, name = group.displayName, members = members, owners = owners }
+    return { id = group.id, name = group.displayName, members = members, owners = owners, eligible = {} }
   end)
+  if unread then add_eligible(found, list, unread) end
+  return list
 end
 
---- Read all assignments, role names and role-assignable groups. Waits; reads side by side.
+--- Read all assignments, role names and role-assignable groups; who is eligible for a group only when asked to. Waits;
+--- reads side by side.
+---@param options { eligible_for_groups: boolean }?
 ---@return entra.holders
-function M.read_holders()
+function M.read_holders(options)
+  local unread, asked = {}, options and options.eligible_for_groups
   local active, eligible, named, found = task.all {
-    M.read_active, M.read_eligible, M.read_role_names, M.read_role_groups,
+    M.read_active, M.read_eligible, M.read_role_names,
+    function() return M.read_role_groups(asked and unread or nil) end,
   }
-  return { active = active, eligible = eligible, named = named, groups = found }
+  return { active = active, eligible = eligible, named = named, groups = found, unread = unread }
 end
 
 ---------------------------------------------------------------------------
@@ -105,6 +171,10 @@ local function add_roles_of_assignments(by_id, groups_by_id, list, named, how)
       add_role_to_account(by_id[member.id], assignment.roleDefinitionId, named,
         ("%s, through the group '%s'"):format(how, group.name))
     end
+    for _, one in ipairs(group and group.eligible or {}) do
+      add_role_to_account(by_id[one.id], assignment.roleDefinitionId, named,
+        ("as eligible %s of the group '%s'"):format(one.access, group.name))
+    end
   end
 end
 
@@ -113,9 +183,12 @@ local function mark_accounts_of_role_groups(by_id, list)
   local by_group = {}
   for _, group in ipairs(list) do
     by_group[group.id] = group
-    for _, people in ipairs { group.members, group.owners } do
+    for _, people in ipairs { group.members, group.owners, group.eligible } do
       for _, user in ipairs(people) do
-        if by_id[user.id] then by_id[user.id].group = group.name end
+        local account, eligible_only = by_id[user.id], people == group.eligible
+        if account and not (eligible_only and account.group) then
+          account.group, account.eligible_only = group.name, eligible_only or nil
+        end
       end
     end
   end

@@ -135,12 +135,15 @@ end
 function M.with_role(reader, name)
   local holders = reader.holders()
   local by_group, list, plain = {}, {}, {}
-  for _, group in ipairs(holders.groups) do by_group[group.id] = true end
+  for _, group in ipairs(holders.groups) do by_group[group.id] = group end
   for _, id in ipairs(principals_with_role(holders, find_selected_role_id(holders, name))) do
     if not by_group[id] then
       plain[#plain + 1] = id
     else
       for user in groups.list_users(id, COLUMNS) do list[#list + 1] = rotation_account(user, reader.federated) end
+      for _, one in ipairs(by_group[id].eligible) do
+        if one.access == "member" then plain[#plain + 1] = one.id end
+      end
     end
   end
   local holding = task.map(plain, AT_ONCE, function(id)

@@ -1,8 +1,16 @@
 --- The AADSTS numbers of the Microsoft identity platform: what they mean, and what to do.
 ---
---- `source`: "docs" is Microsoft Learn, "Microsoft Entra authentication and authorization error codes"; "field" is what
---- several public tools report and no page of Microsoft says. Microsoft may change the meaning of a number: show it,
---- never branch on it.
+--- `source`: "docs" is Microsoft Learn, "Microsoft Entra authentication and authorization error codes", or the page
+--- that is named beside the entry; "field" is what several public tools report and no page of Microsoft says. Microsoft
+--- may change the meaning of a number: show it, and branch on it only where nothing else tells the cases apart.
+---
+--- Marks, for `explain.login_codes`:
+--- - `new`: an application, service principal or credential that was made a moment ago is refused so until the login
+---   service knows it everywhere;
+--- - `policy`: a policy of the tenant refuses the sign-in;
+--- - `wraps`: the number says only that something is wrong; another number of the same answer says what;
+--- - `kind`: the kind of failure, where the HTTP status does not say it;
+--- - `application_fix`: the fix where an application signs in; `fix` is for a person then.
 
 return {
   -- The tenant and the endpoint
@@ -18,8 +26,14 @@ return {
     fix = "This is a defect of Moonlatch: please report it with the trace id." },
 
   -- The application
-  { codes = { 700016, 700011 }, source = "docs", cause = "this tenant knows no application with this client id",
+  { codes = { 700016, 700011 }, source = "docs", new = true,
+    cause = "this tenant knows no application with this client id",
     fix = "Check `client_id` and `tenant`. An application made a moment ago may take some minutes to be known." },
+  -- learn.microsoft.com/microsoftteams/platform/teams-sdk/teams/app-authentication/troubleshooting
+  { codes = { 7000229 }, source = "docs", new = true, cause = "the application has no service principal in this tenant",
+    fix = "If the application or its service principal was made a moment ago, run this again in some minutes. Otherwise"
+      .. " create the service principal (`moonlatch doctor` tells whether it is there): an application is listed under"
+      .. " Enterprise applications once it has one." },
   { codes = { 70001, 7000112, 1000031 }, source = "docs", cause = "the application is disabled in this tenant",
     fix = "Enable it: Enterprise applications, the application, Properties, Enabled for users to sign in." },
   { codes = { 50105 }, source = "docs", cause = "the application is open only to those assigned to it",
@@ -34,7 +48,9 @@ return {
     fix = "This is a defect of Moonlatch: please report it with the trace id." },
 
   -- Its secret
-  { codes = { 7000215, 70002 }, source = "docs", cause = "the client secret is not valid",
+  { codes = { 7000215 }, source = "docs", new = true, cause = "the client secret is not valid",
+    fix = "Use the secret's value, not its id. One made a moment ago may take some minutes to work." },
+  { codes = { 70002 }, source = "docs", new = true, wraps = true, cause = "the client secret is not valid",
     fix = "Use the secret's value, not its id. One made a moment ago may take some minutes to work." },
   { codes = { 7000222 }, source = "docs", cause = "the client secret has expired",
     fix = "Rotate it, or add a new one to the application and put that into the profile's sign_in." },
@@ -45,7 +61,8 @@ return {
     fix = "Use method = \"device_code\" with it, or another application." },
 
   -- Its certificate or federated credential
-  { codes = { 700027 }, source = "docs", cause = "the signature was not made with a certificate of the application",
+  { codes = { 700027 }, source = "docs", new = true,
+    cause = "the signature was not made with a certificate of the application",
     fix = "Check which certificate the application has. One added a moment ago may take some minutes." },
   { codes = { 700023 }, source = "field", cause = "the signed assertion is meant for another endpoint",
     fix = "Check `tenant` and `cloud` in the profile: the assertion names the endpoint that they make." },
@@ -53,7 +70,7 @@ return {
     fix = "Set this computer's clock right." },
   { codes = { 50012, 700030 }, source = "docs", cause = "the certificate is not one the application accepts",
     fix = "Add this certificate to the application, or use the one that is there." },
-  { codes = { 70021, 700213, 700212, 700211 }, source = "field",
+  { codes = { 70021, 700213, 700212, 700211 }, source = "field", new = true,
     cause = "no federated credential of the application fits",
     fix = "Compare issuer, subject and audience letter by letter. A new one may take some minutes to work." },
   { codes = { 700229 }, source = "docs", cause = "a token of this kind cannot be a federated credential",
@@ -78,8 +95,14 @@ return {
   { codes = { 54005 }, source = "docs", cause = "the code was used already", fix = "Sign in again." },
   { codes = { 70016 }, source = "docs", cause = "nobody has signed in with the code yet",
     fix = "Open the page shown and enter the code." },
-  { codes = { 70018, 70019, 70020 }, source = "docs", cause = "the code is wrong or too old",
+  { codes = { 70018 }, source = "docs", cause = "the code is not valid",
     fix = "Run the command again for a new code." },
+  { codes = { 70019, 70020 }, source = "docs", cause = "nobody signed in with the code before it expired",
+    fix = "Run the command again for a new code. If the page said that you do not have access (53003), a Conditional"
+      .. " Access policy blocks device codes: use method = \"browser\", or sign in as an application." },
+
+  { codes = { 70000 }, source = "docs", cause = "the code or the refresh token is not valid",
+    fix = "Sign in again: moonlatch login." },
 
   -- The person
   { codes = { 50034, 50020, 51004, 16000 }, source = "docs", cause = "this tenant has no such user",
@@ -104,21 +127,29 @@ return {
       fix = "Sign in again: moonlatch login." },
 
   -- Policy
-  { codes = { 53000, 53001 }, source = "docs", cause = "a Conditional Access policy requires a managed device",
+  { codes = { 53000, 53001 }, source = "docs", policy = true,
+    cause = "a Conditional Access policy requires a managed device",
     fix = "A device code never proves a device: sign in with method = \"browser\" on one that is managed, or as an "
       .. "application." },
   { codes = { 53003 }, source = "docs", cause = "a Conditional Access policy blocks this sign-in",
     fix = "Many tenants block device codes: try method = \"browser\", or sign in as an application. The sign-in log "
-      .. "names the policy." },
-  { codes = { 53004, 530032, 530034, 530035 }, source = "docs",
+      .. "names the policy.", policy = true,
+    application_fix = "Have the policy exclude this application, or sign in from an address that the policy allows. The"
+      .. " sign-in log (Service principal sign-ins) shows the attempt under its correlation id." },
+  { codes = { 53004, 530032, 530034, 530035 }, source = "docs", policy = true,
     cause = "a security policy of the tenant blocks this sign-in",
     fix = "Have an administrator look at the sign-in log: it names the policy." },
 
   -- Microsoft's side
   { codes = { 50196 }, source = "docs", cause = "the same token was asked for too often",
     fix = "Wait some minutes. If it happens again, report it as a defect with the trace id." },
-  { codes = { 90033, 90006, 90012, 90024, 50033 }, source = "docs", cause = "the login service is in trouble",
+  { codes = { 90033, 90006, 90012, 90024, 50033 }, source = "docs", kind = "transient",
+    cause = "the login service is in trouble",
     fix = "Try again in some minutes." },
-  { codes = { 90055 }, source = "docs", cause = "the tenant asks for too many tokens at once",
+  -- Microsoft's list: "Graph returned with a forbidden error code"; cnbeining/onedrivecmd issue 67 has the quota
+  { codes = { 90093 }, source = "field",
+    cause = "Graph refused what the sign-in asked of it, such as a new object beyond the tenant's quota",
+    fix = "The message says why; the sign-in log has more, under the correlation id." },
+  { codes = { 90055 }, source = "docs", kind = "throttled", cause = "the tenant asks for too many tokens at once",
     fix = "Wait some minutes, and do less at once." },
 }

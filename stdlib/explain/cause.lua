@@ -2,9 +2,10 @@
 ---
 --- These texts are for people. Programs branch on kinds: Microsoft promises neither its AADSTS numbers nor its texts.
 
-local aadsts = require "explain.aadsts"
 local graph_errors = require "explain.graph_errors"
 local kinds = require "fail.kinds"
+local login_codes = require "explain.login_codes"
+local sets = require "base.sets"
 local time = require "time"
 
 local M = {}
@@ -15,16 +16,11 @@ local M = {}
 ---@field resumes boolean? the fix says that the same command, run again, goes on
 ---@field source string? who says so: "docs" or "field"
 
-local by_code = {}
-for _, entry in ipairs(aadsts) do
-  for _, code in ipairs(entry.codes) do by_code[code] = entry end
-end
-
 --- What an AADSTS number means; nil when it is unknown here.
 ---@param code integer|string 7000215, "7000215" or "AADSTS7000215"
 ---@return explain.reason|nil
 function M.aadsts(code)
-  local entry = by_code[math.tointeger(tonumber((tostring(code):gsub("^AADSTS", ""))))]
+  local entry = login_codes.of(code)
   return entry and { cause = entry.cause, fix = entry.fix, source = entry.source } or nil
 end
 
@@ -33,11 +29,17 @@ local SIGN_IN = {
     fix = "Run the command again and accept, or have somebody sign in who may." },
   expired_token = { cause = "the code was not used in time", fix = "Run the command again for a new code." },
   code_expired = { cause = "the code was not used in time", fix = "Run the command again for a new code." },
-  invalid_grant = { cause = "the sign-in is not valid any more", fix = "Sign in again: moonlatch login." },
+  invalid_grant = { cause = "the sign-in is not valid any more", fix = "Sign in again: moonlatch login.",
+    application = { cause = "what the application showed is not valid, or a policy refuses it",
+      fix = "The sign-in log (Service principal sign-ins) says more." } },
   invalid_client = { cause = "the application's credential was not accepted",
     fix = "Check the client id and the secret named in the profile's sign_in." },
   interaction_required = { cause = "a person has to do something at the sign-in page",
-    fix = "Sign in again: moonlatch login." },
+    fix = "Sign in again: moonlatch login.",
+    application = { cause = "the tenant asks for something that only a person can do",
+      fix = "An application cannot do it: the sign-in log (Service principal sign-ins) says what is asked for." } },
+  invalid_scope = { cause = "a permission that is asked for does not exist, or this sign-in was not granted it",
+    fix = "Check the names of the permissions in the script's needs; then sign in again: moonlatch login." },
   not_json = { cause = "the answer is not from Microsoft's login service",
     fix = "Check `login` in the profile, and whether a proxy answers instead." },
   bad_answer = { cause = "the login service's answer breaks the rules of OAuth",
@@ -76,6 +78,43 @@ local function by_kind(failure)
   if kind.cause then return { cause = kind.cause, fix = kind.fix } end
 end
 
+-- The reason in its form for who signs in.
+local function for_who(reason, failure)
+  return reason and failure.application and reason.application or reason
+end
+
+local function by_word(failure)
+  return for_who(SUBERRORS[failure.suberror] or SIGN_IN[failure.error], failure)
+end
+
+local LOOK_UP = "Look the code up at https://login.microsoftonline.com/error?code=%d."
+
+-- Say that a number is unknown. A suberror has one meaning; an error stands for many causes, so what it often means is
+-- only a guess.
+local function by_unknown_code(failure)
+  if not failure.code then return nil end
+  local unknown = ("the code AADSTS%d is unknown to Moonlatch"):format(failure.code)
+  local known, fix = for_who(SUBERRORS[failure.suberror], failure), LOOK_UP:format(failure.code)
+  if known then return { cause = ("%s (%s)"):format(known.cause, unknown), fix = known.fix .. " " .. fix } end
+  local guess = for_who(SIGN_IN[failure.error], failure)
+  if not guess then return { cause = unknown, fix = fix } end
+  return {
+    cause = ("%s; %s often means that %s"):format(unknown, failure.error, guess.cause),
+    fix = ("%s If it is that: %s"):format(fix, guess.fix),
+  }
+end
+
+-- The reason that a known number stands for, with the policies that the answer names.
+local function by_known_code(failure)
+  local entry = login_codes.of(failure.code)
+  if not entry then return nil end
+  local cause = entry.cause
+  if failure.policies and #failure.policies > 0 then
+    cause = ("%s (id of the policy: %s)"):format(cause, table.concat(failure.policies, ", "))
+  end
+  return { cause = cause, fix = failure.application and entry.application_fix or entry.fix, source = entry.source }
+end
+
 -- Add when to try again, where the service says how long to wait.
 local function with_moment(reason, failure)
   if not failure.again then return reason end
@@ -91,13 +130,12 @@ local REDIRECT = {
 }
 
 --- Why a sign-in failed.
----@param failure table host.oauth.failure or http.retry.failure
+---@param failure table host.oauth.failure or http.retry.failure; `application`: an application signs in
 ---@return explain.reason
 function M.login(failure)
   if failure.transport then return kinds.transport(failure) end
   if failure.status and failure.status >= 300 and failure.status < 400 then return REDIRECT end
-  local reason = failure.code and M.aadsts(failure.code) or by_kind(failure) or SUBERRORS[failure.suberror]
-    or SIGN_IN[failure.error] or REFUSED
+  local reason = by_known_code(failure) or by_kind(failure) or by_unknown_code(failure) or by_word(failure) or REFUSED
   return with_moment(reason, failure)
 end
 
@@ -141,6 +179,7 @@ end
 local function matches(rule, failure, context)
   return (not rule.status or rule.status == failure.status)
     and (not rule.code or rule.code == failure.code)
+    and (not rule.exists or failure.exists == true)
     and (not rule.kind or rule.kind == failure.kind)
     and (not rule.text or holds(failure.message, rule.text))
     and (not rule.method or rule.method == context.method)
@@ -148,9 +187,23 @@ local function matches(rule, failure, context)
     and (not rule.member or has_member(context.body, rule.member))
 end
 
+-- Does the rule for a whole kind not know the code?
+local function is_strange(rule, failure)
+  local code = failure.code
+  if not rule.usual or code == nil or code == "" then return false end
+  return not sets.of(rule.usual)[code]
+end
+
 local function by_rule(failure, context)
   for _, rule in ipairs(graph_errors) do
-    if matches(rule, failure, context) then return { cause = rule.cause, fix = rule.fix, source = rule.source } end
+    if matches(rule, failure, context) then
+      local cause = rule.cause
+      if is_strange(rule, failure) then
+        cause = ("the code %s is unknown to Moonlatch; HTTP %s often means that %s")
+          :format(failure.code, tostring(failure.status), cause)
+      end
+      return { cause = cause, fix = rule.fix, source = rule.source }
+    end
   end
 end
 
@@ -162,7 +215,15 @@ function M.graph(failure, context)
   context = context or {}
   if failure.kind == "unknown_outcome" then return kinds.kinds.unknown_outcome end
   if failure.transport then return kinds.transport(failure) end
-  if context.fresh_write and (failure.lag or failure.kind == "missing") then
+  if failure.lagged and failure.status == 403 then
+    return {
+      cause = ("Graph refused this for %s, although the token has the permission: Entra may not know yet what was made"
+        .. " a moment ago, or a directory role is missing"):format(time.span(failure.lagged)),
+      fix = "Run the same command again in some minutes: it goes on where it stopped. If it is refused again, see who"
+        .. " we are with `moonlatch whoami`.",
+    }
+  end
+  if context.fresh_write and failure.status ~= 403 and (failure.lag or failure.kind == "missing") then
     return {
       cause = "Entra has not replicated the last change after two minutes",
       fix = "Run the same command again in some minutes: it goes on where it stopped.",

@@ -53,7 +53,10 @@ end
 -- Settle a part by its answer; or set the moment of its next try.
 ---@param pending graph.pending
 local function settle_or_retry_part(pending, value, failure)
-  if value ~= nil then return settle_batch_part(pending, value) end
+  if value ~= nil then
+    pending.call:succeeded(value)
+    return settle_batch_part(pending, value)
+  end
   local wait, more = retry.after_failure(pending.call, failure, pending.state)
   if not wait then return settle_batch_part(pending, nil, more) end
   pending.due = time.monotonic() + wait

@@ -10,7 +10,9 @@ local native_graph = require "host.graph"
 local oauth = require "oauth.sign_in"
 local outage = require "http.outage"
 local profiles = require "profile.current"
+local required = require "graph.required"
 local retry = require "http.retry"
+local sets = require "base.sets"
 local text = require "graph.text"
 local time = require "time"
 
@@ -64,6 +66,48 @@ end
 -- The resource that the service throttles as a whole: the first segment of the path, "/users".
 function Call:resource() return self.path:match("^/[^/?(]*") end
 
+-- The names of the members of a body.
+local function body_member_names(body)
+  local names = {}
+  for name in pairs(body or {}) do names[#names + 1] = tostring(name) end
+  table.sort(names)
+  return names
+end
+
+local LATELY = 120 -- seconds for which what we made may be unknown to a part of Entra
+
+local made_at = setmetatable({}, { __mode = "k" }) ---@type table<host.gate.door, number> of the last object, monotonic
+
+--- Note that the call succeeded with this value.
+---@param value any
+function Call:succeeded(value)
+  local is_made = self.method == "POST" and self.changes or self.options.prefer and next(value) ~= nil
+  if is_made and self.path ~= "/$batch" then made_at[http.door()] = time.monotonic() end
+end
+
+-- Does the token in use have what the table of permissions asks for this call?
+local function is_covered(call)
+  local principal = not call.options.credential and oauth.signed_in()
+  local rows = principal and required.rows(call.method, call.path, body_member_names(call.body)) or {}
+  local kind = principal and principal.kind == "app" and "application" or "delegated"
+  local held = principal and sets.of(kind == "application" and principal.roles or principal.scopes)
+  for _, row in ipairs(rows) do
+    if not required.covers(held, row[kind]) then return false end
+  end
+  return #rows > 0
+end
+
+--- May this refusal pass, because Entra does not know yet what was made before? Only where the token has the
+--- permission, and where the text says so or we made something lately.
+---@param failure http.retry.failure
+---@return boolean
+function Call:is_lagging(failure)
+  if failure.code ~= "Authorization_RequestDenied" then return false end
+  local moment = made_at[http.door()]
+  local lately = moment ~= nil and time.monotonic() - moment <= LATELY
+  return (failure.lag or lately) and is_covered(self)
+end
+
 -- Build the request of the next try. The request of each try has an id of its own.
 ---@return host.request|nil, string?
 function Call:build()
@@ -89,7 +133,7 @@ end
 ---@return graph.call
 function M.new(method, path, body, options)
   local base, query, headers = profiles.current().graph, nil, nil
-  if options then query, headers = M.query(options) end
+  if options and next(options) then query, headers = M.query(options) end
   options = options or NONE
   -- the request is built now, so that a wrong call raises its error here
   local first = native_graph.request(base, method, path, query, body, headers)
@@ -128,13 +172,6 @@ local function quote_graph_answer(failure)
   if failure.code and failure.code ~= "" then words = words .. " " .. failure.code end
   if failure.message and failure.message ~= "" then words = words .. ": " .. failure.message end
   return failure.request_id and WITH_REQUEST_ID:format(words, failure.request_id) or words
-end
-
-local function body_member_names(body)
-  local names = {}
-  for name in pairs(body or {}) do names[#names + 1] = tostring(name) end
-  table.sort(names)
-  return names
 end
 
 local MOST_DENIED = 1000
@@ -224,7 +261,10 @@ function M.try_once(call, judge)
   local date = more
   if value == nil then date = more.date end
   graph_clock.note(date, sent)
-  if value ~= nil then return value, more end
+  if value ~= nil then
+    call:succeeded(value)
+    return value, more
+  end
   use_fresh_connection_after(call, more)
   return nil, more
 end

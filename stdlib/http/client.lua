@@ -134,6 +134,13 @@ local function submit_request(sender, request, credential, options)
   return nil, transfer:answer()
 end
 
+local observer ---@type nil|fun(request: host.request, answer: host.answer)
+
+--- Call `fn` with each request and its answer from now on (nil: call nothing), before who sent the request gets the
+--- answer. For a recording.
+---@param fn nil|fun(request: host.request, answer: host.answer)
+function M.observe(fn) observer = fn end
+
 -- http.trace is loaded with --verbose only.
 local function print_request_trace(...) log.detail(require("http.trace").line(...)) end
 
@@ -152,6 +159,7 @@ function M.send(request, credential, options)
     task.sleep(wait)
     wait, answer, message, kind, maybe_sent = submit_request(sender, request, credential, options)
   end
+  if observer and answer then observer(request, answer) end
   if started and not (door and door.traces) then
     print_request_trace(request, answer, kind, sys.monotonic() - started)
   end

@@ -17,6 +17,7 @@ local M = {}
 
 local LAG_BUDGET = 120 -- seconds; Entra's replication takes up to minutes
 local LAG_LONGEST = 16 -- seconds
+local DENIED_BUDGET = 30 -- seconds; seen for seconds (hashicorp/terraform-provider-azuread issue 611)
 local WAIT_BUDGET = 600 -- seconds that one call may take after the service first asks it to wait
 local WAIT_LONGEST = 60 -- seconds, when the service gives no Retry-After
 local WAIT_TRIES = 10 -- tries of one call that the service asks to wait each time
@@ -29,6 +30,7 @@ local TRIES = 4 -- of a call with a transient failure
 ---@field status integer? of the HTTP answer
 ---@field code string|integer?
 ---@field retry_after number? seconds, as the service says
+---@field lagged number? for so many seconds it was tried again, because what was just written may not be replicated
 ---@field again number? the moment before which the service does not want another request
 ---@field held boolean? the call was not sent, because the service had asked another call to wait
 ---@field lag boolean? a known text for something that is not replicated yet
@@ -45,6 +47,8 @@ local TRIES = 4 -- of a call with a transient failure
 ---@field repeatable boolean? is sending the call twice harmless?
 ---@field fresh_write boolean? does the call depend on something that we wrote a moment ago?
 ---@field once boolean? does an answer, or a request that may have been sent, end the tries?
+---@field is_lagging nil|fun(self: http.retry.call, failure: http.retry.failure): boolean may a refusal with status 403
+--- come from what was just made, and pass?
 ---@field renew fun(self: http.retry.call)? get a new credential after a 401
 
 --- Make the failure of a request that got no answer, from the results of http.send.
@@ -75,15 +79,27 @@ local function with_jitter(seconds)
   return seconds * (0.75 + math.random() / 2)
 end
 
+-- May the failure come from what Entra has not replicated yet? A refusal for want of rights only where the call knows
+-- that the rights are there: the text that tells of replication is also that of a missing role.
+local function is_lag(call, failure)
+  if not call.fresh_write then return false end
+  if failure.status == 403 then return call.is_lagging ~= nil and call:is_lagging(failure) end
+  return failure.lag or ((failure.kind == "missing" or failure.kind == "conflict") and not failure.exists)
+end
+
+local READS = { budget = LAG_BUDGET, why = "Entra has not replicated what was just written" }
+local RIGHTS = { budget = DENIED_BUDGET,
+  why = "it was refused (403) although we may do it, so Entra may not know yet what was just made" }
+
 local function replication_retry_wait(call, failure, state)
-  local is_lag = failure.lag or ((failure.kind == "missing" or failure.kind == "conflict") and not failure.exists)
-  if not call.fresh_write or not is_lag then return nil end
-  state.lag_ends = state.lag_ends or time.monotonic() + LAG_BUDGET
-  local left = state.lag_ends - time.monotonic()
-  if left <= 0 then return nil end
-  state.lags = (state.lags or 0) + 1
-  local wait = math.min(left, exponential_backoff(1, state.lags - 1, LAG_LONGEST))
-  return wait, "Entra has not replicated what was just written"
+  if not is_lag(call, failure) then return nil end
+  local rule = failure.status == 403 and RIGHTS or READS
+  state.lag_since[rule] = state.lag_since[rule] or time.monotonic()
+  local waited = time.monotonic() - state.lag_since[rule]
+  failure.lagged = waited
+  if waited >= rule.budget then return nil end
+  state.lags = state.lags + 1
+  return math.min(rule.budget - waited, exponential_backoff(1, state.lags - 1, LAG_LONGEST)), rule.why
 end
 
 -- The wait that the service asks for, in seconds, never rounded down; nil when the service does not ask.
@@ -192,6 +208,7 @@ end
 ---@return string|http.retry.failure why_or_failure why the call waits; without a next try, the failure of the call
 function M.after_failure(call, failure, state)
   if try_may_have_changed(call, failure) then state.may_have_changed = true end
+  state.lags, state.lag_since = state.lags or 0, state.lag_since or {}
   state.failure = failure
   local wait, why = retry_wait(call, failure, state)
   if failure.kind == "throttled" and not failure.held then throttle.note(call, wait or retry_after_seconds(failure)) end

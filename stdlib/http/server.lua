@@ -40,7 +40,8 @@ local TURN_MS = 1000
 
 ---@class httpd.service
 ---@field ca string? PEM of its certificate authority; nil for plain HTTP
----@field bases table<string, string> name of the listener -> "https://127.0.0.1:4711"
+---@field addresses table<string, string> name of the listener -> "https://127.0.0.1:4711"
+---@field bases table<string, string> the same, or the address of a proxy before it: what answers call it
 local Service = class "httpd.service"
 
 --- An answer that is sent `seconds` from now.
@@ -116,7 +117,7 @@ function M.open(options)
     ca = identity and identity:ca(),
     server = httpd.server(identity),
     listeners = {},
-    bases = {},
+    addresses = {}, bases = {},
     delayed = {},
   }
   for _, listener in ipairs(options.listeners) do
@@ -128,7 +129,8 @@ function M.open(options)
     local host = listener.host:find(":", 1, true) and "[" .. listener.host .. "]" or listener.host
     local scheme = identity and not listener.plain and "https" or "http"
     self.listeners[index] = listener
-    self.bases[listener.name] = ("%s://%s:%d"):format(scheme, host, port)
+    local address = ("%s://%s:%d"):format(scheme, host, port)
+    self.addresses[listener.name], self.bases[listener.name] = address, address
   end
   return self
 end

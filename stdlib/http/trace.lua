@@ -11,8 +11,8 @@ function M.path_and_query(request)
 end
 
 local function body_size_text(answer)
-  local bytes = tonumber(answer:header "content-length")
-  if not bytes then return "" end
+  local bytes = answer:size()
+  if bytes == 0 then return "" end
   return bytes < 1024 and ("%d B"):format(bytes) or ("%.1f KB"):format(bytes / 1024)
 end
 

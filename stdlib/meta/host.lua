@@ -42,6 +42,12 @@ function Answer:status() end
 ---@param name string in lower case
 ---@return string|nil
 function Answer:header(name) end
+--- The bytes of the body, decompressed.
+---@return integer
+function Answer:size() end
+--- The body as JSON, decoded like by host.json: secrets come as secrets. For recordings; a protocol module judges it.
+---@return any|nil value, string? message
+function Answer:json() end
 function Answer:close() end
 
 ---@class host.credential opaque; goes only to the origin it was made for

@@ -2,6 +2,8 @@
 
 local fail = require "fail"
 local http = require "http.client"
+local login_codes = require "explain.login_codes"
+local native_oauth = require "host.oauth"
 local outage = require "http.outage"
 local retry = require "http.retry"
 local time = require "time"
@@ -13,9 +15,6 @@ local SKEW = 60 -- seconds by which two clocks may differ before it is mentioned
 ---------------------------------------------------------------------------
 -- Failures
 
--- Codes of temporary trouble at the service, whatever the HTTP status says (Microsoft Learn: reference-error-codes).
-local PASSING_CODES = { [90033] = true, [90006] = true, [90012] = true, [90024] = true, [50033] = true }
-
 local KIND_OF_ERROR = {
   temporarily_unavailable = "transient", server_error = "transient",
   authorization_pending = "pending", slow_down = "pending",
@@ -25,17 +24,20 @@ local KIND_OF_ERROR = {
 }
 
 local function kind_of(failure)
-  if failure.status == 429 or failure.code == 90055 then return "throttled" end
-  if failure.status >= 500 or failure.status == 408 or PASSING_CODES[failure.code] then return "transient" end
+  local known = login_codes.of(failure.code)
+  if failure.status == 429 then return "throttled" end
+  if failure.status >= 500 or failure.status == 408 then return "transient" end
+  if known and known.kind then return known.kind end
   if failure.error == "http" then return failure.status < 400 and "bad_answer" or "refused" end
   return KIND_OF_ERROR[failure.error] or "auth"
 end
 
 local function said(failure)
-  local source = failure.status and ("HTTP %d %s"):format(failure.status, failure.error) or nil
-  local trace = failure.trace_id and ("trace id " .. failure.trace_id) or nil
-  local ids = source and trace and (source .. ", " .. trace) or source
-  return ids and ("%s (%s)"):format(failure.message, ids) or failure.message
+  if not failure.status then return failure.message end
+  local words = ("HTTP %d %s"):format(failure.status, failure.error)
+  if failure.trace_id then words = words .. ", trace id " .. failure.trace_id end
+  if failure.correlation_id then words = words .. ", correlation id " .. failure.correlation_id end
+  return ("%s (%s)"):format(failure.message, words)
 end
 
 -- A refusal because something is not valid yet, or not any more: compare the clocks; the answer contains theirs.
@@ -53,9 +55,11 @@ end
 ---@param who string? the subject of the sentence: whose words these are ("It")
 function M.raise(what, failure, who)
   local explain = require "explain.cause" -- loaded only when something fails
+  if failure.retry_after and not failure.again then failure.again = time.now() + failure.retry_after end
   local reason = blame_clock(explain.login(failure), failure)
   fail.raise {
-    kind = failure.kind, what = what, why = explain.why(reason, failure, said(failure), who or "It"),
+    kind = failure.kind == "pending" and "person" or failure.kind, -- nobody waits for a person here
+    what = what, why = explain.why(reason, failure, said(failure), who or "It"),
     fix = reason.fix, resumes = reason.resumes, status = failure.status, code = failure.code or failure.error,
     said = said(failure), request_id = failure.trace_id, cause = failure,
     unreachable = outage.is_unreached(failure) or nil,
@@ -65,36 +69,63 @@ end
 ---------------------------------------------------------------------------
 -- Asking the login service
 
---- Send once the request that `build` makes, with its credential if it has one. Waits.
----@param what string
----@param build fun(): host.request, host.credential?
----@param judge function of host.oauth
----@param ... any further arguments of judge
----@return table|nil value, table? failure
-function M.once(what, build, judge, ...)
-  local request <close>, credential = build() -- the request and its secrets are wiped after the answer was judged
-  local answer <close>, message, kind, maybe_sent = http.send(request, credential,
-    { timeout = 30, note = what, own = true })
-  if not answer then return nil, retry.transport_failure(message, kind, maybe_sent) end
-  local value, failure = judge(answer, ...)
-  if not value then failure.kind = kind_of(failure) end
-  return value, failure
+---@class oauth.question
+---@field what string
+---@field build fun(): host.request, host.credential? makes the request of one try, with its credential if it has one
+---@field judge fun(answer: host.answer): table?, host.oauth.failure?
+---@field application boolean? an application signs in, not a person
+
+-- Add what follows from an answer that refuses: the number that counts, the kind, and who was refused.
+local function complete(failure, question)
+  failure.code = login_codes.choose(failure.codes, failure.message)
+  failure.kind, failure.application = kind_of(failure), question.application
+  return failure
 end
 
---- Send what `build` makes, anew for each try, until the service answers; raise what stays a failure. Waits.
+--- Send the request once. Waits.
+---@param question oauth.question
+---@return table|nil value, table? failure
+function M.once(question)
+  local request <close>, credential = question.build() -- it and its secrets are wiped after the answer was judged
+  local answer <close>, message, kind, maybe_sent = http.send(request, credential,
+    { timeout = 30, note = question.what, own = true })
+  if not answer then return nil, retry.transport_failure(message, kind, maybe_sent) end
+  local value, failure = question.judge(answer)
+  if value then return value end
+  return nil, complete(failure, question)
+end
+
+--- Send the request, anew for each try, until the service answers; raise what stays a failure. Waits.
+---@param question oauth.question
+---@return table
+function M.ask(question)
+  local value, failure = retry.run {
+    what = question.what, peer = "login", repeatable = true, attempt = function() return M.once(question) end,
+  }
+  if not value then M.raise(question.what, failure) end
+  return value
+end
+
+--- A question for a token for Graph.
+---@param settings profile
 ---@param what string
 ---@param build fun(): host.request, host.credential?
----@param judge function
----@param ... any
----@return table
-function M.ask(what, build, judge, ...)
-  local more = table.pack(...)
-  local value, failure = retry.run {
-    what = what, peer = "login", repeatable = true,
-    attempt = function() return M.once(what, build, judge, table.unpack(more, 1, more.n)) end,
-  }
-  if not value then M.raise(what, failure) end
-  return value
+---@return oauth.question
+function M.for_token(settings, what, build)
+  return { what = what, build = build, judge = function(answer)
+    return native_oauth.judge_token(answer, settings.graph)
+  end }
+end
+
+--- The same, where an application signs in.
+---@param settings profile
+---@param what string
+---@param build fun(): host.request, host.credential?
+---@return oauth.question
+function M.for_application(settings, what, build)
+  local question = M.for_token(settings, what, build)
+  question.application = true
+  return question
 end
 
 ---------------------------------------------------------------------------

@@ -13,6 +13,7 @@ local desktop = require "http.desktop"
 local fail = require "fail"
 local http = require "http.client"
 local log = require "log"
+local login_codes = require "explain.login_codes"
 local native_oauth = require "host.oauth"
 local neighbour = require "http.neighbour"
 local sign_in_page = require "oauth.sign_in_page"
@@ -113,9 +114,9 @@ end
 -- from outside.
 local function failure_of(fields)
   local words = (fields.error_description or ""):gsub("%c.*", ""):gsub(" Trace ID:.*", ""):sub(1, 500)
-  local code = math.tointeger(tonumber(words:match("AADSTS(%d+)")))
   return {
-    error = fields.error, suberror = fields.error_subcode, code = code, message = words ~= "" and words or fields.error,
+    error = fields.error, suberror = fields.error_subcode, code = login_codes.choose(nil, words),
+    message = words ~= "" and words or fields.error,
     kind = fields.error == "access_denied" and "person" or "auth",
   }
 end
@@ -124,9 +125,9 @@ end
 local function redeem(settings, what, fields, visit, verifier, scope)
   if fields.error then return nil, failure_of(fields) end
   local authority, client_id = ask.authority(settings), settings.sign_in.client_id
-  return ask.once(what, function()
+  return ask.once(ask.for_token(settings, what, function()
     return native_oauth.code(authority, client_id, fields.code, visit.redirect, verifier, scope)
-  end, native_oauth.judge_token, settings.graph)
+  end))
 end
 
 -- Show the address in any case: no browser may open, or the person may use another one.

@@ -6,7 +6,6 @@ local assertion = require "oauth.assertion"
 local crypto = require "host.crypto"
 local fail = require "fail"
 local log = require "log"
-local native_oauth = require "host.oauth"
 local path_fix = require "machine.path_fix"
 local profiles = require "profile.current"
 local sealed_file = require "profile.sealed_file"
@@ -115,7 +114,7 @@ end
 ---@type oauth.way
 return function(settings, kept)
   refresh(settings, kept)
-  return ask.ask(ask.as_application(settings), function()
+  return ask.ask(ask.for_application(settings, ask.as_application(settings), function()
     return assertion.request(settings, settings.sign_in.client_id, kept.key, kept.header)
-  end, native_oauth.judge_token, settings.graph)
+  end))
 end

@@ -13,9 +13,11 @@ local tenants = {} ---@type table<string, string> authority -> GUID
 function M.tenant(settings)
   local authority = ask.authority(settings)
   if not tenants[authority] then
-    tenants[authority] = ask.ask(("find the tenant '%s' at %s"):format(settings.tenant, settings.login), function()
-      return native_oauth.discovery(authority)
-    end, native_oauth.judge_discovery, authority).tenant
+    tenants[authority] = ask.ask({
+      what = ("find the tenant '%s' at %s"):format(settings.tenant, settings.login),
+      build = function() return native_oauth.discovery(authority) end,
+      judge = function(answer) return native_oauth.judge_discovery(answer, authority) end,
+    }).tenant
   end
   return tenants[authority]
 end

@@ -100,8 +100,10 @@ function M.fetch(settings)
   local tries = 0
   while true do
     tries = tries + 1
-    local token, failure = ask.once(what, function() return build(settings) end, native_oauth.judge_identity,
-      settings.graph, time.now())
+    local token, failure = ask.once {
+      what = what, application = true, build = function() return build(settings) end,
+      judge = function(answer) return native_oauth.judge_identity(answer, settings.graph, time.now()) end,
+    }
     if token then return token end
     local wait = patience(failure, tries)
     if not wait then raise(what, failure) end

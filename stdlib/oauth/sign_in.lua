@@ -10,6 +10,7 @@ local log = require "log"
 local microsoft_ids = require "base.microsoft_ids"
 local native_oauth = require "host.oauth"
 local profiles = require "profile.current"
+local scope = require "oauth.scope"
 local secret = require "host.secret"
 local single_flight = require "task.single_flight"
 local time = require "time"
@@ -31,6 +32,7 @@ local EARLY = 300 -- seconds before its expiry from which a token is renewed
 ---@class oauth.signed_in
 ---@field credential host.credential
 ---@field refresh_token host.secret?
+---@field withheld string? scopes that were asked for and not granted
 ---@field claims table
 ---@field renew_at number
 ---@field ends number
@@ -41,10 +43,12 @@ local EARLY = 300 -- seconds before its expiry from which a token is renewed
 
 --- Keeps a person's sign-in from one run to the next.
 ---@class oauth.keeper
----@field renew fun(exchange: fun(refresh_token: host.secret): host.oauth.token): host.oauth.token?, boolean? calls
---- `exchange` with the newest refresh token, and returns the new token once its refresh token is durable; nil when
---- nothing is kept; nil and true when the sign-in has expired
+---@field renew fun(exchange: oauth.exchange): host.oauth.token?, boolean? calls `exchange` with the newest refresh
+--- token and the scopes that its sign-in was not granted, and returns the new token once its refresh token is durable;
+--- nil when nothing is kept; nil and true when the sign-in has expired
 ---@field keep fun(token: host.oauth.token) keep the token of a new sign-in; durable when this returns
+
+---@alias oauth.exchange fun(refresh_token: host.secret, withheld: string?): host.oauth.token
 
 local signed ---@type profile? the profile signed in with
 local keeper ---@type oauth.keeper?
@@ -54,11 +58,18 @@ local scopes = {} ---@type string[]
 ---------------------------------------------------------------------------
 -- Getting a token
 
-local function by_refresh(settings, refresh_token)
-  local scope = ask.user_scope(settings, scopes)
-  return ask.ask(("renew the sign-in to '%s'"):format(settings.tenant), function()
-    return native_oauth.refresh(ask.authority(settings), settings.sign_in.client_id, refresh_token, scope)
-  end, native_oauth.judge_token, settings.graph)
+-- Note what was asked for and not granted, for the renewals of this sign-in.
+local function note_withheld(token, asked, before)
+  token.withheld = scope.withheld(asked, token.scope, before)
+  return token
+end
+
+local function by_refresh(settings, refresh_token, withheld)
+  local asked = scope.of_renewal(ask.user_scope(settings, scopes), withheld)
+  local token = ask.ask(ask.for_token(settings, ("renew the sign-in to '%s'"):format(settings.tenant), function()
+    return native_oauth.refresh(ask.authority(settings), settings.sign_in.client_id, refresh_token, asked)
+  end))
+  return note_withheld(token, asked, withheld)
 end
 
 ---@type table<string, fun(): oauth.way>
@@ -75,11 +86,11 @@ local WAYS = {
 -- Get a token with a refresh token. The kept one is tried before ours, because another process may have renewed it. Nil
 -- when there is none.
 local function renewed(settings)
-  local function exchange(refresh_token) return by_refresh(settings, refresh_token) end
+  local function exchange(refresh_token, withheld) return by_refresh(settings, refresh_token, withheld) end
   local token, over
   if keeper then token, over = keeper.renew(exchange) end
   if token or over then return token end
-  return held and held.refresh_token and exchange(held.refresh_token)
+  return held and held.refresh_token and exchange(held.refresh_token, held.withheld)
 end
 
 local function fetch(settings)
@@ -87,7 +98,7 @@ local function fetch(settings)
   if token then return token end
   local way = WAYS[settings.sign_in.method]
   if way then
-    token = way()(settings, kept, scopes)
+    token = note_withheld(way()(settings, kept, scopes), ask.user_scope(settings, scopes))
     if keeper and token.refresh_token then keeper.keep(token) end
     return token
   end
@@ -128,6 +139,7 @@ local function hold(token)
   held = {
     credential = token.credential, claims = token.claims, renew_at = ends - early, ends = ends,
     refresh_token = token.refresh_token or held and held.refresh_token, -- not every answer has a new one
+    withheld = token.withheld,
   }
 end
 
@@ -240,11 +252,11 @@ end
 -- Send one request, on a connection of its own.
 local function try(client_id, proof)
   local settings = signed or profiles.current()
-  return ask.once(("prove a credential of application %s"):format(client_id), function()
+  return ask.once(ask.for_application(settings, ("prove a credential of application %s"):format(client_id), function()
     local request = proving(settings, client_id, proof)
     request:set_fresh()
     return request
-  end, native_oauth.judge_token, settings.graph)
+  end))
 end
 
 --- Does this client secret, or this key with its certificate, sign the application in? Waits.

@@ -28,6 +28,7 @@ local PERSONAL = { device_code = true, browser = true }
 -- The errors that only a new sign-in of the person mends. They concern the token, not the network.
 local OVER = {
   invalid_grant = true, interaction_required = true, login_required = true, consent_required = true,
+  invalid_scope = true,
 }
 
 ---@class oauth.token_cache.about readable by anybody who may read the file
@@ -37,6 +38,7 @@ local OVER = {
 ---@field client_id string
 ---@field since string when the person signed in
 ---@field renewed string when the kept token came
+---@field withheld string? scopes that the sign-in asked for and was not granted
 
 --- Does a person sign in to this profile?
 ---@param profile profile
@@ -83,7 +85,7 @@ local function write(profile, token, since)
   local claims, now = token.claims or {}, time.iso(time.now())
   sealed_file.write(profile, name_of(profile), {
     name = claims.upn or claims.unique_name or "?", oid = claims.oid, tenant = claims.tid,
-    client_id = profile.sign_in.client_id, since = since or now, renewed = now,
+    client_id = profile.sign_in.client_id, since = since or now, renewed = now, withheld = token.withheld,
   }, token.refresh_token)
 end
 
@@ -129,9 +131,9 @@ end
 
 -- Exchange the refresh token. A mark in the file shows when a run was cut off in the exchange. A refusal that only the
 -- person can mend is returned; other failures are raised.
-local function exchange_marked(lock, exchange, refresh_token)
+local function exchange_marked(lock, exchange, refresh_token, withheld)
   lock:mark()
-  local ok, outcome = pcall(exchange, refresh_token)
+  local ok, outcome = pcall(exchange, refresh_token, withheld)
   if ok then return outcome end
   if fail.is(outcome) and not may_be_lost(outcome) then lock:unmark() end
   if fail.is(outcome) and OVER[error_of(outcome)] then return nil, outcome end
@@ -144,7 +146,7 @@ local function renew(profile, exchange)
   local refresh_token, about = sealed_file.read(profile, name_of(profile))
   if not refresh_token then return nil end
   local cut_off = lock:marked()
-  local token, failure = exchange_marked(lock, exchange, refresh_token)
+  local token, failure = exchange_marked(lock, exchange, refresh_token, about.withheld)
   refresh_token:close()
   if not token then
     give_up(failure, about, cut_off or may_be_lost(failure))

@@ -8,8 +8,8 @@ local fail = require "fail"
 local granted = require "permissions.granted"
 local graph = require "graph"
 local log = require "log"
-local permissions = require "permissions.least"
 local reach = require "entra.reach"
+local required = require "graph.required"
 local rights = require "task.rights"
 local scheduler = require "task.scheduler"
 local sets = require "base.sets"
@@ -35,7 +35,7 @@ end
 local function missing_permissions(holder, rows)
   for _, row in ipairs(rows) do
     local least = row[holder.kind][1]
-    if least and not permissions.covers(holder.token, row[holder.kind]) then
+    if least and not required.covers(holder.token, row[holder.kind]) then
       local missing = {}
       for _, name in ipairs(least) do
         if not holder.token[name] then missing[#missing + 1] = name end
@@ -67,7 +67,7 @@ local function no_consent_reason(holder, missing, requested, why)
     return { cause = name .. " was not consented to the client that you signed in with",
       fix = ("Have an administrator consent to %s, or name it in sign_in.scopes of the profile and sign in again.")
         :format(name) }
-  elseif requested and permissions.covers(requested, { missing }) then
+  elseif requested and required.covers(requested, { missing }) then
     return { cause = "the application asks for " .. name .. ", but nobody has consented to it",
       fix = "Have a Privileged Role Administrator grant admin consent: App registrations > API permissions." }
   elseif requested then
@@ -83,7 +83,7 @@ local function missing_permission_reason(holder, rows)
   if not missing then return nil end
   if #missing == 0 and #row[holder.kind] == 0 then return IMPOSSIBLE[holder.kind] end
   local consented, why = granted.consented(holder)
-  if consented and permissions.covers(consented, { missing }) then return not_in_token_reason(missing) end
+  if consented and required.covers(consented, { missing }) then return not_in_token_reason(missing) end
   if consented then return no_consent_reason(holder, missing, granted.requested(holder)) end
   local name = join_permissions(missing)
   return {
@@ -95,9 +95,15 @@ end
 ---------------------------------------------------------------------------
 -- The target
 
+-- The key of the user in the path: /users/KEY or /users('KEY').
 local function user_in_path(path)
+  local function decoded(key)
+    return (key:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
+  end
+  local quoted = path:match("^/users%('([^/]+)'%)")
+  if quoted then return (decoded(quoted):gsub("''", "'")) end
   local key = path:match("^/users/([^/]+)")
-  return key and (key:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
+  return key and decoded(key)
 end
 
 local function restricted_unit_reason(user)
@@ -147,14 +153,24 @@ local function missing_role_reason(holder, rows, roles, why)
       fix = fix }
   end
   local mine = sets.of(roles)
-  if mine["Global Administrator"] or permissions.covers(mine, wanted) then return nil end
+  if mine["Global Administrator"] or required.covers(mine, wanted) then return nil end
   return {
     cause = ("a directory role is missing: %s would do. Yours: %s"):format(weakest, join_permissions(roles)), fix = fix,
   }
 end
 
-local function owned_applications_reason(holder, rows)
+-- Does the call create an application?
+local function creates_application(asked)
+  return asked.method == "POST" and asked.path == "/applications"
+    or asked.method == "PATCH" and asked.path:find "^/applications%(uniqueName=" ~= nil
+end
+
+local function owned_applications_reason(asked, holder, rows)
   if not holder.token["Application.ReadWrite.OwnedBy"] or holder.token["Application.ReadWrite.All"] then return nil end
+  if creates_application(asked) then
+    return { cause = "Application.ReadWrite.OwnedBy, which should let us create applications, does not suffice in some"
+      .. " tenants", fix = "Grant Application.ReadWrite.All, or have a person create the application." }
+  end
   for _, row in ipairs(rows) do
     if row.application[1] and row.application[1][1] == "Application.ReadWrite.OwnedBy" then
       return { cause = "Application.ReadWrite.OwnedBy reaches only what we own, and this is not among it",
@@ -167,7 +183,7 @@ local function unknown_denial_reason(holder, rows, roles)
   local names = {}
   for _, row in ipairs(rows) do
     for _, together in ipairs(row[holder.kind]) do
-      if permissions.covers(holder.token, { together }) then names[#names + 1] = table.concat(together, " and ") end
+      if required.covers(holder.token, { together }) then names[#names + 1] = table.concat(together, " and ") end
     end
   end
   return {
@@ -178,7 +194,7 @@ local function unknown_denial_reason(holder, rows, roles)
 end
 
 local function find_denial_reason(asked)
-  local rows = permissions.rows(asked.method, asked.path, asked.members)
+  local rows = required.rows(asked.method, asked.path, asked.members)
   if #rows == 0 then return nil end
   local holder = granted.holder_of_token()
   local reason = missing_permission_reason(holder, rows)
@@ -186,16 +202,22 @@ local function find_denial_reason(asked)
   local roles, why = granted.roles(holder)
   local ok, target = pcall(protected_target_reason, asked, roles)
   if ok and target then return target end
-  return missing_role_reason(holder, rows, roles, why) or owned_applications_reason(holder, rows)
+  return missing_role_reason(holder, rows, roles, why) or owned_applications_reason(asked, holder, rows)
     or unknown_denial_reason(holder, rows, roles)
 end
+
+-- Codes of refusals that no permission would change.
+local OTHER = {
+  insufficient_claims = true, Authorization_IdentityNotFound = true,
+  Authentication_RequestFromUnsupportedUserRole = true,
+}
 
 --- Find out why a call was denied, and write the reason and the fix into the failure. For failures that a person will
 --- read. Other errors stay as they are. So does a failure that a script made: only calls that Graph denied are looked
 --- at. Waits.
 ---@param err any
 function M.explain(err)
-  if not fail.is(err, "denied") or err.status ~= 403 or err.explained then return end
+  if not fail.is(err, "denied") or err.status ~= 403 or err.explained or OTHER[err.code] then return end
   err.explained = true
   local made = call.denied_call(err)
   if not made then return end

@@ -13,7 +13,7 @@ local M = {}
 
 ---@class permissions.holder the principal of the token in use
 ---@field principal oauth.principal
----@field kind permissions.kind
+---@field kind graph.required.kind
 ---@field token table<string, boolean> permissions in the token
 
 --- The principal of the token in use, and its permissions. Waits.

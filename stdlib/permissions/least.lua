@@ -3,25 +3,14 @@
 --- stdlib/data/calls.tsv has what each call needs, with its sources. Microsoft's own table misleads: it ignores what a
 --- body sets, and names rare special-purpose permissions as the least.
 
-local fact_tables = require "base.fact_tables"
+local required = require "graph.required"
 local sets = require "base.sets"
 
 local M = {}
 
----@alias permissions.kind "application"|"delegated"
-
----@class permissions.row
----@field call string "PATCH /users/{id}#passwordProfile"
----@field application string[][] alternatives, the least first; each is a list of permissions that are needed together;
---- empty: an application cannot make the call
----@field delegated string[][] the same for a person
----@field roles string[][]? alternatives of directory roles, the weakest first; empty: a member needs no role; nil: not
---- known
----@field source string
-
 ---@class permissions.need
 ---@field entry string as it was declared
----@field row permissions.row
+---@field row graph.required.row
 
 ---@class permissions.least
 ---@field application string[] sorted
@@ -29,126 +18,9 @@ local M = {}
 ---@field roles string[] the weakest directory roles that a person needs
 ---@field needs permissions.need[]
 ---@field unknown string[] declared calls that the table does not have
----@field unavailable table<permissions.kind, string[]> declared calls that this kind of principal cannot make at all
+---@field unavailable table<graph.required.kind, string[]> declared calls that this kind of principal cannot make at all
 ---@field roles_unknown string[] calls whose role is not known
 ---@field notes string[]
-
-local ROWS = {} -- the key under which a node of the tree has its rows
-local path_tree ---@type table? segment -> node, from the root
-
----------------------------------------------------------------------------
--- The table
-
-local function parse_alternatives(text)
-  local list = {}
-  for one in text:gmatch("[^,]+") do
-    local together = {}
-    for name in one:gmatch("[^+]+") do together[#together + 1] = name end
-    list[#list + 1] = together
-  end
-  return list
-end
-
-local function parse_roles(text)
-  if text == "" then return nil end
-  return text == "member" and {} or parse_alternatives(text)
-end
-
-local function add_call_row(method, path, row)
-  local node = path_tree
-  for segment in path:gsub("#.*", ""):gmatch("[^/]+") do
-    node[segment] = node[segment] or {}
-    node = node[segment]
-  end
-  node[ROWS] = node[ROWS] or {}
-  local member = path:match("#(.*)$") or ""
-  node[ROWS][method .. "#" .. member:lower()] = row
-end
-
-local function load_path_tree()
-  path_tree = {}
-  for _, fields in ipairs(fact_tables.rows "stdlib/data/calls.tsv") do
-    local method, path, application, delegated, roles, source = table.unpack(fields)
-    if delegated == "=" then delegated = application end
-    add_call_row(method, path, {
-      call = method .. " " .. path, application = parse_alternatives(application),
-      delegated = parse_alternatives(delegated), roles = parse_roles(roles), source = source,
-    })
-  end
-end
-
--- Split a path into segments. A key in parentheses becomes the segment "{id}", and "/$count" at the end is dropped:
--- "/applications(uniqueName='x')/owners/$count" gives { "applications", "{id}", "owners" }.
-local function segments_of_call_path(path)
-  local list = {}
-  for segment in path:lower():gmatch("[^/]+") do
-    local name, inside = segment:match("^([^(]+)%((.*)%)$")
-    list[#list + 1] = name or segment
-    if inside then list[#list + 1] = "{id}" end
-  end
-  if list[#list] == "$count" then list[#list] = nil end
-  return list
-end
-
-local function permission_rows_of_segments(segments)
-  local node = path_tree
-  for _, segment in ipairs(segments) do
-    node = node[segment] or segment ~= "*" and node["{id}"]
-    if not node then return nil end
-  end
-  return node[ROWS]
-end
-
-local function permission_rows_of_path(path)
-  if not path_tree then load_path_tree() end
-  local segments = segments_of_call_path(path)
-  local found = permission_rows_of_segments(segments)
-  if not found and (segments[#segments] or ""):find("^microsoft%.graph%.") then -- a cast
-    segments[#segments] = nil
-    found = permission_rows_of_segments(segments)
-  end
-  return found
-end
-
---- The rows of the table for a call: several rows when the members of its body need different permissions; none when
---- the table does not have the call.
----@param method string
----@param path string a template as in needs, or the path of a request
----@param members string[]? the members of the body, where they are known
----@return permissions.row[]
-function M.rows(method, path, members)
-  local rows_here = permission_rows_of_path(path)
-  if not rows_here then return {} end
-  local base, found, seen = rows_here[method .. "#"], {}, {}
-  for _, member in ipairs(members or {}) do
-    local row = rows_here[method .. "#" .. member:lower()] or base
-    if row and not seen[row] then found[#found + 1] = row end
-    if row then seen[row] = true end
-  end
-  if #found == 0 then found[1] = base end
-  return found
-end
-
----------------------------------------------------------------------------
--- The least
-
-local function has_all_permissions(held, together)
-  for _, name in ipairs(together) do
-    if not held[name] then return false end
-  end
-  return true
-end
-
---- Does the holder have all permissions of one of the alternatives?
----@param held table<string, boolean> permissions or roles
----@param list string[][] alternatives
----@return boolean
-function M.covers(held, list)
-  for _, together in ipairs(list) do
-    if has_all_permissions(held, together) then return true end
-  end
-  return false
-end
 
 local function missing_permissions(held, together)
   local list = {}
@@ -179,7 +51,7 @@ end
 
 local function covers_every_list(held, wanted)
   for _, list in ipairs(wanted) do
-    if not M.covers(held, list) then return false end
+    if not required.covers(held, list) then return false end
   end
   return true
 end
@@ -197,7 +69,7 @@ local function least_permissions_added(wanted, had)
     if #list == 1 then add_cheapest(list) end
   end
   for _, list in ipairs(wanted) do
-    if not M.covers(held, list) then add_cheapest(list) end
+    if not required.covers(held, list) then add_cheapest(list) end
   end
   for _, name in ipairs(had or {}) do held[name] = nil end
   local added = sets.sorted(held)
@@ -222,7 +94,7 @@ end
 local function permission_rows_of_entries(entries)
   local needs, unknown = {}, {}
   for _, entry in ipairs(entries) do
-    local rows = M.rows(split_needs_entry(entry))
+    local rows = required.rows(split_needs_entry(entry))
     for _, row in ipairs(rows) do needs[#needs + 1] = { entry = entry, row = row } end
     if #rows == 0 then unknown[#unknown + 1] = entry end
   end
@@ -241,15 +113,22 @@ local NOTES = {
     .. "Microsoft Graph; for those of other APIs Cloud Application Administrator does.",
   ["GET /users"] = "GET /users: User.ReadBasic.All does where only displayName, givenName, id, mail, surname and "
     .. "userPrincipalName are read.",
-  ["POST /applications"] = "POST /applications: a person needs no role where the tenant lets its members register "
-    .. "applications.",
+  -- hashicorp/terraform-provider-azuread issue 939 (2022), and a log of 2026
+  ["POST /applications"] = "Creating an application: a person needs no role where the tenant lets its members register "
+    .. "applications. An application with Application.ReadWrite.OwnedBy alone was refused (403) in two reports, so "
+    .. "creating may take Application.ReadWrite.All.",
 }
 NOTES["POST /serviceprincipals/{id}/approleassignments"] = NOTES["POST /serviceprincipals/{id}/approleassignedto"]
+
+-- An upsert by its own key creates, too.
+local function note_on(need)
+  return NOTES[need.entry:find "^PATCH /applications%(uniqueName" and "POST /applications" or need.row.call]
+end
 
 local function notes_on_needs(needs)
   local notes, said = {}, {}
   for _, need in ipairs(needs) do
-    local note = NOTES[need.row.call]
+    local note = note_on(need)
     local silent = need.row.call == "PATCH /users/{id}" and need.entry:find("#", 1, true)
     if note and not silent and not said[note] then notes[#notes + 1] = note end
     if note then said[note] = true end
@@ -286,7 +165,7 @@ end
 
 --- The calls that need this permission or role: the calls that are not covered without it.
 ---@param least permissions.least
----@param kind permissions.kind|"roles"
+---@param kind graph.required.kind|"roles"
 ---@param name string
 ---@return string[] entries
 function M.reasons(least, kind, name)
@@ -294,7 +173,7 @@ function M.reasons(least, kind, name)
   for _, other in ipairs(least[kind]) do held[other] = other ~= name or nil end
   for _, need in ipairs(least.needs) do
     local list = need.row[kind]
-    if list and #list > 0 and not M.covers(held, list) then found[#found + 1] = need.entry end
+    if list and #list > 0 and not required.covers(held, list) then found[#found + 1] = need.entry end
   end
   return found
 end
@@ -306,14 +185,14 @@ end
 
 --- Compare what the calls need with what a holder has.
 ---@param least permissions.least
----@param kind permissions.kind|"roles"
+---@param kind graph.required.kind|"roles"
 ---@param held string[]
 ---@return permissions.difference
 function M.compare(least, kind, held)
   local set, wanted, covered, blocked, needless = sets.of(held), {}, {}, {}, {}
   for _, need in ipairs(least.needs) do
     local list = need.row[kind]
-    if list and #list > 0 and not M.covers(set, list) then
+    if list and #list > 0 and not required.covers(set, list) then
       blocked[#blocked + 1], wanted[#wanted + 1] = need.entry, list
     elseif list and #list > 0 then
       covered[#covered + 1] = list

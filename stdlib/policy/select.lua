@@ -256,6 +256,11 @@ end
 ---------------------------------------------------------------------------
 -- Needs
 
+--- Does the selection name holders of a role? Then it has to be known who is eligible for role-assignable groups.
+---@param selection policy.selection
+---@return boolean
+function M.by_role(selection) return does_selection_name(selection, "role") end
+
 --- The calls and scopes that finding the users or applications takes.
 ---@param selection policy.selection
 ---@return string[] calls, string[] scopes
@@ -269,11 +274,18 @@ function M.needs(selection)
     end
     return calls, scopes
   end
-  return {
+  local calls = {
     "GET /organization", "GET /users/{id}", "GET /groups", "GET /groups/{id}/owners",
     "GET /groups/{id}/transitiveMembers/microsoft.graph.user", "GET /roleManagement/directory/roleAssignments",
     "GET /roleManagement/directory/roleDefinitions", "GET /roleManagement/directory/roleEligibilityScheduleInstances",
-  }, { "User.Read.All", "GroupMember.Read.All", "RoleManagement.Read.Directory" }
+  }
+  local scopes = { "User.Read.All", "GroupMember.Read.All", "RoleManagement.Read.Directory" }
+  if M.by_role(selection) then
+    calls[#calls + 1] = "GET /identityGovernance/privilegedAccess/group/eligibilityScheduleInstances"
+    calls[#calls + 1] = "GET /groups/{id}"
+    scopes[#scopes + 1] = "PrivilegedEligibilitySchedule.Read.AzureADGroup"
+  end
+  return calls, scopes
 end
 
 --- Why the value cannot be the selection of a policy; nil when it can.

@@ -117,6 +117,9 @@ local function add_policy_report(lines, found, is_plan)
     if groups[what] then add_entry_group(lines, what, groups[what], is_plan) end
   end
   if #found.entries == 0 then add_report_line(lines, "  nobody is selected") end
+  for _, unread in ipairs(found.unread or {}) do
+    add_report_line(lines, "  there may be more accounts, as this could not be read: %s", unread)
+  end
   add_left_over_entries(lines, found.left_over or {})
   if is_plan then add_run_limits(lines, found) end
   for _, entry in ipairs(found.entries) do add_waiting_entries(lines, entry) end
@@ -166,7 +169,7 @@ function M.json(all, status)
     policies[i] = {
       policy = found.terms.name, summary = found.terms.summary, target = found.terms.target, accounts = entries,
       counts = entry_counts(found), left_over = json.array(found.left_over or {}), beyond_limit = found.later,
-      open = found.is_open, instead = found.instead,
+      open = found.is_open, instead = found.instead, unread = found.unread and json.array(found.unread) or nil,
       failure = found.failure and report_failure.table(found.failure) or nil,
     }
   end

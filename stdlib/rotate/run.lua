@@ -6,6 +6,7 @@ local clock_skew = require "rotation.clock_skew"
 local disk_space = require "machine.disk_space"
 local fail = require "fail"
 local oauth = require "oauth.sign_in"
+local policy_select = require "policy.select"
 local rights = require "task.rights"
 local rights_check = require "rotation.rights_check"
 local role_holders = require "entra.role_holders"
@@ -25,20 +26,25 @@ local function with_policy_rights(options, terms, fn, ...)
   return rights.with(scheduler.require_current(), options.rights[terms.name], fn, ...)
 end
 
-local function first_policy_for(policies, target)
+local function first_policy_for(policies, is_meant)
   for _, terms in ipairs(policies) do
-    if terms.target == target then return terms end
+    if terms.target == "users" and is_meant(terms) then return terms end
   end
 end
 
+local function is_by_role(terms) return policy_select.by_role(terms.select) end
+
 -- Read what the policies share: the signed-in principal, who holds which role, which domains are federated. Each policy
--- for users declares these calls, so they are made with the rights of the first such policy.
+-- for users declares these calls, so they are made with the rights of the first such policy. Who is eligible for a
+-- group is declared by policies that select by role.
 local function read_tenant_for_policies(policies, options)
   local tenant = { me = oauth.sign_in(options.profile), role_ids = {} }
-  local first = first_policy_for(policies, "users")
+  local by_role = first_policy_for(policies, is_by_role)
+  local first = by_role or first_policy_for(policies, function() return true end)
   if not first then return tenant end
-  tenant.holders, tenant.federated = with_policy_rights(options, first, task.all,
-    { role_holders.read_holders, users.federated_domains })
+  tenant.holders, tenant.federated = with_policy_rights(options, first, task.all, {
+    function() return role_holders.read_holders { eligible_for_groups = by_role ~= nil } end, users.federated_domains,
+  })
   tenant.role_ids = role_holders.roles_of_principal(tenant.holders, tenant.me.oid)
   for _, id in ipairs(tenant.me.wids) do tenant.role_ids[id] = true end
   return tenant
@@ -62,6 +68,7 @@ end
 ---@field open boolean is its window open?
 ---@field moment number? when the window closes, or opens
 ---@field failure Failure? why the policy could not be planned, or was stopped
+---@field unread string[]? what could not be read of who is selected, and why: there may be more accounts
 
 local function check_rights_and_find_due(terms, tenant, options)
   rights_check.check(terms, tenant)
@@ -76,6 +83,7 @@ local function plan_policy(terms, tenant, options)
     require("permissions.denied").explain(found)
     return { terms = terms, entries = {}, changes = {}, recoveries = {}, later = 0, open = true, failure = found }
   end
+  found.unread = terms.target == "users" and is_by_role(terms) and tenant.holders.unread or {}
   return found
 end
 
@@ -176,8 +184,8 @@ function M.is_accepted(terms, entry)
   return entry.what == "refuse" and terms.accept ~= nil and terms.accept[entry.code or ""] == true
 end
 
---- The exit status: 0 all is well; 1 something failed, was refused or belongs to another rotation, or a person is
---- needed; 3 a plan has something to do or to say.
+--- The exit status: 0 all is well; 1 something failed, was refused, could not be looked at or belongs to another
+--- rotation, or a person is needed; 3 a plan has something to do or to say.
 ---@param all table[]
 ---@param is_plan boolean
 ---@return integer
@@ -185,6 +193,7 @@ function M.status(all, is_plan)
   local status, list = 0, is_plan and TO_DO or BAD
   for _, found in ipairs(all) do
     if found.failure then return 1 end
+    if found.unread and found.unread[1] then status = is_plan and 3 or 1 end
     for _, entry in ipairs(found.entries) do
       if list[entry.what] and not M.is_accepted(found.terms, entry) then status = is_plan and 3 or 1 end
       if is_plan and entry.renamed then status = 3 end

@@ -109,7 +109,7 @@ end
 --- this run read it. Then our credential is removed again. Waits.
 ---@param self rotation.Credential
 function M.check_sink_unchanged(self)
-  self.sink:fetch()
+  self.run:look(self.sink)
   local value = unknown_value_in_sink(self)
   if not value or self.unknown_value and secret.equals(value, self.unknown_value) then return end
   self.kind.withdraw(self, ("another installation has brought one to %s meanwhile (%s)")

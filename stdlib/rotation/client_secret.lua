@@ -285,18 +285,29 @@ local function raise_secret_removal_uncertain(what)
   }
 end
 
--- Repeat the removal while the credential is listed: for some seconds Entra may answer "no such credential" about a
--- credential that it lists. Returns false when the credential was refused and never listed, so that it is unknown
--- whether it is gone.
-local function remove_secret_while_listed(application, key_id, send_again)
-  local was_listed, err = false, nil
+-- Is a credential that no row has so new that a missing entry proves nothing?
+local function is_new_credential(credential)
+  local since = type(credential.startDateTime) == "string" and time.parse(credential.startDateTime)
+  return not since or graph_clock.now() - since <= HIDDEN
+end
+
+local UNLISTED = 6 -- reads in a row that do not list a new credential, after one that did
+
+-- Repeat the removal while the credential is listed. For some seconds Entra may answer "no such credential" about
+-- one that exists and is listed. A new one may also be missing from single reads, which come from different replicas:
+-- that is no sign that it is gone. Returns true when it is gone, false when that is not known.
+local function remove_secret_while_listed(application, key_id, is_new, send_again)
+  local was_listed, unlisted, err = false, 0, nil
   for waited = 0, PATIENCE, PAUSE do
     local ok
     ok, err = send_again()
     if ok or fail.is(err, "missing") then return true end
     if not fail.is(err, "refused") or err.status ~= 400 then error(err, 0) end
-    if not is_client_secret_listed(application, key_id) then return was_listed end
-    was_listed = true
+    local listed = is_client_secret_listed(application, key_id)
+    unlisted = listed and 0 or unlisted + 1
+    if not listed and not (was_listed and is_new) then return was_listed end
+    if unlisted == UNLISTED then return false end
+    was_listed = was_listed or listed
     if waited < PATIENCE then task.sleep(PAUSE) end
   end
   error(err, 0)
@@ -311,7 +322,8 @@ function M.remove(application, row, credential, value)
   local key_id = row and row.body.key_id or credential.keyId
   local name = row and row.body.marker or tostring(credential.displayName)
   local what = ("remove the client secret '%s'"):format(name)
-  local seen = remove_secret_while_listed(application, key_id, function()
+  local is_new = not row and is_new_credential(credential) or row ~= nil and M.is_new(row)
+  local seen = remove_secret_while_listed(application, key_id, is_new, function()
     return pcall(call.perform, call.new("POST", graph.path("/applications/{id}/removePassword", application.id),
       { keyId = key_id }, { repeatable = true, what = what, note = "client secret " .. key_id }))
   end)

@@ -18,6 +18,7 @@ local owned = require "entra.owned"
 local prove = require "rotation.prove"
 local resource = require "resource.new"
 local retirement = require "rotation.retirement"
+local task = require "task"
 
 local M = {}
 
@@ -263,12 +264,19 @@ local function report_foreign_credentials(self)
   end
 end
 
+-- Read what Entra lists now and, side by side, what is in the sink.
+local function reread_beside_sink(self, read_sink)
+  task.all {
+    function() self:reread_credentials() end,
+    function() if self.sink then read_sink() end end,
+  }
+end
+
 -- Read everything once more under the lease, before a new credential is made: another run may have ended since.
 local function reread_before_making(self)
   clock_skew.check(("have a %s made"):format(self.kind.name))
-  self:reread_credentials()
+  reread_beside_sink(self, function() self.sink:fetch() end)
   if self.kind.give_way then self.kind.give_way(self) end
-  if self.sink then self.sink:fetch() end
 end
 
 -- Choose the credential to use and set `row`, or return why a new credential is made.
@@ -410,7 +418,7 @@ function Credential:prove(roles)
   if not proof.proven then prove.raise_not_proven(self.kind.name, self.terms.name, proof) end
   self.kind.rows:put(run.journal, row, "proven", { proven_at = graph_clock.now() })
   if self.minted and self.kind.give_way then
-    self:reread_credentials()
+    reread_beside_sink(self, function() run:look(self.sink) end) -- the value is stored there next
     self.kind.give_way(self)
   end
   if #proof.missing > 0 then prove.raise_missing(proof.missing) end

@@ -1,10 +1,12 @@
 --- Prove that a client secret or a certificate's key works: three sign-ins of the application, each on a new
 --- connection, over ten seconds or more.
 
+local access_policies = require "entra.access_policies"
 local explain = require "explain.cause"
 local fail = require "fail"
 local kinds = require "fail.kinds"
 local log = require "log"
+local login_codes = require "explain.login_codes"
 local oauth = require "oauth.sign_in"
 local task = require "task"
 local time = require "time"
@@ -16,12 +18,8 @@ local OVER = 10 -- seconds from the first sign-in to the last
 local PAUSE = 5 -- seconds between two sign-ins
 local BUDGET = 300 -- seconds for a new credential to be accepted everywhere
 
--- AADSTS codes for a credential that has not propagated yet: wrong secret, unknown application, certificate not on the
--- application.
-local NOT_YET = { [7000215] = true, [700016] = true, [700027] = true }
-
 local function may_not_have_propagated(failure)
-  return NOT_YET[failure.code] or kinds.of(failure.kind).passes_by_itself or false
+  return login_codes.is_new(failure.code) or kinds.of(failure.kind).passes_by_itself or false
 end
 
 --- Which of these roles are missing in a token.
@@ -37,13 +35,19 @@ function M.missing_roles(claims, roles)
   return missing
 end
 
+-- The fix, with the name of the policy that refuses, where we may read it.
+local function with_policy(fix, failure)
+  local named = access_policies.names(failure.policies)
+  return #named > 0 and ("The policy is '%s'. %s"):format(table.concat(named, "', '"), fix) or fix
+end
+
 local function raise_sign_in_refused(client_id, failure)
   local reason = explain.login(failure)
   fail.raise {
     kind = failure.kind or "auth", what = ("sign in as application %s with its new credential"):format(client_id),
     why = reason.cause and ("%s. It said: %s"):format(reason.cause, failure.message) or failure.message,
-    fix = reason.fix or "Remove the cause that the reason names, then run the same command again: the credential is "
-      .. "kept.",
+    fix = reason.fix and with_policy(reason.fix, failure)
+      or "Remove the cause that the reason names, then run the same command again: the credential is kept.",
     resumes = reason.resumes or not reason.fix or nil,
     code = failure.code or failure.error, status = failure.status, cause = failure,
   }
@@ -59,17 +63,27 @@ end
 ---------------------------------------------------------------------------
 -- Reporting
 
+-- Seconds to wait before the next sign-in: as long as the service asks for, and a pause at least. Where that is longer
+-- than a proof may take, nil: the failure then says from when on the service may be asked again.
+local function wait_after(failure)
+  local wait = math.max(PAUSE, failure and failure.retry_after or 0)
+  if wait <= BUDGET then return wait end
+  failure.again = time.now() + wait
+end
+
 --- Raise a failure because a new credential was not accepted three times.
 ---@param kind string "client secret"
 ---@param name string of the application
 ---@param proof rotation.proof
 function M.raise_not_proven(kind, name, proof)
+  local again = proof.failure and proof.failure.again
   fail.raise {
     kind = "transient", resumes = true, what = ("prove the new %s of '%s'"):format(kind, name),
-    why = ("after five minutes it is not accepted everywhere (%s)")
-      :format(proof.failure and proof.failure.message or "too few sign-ins"),
-    fix = "The new credential is kept, and nothing was replaced. Run the same command again in a few minutes: it "
-      .. "goes on with that credential.",
+    why = ("%s (%s)"):format(again and "the login service asks to wait longer than a proof may take"
+      or "after five minutes it is not accepted everywhere",
+      proof.failure and proof.failure.message or "too few sign-ins"),
+    fix = ("The new credential is kept, and nothing was replaced. Run the same command again %s: it goes on with that "
+      .. "credential."):format(again and "after " .. time.iso(math.ceil(again)) or "in a few minutes"),
   }
 end
 
@@ -111,10 +125,14 @@ end
 function M.sign_in_once(client_id, value)
   local proof, failure
   for try = 1, TIMES do
-    if try > 1 then task.sleep(PAUSE) end
     proof, failure = oauth.prove(client_id, value)
     if proof then return true, proof.claims end
-    if not kinds.of(failure.kind).passes_by_itself then break end
+    local wait = kinds.of(failure.kind).passes_by_itself and wait_after(failure)
+    if not wait or try == TIMES then break end
+    if wait > PAUSE then
+      log.progress(("the login service asks to wait: trying again in %s"):format(time.span(wait)))
+    end
+    task.sleep(wait)
   end
   return false, failure
 end
@@ -146,10 +164,11 @@ function M.await_proof(client_id, value, roles)
     else
       raise_sign_in_refused(client_id, more)
     end
-    if time.monotonic() + PAUSE > ends then return proof end
+    local wait = wait_after(not accepted and more or nil)
+    if not wait or time.monotonic() + wait > ends then return proof end
     log.progress(accepted and ("proving the new credential: %d sign-ins"):format(count)
       or "proving the new credential: not accepted everywhere yet")
-    task.sleep(PAUSE)
+    task.sleep(wait)
   end
 end
 

@@ -43,6 +43,7 @@ local library_function_of = setmetatable({}, { __mode = "k" }) ---@type table<fu
 local Border = class "script.border"
 
 local OBJECT_FUNCTION = { arguments = "kept", depth = math.huge } -- for methods, and for functions in results
+local JSON_FUNCTION = { arguments = "kept", depth = 0 } -- for functions in results that are JSON: theirs are JSON, too
 local CALLBACK = { depth = math.huge }
 local MEMBER = { depth = math.huge, copied = true }
 
@@ -120,6 +121,7 @@ end
 -- wanted.
 local function plain_table_to_script(border, list, conversion, level, seen)
   if level > conversion.depth then return list end
+  seen = seen or {}
   if seen[list] then return seen[list] end
   local twin, changed = {}, conversion.copied == true
   seen[list] = twin
@@ -134,18 +136,19 @@ local function plain_table_to_script(border, list, conversion, level, seen)
 end
 
 local function table_to_script(border, value, conversion, level, seen)
-  if original_behind[value] ~= nil then return value end
-  if fail.is(value) then return fail.copy(value) end
   local meta = metatable_of(value)
-  if meta ~= nil and border.metatables_of_script[meta] then return value end
-  if meta ~= nil and meta ~= ARRAY then return face_of(border, value) end
-  return plain_table_to_script(border, value, conversion, level + 1, seen or {})
+  if meta == nil or meta == ARRAY then return plain_table_to_script(border, value, conversion, level + 1, seen) end
+  if original_behind[value] ~= nil or border.metatables_of_script[meta] then return value end
+  if fail.is(value) then return fail.copy(value) end
+  return face_of(border, value)
 end
 
 function convert_to_script(border, value, conversion, level, seen)
   local kind = type(value)
   if kind == "table" then return table_to_script(border, value, conversion, level or 0, seen) end
-  if kind == "function" then return function_to_script(border, value) end
+  if kind == "function" then
+    return function_to_script(border, value, conversion.depth == 0 and JSON_FUNCTION or OBJECT_FUNCTION)
+  end
   if kind == "userdata" or kind == "thread" then return refuse_native_handle(value) end
   return value
 end
@@ -239,21 +242,28 @@ local function results_to_script(border, how, ok, ...)
   error(border:error_to_script(with_line_of_script((...), 2)), 0)
 end
 
+-- A function without parameters, such as an iterator: the item that a loop hands back to it is not copied.
+local function wrap_iterator(border, fn, how)
+  return function() return results_to_script(border, how, xpcall(call_two_levels_deeper, keep_library_trace, fn)) end
+end
+
 function wrap_library_function(border, fn, how)
   if border.shown[fn] then return border.shown[fn] end
   local function shown(...)
     return results_to_script(border, how, xpcall(call_library_function, keep_library_trace, border, how, fn, ...))
   end
+  local parameters = debug.getinfo(fn, "u")
+  if parameters.nparams == 0 and not parameters.isvararg then shown = wrap_iterator(border, fn, how) end
   border.shown[fn], library_function_of[shown] = shown, fn
   return shown
 end
 
 -- Convert a function that the library returns: wrap a function of the library; return a function of the script as it
 -- is. The file of a function tells whose function it is; see chunk_name.
-function function_to_script(border, fn)
+function function_to_script(border, fn, how)
   if border.scripts[fn] then return border.scripts[fn] end
   if library_function_of[fn] or debug.getinfo(fn, "S").source:sub(1, #LIBRARY) ~= LIBRARY then return fn end
-  return wrap_library_function(border, fn, OBJECT_FUNCTION)
+  return wrap_library_function(border, fn, how)
 end
 
 ---------------------------------------------------------------------------

@@ -7,6 +7,7 @@ local disk_space = require "machine.disk_space"
 local fail = require "fail"
 local least_rights = require "rotate.least_rights"
 local lifetime = require "journal.lifetime"
+local log = require "log"
 local options_of = require("base.options").of
 local owned = require "entra.owned"
 local policy_select = require "policy.select"
@@ -48,7 +49,14 @@ end
 
 local function accounts_for_rotator(needed)
   if #needed.users == 0 then return {} end
-  local federated, holders = task.all { users.federated_domains, role_holders.read_holders }
+  local by_role = false
+  for _, terms in ipairs(needed.users) do by_role = by_role or policy_select.by_role(terms.select) end
+  local federated, holders = task.all {
+    users.federated_domains, function() return role_holders.read_holders { eligible_for_groups = by_role } end,
+  }
+  for _, unread in ipairs(holders.unread) do
+    log.warn("a selection by role may leave accounts out, as this could not be read: " .. unread)
+  end
   local lists = {}
   for i, terms in ipairs(needed.users) do
     lists[i] = policy_select.find_accounts(terms.select, federated, holders).accounts

@@ -177,12 +177,20 @@ function Entry:differs(actual)
   return changes
 end
 
+local function list_same_name(self)
+  return server.entries(self.vault_id, { name = self.name, path = self.path, tag = self.tag })
+end
+
+-- Create the entry. While it is read back, list the entries of its name, for give_way.
 local function create_credential_entry(self)
   return server.create_entry(self.vault_id, {
     name = self.name, path = self.path, type = "Credential", subType = "AzureServicePrincipal",
     description = credential_entry_description(self.content), tags = { self.tag },
     data = credential_entry_data(self.content),
-  })
+  }, function()
+    local ok, list = pcall(list_same_name, self)
+    self.same_name = ok and list or nil -- without it, give_way lists them, and raises what that raises
+  end)
 end
 
 -- A lost answer says nothing, so the entry is read to see whether the server created it.
@@ -210,8 +218,9 @@ end
 local function list_entries_of_same_name(self, made)
   local own, others
   for waited = 0, PATIENCE, PAUSE do
-    own, others = nil, {}
-    for _, found in ipairs(server.entries(self.vault_id, { name = self.name, path = self.path, tag = self.tag })) do
+    local entries = self.same_name or list_same_name(self)
+    self.same_name, own, others = nil, nil, {}
+    for _, found in ipairs(entries) do
       if found.id == made.id then own = found else others[#others + 1] = found end
     end
     if own or waited == PATIENCE then break end

@@ -1,5 +1,6 @@
 --- The outcome of a workflow run: the counts, the exit status, and what to do about a failure.
 
+local fail = require "fail"
 local kinds = require "fail.kinds"
 
 local M = {}
@@ -43,11 +44,13 @@ end
 
 local RUN_AGAIN = "Run the same command again: it reads the present state, and goes on from there."
 
---- Add the script and the step to a failure. When the same command, run again, goes on from the present state, add that
---- to the fix.
+--- Mark the step that failed, and add the script and the step to the failure. When the same command, run again, goes on
+--- from the present state, add that to the fix.
 ---@param run workflow.Run
 ---@param failure Failure
 function M.complete_failure(run, failure)
+  if fail.is(failure, "denied") then require("permissions.denied").explain(failure) end
+  if run.step then run.step.state = "failed" end
   failure.script, failure.step = failure.script or run.id, failure.step or (run.step and run.step.name)
   if run.mode ~= "apply" and run.mode ~= "destroy" or not kinds.of(failure.kind).same_command_resumes then return end
   local fix = failure.kind ~= "unknown_outcome" and failure.fix

@@ -15,6 +15,19 @@ local SIGN_OF_ACTION = { create = "+", update = "~", delete = "-", none = "=" }
 -- Replace control characters. A line break in a name or value of the tenant would look like a further line of the plan.
 local function without_control_characters(text) return (tostring(text):gsub("%c", " ")) end
 
+--- Fill values into a text. A value may be a name in the tenant: control characters in it become blanks.
+---@param text string for string.format, if there are values
+---@param ... any
+---@return string
+function M.filled(text, ...)
+  local values = table.pack(...)
+  if values.n == 0 then return text end
+  for i, value in ipairs(values) do
+    values[i] = type(value) == "string" and without_control_characters(value) or value
+  end
+  return text:format(table.unpack(values, 1, values.n))
+end
+
 local function changed_value_text(value)
   if value == nil then return "nothing" end
   if rawequal(value, resource.unknown) then return tostring(value) end

@@ -13,7 +13,9 @@ local options_of = require("base.options").of
 local outcome = require "workflow.outcome"
 local ownership = require "resource.ownership"
 local resource = require "resource.new"
+local steps = require "workflow.steps"
 local task = require "task"
+local time = require "time"
 local traceback = require "base.traceback"
 local wait_until = require "resource.wait_until"
 local workflow_print = require "workflow.print"
@@ -21,6 +23,7 @@ local workflow_print = require "workflow.print"
 local M = {}
 
 local CHANGES_AT_ONCE = 8
+local RECENT = 5 -- seconds for which a reading by Run:look counts
 
 ---@class workflow.item one object that a step looked at
 ---@field kind string
@@ -74,28 +77,31 @@ function Run:has_plans()
 end
 
 --- Add a note for the reader of the plan. A note is no change.
----@param text string
+---@param text string with the values for text:format after it; control characters in them become blanks
 function Run:note(text, ...)
-  if select("#", ...) > 0 then text = text:format(...) end
-  table.insert(self.step.notes, text)
-  if self:acting() then log.note("  · " .. text) end
+  text = workflow_print.filled(text, ...)
+  local record = steps.current_record(self)
+  table.insert(record.notes, text)
+  if self:acting() then steps.print_in_turn(record, log.note, "  · " .. text) end
 end
 
 --- Add a warning for the reader of the plan.
 ---@param text string
 function Run:warn(text, ...)
-  if select("#", ...) > 0 then text = text:format(...) end
-  table.insert(self.step.warnings, text)
-  if self:acting() then log.warn(text) end
+  text = workflow_print.filled(text, ...)
+  local record = steps.current_record(self)
+  table.insert(record.warnings, text)
+  if self:acting() then steps.print_in_turn(record, log.warn, text) end
 end
 
 --- Record that something could not be looked at, and may be wrong. A verification then exits with 3.
 ---@param text string
 function Run:unseen(text, ...)
-  if select("#", ...) > 0 then text = text:format(...) end
-  table.insert(self.step.unseen, text)
+  text = workflow_print.filled(text, ...)
+  local record = steps.current_record(self)
+  table.insert(record.unseen, text)
   table.insert(self.unknown, text)
-  if self:acting() then log.note("  ? " .. text) end
+  if self:acting() then steps.print_in_turn(record, log.note, "  ? " .. text) end
 end
 
 --- Record that the purpose of this workflow fails: a warning that makes a verification exit with 1.
@@ -111,9 +117,9 @@ local read_waiting = options_of("run:await", { what = "string", why = "string", 
 ---@param waiting { what: string, why: string?, how: string[]?, form: table? }
 function Run:await(waiting)
   waiting = read_waiting(waiting)
-  waiting.step = self.step.name
+  local record = steps.current_record(self)
+  waiting.step, record.state = record.name, "waiting"
   table.insert(self.waiting, waiting)
-  self.step.state = "waiting"
 end
 
 --- Record an object that exists, may matter to the reader, and is left alone.
@@ -121,7 +127,7 @@ end
 ---@param name string
 ---@param why string
 function Run:leave(kind, name, why)
-  table.insert(self.left, { step = self.step.name, kind = kind, name = name, why = why })
+  table.insert(self.left, { step = steps.current_record(self).name, kind = kind, name = name, why = why })
 end
 
 --- Call `fn` in a background task. `wait` on the returned task gives the results. The task is cancelled when the run
@@ -143,8 +149,9 @@ function Run:close_at_end(closable) table.insert(self.to_close, closable) end
 ---@param name string of the lease
 ---@param what string the work, for the failure: "work on the certificate of 'X'"
 function Run:lease(name, what)
-  if not self:acting() and self.mode ~= "destroy" or not self.journal then return end
+  if not self:acting() and self.mode ~= "destroy" or not self.journal or self.leases[name] then return end
   local lease, message = leases.take(self.journal, name, what)
+  self.leases[name] = lease ~= nil
   if lease then return self:close_at_end(lease) end
   fail.raise {
     kind = "conflict", code = "busy", what = what, why = message or "another process holds it",
@@ -174,12 +181,12 @@ end
 local function print_run_item(run, item)
   if not run:acting() and run.mode ~= "destroy" then return end
   local tell = item.action == "none" and log.note or log.prose -- a change is printed even with --quiet
-  tell("  " .. workflow_print.item_line(item))
+  steps.print_in_turn(steps.record_of_item(run, item), tell, "  " .. workflow_print.item_line(item))
 end
 
 local function new_run_item(run, kind, name)
   local item = { kind = kind, name = name, action = "none", done = false }
-  table.insert(run.step.items, item)
+  table.insert(steps.current_record(run).items, item)
   return item
 end
 
@@ -245,13 +252,32 @@ local function object_after_update(actual, wanted)
   return value
 end
 
+local function lease_creating(run, target)
+  run:lease("make/" .. (target.key and target:key() or tostring(target)), "create " .. tostring(target))
+end
+
+local function is_recent(fetched)
+  return fetched ~= nil and fetched.looked ~= nil and time.monotonic() - fetched.looked <= RECENT
+end
+
+--- Read a resource under the lease on creating it, unless that was done within the last five seconds. When `ensure`
+--- follows as soon, it creates the resource without another reading. For a run that has made its first change. Waits.
+---@param target resource.Resource
+function Run:look(target)
+  if is_recent(target.fetched) then return end
+  lease_creating(self, target)
+  local began = time.monotonic()
+  target:fetch()
+  target.fetched.looked = began
+end
+
 -- Take a lease, and read the resource once more before it is created, because another run may have created it. Not for
 -- a resource of which the service refuses a second object.
 local function read_again_before_creating(run, target)
   if target.once or not run:acting() or not target:readable() then return nil end
   task.check()
   run_hooks_once(run)
-  run:lease("make/" .. (target.key and target:key() or tostring(target)), "create " .. tostring(target))
+  lease_creating(run, target)
   return target:read()
 end
 
@@ -291,11 +317,12 @@ local function update_resource(run, item, target, actual, changes)
   return run:acting() and value or object_after_update(actual, target.wanted)
 end
 
+-- Return the object; and was it read by Run:look a moment ago?
 local function read_resource(target)
   local fetched = target.fetched
   if not fetched then return target:readable() and target:read() or nil end
   target.fetched = nil -- used only once, because the object may change afterwards
-  return fetched.value
+  return fetched.value, is_recent(fetched)
 end
 
 -- Note an existing object, which `destroy` deletes later. A part of a host that is ours is deleted together with the
@@ -309,9 +336,9 @@ local function note_for_destroy(run, target, item, actual)
 end
 
 local function ensure_resource(run, target, item)
-  local actual = read_resource(target)
+  local actual, is_looked_at = read_resource(target)
   if run.mode == "destroy" then return note_for_destroy(run, target, item, actual) end
-  actual = actual or read_again_before_creating(run, target)
+  if not actual and not is_looked_at then actual = read_again_before_creating(run, target) end
   if not actual then return create_resource(run, item, target) end
   if target.adopt and run:acting() then target:adopt(run, actual) end
   local changes = target:differs(actual)
@@ -331,7 +358,6 @@ function Run:ensure(target)
   return ensure_resource(self, target, new_run_item(self, target.kind, target.name))
 end
 
--- Raise the first error of calls that ran side by side.
 local function raise_first_failure(outcomes)
   for _, attempt in ipairs(outcomes) do
     if not attempt.ok then error(attempt.result, 0) end
@@ -413,19 +439,6 @@ end
 ---------------------------------------------------------------------------
 -- The run
 
-local function begin_step(run, step)
-  run.step = { name = step.name, state = "done", items = {}, notes = {}, warnings = {}, unseen = {} }
-  table.insert(run.steps, run.step)
-  if run:acting() then log.step(step.name) else log.progress(step.name) end
-end
-
--- May a step marked `settled` start: is everything visible, and no person waited for?
-local function may_step_start(run, step)
-  if not step.settled or not run:acting() then return true end
-  run:settle()
-  return #run.waiting == 0
-end
-
 -- Raise a failure when --renew was given and no step keeps a credential.
 local function check_credentials_renewed(run)
   if not (run.renew or run.old_now) or run.keeps_credentials then return end
@@ -436,18 +449,13 @@ local function check_credentials_renewed(run)
 end
 
 local function run_steps(run, declaration, dry)
-  for _, step in ipairs(declaration.steps) do
-    if not may_step_start(run, step) then break end
-    begin_step(run, step)
-    step.act(run, run.have, run.args)
-  end
+  steps.go_through(run, declaration.steps)
   if run.mode == "destroy" then return delete_in_reverse(run, dry) end
   run:settle()
   check_credentials_renewed(run)
 end
 
--- Commit the journal. Records are made durable before a request, and no request follows the record of an adoption, or
--- of the last deletion.
+-- Commit the journal, because no request, which commits, follows the record of an adoption or of the last deletion.
 local function commit_run(run)
   if run.journal and (run:acting() or run.mode == "destroy") then commit.commit(run.journal) end
 end
@@ -476,7 +484,7 @@ function M.run(declaration, mode, args, options)
   local run = Run {
     mode = mode, id = declaration.id, args = args, journal = options.journal, profile = options.profile or {},
     interactive = options.interactive or false, renew = options.renew, old_now = options.old_now, have = {},
-    steps = {}, waiting = {}, left = {}, alarms = {}, unknown = {}, to_close = {}, hooks = {},
+    steps = {}, waiting = {}, left = {}, alarms = {}, unknown = {}, to_close = {}, leases = {}, hooks = {},
     watching = {}, removals = {},
   }
   local scope <close> = setmetatable({}, { __close = function() close_run(run) end })
@@ -484,11 +492,7 @@ function M.run(declaration, mode, args, options)
   local kept, trouble = xpcall(commit_run, traceback.keep, run)
   if ok and not kept then ok, err = false, trouble end
   if not ok and not fail.is(err) then error(err, 0) end
-  if not ok then
-    if fail.is(err, "denied") then require("permissions.denied").explain(err) end
-    outcome.complete_failure(run, err)
-    if run.step then run.step.state = "failed" end
-  end
+  if not ok then outcome.complete_failure(run, err) end
   local result = outcome.of(run, not ok and err or nil, options.dry)
   return result, result.status, scope and nil
 end

@@ -51,7 +51,8 @@ fetch_pages() {
   cpu_of curl -sg --http2 --cacert "$far_place/cert.pem" "${links[@]}"
 }
 
-# 10,000 users in 11 pages, beside curl fetching the same bytes.
+# 10,000 users in 11 pages, beside curl fetching the same bytes. What lua-cjson alone takes for these three megabytes is
+# as much again as all that curl does, so less than twice curl's CPU cannot be had with it.
 users_10k() {
   far_start
   local wall cpu base_cpu ratio requests
@@ -59,7 +60,7 @@ users_10k() {
   read -r wall _ < <(cost_of "$build/moonlatch" --config "$far_place/late.lua" run ./tests/bench/users.lua)
   requests=$("$build/moonlatch" --config "$far_place/10k.lua" --verbose run ./tests/bench/users.lua 2>&1 | grep -c '^GET ')
   row users_10k "$cpu" s "$base_cpu" "CPU of reading 10,000 users in $requests requests, beside curl fetching the same 11 pages" \
-    "value - baseline <= 0.06 && $requests == 11" "$ratio"
+    "value - baseline <= 0.06 && ratio <= 4 && $requests == 11" "$ratio"
   row users_10k_late "$wall" s 1.1 "wall time at 100 ms latency, beside the latency of 11 pages that follow each other" \
     "value <= 1.3"
 }

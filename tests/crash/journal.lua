@@ -6,6 +6,7 @@ local journals = require "journals"
 local moonlatch = require "moonlatch"
 local sealed = require "profile.sealed_file"
 local secret = require "host.secret"
+local strace = require "crash.strace"
 local sys = require "host.sys"
 
 local M = {}
@@ -138,15 +139,9 @@ end
 local function count_calls(act)
   local place <close> = new_place(act)
   local trace = place.path .. "/trace"
-  local outcome = place:run(words_of(act, place), { before = { "strace", "-f", "-qq", "-o", trace } })
+  local outcome = place:run(words_of(act, place), { before = strace.recording(trace) })
   assert(outcome.status == 0, outcome.err)
-  local counts, order = {}, {}
-  for line in io.lines(trace) do
-    local call = line:match("^%d+%s+([%l%d_]+)%(")
-    if call and not counts[call] then order[#order + 1] = call end
-    if call then counts[call] = (counts[call] or 0) + 1 end
-  end
-  return counts, order
+  return strace.counts(trace)
 end
 
 ---@class crash.journal.point
@@ -202,8 +197,7 @@ function M.play(act, point)
   local place <close> = new_place(act)
   local complaints = {}
   local function complain(text, ...) complaints[#complaints + 1] = text:format(...) end
-  local before = { "strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=" .. point.call, "-e",
-    ("inject=%s:%s:when=%d"):format(point.call, point.inject, point.place) }
+  local before = strace.striking(point.call, point.place, point.inject)
   check_words(place:run(words_of(act, place), { before = before }), complain)
   check_words(place:run { "journal", "verify" }, complain) -- at any moment it works, or says what to do
   local outcome

@@ -6,6 +6,7 @@ local cloud = require "crash.cloud"
 local crypto = require "host.crypto"
 local json = require "host.json"
 local program = require "crash.program"
+local scene = require "crash.scene"
 local scheduler = require "task.scheduler"
 local sys = require "host.sys"
 
@@ -16,18 +17,7 @@ local ROLE = "Privileged Authentication Administrator" -- what its policy takes
 local LONGEST = 120 -- seconds a run may take
 local MOST_RUNS = 3 -- after the blow
 
----@class crash.rotator.blow
----@field name string
----@field rules string[] with %d for which request
----@field signal "KILL"?
-
--- Only at what can change something: the rest is asked again.
-local BLOWS = {
-  { name = "killed before it is applied", rules = { "!GET /** hold-before always @%d" }, signal = "KILL" },
-  { name = "killed before its answer", rules = { "!GET /** hold-after @%d", "!GET /** hold-before always @%d" },
-    signal = "KILL" },
-  { name = "answer lost", rules = { "!GET /** drop-after @%d" } },
-}
+local BLOWS = { "killed before it is applied", "killed before its answer", "answer lost" } -- of crash.scene
 
 ---@class crash.rotator.point
 ---@field cloud crash.cloud
@@ -173,7 +163,8 @@ end
 -- The blow
 
 local function strike(self, words, blow, place)
-  for _, rule in ipairs(blow.rules) do self.cloud:fault(rule:format(place)) end
+  -- Only at what can change something: the rest is asked again.
+  for _, rule in ipairs(blow.rules) do self.cloud:fault(rule:format("!GET", place)) end
   local run <close> = start(self, words)
   return run:meet(self.cloud, blow.signal, LONGEST)
 end
@@ -215,7 +206,8 @@ end
 
 -- Every point of an act with a blow, by the stride; the number goes on from act to act.
 local function play_act(there, options, act, results, number)
-  for _, blow in ipairs(BLOWS) do
+  for _, name in ipairs(BLOWS) do
+    local blow = scene.blow(name)
     for place = 1, act.places do
       number = number + 1
       local found = number % options.stride == 0 and play(there, act, blow, place)

@@ -147,4 +147,14 @@ M.BLOWS = {
     state = "restored", changing = true },
 }
 
+--- The blow of this name.
+---@param name string
+---@return crash.blow
+function M.blow(name)
+  for _, blow in ipairs(M.BLOWS) do
+    if blow.name == name then return blow end
+  end
+  error(("there is no blow %q"):format(name))
+end
+
 return M

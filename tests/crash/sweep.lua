@@ -53,12 +53,14 @@ local function points_of(options, acts, blows, counts)
     if sure then few = few + 1 end
   end
   for i, act in ipairs(acts) do
+    local few_before = few
     for _, blow in ipairs(blows) do
       local places = act.knows and blow.state == "deleted" and 0 or places_of(act, blow, counts[i])
       for place = 1, places do add(act, blow, place, not blow.places and place <= places - 2 * MARGIN) end
     end
     -- A wide stride can step over a whole act, or meet only places behind its end.
-    if options.stride > 1 and not options.at then points[#points + 1] = { act = act, blow = blows[1], place = 1 } end
+    local has_point = few > few_before or options.stride == 1 or options.at
+    if not has_point then points[#points + 1] = { act = act, blow = blows[1], place = 1 } end
   end
   return points, few
 end

@@ -4,6 +4,7 @@
 local json = require "host.json"
 local program = require "crash.program"
 local scheduler = require "task.scheduler"
+local strace = require "crash.strace"
 local target = require "crash.target"
 local task = require "task"
 
@@ -29,34 +30,24 @@ M.BLOWS = {
 ---@field call string? system call
 ---@field place integer its number, or that of the request whose answer is lost
 
-local STRACE = { "/usr/bin/strace", "-f", "--seccomp-bpf", "-qq" }
-
-local function under_strace(...)
-  local words = table.move(STRACE, 1, #STRACE, 1, {})
-  for _, word in ipairs { ... } do words[#words + 1] = word end
-  return words
-end
-
 ---------------------------------------------------------------------------
 -- Which points there are
-
--- How often a run makes each system call.
-local function count_calls(lane)
-  local trace = lane.cloud.home .. "/trace"
-  lane:run(lane:rotate(), under_strace("-o", trace))
-  local counts, order = {}, {}
-  for line in io.lines(trace) do
-    local call = line:match("^%d+%s+([%l%d_]+)%(")
-    if call and not counts[call] then order[#order + 1] = call end
-    if call then counts[call] = (counts[call] or 0) + 1 end
-  end
-  return counts, order
-end
 
 -- Let it be due again.
 local function fall_due(lane)
   lane.cloud:pass(lane.target.pass)
   lane:note()
+end
+
+-- How often a run makes each system call, perhaps with a fault of the services.
+local function count_calls(lane, fault)
+  local trace = lane.cloud.home .. "/trace"
+  fall_due(lane)
+  if fault then lane.cloud:fault(fault) end
+  lane:run(lane:rotate(), strace.recording(trace))
+  lane.cloud:calm()
+  lane:rotate_fully()
+  return strace.counts(trace)
 end
 
 local function add_points(points, blow, counts, order)
@@ -71,14 +62,8 @@ end
 function M.points(lane)
   lane:renew()
   local points = {}
-  for _, blow in ipairs(M.BLOWS) do
-    fall_due(lane)
-    if blow.loses_answer then lane.cloud:fault(lane.target.changes) end
-    local counts, order = count_calls(lane)
-    lane.cloud:calm()
-    lane:rotate_fully()
-    add_points(points, blow, counts, order)
-  end
+  local whole, losing = table.pack(count_calls(lane)), table.pack(count_calls(lane, lane.target.changes))
+  for _, blow in ipairs(M.BLOWS) do add_points(points, blow, table.unpack(blow.loses_answer and losing or whole)) end
   fall_due(lane)
   lane:rotate_fully()
   for place = 1, #lane:asked() do points[#points + 1] = { blow = { name = "answer lost" }, place = place } end
@@ -93,8 +78,7 @@ local function strike(lane, point)
   if blow.loses_answer then lane.cloud:fault(lane.target.changes) end
   local before
   if blow.inject then
-    before = under_strace("-o", "/dev/null", "-e", "trace=" .. point.call, "-e",
-      ("inject=%s:%s:when=%d"):format(point.call, blow.inject, point.place))
+    before = strace.striking(point.call, point.place, blow.inject)
   else
     lane.cloud:fault(("* /** drop-after @%d"):format(point.place))
   end

@@ -40,6 +40,20 @@ describe("moonlatch discover", function()
     assert.truthy(outcome.err:find("why: nobody does\n  fix: Did you mean 'Security Administrator'?", 1, true))
   end)
 
+  it("knows who is eligible for a role-assignable group, and says when that could not be read", function()
+    emu:admin("make_eligible", "uma", "security-admins")
+    local status, rows = emu:json { "discover" }
+    assert.equal(0, status)
+    assert.equal("Security Administrator (eligible member of the group 'Security administrators')",
+      of(rows, "uma").privileges)
+    emu:fault "graph GET /identityGovernance/privilegedAccess/group/* 403 1"
+    local outcome = emu:run { "discover" }
+    assert.equal(3, outcome.status)
+    assert.is_nil(outcome.out:find("uma@", 1, true))
+    assert.truthy(outcome.err:find("the list is not whole, as this could not be read: who is eligible for "
+      .. "role-assignable groups (PIM for Groups): ", 1, true), outcome.err)
+  end)
+
   it("tells who is managed, by the entries of Devolutions Server", function()
     local outcome = emu:run({ "--write", "-e", [[
       local server, secret = require "devolutions.server", require "secret"

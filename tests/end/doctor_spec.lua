@@ -1,7 +1,12 @@
 --- The doctor's visit: how long it takes, that it changes nothing, and first contact.
 
+local fail = require "fail"
 local job = require "setup_job"
+local lfs = require "lfs"
+local log = require "log"
+local recordings = require "recordings"
 local rehearsal = require "rehearsal"
+local sys = require "host.sys"
 
 local emu
 
@@ -41,9 +46,60 @@ describe("moonlatch doctor", function()
     for id, one in pairs(by_id) do assert(one.call and one.doubt, id) end
   end)
 
+  describe("records what was answered", function()
+    local folder
+    before_each(function() folder = emu.place.path .. "/recordings" end)
+
+    local function files()
+      local found = {}
+      for name in lfs.dir(folder) do
+        if name:find "%.json$" then found[#found + 1] = folder .. "/" .. name end
+      end
+      return found
+    end
+
+    it("after showing it, and only when the person agrees", function()
+      local shown = emu:talk({ "doctor", "--first-contact", "--record", folder }, { "Look for names first. [y/N] ",
+        "n\\n" })
+      assert.truthy(shown:find("nothing was kept", 1, true), shown)
+      assert.is_nil(lfs.attributes(folder))
+      emu:talk({ "doctor", "--first-contact", "--record", folder }, { "Look for names first. [y/N] ", "y\\n" })
+      assert.equal(1, #files())
+    end)
+
+    it("without ids, names and secrets, in a form that the client understands", function()
+      local path = files()[1]
+      local text = assert(sys.read(path, 1 << 20))
+      local truth = emu:graph "/users"
+      for _, user in ipairs(truth) do
+        for _, name in ipairs { user.id, user.userPrincipalName, user.displayName } do
+          assert.is_nil(text:find(name, 1, true), name)
+        end
+      end
+      for _, name in ipairs { "contoso", "127.0.0.1", "eyJ" } do assert.is_nil(text:find(name, 1, true), name) end
+      local instruct = log.instruct
+      log.instruct = function() end
+      local all, refused = recordings.all(folder), 0
+      for _, one in ipairs(all) do
+        local ok, value = pcall(recordings.replay, one)
+        assert(ok or one.refuses and fail.is(value), ("%s %s: %s"):format(one.place, one.path, tostring(value)))
+        refused = refused + (ok and 0 or 1)
+      end
+      log.instruct = instruct
+      assert(#all > 5 and refused < #all / 2, #all)
+    end)
+
+    it("on a terminal only", function()
+      local outcome = emu:run { "doctor", "--first-contact", "--record", folder }
+      assert.equal(2, outcome.status)
+      assert.truthy(outcome.err:find("a recording is shown before it is kept, and here is no terminal to show it on", 1,
+        true), outcome.err)
+    end)
+  end)
+
   it("shows each request with --verbose, and no secret", function()
     local outcome = job.must(emu:run { "whoami", "--verbose" }, 0)
-    assert.matches("POST   /[^\n]*/oauth2/v2.0/token  200  %d+ ms", outcome.err)
+    assert.matches("POST   /[^\n]*/oauth2/v2.0/token  200  %d+ ms  [%d.]+ K?B\n", outcome.err)
     assert.is_nil((outcome.out .. outcome.err):find("eyJ", 1, true))
   end)
 

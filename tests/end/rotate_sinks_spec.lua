@@ -117,6 +117,7 @@ describe("the client secret of an application", function()
     assert.is_nil((shell("cat %s/env", path):gsub("\nPWD=[^\n]*", ""):find("HOME=", 1, true)))
     confirm(row)
     assert.equal(0, (rotate(sink)))
+    emu:later "1h" -- Entra lists new ones late
     assert.same({ "Billing", "ours" }, credentials())
   end)
 

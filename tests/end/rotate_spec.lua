@@ -33,7 +33,7 @@ describe("rotation by policy", function()
     local outcome = emu:run { "plan", POLICY }
     assert.equal(3, outcome.status)
     assert.truthy(outcome.out:find("  5 to change\n", 1, true), outcome.out)
-    assert.truthy(outcome.out:find("  1 of them first, alone\n  5 writes to Graph, at most 1200 a minute", 1,
+    assert.truthy(outcome.out:find("  1 of them first, alone\n  5 writes to Graph, at most 1188 a minute", 1,
       true), outcome.out)
     outcome = emu:run { "rotate", POLICY, "--yes" }
     assert.equal(0, outcome.status, outcome.err)

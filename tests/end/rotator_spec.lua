@@ -82,6 +82,7 @@ describe("the rotator", function()
     assert.is_nil(sys.stat(emu:state() .. "/rotator.pem"))
 
     use(emu, made)
+    emu:later "10s" -- until the last replica knows the owner
     must(emu:run { "rotate", "policies/tier0-users", "policies/pam-provider-secret", "--yes", "--profile", "rotator" },
       0)
     emu:later "151d"
@@ -99,6 +100,7 @@ describe("the rotator", function()
     assert.equal("refuse", planned.policies[1].accounts[1].what)
     assert.truthy(planned.policies[1].accounts[1].why:find("Moonlatch rotator does not own it", 1, true))
     apply(emu, "--policies", POLICIES)
+    emu:later "10s"
     must(emu:run(provider), 0)
 
     add_foreign(emu, app)

@@ -39,6 +39,7 @@ describe("an admin who may not do everything", function()
     emu:admin("consent", "14d82eec-204b-4c2f-b7e8-296a70dab67e", {
       "Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "RoleManagement.ReadWrite.Directory",
       "User.Read.All", "Group.Read.All", "Policy.Read.All", "Organization.Read.All",
+      "PrivilegedEligibilitySchedule.Read.AzureADGroup",
     })
     emu:control("POST", "/approve", { user = "elias" })
     local outcome = must(apply(emu), 1)

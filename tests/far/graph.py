@@ -452,6 +452,7 @@ ROUTES = [
     ("POST", "/roleManagement/directory/roleAssignments", "post_assignment"),
     ("GET", "/roleManagement/directory/roleDefinitions", "get_definitions"),
     ("GET", "/roleManagement/directory/roleEligibilityScheduleInstances", "none"),
+    ("GET", "/identityGovernance/privilegedAccess/group/eligibilityScheduleInstances", "none"),
     ("GET", "/roleManagement/directory/roleAssignmentScheduleInstances", "none"),
     ("GET", "/roleManagement/directory/roleAssignmentScheduleRequests", "none"),
     ("GET", "/policies/roleManagementPolicyAssignments", "none"),

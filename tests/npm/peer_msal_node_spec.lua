@@ -71,7 +71,7 @@ describe("MSAL for Node", function()
       local report = sign_in(how, emulator.ready.admin.client_id)
       assert.equal(emulator.admin, report.claims and report.claims.upn, json.encode(report))
       assert.equal(emulator.admin, report.account)
-      assert.is_true(report.refreshed)
+      assert.is_true(report.refreshed and report.cached)
     end)
   end
 end)

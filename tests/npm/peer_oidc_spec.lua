@@ -26,7 +26,7 @@ describe("oidc-provider", function()
   end
 
   local place, peer, browser
-  local prose = log.prose
+  local instruct = log.instruct
 
   setup(function()
     place = peers.place()
@@ -40,7 +40,7 @@ describe("oidc-provider", function()
     place:__close()
   end)
   after_each(function()
-    log.prose = prose
+    log.instruct = instruct
     oauth.use_scopes {}
     if browser then browser:close() end
     browser = nil
@@ -70,7 +70,7 @@ describe("oidc-provider", function()
 
   -- The next page that the person is told of is opened by this browser.
   local function open_browser(match)
-    log.prose = function(text)
+    log.instruct = function(text)
       local url = text:match(match)
       browser = assert(process.start({ "/usr/bin/env", "NODE_EXTRA_CA_CERTS=" .. place.path .. "/ca.pem", peers.node(),
         SOURCE .. "/tests/peer/browser.mjs", url }))
@@ -191,7 +191,7 @@ describe("oidc-provider", function()
         if #waits == 3 then assert.equal(0, browser:wait(10)) end
         return sleep(seconds)
       end
-      log.prose = function(text)
+      log.instruct = function(text)
         local url, code = text:match("open (%S+) and enter this code:%s+(%S+)")
         browser = assert(process.start({ "/usr/bin/env", "NODE_EXTRA_CA_CERTS=" .. place.path .. "/ca.pem",
           peers.node(), SOURCE .. "/tests/peer/browser.mjs", url .. "?user_code=" .. code }))

@@ -32,13 +32,43 @@ function report(ok, name, why) {
 
 // A path that casts to users offers only the members of directoryObject in
 // $select. The service takes those of user: learn.microsoft.com's page "List
-// group transitive members" has examples that select displayName.
+// group transitive members" has examples that select displayName. The schema of
+// getByIds has no @odata.context; the answer has one (recorded by azure-cli,
+// test_user_scenario, 2023).
 function corrected() {
   const document = JSON.parse(readFileSync(published, 'utf8'));
   const select = path => document.paths[path].get.parameters.find(parameter => parameter.name === '$select');
   for (const path of Object.keys(document.paths)) {
     if (path.endsWith('/microsoft.graph.user')) select(path).schema = select('/users').schema;
   }
+  const found = document.paths['/directoryObjects/getByIds'].post.responses['200'].content['application/json'].schema;
+  found.properties['@odata.context'] = { type: 'string' };
+  return document;
+}
+
+// A path that the description lacks, by learn.microsoft.com's pages "List eligibilityScheduleInstances" (of
+// privilegedAccessGroup), which has its filter as required, and "privilegedAccessGroupEligibilityScheduleInstance".
+function added(document) {
+  const text = { type: 'string' };
+  const list = { type: 'array', uniqueItems: true, items: text };
+  const query = (name, schema, required) => ({ name, in: 'query', style: 'form', explode: false, schema, required });
+  const moment = { type: 'string', format: 'date-time', nullable: true };
+  const instance = { type: 'object', additionalProperties: false, properties: {
+    id: text, accessId: { type: 'string', enum: ['owner', 'member'] }, principalId: text, groupId: text,
+    memberType: { type: 'string', enum: ['direct', 'Direct', 'group', 'Group'] }, startDateTime: moment,
+    endDateTime: moment, eligibilityScheduleId: text,
+  } };
+  const page = { type: 'object', additionalProperties: false, required: ['value'], properties: {
+    '@odata.context': text, '@odata.nextLink': text, '@odata.count': { type: 'integer' },
+    value: { type: 'array', items: instance },
+  } };
+  document.paths['/identityGovernance/privilegedAccess/group/eligibilityScheduleInstances'] = { get: {
+    parameters: [query('$filter', text, true), query('$select', list), query('$expand', list)],
+    responses: {
+      200: { description: 'a page', content: { 'application/json': { schema: page } } },
+      default: { $ref: '#/components/responses/error' },
+    },
+  } };
   return document;
 }
 
@@ -111,7 +141,7 @@ async function startPrism(port, upstream) {
   return prism;
 }
 
-const document = corrected();
+const document = added(corrected());
 writeFileSync(description, JSON.stringify(document));
 const exchanges = readFileSync(recorded, 'utf8').split('\n').filter(Boolean).map(line => JSON.parse(line));
 far.listen(0, '127.0.0.1');

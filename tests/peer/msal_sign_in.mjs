@@ -57,6 +57,9 @@ try {
     report.account = result.account.username;
     const fresh = await app.acquireTokenSilent({ account: result.account, scopes, forceRefresh: true });
     report.refreshed = fresh.accessToken !== result.accessToken;
+    const short = { account: result.account, scopes: ['User.Read'] };
+    await app.acquireTokenSilent(short);
+    report.cached = (await app.acquireTokenSilent(short)).fromCache;
   }
   console.log(JSON.stringify(report));
 } catch (error) {

@@ -61,6 +61,8 @@ def main(how, login, tenant, graph, client_id, secret=None):
         report["account"] = account["username"]
         fresh = app.acquire_token_silent([f"{graph}/User.Read"], account=account, force_refresh=True)
         report["refreshed"] = fresh["access_token"] != result["access_token"]
+        short = [app.acquire_token_silent(["User.Read"], account=account)["access_token"] for _ in range(2)]
+        report["cached"] = short[0] == short[1]
     print(json.dumps(report))
 
 

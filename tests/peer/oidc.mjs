@@ -52,6 +52,7 @@ const provider = new Provider(issuer, {
   clientAuthMethods: ['client_secret_post', 'client_secret_basic', 'private_key_jwt', 'none'],
   assertJwtClientAuthClaimsAndHeader: mustBeEntras,
   pkce: { required: () => true },
+  scopes: ['openid'], // without offline_access: it grants less than is asked for, and refuses more at a renewal
   rotateRefreshToken: true,
   issueRefreshToken: async (ctx, client) => client.grantTypeAllowed('refresh_token'),
   extraTokenClaims: (ctx, token) => ({ tid: tenant, oid: token.accountId ?? token.clientId, upn: token.accountId,

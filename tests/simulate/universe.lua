@@ -8,7 +8,7 @@ M.edit = nil ---@type nil|fun(name: string, text: string): string
 
 local STDLIB = SOURCE .. "/stdlib/"
 -- Tables that nobody changes, and long to read.
-local SHARED = { ["base.fact_tables"] = true, ["permissions.least"] = true }
+local SHARED = { ["base.fact_tables"] = true, ["graph.required"] = true }
 
 local compiled = {} ---@type table<string, { code: string, path: string }|false> by module
 

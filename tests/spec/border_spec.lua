@@ -134,6 +134,7 @@ end)
 describe("a value that a script hands over", function()
   before_each(function()
     tenant = contoso.new()
+    tenant.door:on("GET", "/v1.0/users", { 200, {}, { value = { { id = "1" }, { id = "2" } } } })
     tenant.door:on("GET", "/v1.0/users/{id}", { 200, {}, { id = "1" } })
     tenant.door:on("PATCH", "/v1.0/users/{id}", { 204, {}, "" })
     tenant.door:on("GET", "/v1.0/denied",
@@ -154,6 +155,17 @@ describe("a value that a script hands over", function()
     assert.same({ 0, false }, { asked, ok })
     assert.equal("a table with a metatable cannot be handed to the library: pass a plain table", err)
     assert.equal(0, tenant.door:count("PATCH", "/v1.0/users/{id}"))
+  end)
+
+  it("is not the item that a loop over a list hands back", function()
+    local kinds = tenant:run(new_script(), [[
+      local kinds = {}
+      for user in require("graph").list("/users") do
+        setmetatable(user, { __index = { kind = "user " .. user.id } })
+        kinds[#kinds + 1] = user.kind
+      end
+      return table.concat(kinds, ", ")]])
+    assert.equal("user 1, user 2", kinds)
   end)
 
   it("counts as it was handed over: what is changed in it later changes nothing", function()
@@ -184,7 +196,7 @@ describe("a value that a script hands over", function()
 
   it("gets no metatable once the library may keep it", function()
     local own = { by = "the library" }
-    local module = { read = function() return own end, replace = function() end }
+    local module = { read = function() return own end, replace = function(_) end }
     package.loaded["entra.admin"], module = module, package.loaded["entra.admin"]
     for _, code in ipairs {
       "setmetatable(require('entra.admin').read(), { __newindex = print })",

@@ -174,11 +174,50 @@ describe("a refusal", function()
     assert.equal("Application.ReadWrite.OwnedBy reaches only what we own, and this is not among it", because(err))
   end)
 
+  it("to create an application may come though Application.ReadWrite.OwnedBy is there", function()
+    app("Application.ReadWrite.OwnedBy")
+    local posted = failure(graph.post, "/applications", { displayName = "x" })
+    local upserted = failure(graph.patch, "/applications(uniqueName='x')", { displayName = "x" })
+    for _, err in ipairs { posted, upserted } do
+      assert.equal("Application.ReadWrite.OwnedBy, which should let us create applications, does not suffice in some "
+        .. "tenants", because(err))
+      assert.matches("^Grant Application.ReadWrite.All", err.fix)
+    end
+  end)
+
   it("is said to be unexplained where nothing is missing", function()
     person("User.ReadWrite.All", GLOBAL)
     on("GET", "/v1.0/users/u1", { 200, {}, { id = "u1", userPrincipalName = "u1@contoso" } })
     assert.equal("our token has the permissions that this needs (User.ReadWrite.All); our directory roles: Global "
       .. "Administrator, so it is unknown why Graph refused it", because(update()))
+  end)
+
+  for code, cause in pairs {
+    Directory_ResourceSizeExceeded = "the object has no room for another value",
+    RoleAssignmentRequestPolicyValidationFailed = "the role's own settings refuse the request",
+    Authentication_RequestFromNonPremiumTenantOrB2CTenant = "the tenant lacks the licence that this list needs",
+    Authentication_RequestFromUnsupportedUserRole = "the signed-in person holds no role that may read reports",
+    CannotUpdateLockedServicePrincipalProperty = "the application locks this property of its service principals",
+    Directory_QuotaExceeded = "the directory, or the creator of these objects, has too many objects",
+    insufficient_claims = "a Conditional Access policy requires a stronger sign-in",
+  } do
+    it("that no permission would change is not asked about: " .. code, function()
+      app("User.Read.All")
+      on("PATCH", "/v1.0/*", { 403, {}, { error = { code = code, message = "Words." } } })
+      local err = update()
+      assert.equal(cause, err.why:sub(1, #cause))
+      assert.same({ "POST", "PATCH" }, { tenant.door.requests[1].method, tenant.door.requests[2].method })
+      assert.equal(2, #tenant.door.requests)
+    end)
+  end
+
+  it("of a user by a quoted address is about that user", function()
+    person("User-PasswordProfile.ReadWrite.All", HELPDESK)
+    on("GET", "/v1.0/users('%24o%27%27neil@x.test')", { 200, {}, { id = "u1", userPrincipalName = "$o'neil@x.test",
+      isManagementRestricted = true } })
+    local path = graph.path("/users/{id}", "$o'neil@x.test")
+    local err = failure(graph.patch, path, { passwordProfile = { password = "x" } })
+    assert.matches("^%$o'neil@x%.test is in a restricted management administrative unit", err.why)
   end)
 
   it("keeps what is known by itself where the call is not in the table", function()

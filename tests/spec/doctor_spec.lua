@@ -46,6 +46,39 @@ describe("a Conditional Access policy for workload identities", function()
   end)
 end)
 
+describe("a sign-in of the application that policies refuse", function()
+  local ID, OTHER = "99999999-0000-4000-8000-000000000002", "99999999-0000-4000-8000-000000000003"
+  local REFUSED = { code = 53003, error = "invalid_grant", status = 400, application = true, policies = { ID },
+    correlation_id = "c-1", message = "AADSTS53003: Blocked." }
+  local function policy(id, name) return { id = id, displayName = name, conditions = {} } end
+
+  -- The finding, when these policies were read.
+  local function told(failure, found)
+    local said
+    access.report_blocked({ broken = function(_, fields) said = fields end }, failure, found)
+    return said
+  end
+
+  it("is told with the name of the policy that the answer names, and of no other", function()
+    local found = { locations = {}, policies = { policy(OTHER, "Guess") },
+      by_id = { [ID] = policy(ID, "No workloads"), [OTHER] = policy(OTHER, "Guess") } }
+    local said = told(REFUSED, found)
+    assert.equal("AADSTS53003: the sign-in of the application is blocked (correlation id c-1)", said.evidence)
+    assert.equal("The policy 'No workloads' blocks it everywhere.", said.cause)
+  end)
+
+  it("is told with the id, where the policies may not be read", function()
+    assert.equal("a Conditional Access policy blocks this sign-in (id of the policy: " .. ID .. ")",
+      told(REFUSED, { locations = {}, by_id = {} }).cause)
+  end)
+
+  it("is told by the conditions of the policies, where the answer names none", function()
+    local failure = { code = 53003, error = "invalid_grant", status = 400, policies = {} }
+    local found = { locations = {}, policies = { policy(OTHER, "Guess") }, by_id = {} }
+    assert.equal("The policy 'Guess' blocks it everywhere.", told(failure, found).cause)
+  end)
+end)
+
 describe("where a policy blocks", function()
   local LOCATIONS = { here = { displayName = "Office", ipRanges = { { cidrAddress = "198.51.100.7/32" } } },
     there = { displayName = "Canada", countriesAndRegions = { "CA" } } }
@@ -60,6 +93,52 @@ describe("where a policy blocks", function()
     assert.equal("everywhere but 'Office' (198.51.100.7/32), 'Canada'", where({ "All" }, { "here", "there" }))
     assert.equal("all trusted locations", where({ "AllTrusted" }, json.null))
     assert.equal("'Canada', an-unknown-id", where({ "there", "an-unknown-id" }, {}))
+  end)
+end)
+
+describe("what the doctor could not read", function()
+  local contoso = require "contoso"
+  local tenant
+  before_each(function() tenant = contoso.new() end)
+  after_each(function() tenant:close() end)
+
+  -- The findings of a check that gets these facts.
+  local function findings(check, facts)
+    local said, record = {}, {}
+    for _, verdict in ipairs { "broken", "warning", "unknown" } do
+      record[verdict] = function(_, fields) said[#said + 1] = verdict .. ": " .. fields.evidence end
+    end
+    record.ok = function(_, text, ...) said[#said + 1] = "ok: " .. text:format(...) end
+    tenant:run(require("doctor.check." .. check).run, record, { want = function(_, name) return facts[name] end,
+      args = {}, setup = "moonlatch apply" })
+    return said
+  end
+
+  local ANN = { id = "u", upn = "ann@x.test", roles = {}, enabled = true }
+  local FACTS = { terms = { managed = { "ann@x.test" } }, accounts = { ANN, unread = {} } }
+  local REFUSED = { 403, {}, { error = { code = "Authorization_RequestDenied", message = "no" } } }
+
+  it("is not said to be so: whether accounts are federated", function()
+    tenant.door:on("GET", "/v1.0/organization", { 200, {}, { value = { { verifiedDomains = {} } } } })
+    assert.same({ "ok: 1 account, none synced, guest, federated or disabled" }, findings("accounts", FACTS))
+    tenant.door:on("GET", "/v1.0/organization", REFUSED)
+    assert.same({ "unknown: not checked: whether accounts are in a federated domain",
+      "ok: 1 account, none synced, guest or disabled" }, findings("accounts", FACTS))
+  end)
+
+  it("is not said to be so: which roles the accounts could get", function()
+    tenant.door:on("GET", "/v1.0/organization", { 200, {}, { value = { { verifiedDomains = {} } } } })
+    local facts = { terms = FACTS.terms, accounts = { ANN, unread = { "who is eligible: no" } } }
+    assert.equal("unknown: not checked: whether the accounts can get more roles than are listed",
+      findings("accounts", facts)[1])
+  end)
+
+  it("is not said to be so: whether a role assignment expires", function()
+    local facts = { principal_of_app = { id = "sp" }, terms = { managed = {} }, role_assignments = {
+      { roleDefinitionId = "729827e3-9c14-49f7-bb1b-9608f156bbb8", directoryScopeId = "/" } } }
+    assert.equal(2, #findings("roles", facts))
+    facts.schedules = { unread = { why = "no" } }
+    assert.equal("unknown: not checked: whether a role assignment expires", findings("roles", facts)[3])
   end)
 end)
 

@@ -36,7 +36,7 @@ describe("the emulated Graph", function()
       assert.equals(201, status)
       assert.equals("Kim", made.displayName)
       assert.is_nil(made.passwordProfile)
-      assert.truthy(headers.Location:find("/v1.0/users/" .. made.id, 1, true))
+      assert.truthy(headers.Location:find("/" .. made.id .. "/Microsoft.DirectoryServices.User", 1, true))
       local _, found = ask("adele", "GET", "/users/" .. UPN
         .. "?$select=id,userType,passwordProfile,accountEnabled")
       assert.same({ made.id, "Member", true, true },
@@ -49,6 +49,14 @@ describe("the emulated Graph", function()
       local restore = ("/directory/deletedItems/%s/restore"):format(made.id)
       assert.equals(200, (ask("adele", "POST", restore, {})))
       assert.equals(200, (ask("adele", "GET", "/users/" .. UPN)))
+    end)
+
+    it("get another name, if it is in our domain and nobody else's", function()
+      local uma = "/users/" .. world.tenant.ids.uma
+      for name, status in pairs { ["uma.k@contoso.onmicrosoft.com"] = 204, ["uma@fabrikam.com"] = 400,
+        ["HENRY@contoso.onmicrosoft.com"] = 400, uma = 400, ["UMA.K@contoso.onmicrosoft.com"] = 204 } do
+        assert.equal(status, (ask("adele", "PATCH", uma, { userPrincipalName = name })), name)
+      end
     end)
 
     it("need what Graph asks for, in our domain, and a name of their own", function()
@@ -65,9 +73,10 @@ describe("the emulated Graph", function()
         .. "domain names in your organization.", { userPrincipalName = "kim@fabrikam.com" })
       refuse("The specified password does not comply with password complexity requirements. Please provide a "
         .. "different password.", { passwordProfile = { password = secret.from "kim" } })
-      refused(400, "Request_MultipleObjectsWithSameKeyValue",
-        "Another object with the same value for property userPrincipalName already exists.",
-        ask("adele", "POST", "/users", kim { userPrincipalName = "UMA@contoso.onmicrosoft.com" }))
+      local taken = "Another object with the same value for property userPrincipalName already exists."
+      refuse(taken, { userPrincipalName = "UMA@contoso.onmicrosoft.com" })
+      local _, answer = ask("adele", "POST", "/users", kim { userPrincipalName = "UMA@contoso.onmicrosoft.com" })
+      assert.same({ { code = "ObjectConflict", message = taken, target = "userPrincipalName" } }, answer.error.details)
     end)
 
     it("are made and deleted by those who may: by role, and by whom it is about", function()

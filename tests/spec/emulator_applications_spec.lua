@@ -16,7 +16,8 @@ describe("the emulated Graph's applications", function()
       local status, made, headers = world:ask("priya", "PATCH", PATH, { displayName = "Ours" }, CREATE)
       assert.equals(201, status)
       assert.equals("ours", made.uniqueName)
-      assert.equals("https://127.0.0.1:4711/v1.0/applications/" .. made.id, headers.Location)
+      assert.equals(("https://127.0.0.1:4711/v2/%s/directoryObjects/%s/Microsoft.DirectoryServices.Application")
+        :format(world.tenant.id, made.id), headers.Location)
       assert.equals(404, (world:ask("priya", "GET", "/applications/" .. made.id)))
       assert.equals(404, (world:ask("priya", "PATCH", "/applications/" .. made.id, { displayName = "Other" })))
       assert.equals(204, (world:ask("priya", "PATCH", PATH, { displayName = "Ours, again" }, CREATE)))
@@ -30,9 +31,27 @@ describe("the emulated Graph's applications", function()
       assert.equals(404, (world:ask("priya", "PATCH", PATH, { displayName = "Ours" })))
     end)
 
-    it("with the widest audience unless it is named", function()
-      local _, wide = world:ask("priya", "PATCH", PATH, { displayName = "Ours" }, CREATE)
-      assert.equals("AzureADandPersonalMicrosoftAccount", wide.signInAudience)
+    it("for this tenant only, or with the widest audience, unless it is named", function()
+      local _, made = world:ask("priya", "PATCH", PATH, { displayName = "Ours" }, CREATE)
+      assert.equals("AzureADMyOrg", made.signInAudience)
+      assert.equals(json.null, made.api.requestedAccessTokenVersion)
+      world.tenant:set_flag("default_audience", "AzureADandPersonalMicrosoftAccount")
+      local _, wide = world:ask("priya", "PATCH", "/applications(uniqueName='wide')", { displayName = "x" }, CREATE)
+      assert.same({ "AzureADandPersonalMicrosoftAccount", 2 },
+        { wide.signInAudience, wide.api.requestedAccessTokenVersion })
+    end)
+
+    it("changing only what is sent of a complex member", function()
+      local application = world:set_up("priya")
+      local path = "/applications/" .. application.id
+      local redirect = { redirectUris = json.array { "https://b.example" } }
+      for _, web in ipairs { { homePageUrl = "https://a.example" }, redirect } do
+        assert.equals(204, (world:ask("priya", "PATCH", path, { web = web })))
+        world:wait(5)
+      end
+      local _, shown = world:ask("priya", "GET", path)
+      assert.same({ "https://a.example", { "https://b.example" }, json.null },
+        { shown.web.homePageUrl, shown.web.redirectUris, shown.web.logoutUrl })
     end)
 
     it("refusing what a client may not set", function()
@@ -58,7 +77,7 @@ describe("the emulated Graph's applications", function()
       assert.equals(204, (world:ask("priya", "DELETE", "/applications/" .. application.id)))
       world:wait(10)
       assert.equals(404, (world:ask("priya", "GET", PATH)))
-      refused(400, "Request_MultipleObjectsWithSameKeyValue",
+      refused(409, "Request_MultipleObjectsWithSameKeyValue",
         "Another object with the same value for property uniqueName already exists.",
         world:ask("priya", "PATCH", PATH, { displayName = "Ours" }, CREATE))
       local _, deleted = world:ask("priya", "GET", "/directory/deletedItems/microsoft.graph.application")
@@ -151,7 +170,7 @@ describe("the emulated Graph's applications", function()
 
     it("once", function()
       local application = world:set_up("priya")
-      refused(400, "Request_MultipleObjectsWithSameKeyValue", ("The service principal cannot be created, updated, or "
+      refused(409, "Request_MultipleObjectsWithSameKeyValue", ("The service principal cannot be created, updated, or "
         .. "restored because the service principal name %s is already in use."):format(application.appId),
         world:ask("priya", "POST", "/servicePrincipals", { appId = application.appId }))
       assert.equals(204, (world:ask("priya", "PATCH", ("/servicePrincipals(appId='%s')"):format(application.appId),
@@ -231,8 +250,11 @@ describe("the emulated Graph's applications", function()
 
     it("as far as the tenant's policy allows", function()
       world.tenant:set_policy { days = 90 }
-      refused(400, "CredentialInvalidLifetimeAsPerAppPolicy",
-        "Credential lifetime exceeds the max value allowed as per assigned policy 'PasswordLifetime'.", mint {})
+      local LONG = "Credential lifetime exceeds the max value allowed as per assigned policy "
+        .. "'00000000-0000-0000-0000-000000000000'."
+      refused(400, "CredentialInvalidLifetimeAsPerAppPolicy", LONG, mint {})
+      assert.same({ { code = "InvalidKeyEndDate", message = LONG, target = "EndDate" } },
+        select(2, mint {}).error.details)
       assert.equals(200, (mint { endDateTime = "2027-02-01T00:00:00Z" }))
       world.tenant:set_policy { secrets = false }
       refused(400, "CredentialTypeNotAllowedAsPerAppPolicy",

@@ -94,7 +94,8 @@ describe("the certificates of an application", function()
     world.tenant:set_policy { certificate_days = 10 }
     assert.equals(204, (write { there }))
     refused(400, "CredentialInvalidLifetimeAsPerAppPolicy",
-      "Credential lifetime exceeds the max value allowed as per assigned policy 'AsymmetricKeyLifetime'.",
+      "Credential lifetime exceeds the max value allowed as per assigned policy "
+        .. "'00000000-0000-0000-0000-000000000000'.",
       write { there, entry(other) })
     world.tenant:set_policy { certificate_days = 30 }
     assert.equals(204, (write { there, entry(other) }))

@@ -66,7 +66,7 @@ describe("the emulated Graph's permissions and roles", function()
       principalId = json.null, scope = "User.Read" }
     local status, made = world:ask(who, "POST", "/oauth2PermissionGrants", body)
     assert.equals(201, status)
-    assert.equals(400, (world:ask(who, "POST", "/oauth2PermissionGrants", body)))
+    assert.equals(409, (world:ask(who, "POST", "/oauth2PermissionGrants", body)))
     world:wait(5)
     assert.same({ "User.Read" }, world.tenant:scopes(principal.appId))
     local path = "/oauth2PermissionGrants/" .. made.id

@@ -2,13 +2,15 @@
 
 local aadsts = require "explain.aadsts"
 local explain = require "explain.cause"
+local login_codes = require "explain.login_codes"
 local graph_rules = require "explain.graph_errors"
 
 local function check_texts(entry, where)
   assert.equal("string", type(entry.cause), where)
   assert.equal("string", type(entry.fix), where)
   assert.is_true(#entry.cause <= 220, where)
-  assert.truthy(entry.cause:match("^%l") or entry.cause:match("^Graph "), where .. ": a cause stands after a colon")
+  local first = entry.cause:match "^%S+"
+  assert.truthy(first:match "^%l" or first == "Graph" or first == "Entra", where .. ": a cause stands after a colon")
   assert.is_nil(entry.cause:match("%.$"), where .. ": a cause has no full stop")
   assert.truthy(entry.fix:match("^%u.*%.$"), where .. ": a fix is a sentence")
   assert.truthy(entry.source == "docs" or entry.source == "field", where)
@@ -17,7 +19,10 @@ end
 describe("explain.aadsts", function()
   it("has a cause, a fix and a source for each number, and each number once", function()
     local seen = {}
+    local marks = { codes = true, source = true, cause = true, fix = true, application_fix = true, new = true,
+      policy = true, wraps = true, kind = true }
     for _, entry in ipairs(aadsts) do
+      for name in pairs(entry) do assert.is_true(marks[name], name) end
       for _, code in ipairs(entry.codes) do
         check_texts(entry, tostring(code))
         assert.is_nil(seen[code], code)
@@ -44,6 +49,33 @@ describe("explain.aadsts", function()
     assert.same(reason, explain.aadsts("AADSTS7000222"))
     for _, unknown in ipairs { 1, "x", "", 1.5, "AADSTS" } do assert.is_nil(explain.aadsts(unknown)) end
     assert.is_nil(explain.aadsts(nil))
+  end)
+end)
+
+describe("explain.login_codes", function()
+  it("chooses the last known number; one that wraps others only when it is alone", function()
+    for _, case in ipairs {
+      { { 7000215 }, 7000215 }, { { 70002, 70000 }, 70000 }, { { 70000, 70002 }, 70000 }, { { 70002 }, 70002 },
+      { { 70002, 5 }, 5 }, { { 5, 53003 }, 53003 }, { { 53003, 5 }, 53003 }, { {}, 1 }, { { 5, 6 }, 6 },
+    } do
+      assert.equal(case[2], login_codes.choose(case[1], "AADSTS1: read only where there is no list"))
+    end
+  end)
+
+  it("reads the numbers of the message where there is no list", function()
+    local text = "AADSTS70002: Error validating credentials. AADSTS50126: Wrong."
+    assert.equal(50126, login_codes.choose(nil, text))
+    assert.equal(50126, login_codes.choose({}, text))
+    assert.is_nil(login_codes.choose(nil, "no number"))
+    assert.is_nil(login_codes.choose(nil, nil))
+  end)
+
+  it("tells what refuses something new, and what is a policy", function()
+    for _, code in ipairs { 7000215, 700016, 7000229, 700027, 70021 } do assert.is_true(login_codes.is_new(code)) end
+    for _, code in ipairs { 7000222, 53003, 5 } do assert.is_false(login_codes.is_new(code)) end
+    for _, code in ipairs { 53000, 53003, 530032 } do assert.is_true(login_codes.is_policy(code)) end
+    assert.is_false(login_codes.is_policy(7000229))
+    assert.is_false(login_codes.is_policy(nil))
   end)
 end)
 
@@ -82,6 +114,23 @@ describe("explain.graph", function()
     { { code = "Directory_QuotaExceeded" }, {},
       "the directory, or the creator of these objects, has too many objects" },
     { { kind = "conflict" }, {}, "it is so already" },
+    { { kind = "conflict", exists = true }, {}, "it exists already" },
+    { { kind = "conflict", code = "NewCode", status = 409 }, {},
+      "the code NewCode is unknown to Moonlatch; HTTP 409 often means that it is so already" },
+    { { kind = "denied", code = "NewCode", status = 403 }, {},
+      "the code NewCode is unknown to Moonlatch; HTTP 403 often means that we are not allowed to do this" },
+    { { kind = "missing", code = "MailboxNotEnabledForRESTAPI", status = 404 }, {},
+      "the code MailboxNotEnabledForRESTAPI is unknown to Moonlatch; HTTP 404 often means that the object" },
+    { { kind = "missing", code = "Request_ResourceNotFound", status = 404 }, {}, "the object does not exist" },
+    { { kind = "refused", code = "Directory_ResourceSizeExceeded" }, {}, "the object has no room for another value" },
+    { { kind = "refused", code = "Authentication_RequestFromNonPremiumTenantOrB2CTenant" }, {},
+      "the tenant lacks the licence that this list needs" },
+    { { kind = "denied", code = "Authentication_RequestFromUnsupportedUserRole" }, {},
+      "the signed-in person holds no role that may read reports" },
+    { { kind = "refused", code = "RoleAssignmentRequestAcrsValidationFailed" }, {}, "the role's settings ask for" },
+    { { kind = "refused", code = "CannotUpdateLockedServicePrincipalProperty" }, {}, "the application locks this" },
+    { { code = "Authorization_RequestDenied" }, { method = "PATCH", path = "/users('$x@y')",
+      body = { passwordProfile = {} } }, "we may not set this person's password" },
     { { kind = "missing" }, {}, "the object does not exist" },
     { { kind = "missing" }, { fresh_write = true }, "Entra has not replicated the last change" },
     { { kind = "refused", lag = true }, { fresh_write = true }, "Entra has not replicated the last change" },
@@ -112,8 +161,10 @@ describe("explain.login and explain.devolutions", function()
   it("prefer the number, then the kind, then the word", function()
     assert.equal("the client secret has expired", explain.login({ code = 7000222, error = "invalid_client" }).cause)
     assert.equal("there were too many requests", explain.login({ kind = "throttled", error = "http" }).cause)
-    assert.equal("the application's credential was not accepted", explain.login({ code = 5,
-      error = "invalid_client" }).cause)
+    assert.equal("the code AADSTS5 is unknown to Moonlatch; invalid_client often means that the application's "
+      .. "credential was not accepted", explain.login({ code = 5, error = "invalid_client" }).cause)
+    assert.equal("the code AADSTS5 is unknown to Moonlatch", explain.login({ code = 5, error = "new" }).cause)
+    assert.equal("the application's credential was not accepted", explain.login({ error = "invalid_client" }).cause)
     assert.equal("the login service refuses", explain.login({ error = "new" }).cause)
     assert.equal("the host name cannot be resolved", explain.login({ transport = "dns" }).cause)
   end)

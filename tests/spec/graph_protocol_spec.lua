@@ -259,7 +259,14 @@ describe("host.graph.judge, errors", function()
       "transient" },
     { 501, "x", "refused" }, { 502, "UnknownError", "transient" }, { 503, "", "transient" }, { 504, "", "transient" },
     { 503, "Directory_ThrottledTemporarily", "throttled" }, { 400, "Request_ThrottledTemporarily", "throttled" },
-    { 403, "Directory_QuotaExceeded", "refused" }, { 403, "insufficient_claims", "denied" },
+    { 403, "Directory_QuotaExceeded", "refused" }, { 403, "Directory_ResourceSizeExceeded", "refused" },
+    { 403, "Authentication_RequestFromNonPremiumTenantOrB2CTenant", "refused" },
+    { 403, "AadPremiumLicenseRequired", "refused" }, { 400, "AadPremiumLicenseRequired", "refused" },
+    { 403, "RoleAssignmentRequestPolicyValidationFailed", "refused" },
+    { 400, "CannotUpdateLockedServicePrincipalProperty", "refused" },
+    { 403, "CannotUpdateLockedServicePrincipalPropertyWithEnforcementScope", "refused" },
+    { 403, "Authentication_RequestFromUnsupportedUserRole", "denied" }, { 403, "NewCode", "denied" },
+    { 403, "insufficient_claims", "denied" },
     { 400, "Request_MultipleObjectsWithSameKeyValue", "conflict" },
   }
   for _, case in ipairs(kinds) do

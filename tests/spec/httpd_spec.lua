@@ -43,6 +43,20 @@ end
 describe("host.httpd", function()
   teardown(function() os.remove(CA) end)
 
+  it("sends an answer in chunks where its headers say so, on a connection that stays open", function()
+    local body = ("x"):rep(100000)
+    local server <close>, turn, url = serve(function(request)
+      local empty = request:path() == "/empty"
+      request:reply(200, { ["Transfer-Encoding"] = "chunked", ["X-Two"] = "2" }, empty and "" or body)
+    end)
+    local answer = run(turn, "-w", "%{num_connects}", url .. "/a", url .. "/b", "-o", "-", "-o", "-")
+    assert.equal(body .. "1" .. body .. "0", answer.out)
+    assert.matches("Transfer%-Encoding: chunked\r\n", answer.head)
+    assert.is_nil(answer.head:find("Content-Length", 1, true))
+    assert.equal("", run(turn, url .. "/empty").out)
+    server:close()
+  end)
+
   it("hands out a request and sends the answer", function()
     local seen
     local server <close>, turn, url = serve(function(request)

@@ -1,3 +1,4 @@
+-- takes 9 s: programs compute until their time is up
 --- A script that loops ends at the first SIGINT or SIGTERM, whatever it loops in.
 
 local await = require "await"

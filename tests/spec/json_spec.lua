@@ -240,8 +240,8 @@ describe("secrets in JSON", function()
   end)
 
   it("are put in their own places only, whatever stands beside them", function()
-    local value =
-      json.decode('{"a":"","\\u0070assword":"correct horse","b":[{"password":"x"},"",{"password":""}],"c":""}')
+    local value = json.decode('{"a":"","\\u0070assword":"correct horse",'
+      .. '"b":[{"password":"x"},"",{"password":""}],"c":""}')
     assert.is_true(holds(value.password, "correct horse"))
     assert.is_true(holds(value.b[1].password, "x"))
     assert.is_true(holds(value.b[3].password, ""))

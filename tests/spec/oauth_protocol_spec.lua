@@ -242,18 +242,44 @@ describe("host.oauth.judge_token", function()
     local token, failure = judge({
       error = "invalid_client", error_codes = json.array { 7000215 }, suberror = "basic_action",
       error_description = "AADSTS7000215: Invalid client secret provided. Trace ID: 0\r\nCorrelation ID: 1",
-      trace_id = "5e8e1e2a-0001", timestamp = "2026-11-23 05:00:00Z",
+      trace_id = "5e8e1e2a-0001", correlation_id = "5e8e1e2a-0002", timestamp = "2026-11-23 05:00:00Z",
     }, 401)
     assert.is_nil(token)
     assert.same({
-      error = "invalid_client", suberror = "basic_action", code = 7000215, status = 401, trace_id = "5e8e1e2a-0001",
+      error = "invalid_client", suberror = "basic_action", codes = { 7000215 }, policies = {}, status = 401,
+      trace_id = "5e8e1e2a-0001", correlation_id = "5e8e1e2a-0002",
       message = "AADSTS7000215: Invalid client secret provided.",
     }, failure)
   end)
 
-  it("finds the number in the description when there is no list", function()
-    local _, failure = judge({ error = "invalid_grant", error_description = "AADSTS50126: no." }, 400)
-    assert.equal(50126, failure.code)
+  it("keeps every number of error_codes, and what is none is left out", function()
+    local _, failure = judge({ error = "x", error_codes = json.array { 70002, "70001", 1.5, -1, 70000, {} } }, 400)
+    assert.same({ 70002, 70000 }, failure.codes)
+    for _, odd in ipairs { json.null, 70002, "70002", {} } do
+      local _, other = judge({ error = "x", error_codes = odd }, 400)
+      assert.same({}, other.codes)
+    end
+  end)
+
+  -- The form of the text: Microsoft Learn, "Claims challenges"; the member capolids is seen in answers of 2025.
+  it("reads which policies refused from the text of claims", function()
+    local id = "99999999-0000-4000-8000-000000000002"
+    local function policies(claims)
+      local _, failure = judge({ error = "invalid_grant", claims = claims }, 400)
+      return failure.policies
+    end
+    local said = ('{"access_token":{"capolids":{"essential":true,"values":[%s]}}}')
+    assert.same({ id }, policies(said:format('"' .. id .. '"')))
+    assert.same({ id, id }, policies(said:format(('"%s",5,"a policy","%s",null'):format(id, id))))
+    for _, odd in ipairs {
+      "", "{", "[]", "5", '"x"', "null", '{"access_token":5}', '{"access_token":{"capolids":[]}}',
+      '{"access_token":{"capolids":{"values":"' .. id .. '"}}}', said:format(""),
+    } do
+      assert.same({}, policies(odd), odd)
+    end
+    assert.same({}, policies(json.null))
+    assert.same({}, policies(5))
+    assert.same({}, policies { access_token = { capolids = { values = { id } } } })
   end)
 
   it("keeps control characters and length out of messages", function()
@@ -482,7 +508,7 @@ describe("host.oauth.judge_discovery", function()
       error = "invalid_tenant", error_description = "AADSTS90002: Tenant 'x' not found.",
         error_codes = json.array { 90002 },
     }), AUTHORITY)
-    assert.equal(90002, failure.code)
+    assert.same({ 90002 }, failure.codes)
   end)
 end)
 

@@ -179,18 +179,59 @@ describe("oauth", function()
     end)
 
     for suberror, cause in pairs {
-      basic_action = "a person has to do something at the sign-in page",
+      basic_action = "the tenant asks for something that only a person can do",
       user_password_expired = "the password has expired",
       client_mismatch = "the sign-in belongs to another application",
       protection_policy_required = "a policy of the tenant requires a managed app on this device",
-      something_new = "the sign-in is not valid any more",
     } do
       it("explains by suberror what has no known number: " .. suberror, function()
         on("POST", contoso.TOKEN, { 400, {}, { error = "invalid_grant", suberror = suberror,
           error_description = "AADSTS9999999: Words." } })
-        assert.equal(cause .. ". It said: AADSTS9999999: Words. (HTTP 400 invalid_grant)", fails(sign_in).why)
+        local err = fails(sign_in)
+        assert.equal(cause .. " (the code AADSTS9999999 is unknown to Moonlatch). It said: AADSTS9999999: Words. "
+          .. "(HTTP 400 invalid_grant)", err.why)
+        assert.matches(" Look the code up at https://login%.microsoftonline%.com/error%?code=9999999%.$", err.fix)
       end)
     end
+
+    it("an answer that tells an application to wait for a person is a failure like others", function()
+      on("POST", contoso.TOKEN, refusal("authorization_pending", 70016))
+      local err = fails(sign_in)
+      assert.equal("person", err.kind)
+      assert.equal("nobody has signed in with the code yet", err.why:match "^(.-)%. It said: ")
+    end)
+
+    it("says of an unknown number that it is unknown; what the error often means is a guess", function()
+      on("POST", contoso.TOKEN, { 400, {}, { error = "invalid_grant", suberror = "something_new",
+        error_description = "AADSTS9999999: Words." } })
+      local err = fails(sign_in)
+      assert.equal("the code AADSTS9999999 is unknown to Moonlatch; invalid_grant often means that what the "
+        .. "application showed is not valid, or a policy refuses it. It said: AADSTS9999999: Words. "
+        .. "(HTTP 400 invalid_grant)", err.why)
+      assert.equal("Look the code up at https://login.microsoftonline.com/error?code=9999999. If it is that: The "
+        .. "sign-in log (Service principal sign-ins) says more.", err.fix)
+    end)
+
+    it("explains by the number of what failed inside, not by the one that wraps it", function()
+      on("POST", contoso.TOKEN, { 400, {}, { error = "invalid_grant", error_codes = { 70002, 70000 },
+        error_description = "AADSTS70002: Error validating credentials. AADSTS70000: The grant is malformed." } })
+      local err = fails(sign_in)
+      assert.equal(70000, err.code)
+      assert.matches("^the code or the refresh token is not valid%. It said: AADSTS70002: Error", err.why)
+    end)
+
+    it("names the policy that blocks an application, and gives no advice for a person", function()
+      local id = "99999999-0000-4000-8000-000000000002"
+      on("POST", contoso.TOKEN, { 400, {}, { error = "invalid_grant", suberror = "message_only",
+        error_codes = { 53003 }, error_description = "AADSTS53003: Blocked. Trace ID: 1", trace_id = "t-1",
+        correlation_id = "c-1",
+        claims = '{"access_token":{"capolids":{"essential":true,"values":["' .. id .. '"]}}}' } })
+      local err = fails(sign_in)
+      assert.equal("a Conditional Access policy blocks this sign-in (id of the policy: " .. id .. "). It said: "
+        .. "AADSTS53003: Blocked. (HTTP 400 invalid_grant, trace id t-1, correlation id c-1)", err.why)
+      assert.equal("Have the policy exclude this application, or sign in from an address that the policy allows. The "
+        .. "sign-in log (Service principal sign-ins) shows the attempt under its correlation id.", err.fix)
+    end)
 
     it("says when the file of the secret is missing", function()
       tenant.profile.sign_in.secret = { from = "file", path = tenant.folder .. "/none" }
@@ -305,6 +346,72 @@ describe("oauth", function()
       assert.equal(1, #said)
     end)
 
+    describe("at a service that grants less than was asked for, and refuses more at a renewal (RFC 6749, 6)", function()
+      local GRANTED = "https://graph.example/User.Read.All openid"
+      local asked, granted
+
+      before_each(function()
+        asked, granted = {}, GRANTED
+        oauth.use_scopes { "User.Read.All", "Group.Read.All" }
+        on("POST", contoso.TOKEN, function(request)
+          local scope = request.text:match("scope=([^&]*)") or ""
+          scope = scope:gsub("%%20", " "):gsub("%%3A", ":"):gsub("%%2F", "/")
+          if not request.text:find("refresh_token", 1, true) then
+            return table.unpack(contoso.token { access_token = PERSON, refresh_token = "refresh-1", scope = granted })
+          end
+          asked[#asked + 1] = scope
+          for one in scope:gmatch "%S+" do
+            if not (" " .. GRANTED .. " "):find(" " .. one .. " ", 1, true) then
+              return 400, {}, { error = "invalid_scope", error_description = "refresh token missing requested scope" }
+            end
+          end
+          return table.unpack(contoso.token { access_token = PERSON, refresh_token = "refresh-2", scope = scope })
+        end)
+      end)
+
+      it("a renewal asks for what was granted, again and again", function()
+        run(function()
+          sign_in()
+          oauth.renew()
+          oauth.renew()
+        end)
+        assert.same({ "https://graph.example/User.Read.All", "https://graph.example/User.Read.All" }, asked)
+      end)
+
+      it("the form of the names does not matter", function()
+        granted = "user.read.all OPENID"
+        run(function()
+          sign_in()
+          oauth.renew()
+        end)
+        assert.same({ "https://graph.example/User.Read.All" }, asked)
+      end)
+
+      it("what another script wants is asked for, and its refusal asks for a new sign-in", function()
+        local err = fails(function()
+          sign_in()
+          oauth.use_scopes { "User.Read.All", "AuditLog.Read.All" }
+          oauth.renew()
+        end)
+        assert.same({ "https://graph.example/User.Read.All https://graph.example/AuditLog.Read.All" }, asked)
+        assert.equal("a permission that is asked for does not exist, or this sign-in was not granted it. It said: "
+          .. "refresh token missing requested scope (HTTP 400 invalid_scope)", err.why)
+        assert.matches("sign in again: moonlatch login%.$", err.fix)
+      end)
+    end)
+
+    it("renews with .default, which asks for what was granted, whatever the answer listed", function()
+      oauth.use_scopes {}
+      on("POST", contoso.TOKEN, contoso.token { access_token = PERSON, refresh_token = "refresh-1",
+        scope = "email openid https://graph.example/User.Read" })
+      run(function()
+        sign_in()
+        oauth.renew()
+      end)
+      assert.equal("grant_type=refresh_token&client_id=public-1&scope=https%3A%2F%2Fgraph.example%2F.default"
+        .. "&refresh_token=[secret]", tenant.door.requests[3].body)
+    end)
+
     describe("that is kept", function()
       local events, kept
 
@@ -411,8 +518,33 @@ describe("oauth", function()
       local err = fails(sign_in)
       assert.equal("person", err.kind)
       assert.equal(900, tenant:passed())
-      assert.equal("the code was not used in time (nobody signed in while the code was valid)", err.why)
-      assert.equal("Run the command again for a new code.", err.fix)
+      assert.equal("nobody signed in with the code before it expired (the time of the code is over)", err.why)
+      assert.equal("Run the command again for a new code. If the page said that you do not have access (53003), a "
+        .. 'Conditional Access policy blocks device codes: use method = "browser", or sign in as an application.',
+        err.fix)
+      assert.equal(180, tenant.door:count("POST", contoso.TOKEN))
+    end)
+
+    it("says while it waits, once, what a page with 53003 means", function()
+      on("POST", contoso.TOKEN, refusal("authorization_pending", 70016))
+      local told
+      log.instruct = function(text)
+        said[#said + 1] = text
+        if #said == 2 then told = tenant:passed() end
+      end
+      fails(sign_in)
+      assert.equal(60, told)
+      assert.equal(2, #said)
+      assert.matches("If the page says that you do not have access %(53003%), a Conditional Access policy blocks",
+        said[2])
+    end)
+
+    it("says so too when the service calls the code expired first", function()
+      on("POST", contoso.TOKEN, refusal("expired_token", 70020))
+      local err = fails(sign_in)
+      assert.equal("person", err.kind)
+      assert.matches("^nobody signed in with the code before it expired", err.why)
+      assert.matches("53003", err.fix)
     end)
 
     it("says that device codes are blocked", function()

@@ -219,6 +219,21 @@ describe("oauth", function()
         error_description = "AADSTS700213: No match." } })
       assert.matches("^no federated credential of the application fits", fails(sign_in).why)
     end)
+
+    it("looks at the token's own expiry before a clock is blamed", function()
+      local function token_of(expiry)
+        return ("%s.%s.x"):format(crypto.base64url '{"alg":"RS256"}', crypto.base64url(('{"exp":%d}'):format(expiry)))
+      end
+      local path = file("token", token_of(START - 299))
+      tenant.profile.sign_in.token_file = path
+      run(sign_in)
+      file("token", token_of(START - 7200))
+      local err = fails(sign_in)
+      assert.equal("config", err.kind)
+      assert.matches("^it expired at %d+%-%d+%-%d+T[%d:]+Z, 2 hours ago by this computer's clock$", err.why)
+      assert.matches("^The platform has to renew the file %(Kubernetes: a projected service account token%)%.", err.fix)
+      assert.equal(1, tenant.door:count("POST", contoso.TOKEN))
+    end)
   end)
 
   describe("with a managed identity", function()

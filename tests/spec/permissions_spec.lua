@@ -1,6 +1,7 @@
 --- permissions: the least a set of calls needs, held against what is known of single calls.
 
 local permissions = require "permissions.least"
+local required = require "graph.required"
 
 -- Facts with their sources, gathered apart from stdlib/data/calls.tsv. `app` and `person` are the least permission
 -- ("a+b": both; "-": impossible), `role` the weakest directory role of a person.
@@ -123,6 +124,10 @@ describe("the least permissions", function()
     assert.same({ "POST /users/{id}/revokeSignInSessions" }, least.roles_unknown)
     assert.equal(1, #least.notes)
     assert.matches("not known before a first reset", least.notes[1])
+    for _, entry in ipairs { "POST /applications", "PATCH /applications(uniqueName)" } do
+      assert.matches("Application.ReadWrite.OwnedBy alone was refused", permissions.least({ entry }).notes[1])
+    end
+    assert.same({}, permissions.least({ "PATCH /applications/{id}" }).notes)
     assert.matches("without members", permissions.least({ "PATCH /users/{id}" }).notes[1])
     assert.same({}, permissions.least({ "PATCH /users/{id}#department" }).notes)
   end)
@@ -131,7 +136,7 @@ end)
 describe("what a call needs", function()
   local function calls(...)
     local list = {}
-    for _, row in ipairs(permissions.rows(...)) do list[#list + 1] = row.call end
+    for _, row in ipairs(required.rows(...)) do list[#list + 1] = row.call end
     return list
   end
 

@@ -647,6 +647,25 @@ describe("a run", function()
     for _, who in ipairs { "t0-anna", "t0-boris", "t0-chen", "t0-dana", "t0-emil" } do assert_settled(who) end
   end)
 
+  it("by role says what could not be read of who holds it, and that is no success", function()
+    local by_role = { select = policy.users { role = "Security Administrator" }, every = "3650d" }
+    cloud.tenant:make_eligible("uma", "security-admins")
+    local rows, status, found = plan(by_role)
+    assert.is_nil(rows.uma)
+    assert.equal(3, status)
+    assert.matches("^who is eligible for role%-assignable groups %(PIM for Groups%): ", found.unread[1])
+    assert.truthy(rotate.plan_text({ found }):find("there may be more accounts, as this could not be read: who is ", 1,
+      true))
+    assert.equal(1, (select(2, go(by_role))))
+    cloud.tenant:grant(cloud.app.appId, "PrivilegedEligibilitySchedule.Read.AzureADGroup")
+    cloud:wait(3700) -- a new token
+    rows, status, found = plan(by_role)
+    assert.is_not_nil(rows.uma)
+    assert.same({}, found.unread)
+    assert.is_not_nil(rows["t0-emil"])
+    assert.truthy(status == 0 or status == 3)
+  end)
+
   it("selects by group, role and name, added and taken away", function()
     local rows = plan { select = policy.users { role = "User Administrator", group = "PAM managed" }
       - policy.users { upn = "t0-boris@" .. cloud.tenant.domain } }

@@ -68,3 +68,32 @@ describe("a run of several policies", function()
     assert.same({ apps = true }, seen.look)
   end)
 end)
+
+describe("an application that was made an owner a moment ago", function()
+  local contoso = require "contoso"
+  local json = require "host.json"
+  local rights_check = require "rotation.rights_check"
+  local tenant
+  before_each(function() tenant = contoso.new() end)
+  after_each(function() tenant:close() end)
+
+  local OWNERS = "/v1.0/applications/a/owners"
+  local ME = { kind = "app", oid = "me", name = "Rotator", roles = { "Application.ReadWrite.OwnedBy" } }
+  local function answer(...) return { 200, {}, { value = json.array { ... } } } end
+  local function why()
+    return tenant:run(rights_check.why_not_changeable, { id = "a", displayName = "Billing" }, ME)
+  end
+
+  it("is not refused because one read came too early", function()
+    tenant.door:once("GET", OWNERS, answer())
+    tenant.door:on("GET", OWNERS, answer { id = "me" })
+    assert.is_nil(why())
+    assert.equal(6, tenant:passed())
+  end)
+
+  it("is refused when a later read does not show it either", function()
+    tenant.door:on("GET", OWNERS, answer { id = "somebody" })
+    assert.matches("^Rotator does not own it", why())
+    assert.equal(2, tenant.door:count("GET", OWNERS))
+  end)
+end)

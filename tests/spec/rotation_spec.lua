@@ -82,6 +82,7 @@ local function token(request)
   local refusal = app.refuse and app.refuse(app.tokens)
   if refusal == "cut" then return nil, "the connection was cut", "cut", true end
   if not refusal then return table.unpack(contoso.token()) end
+  if type(refusal) == "table" then return table.unpack(refusal) end
   local words = ("AADSTS%d: no."):format(refusal)
   return 401, {}, { error = "invalid_client", error_description = words, error_codes = { refusal } }
 end
@@ -256,6 +257,45 @@ describe("the client secret", function()
       assert.is_nil((go "apply").failure)
       assert.same({ "closed", "confirmed" }, states())
       assert.equal(4, looks)
+    end)
+  end)
+
+  describe("a new credential that Entra does not find for some seconds", function()
+    -- The list of each read, "+" with it and "-" without it; the last one goes on. Removal works after `refusals`.
+    local function remove(reads, refusals, since)
+      local asked, looks = 0, 0
+      tenant.door:on("POST", APP .. "/removePassword", function()
+        asked = asked + 1
+        if asked > refusals then return 204, {} end
+        return 400, {}, { error = { code = "Request_BadRequest", message = "No password credential found" } }
+      end)
+      tenant.door:on("GET", APP, function()
+        looks = math.min(looks + 1, #reads)
+        local list = reads:sub(looks, looks) == "+" and { { keyId = "k", displayName = "new", hint = "abc" } } or {}
+        return 200, {}, { id = "app-object", passwordCredentials = list }
+      end)
+      local ok, err = tenant:run(pcall, client_secret.remove, { id = "app-object", appId = "app", displayName = "a" },
+        nil, { keyId = "k", displayName = "new", startDateTime = since })
+      return ok, asked, err
+    end
+
+    it("is removed, though a replica that is behind does not list it meanwhile", function()
+      assert.same({ true, 5 }, { remove("+-+-+", 4) })
+    end)
+
+    it("is not said to be gone because several reads in a row do not list it", function()
+      local ok, asked, err = remove("+-", 100)
+      assert.same({ false, 7, "transient" }, { ok, asked, err.kind })
+      assert.matches("it is so new that this does not show that it is gone", err.why)
+    end)
+
+    it("is gone when it is old, and is not listed any more", function()
+      assert.same({ true, 2 }, { remove("+-", 100, "2025-01-01T00:00:00Z") })
+    end)
+
+    it("is not said to be gone when it never was listed", function()
+      local ok, asked, err = remove("-", 100)
+      assert.same({ false, 1, "transient" }, { ok, asked, err.kind })
     end)
   end)
 
@@ -448,6 +488,40 @@ describe("the client secret", function()
       assert.equal(7, app.tokens)
     end)
 
+    -- learn.microsoft.com/microsoftteams/platform/teams-sdk/teams/app-authentication/troubleshooting has the text.
+    it("is waited for while the login service does not know the service principal", function()
+      app.refuse = function(n)
+        return n <= 3 and { 401, {}, { error = "invalid_client", error_codes = { 7000229 }, error_description =
+          "AADSTS7000229: The client application a is missing service principal in the tenant t. Trace ID: 1" } }
+      end
+      go "apply"
+      assert.same({ "confirmed" }, states())
+      assert.equal(6, app.tokens)
+    end)
+
+    it("is asked again when the service said, not before", function()
+      local times = {}
+      app.refuse = function(n)
+        times[n] = tenant:passed()
+        return n == 1 and { 429, { ["retry-after"] = "200" }, "" }
+      end
+      go "apply"
+      assert.same({ "confirmed" }, states())
+      assert.equal(200, times[2] - times[1])
+    end)
+
+    it("stops, and says when to go on, where the service asks to wait longer than a proof may take", function()
+      app.refuse = function() return { 429, { ["retry-after"] = "3600" }, "" } end
+      local result, status = go "apply"
+      assert.equal(1, status)
+      assert.equal(1, app.tokens)
+      assert.equal("the login service asks to wait longer than a proof may take (HTTP 429 without a reason in JSON)",
+        result.failure.why)
+      assert.matches("Run the same command again after 2026%-01%-01T01:00:%d+Z: it goes on with that credential%.$",
+        result.failure.fix)
+      assert.same({ "known" }, states())
+    end)
+
     it("is no failure after five minutes: it stays known, and the next run goes on", function()
       app.refuse = function() return 7000215 end
       local result, status = go "apply"
@@ -466,6 +540,33 @@ describe("the client secret", function()
       assert.equal(53003, result.failure.code)
       assert.same({ "known" }, states())
       assert.equal(1, app.tokens)
+    end)
+
+    local POLICY_ID = "99999999-0000-4000-8000-000000000002"
+
+    local function blocked_by_policy()
+      app.refuse = function()
+        return { 400, {}, { error = "invalid_grant", error_codes = { 53003 }, error_description = "AADSTS53003: no.",
+          claims = ('{"access_token":{"capolids":{"essential":true,"values":["%s"]}}}'):format(POLICY_ID) } }
+      end
+      return go("apply").failure
+    end
+
+    it("names the policy that refuses it, where the policies may be read", function()
+      tenant.door:on("GET", "/v1.0/identity/conditionalAccess/policies", { 200, {}, { value = {
+        { id = "99999999-0000-4000-8000-000000000003", displayName = "Another" },
+        { id = POLICY_ID, displayName = "No workloads" } } } })
+      local failure = blocked_by_policy()
+      assert.matches(POLICY_ID, failure.why, 1, true)
+      assert.matches("^The policy is 'No workloads'%. Have the policy exclude this application", failure.fix)
+    end)
+
+    it("gives the id of the policy, where the policies may not be read", function()
+      tenant.door:on("GET", "/v1.0/identity/conditionalAccess/policies", { 403, {}, { error = {
+        code = "AccessDenied", message = "no" } } })
+      local failure = blocked_by_policy()
+      assert.matches(POLICY_ID, failure.why, 1, true)
+      assert.matches("^Have the policy exclude this application", failure.fix)
     end)
   end)
 

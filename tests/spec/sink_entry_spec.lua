@@ -101,6 +101,23 @@ describe("the entry of a client secret", function()
     assert.same({ "another" }, ids())
   end)
 
+  it("is listed once after it was made, and again where that failed", function()
+    for refused, expected in pairs { [false] = 1, [true] = 2 } do
+      local lists, made = 0, false
+      cloud.meet = function(request, at)
+        if at == "applied" and request.method == "POST" and request.name:find "/entry$" then made = true end
+        if not made or at ~= "before" or request.method ~= "GET" or not request.name:find "/entry$" then return nil end
+        lists = lists + 1
+        return refused and lists == 1 and 403 or nil
+      end
+      assert.equal(0, select(2, apply()))
+      assert.equal(expected, lists)
+      cloud.meet = nil
+      local entries = cloud.server.entries[cloud.server:vault_id "Privileged"]
+      entries:remove(ids()[1])
+    end
+  end)
+
   for title, seconds in pairs { ["earlier"] = -5, ["in the same second"] = 0 } do
     it("is removed again when another installation made the same " .. title, function()
       when("POST", "/entry$", "before", function() made_by_another(seconds) end)

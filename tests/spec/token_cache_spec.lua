@@ -107,6 +107,22 @@ describe("a sign-in that is kept", function()
     assert.is_true(is_kept "refresh-2")
   end)
 
+  it("is renewed in the next run without what it was not granted", function()
+    local wanted = {}
+    local function scope_of(request) return request.text:match "scope=([^&]*)" end
+    tenant.door:on("POST", contoso.TOKEN, function(request)
+      wanted[#wanted + 1] = scope_of(request)
+      local reply = answer("refresh-" .. #wanted)
+      reply[3].scope = "https://graph.example/.default"
+      return table.unpack(reply)
+    end)
+    sign_in(true)
+    sign_in()
+    sign_in()
+    assert.same({ "https%3A%2F%2Fgraph.example%2F.default", "https%3A%2F%2Fgraph.example%2F.default" }, wanted)
+    assert.equal("offline_access", token_cache.about(profile).withheld)
+  end)
+
   it("is renewed with what another process left, not with what this one remembers", function()
     sign_in(true)
     use()

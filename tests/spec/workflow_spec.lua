@@ -12,10 +12,11 @@ local step = workflow.step
 
 -- A world of things by name; each change takes a moment to be seen.
 local function world()
-  local w = { things = {}, log = {}, lag = 0 }
+  local w = { things = {}, log = {}, reads = {}, lag = 0 }
   local Thing = resource.kind "thing"
 
   function Thing:read()
+    w.reads[self.name] = (w.reads[self.name] or 0) + 1
     local there = w.things[self.name]
     if there and there.since + w.lag <= time.now() then return there.value end
   end
@@ -118,6 +119,47 @@ describe("what another run makes meanwhile", function()
     local w = world()
     assert.same({ create = 0, update = 1, delete = 0, none = 0 }, made_meanwhile(w, 7).changes)
     assert.same({ "update a" }, w.log)
+  end)
+
+  -- A run that looks at a thing, waits, and ensures it; another run makes the thing before the look or after.
+  local function looked(w, wait, when)
+    local thing = w.thing("a", 1, { seen = function() return true end })
+    local _, status = run(workflow.declare {
+      id = "t", summary = "s", steps = { step "One" (function(r)
+        r:ensure(w.thing "first")
+        if when == "before" then w.put("a", { size = 1, mine = true }) end
+        r:look(thing)
+        r:look(thing)
+        task.sleep(wait)
+        if when == "after" then w.put("a", { size = 1, mine = true }) end
+        r:ensure(thing)
+      end) },
+    }, "apply", { journal = stage.journal() })
+    assert.equal(0, status)
+  end
+
+  it("is not looked for again within five seconds of a look under the lease", function()
+    local w = world()
+    looked(w, 5)
+    assert.same({ "create first", "create a" }, w.log)
+    assert.equal(1, w.reads.a)
+    w = world()
+    looked(w, 5, "before")
+    assert.same({ "create first" }, w.log)
+    assert.equal(1, w.reads.a)
+    w = world()
+    looked(w, 6, "after")
+    assert.same({ "create first" }, w.log)
+    assert.equal(2, w.reads.a)
+  end)
+
+  it("is not looked at while another process makes it", function()
+    local w, journal = world(), stage.journal()
+    journal:lease "make/a"
+    local result = run(workflow.declare {
+      id = "t", summary = "s", steps = { step "One" (function(r) r:look(w.thing "a") end) },
+    }, "apply", { journal = journal })
+    assert.equal("create thing 'a': another process holds it", tostring(result.failure):match "^[^\n]*")
   end)
 
   it("is not looked for where the far side takes only one of it anyway", function()
@@ -262,6 +304,89 @@ describe("applying", function()
     assert.equal(1, status)
     assert.same({}, w.log)
     assert.equal("journal", result.failure.kind)
+  end)
+end)
+
+describe("steps beside each other", function()
+  -- A step that ensures a thing after some seconds.
+  local function slow(w, name, seconds, more)
+    return function(r)
+      r:note("begin %s", name)
+      task.sleep(seconds)
+      w.log[#w.log + 1] = "at " .. name
+      if more then more(r) end
+      r:ensure(w.thing(name))
+    end
+  end
+
+  local function three(w, more)
+    return workflow.declare {
+      id = "t", summary = "s", steps = {
+        step "One" (slow(w, "a", 3, more and more.a)),
+        step "Two" { beside = true, slow(w, "b", 1, more and more.b) },
+        step "Three" { beside = true, slow(w, "c", 2) },
+        step "Four" (function(r) r:ensure(w.thing "d") end),
+      },
+    }
+  end
+
+  it("make their changes side by side, and tell them in their order", function()
+    local w = world()
+    local result, status, ears = run(three(w), "apply")
+    assert.equal(0, status)
+    assert.equal(3, clock.passed)
+    assert.same({ "at b", "create b", "at c", "create c", "at a", "create a", "create d" }, w.log)
+    local told = table.concat(ears.said, "\n")
+    assert.matches("^One\n  · begin a\n  %+ thing 'a'.*\nTwo\n  · begin b\n  %+ thing 'b'.*\nThree\n  · begin c\n"
+      .. "  %+ thing 'c'.*\nFour\n  %+ thing 'd'", told)
+    for i, name in ipairs { "a", "b", "c", "d" } do
+      assert.equal(name, result.steps[i].items[1].name)
+      assert.same(i < 4 and { "begin " .. name } or {}, result.steps[i].notes)
+    end
+  end)
+
+  it("go one after the other in a plan, which changes nothing", function()
+    local w = world()
+    run(three(w), "plan")
+    assert.equal(6, clock.passed)
+    assert.same({ "at a", "at b", "at c" }, w.log)
+  end)
+
+  it("are all finished when one fails, and the run ends with that one", function()
+    local w = world()
+    local result, status, ears = run(three(w, {
+      b = function() fail.raise { kind = "denied", what = "make b", why = "not you" } end,
+    }), "apply")
+    assert.equal(1, status)
+    assert.same({ "at b", "at c", "create c", "at a", "create a" }, w.log)
+    assert.equal("Two", result.failure.step)
+    assert.same({ "done", "failed", "done" },
+      { result.steps[1].state, result.steps[2].state, result.steps[3].state })
+    assert.equal(3, #result.steps)
+    assert.matches("Three\n  · begin c\n  %+ thing 'c'", table.concat(ears.said, "\n"))
+  end)
+
+  it("wait for a person each by its own name", function()
+    local w = world()
+    local function ask(what) return function(r) r:await { what = what } end end
+    local result = run(three(w, { a = ask "look at a", b = ask "look at b" }), "apply")
+    assert.same({ "Two", "One" }, { result.waiting[1].step, result.waiting[2].step })
+    assert.same({ "waiting", "waiting", "done" },
+      { result.steps[1].state, result.steps[2].state, result.steps[3].state })
+  end)
+
+  it("cannot wait for what they are beside", function()
+    local ok, err = pcall(function() return step "Two" { beside = true, settled = true, function() end } end)
+    assert.is_false(ok)
+    assert.equal("declare the step 'Two': it is `settled`, which waits for the step before, and `beside`, which does "
+      .. "not\nLeave out one of the two.", tostring(err))
+  end)
+
+  it("stay beside in a copy of the job", function()
+    local w = world()
+    local copy = three(w):with { Two = step "Two" { beside = true, slow(w, "x", 1) } }
+    run(copy, "apply")
+    assert.equal(3, clock.passed)
   end)
 end)
 

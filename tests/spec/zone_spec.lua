@@ -1,3 +1,4 @@
+-- takes 5 s: Python and we work out windows in many zones
 local fail = require "fail"
 local sys = require "host.sys"
 local time = require "time"

@@ -66,6 +66,8 @@ static const char *check_request(const struct rules *rules, const struct request
   return text;
 }
 
+enum { GATE_NONE = GATE_KEYED + 1 };
+
 static void a_template_matches_the_paths_it_means(void **state) {
   (void)state;
   static const struct {
@@ -135,8 +137,72 @@ static void a_template_matches_the_paths_it_means(void **state) {
       {"/v1/{mount}/data/{path+}", "/v1/secret/metadata/a/b", 0},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-    if (gate_template_match(cases[i].pattern, cases[i].path) != cases[i].matches)
+    if (gate_template_match(cases[i].pattern, cases[i].path, GATE_KEYED) != cases[i].matches)
       fail_msg("%s and %s", cases[i].pattern, cases[i].path);
+}
+
+static void one_object_has_three_addresses_at_graph(void **state) {
+  (void)state;
+  static const struct {
+    const char *pattern, *path;
+    int least; /* the first of the forms that fits; GATE_NONE when none does */
+  } cases[] = {
+      {"/users/{id}", "/users('$a@b.test')", GATE_QUOTED},
+      {"/users/{id}", "/users('O%27%27Brien@b.test')", GATE_QUOTED},
+      {"/users/{id}", "/users('O''Brien (Ops),x=1@b.test')", GATE_QUOTED},
+      {"/users/{id}", "/users('%24a%23EXT%23@b.test')", GATE_QUOTED},
+      {"/users/{id}/manager", "/users('a')/manager", GATE_QUOTED},
+      {"/a/{id}/b/{id}", "/a('1')/b('2')", GATE_QUOTED},
+      {"/a/{id}/b/{id}", "/a/1/b('2')", GATE_QUOTED},
+      {"/servicePrincipals/{id}", "/servicePrincipals(appId='x')", GATE_KEYED},
+      {"/groups/{id}/owners", "/groups(uniqueName='a, (b)''c=d')/owners", GATE_KEYED},
+      {"/users/{id}", "/users('')", GATE_NONE},
+      {"/users/{id}", "/users()", GATE_NONE},
+      {"/users/{id}", "/users(x)", GATE_NONE},
+      {"/users/{id}", "/users('a'b)", GATE_NONE},
+      {"/users/{id}", "/users('a'')", GATE_NONE},
+      {"/users/{id}", "/users('a')('b')", GATE_NONE},
+      {"/users/{id}", "/users('a','b')", GATE_NONE},
+      {"/users/{id}", "/users('a%2Fmanager')", GATE_NONE},
+      {"/users/{id}", "/users('a%5cmanager')", GATE_NONE},
+      {"/users/{id}", "/users('..')", GATE_NONE},
+      {"/users/{id}", "/users('%2e%2E')", GATE_NONE},
+      {"/users/{id}", "/users('a')/manager", GATE_NONE},
+      {"/users/{id}", "/userss('a')", GATE_NONE},
+      {"/users/{id}", "/user('a')", GATE_NONE},
+      {"/users", "/users('a')", GATE_NONE},
+      {"/users/{id}", "/users(upn=a)", GATE_NONE},
+      {"/users/{id}", "/users(='a')", GATE_NONE},
+      {"/users/{id}", "/users(a='b',c='d')", GATE_NONE},
+      {"/users/{id}", "/users(a='b'", GATE_NONE},
+      {"/users/delta", "/users/delta('a')", GATE_NONE},
+      {"/v1/{path+}", "/v1('a')", GATE_NONE},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    for (enum gate_forms forms = GATE_AS_WRITTEN; forms <= GATE_KEYED; forms++)
+      if (gate_template_match(cases[i].pattern, cases[i].path, forms) != ((int)forms >= cases[i].least))
+        fail_msg("%s and %s, forms %d", cases[i].pattern, cases[i].path, (int)forms);
+}
+
+static void what_may_create_needs_its_key_declared(void **state) {
+  char text[1200];
+  struct rules rules = graph_rules();
+  allow(&rules, "PATCH", "/applications/{id}", NULL);
+  allow(&rules, "GET", "/applications/{id}", NULL);
+  assert_string_equal(
+      check_request(&rules, new_graph_request(*state, "GET", "/applications(uniqueName='x')", NULL), NULL, text),
+      "sent");
+  assert_string_equal(check_request(&rules, new_graph_request(*state, "PATCH", "/applications('x')", NULL), NULL, text),
+                      "sent");
+  assert_string_equal(
+      check_request(&rules, new_graph_request(*state, "PATCH", "/applications(uniqueName='x')", NULL), NULL, text),
+      "undeclared: PATCH /applications(uniqueName='x') is not declared: if it is meant, add \"PATCH "
+      "/applications(uniqueName)\" to needs.graph of tier0.lua");
+  assert_string_equal(check_request(&rules, new_graph_request(*state, "DELETE", "/users('$x')", NULL), NULL, text),
+                      "undeclared: DELETE /users('$x') is not declared: if it is meant, add \"DELETE /users/{id}\" to "
+                      "needs.graph of tier0.lua");
+  assert_int_equal(gate_template_forms("devolutions", "GET"), GATE_AS_WRITTEN);
+  free_rules(&rules);
 }
 
 static void only_declared_calls_leave(void **state) {
@@ -405,6 +471,8 @@ static void a_proxy_is_plain_http(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_template_matches_the_paths_it_means),
+      cmocka_unit_test(one_object_has_three_addresses_at_graph),
+      cmocka_unit_test_setup_teardown(what_may_create_needs_its_key_declared, open_rules_state, close_rules_state),
       cmocka_unit_test_setup_teardown(only_declared_calls_leave, open_rules_state, close_rules_state),
       cmocka_unit_test_setup_teardown(a_refusal_names_the_line_to_add, open_rules_state, close_rules_state),
       cmocka_unit_test_setup_teardown(only_declared_members_are_set, open_rules_state, close_rules_state),

@@ -73,6 +73,22 @@ local function covers(set, needed)
   return true
 end
 
+-- The part of Graph that is Privileged Identity Management's: there Directory.AccessAsUser.All is not enough, and a
+-- missing permission has words of its own (azure-cli#26471, 2023; terraform-provider-azuread#1727, 2025).
+local function is_schedule(call) return call:find("/rolemanagement/directory/role%a+schedule") ~= nil end
+
+local function refuse_schedule(row)
+  local names, seen = {}, {}
+  for _, alternative in ipairs(row) do
+    for _, name in ipairs(alternative) do
+      if not seen[name] then names[#names + 1] = name end
+      seen[name] = true
+    end
+  end
+  answer.refuse(403, "UnknownError", ('{"errorCode":"PermissionScopeNotGranted","message":"Authorization failed due to '
+    .. 'missing permission scope %s.","instanceAnnotations":[]}'):format(table.concat(names, ",")))
+end
+
 --- Do the token's permissions allow the call? A call without a row needs no permission.
 ---@param ctx emulator.context
 ---@param call string "PATCH /applications/{id}", path in lower case
@@ -81,7 +97,10 @@ function M.permits(ctx, call)
   if not calls then load_calls() end
   local row = calls[call]
   if not row then return true end
-  for _, needed in ipairs(M.is_person(ctx) and row.user or row.app) do
+  local is_person = M.is_person(ctx)
+  local as_user = is_person and ctx.tenant.flags.access_as_user and not is_schedule(call)
+  if as_user and M.permissions(ctx)["Directory.AccessAsUser.All"] then return true end
+  for _, needed in ipairs(is_person and row.user or row.app) do
     if covers(M.permissions(ctx), needed) then return true end
   end
   return false
@@ -91,7 +110,9 @@ end
 ---@param ctx emulator.context
 ---@param call string
 function M.need(ctx, call)
-  if not M.permits(ctx, call) then answer.denied() end
+  if M.permits(ctx, call) then return end
+  if is_schedule(call) then refuse_schedule(M.is_person(ctx) and calls[call].user or calls[call].app) end
+  answer.denied()
 end
 
 --- The template ids of the caller's directory roles: those in the token, or without the claim those held now.
@@ -133,7 +154,7 @@ M.GRANT_ROLES = { "Global Administrator", "Privileged Role Administrator" }
 ---@param ctx emulator.context
 ---@param row table with _owners
 function M.need_application(ctx, row)
-  local owner = row._owners and row._owners[ctx.caller.oid]
+  local owner = row._owners and row._owners[ctx.caller.oid] and (row._owned_from or 0) <= ctx:now()
   if M.is_person(ctx) then
     if not owner and not M.holds(ctx, M.APPLICATION_ROLES) then answer.denied() end
     return
@@ -252,6 +273,8 @@ local READERS = {
     "Directory.Read.All", "Directory.ReadWrite.All" },
 }
 READERS.application = READERS.servicePrincipal
+READERS.directoryRole = { "RoleManagement.Read.Directory", "RoleManagement.ReadWrite.Directory", "Directory.Read.All",
+  "Directory.ReadWrite.All" }
 
 --- May the caller see more of an object than its id? If not, mixed lists show only ids (Microsoft Learn:
 --- group-list-members, "limited information").

@@ -3,6 +3,7 @@
 local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
 local directory = require "emulator.tenant.directory"
+local head = require "emulator.graph.head"
 local json = require "json"
 local query = require "emulator.query"
 local schema = require "emulator.schema"
@@ -14,26 +15,6 @@ local M = {}
 local REQUIRED = { "accountEnabled", "displayName", "mailNickname", "passwordProfile", "userPrincipalName" }
 local ROLES = { "Global Administrator", "User Administrator" }
 
-local function is_taken(ctx, name)
-  for _, user in ctx.tenant.users:scan(math.huge, 1, { "userPrincipalName", name }) do
-    if user.userPrincipalName:lower() == name:lower() then return true end
-  end
-  return false
-end
-
-local function check_name(ctx, name)
-  local domain = name:match "^[^@%s]+@([^@%s]+)$"
-  if not domain then answer.bad("Property userPrincipalName is invalid.") end
-  if domain:lower() ~= ctx.tenant.domain then
-    answer.bad("The domain portion of the userPrincipalName property is invalid. You must use one of the verified "
-      .. "domain names in your organization.")
-  end
-  if is_taken(ctx, name) then
-    answer.same_key(ctx.tenant, "Another object with the same value for property userPrincipalName already exists.",
-      "userPrincipalName")
-  end
-end
-
 local function check(ctx, body)
   local refusal = schema.refusal("user", body)
   if refusal then answer.bad("%s", refusal) end
@@ -42,7 +23,7 @@ local function check(ctx, body)
       answer.bad("A value is required for property '%s' of resource 'User'.", name)
     end
   end
-  check_name(ctx, body.userPrincipalName)
+  users.check_name(ctx, body.userPrincipalName)
 end
 
 local function create(ctx)
@@ -60,7 +41,7 @@ local function create(ctx)
   for name, value in pairs(users.password(ctx, row, body.passwordProfile)) do row[name] = value end
   ctx.tenant.users:put(row.id, row)
   local _, shown = query.entity(ctx, "user", row)
-  return 201, shown, { Location = ctx.request.base .. "/v1.0/users/" .. row.id }
+  return 201, shown, head.created(ctx, "User", row.id)
 end
 
 --- The roles decide whom an admin may delete, as for other sensitive changes (Microsoft Learn:

@@ -55,13 +55,22 @@ function M.bad_query(message, ...)
   M.refuse(400, "BadRequest", message:format(...))
 end
 
---- The same key is taken (400 and 409 were both seen: a flag).
+--- An object with this key exists. 409 in the field (Azure/reliable-web-app-pattern-java#185, KelvinTegelaar/CIPP#1142,
+--- terraform-provider-azuread#690); the flag same_key_status says another status. Whether the answer has details is not
+--- known.
 ---@param tenant emulator.tenant
 ---@param message string
+function M.same_key(tenant, message)
+  M.refuse(tenant.flags.same_key_status, "Request_MultipleObjectsWithSameKeyValue", message)
+end
+
+--- Another object has this value: what users and unique names get (pnp/cli-microsoft365, user-add.spec.ts, 2023;
+--- microsoft-graph-docs#1508: status 400).
 ---@param property string
-function M.same_key(tenant, message, property)
-  M.refuse(tenant.flags.same_key_status, "Request_MultipleObjectsWithSameKeyValue", message,
-    { details = { { code = "ConflictingObjects", message = message, target = property } } })
+function M.same_value(property)
+  local message = ("Another object with the same value for property %s already exists."):format(property)
+  M.refuse(400, "Request_BadRequest", message,
+    { details = { { code = "ObjectConflict", message = message, target = property } } })
 end
 
 return M

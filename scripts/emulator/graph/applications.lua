@@ -6,7 +6,9 @@ local answer = require "emulator.graph.answer"
 local certificates = require "emulator.graph.certificates"
 local directory = require "emulator.tenant.directory"
 local groups = require "emulator.graph.groups"
+local head = require "emulator.graph.head"
 local json = require "json"
+local moments = require "emulator.moments"
 local query = require "emulator.query"
 local schema = require "emulator.schema"
 local time = require "time"
@@ -66,30 +68,67 @@ local function without_keys(list)
   return bare
 end
 
-local function empty_settings()
+-- Access tokens of version 2 for an application that personal accounts sign in to, else null (recorded 2022, 2025).
+local function token_version(row)
+  return row.signInAudience == "AzureADandPersonalMicrosoftAccount" and 2 or json.null
+end
+
+-- The members that are never null, as recorded 2022 and 2025.
+local function empty_settings(row)
   return {
     api = { knownClientApplications = json.array {}, oauth2PermissionScopes = json.array {},
       preAuthorizedApplications = json.array {}, acceptMappedClaims = json.null,
-      requestedAccessTokenVersion = json.null },
+      requestedAccessTokenVersion = token_version(row) },
     web = { homePageUrl = json.null, logoutUrl = json.null, redirectUris = json.array {},
       redirectUriSettings = json.array {},
       implicitGrantSettings = { enableIdTokenIssuance = false, enableAccessTokenIssuance = false } },
     spa = { redirectUris = json.array {} },
     publicClient = { redirectUris = json.array {} },
-    info = { termsOfServiceUrl = json.null, supportUrl = json.null, privacyStatementUrl = json.null,
-      marketingUrl = json.null, logoUrl = json.null },
+    info = M.no_info(),
+    verifiedPublisher = M.no_publisher(),
+    parentalControlSettings = { countriesBlockedForMinors = json.array {}, legalAgeGroupRule = "Allow" },
     oauth2RequirePostResponse = false,
   }
 end
 
+--- The member `info` of an application or service principal without any links.
+---@return table
+function M.no_info()
+  return { termsOfServiceUrl = json.null, supportUrl = json.null, privacyStatementUrl = json.null,
+    marketingUrl = json.null, logoUrl = json.null }
+end
+
+--- The member `verifiedPublisher` of an application or service principal that has none.
+---@return table
+function M.no_publisher()
+  return { displayName = json.null, verifiedPublisherId = json.null, addedDateTime = json.null }
+end
+
+-- An object with the members of another in place of its own.
+local function merged(object, changes)
+  local made = {}
+  for name, value in pairs(object) do made[name] = value end
+  for name, value in pairs(changes) do made[name] = value end
+  return made
+end
+
+local function is_object(value)
+  return type(value) == "table" and value ~= json.null and not json.is_array(value)
+end
+
 local function dressed(ctx)
   return function(row)
-    local shown = empty_settings()
+    local shown = empty_settings(row)
     for name, value in pairs(row) do
-      shown[name] = value
+      local never_null = shown[name]
+      if not is_object(never_null) then
+        shown[name] = value
+      elseif is_object(value) then
+        shown[name] = merged(never_null, value)
+      end
     end
     shown.passwordCredentials = M.credentials(ctx, row.id)
-    local selected = (ctx.request.query["$select"] or ""):find("keyCredentials", 1, true)
+    local selected = (ctx.request.query["$select"] or ""):lower():find("keycredentials", 1, true)
     shown.keyCredentials = selected and row.keyCredentials or without_keys(row.keyCredentials)
     return shown
   end
@@ -166,12 +205,18 @@ local function owners_of(ctx)
   return { [ctx.caller.oid] = true }
 end
 
---- The default audience is the widest, as in the examples of the documentation.
+-- A POST shows the moment with its fraction, a GET whole seconds (recorded 2022, 2025).
+local function shown_to_creator(ctx, row)
+  local _, shown = query.entity(ctx, "application", row, { dress = dressed(ctx) })
+  if shown.createdDateTime then shown.createdDateTime = moments.ticks(ctx:now()) end
+  return shown
+end
+
 local function create(ctx, body, unique_name)
   if body.displayName == nil then
     answer.bad("A value is required for property 'displayName' of resource 'Application'.")
   end
-  local row = { signInAudience = "AzureADandPersonalMicrosoftAccount" }
+  local row = { signInAudience = ctx.tenant.flags.default_audience }
   for name, value in pairs(body) do
     row[name] = value
   end
@@ -181,10 +226,9 @@ local function create(ctx, body, unique_name)
   row.createdDateTime = time.iso(ctx:now())
   row.keyCredentials = body.keyCredentials and certificates.settle(ctx, { createdDateTime = row.createdDateTime },
     body.keyCredentials)
-  row._owners = owners_of(ctx)
+  row._owners, row._owned_from = owners_of(ctx), ctx.tenant:ownership_from()
   ctx.tenant.applications:put(row.id, row)
-  local _, shown = query.entity(ctx, "application", row, { dress = dressed(ctx) })
-  return 201, shown, { Location = ctx.request.base .. "/v1.0/applications/" .. row.id }
+  return 201, shown_to_creator(ctx, row), head.created(ctx, "Application", row.id)
 end
 
 local function post(ctx)
@@ -197,6 +241,8 @@ local function change(ctx, row)
   access.need_application(ctx, row)
   local changes = {}
   for name, value in pairs(ctx.body) do
+    -- members of a complex type that are not sent stay as they are (OData 4.0 part 1, 11.4.3)
+    if is_object(value) and is_object(row[name]) then value = merged(row[name], value) end
     if not name:find("@odata.", 1, true) then changes[name] = value end
   end
   if changes.keyCredentials then
@@ -210,8 +256,7 @@ local function check_deleted(ctx, unique_name)
   if not ctx.tenant.flags.deleted_keeps_unique_name then return end
   for _, item in ctx.tenant.deleted:scan(math.huge) do
     if item.type == "application" and item.row.uniqueName == unique_name then
-      answer.same_key(ctx.tenant, "Another object with the same value for property uniqueName already exists.",
-        "uniqueName")
+      answer.same_key(ctx.tenant, "Another object with the same value for property uniqueName already exists.")
     end
   end
 end
@@ -279,6 +324,8 @@ local function remove_owner(ctx, key, id)
   if not (row._owners or {})[id] then answer.missing(id) end
   return change_owner(ctx, row, id, false)
 end
+
+query.dress("application", dressed)
 
 M.routes = {
   ["GET /applications"] = list,

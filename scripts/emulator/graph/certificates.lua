@@ -20,12 +20,13 @@ end
 ---@param entry { key: string, keyId: string?, displayName: string?, usage: string? }
 ---@return table row, table about
 function M.row(tenant, entry)
-  local der = type(entry.key) == "string" and crypto.unbase64(entry.key)
+  -- azure-cli sends the base64 with the line breaks of its PEM file
+  local der = type(entry.key) == "string" and crypto.unbase64((entry.key:gsub("%s", "")))
   local key = der and crypto.x509(der)
   if not key then refuse "key" end
   local about = key:describe()
   return {
-    customKeyIdentifier = crypto.hex(about.sha1):upper(), key = entry.key,
+    customKeyIdentifier = crypto.hex(about.sha1):upper(), key = crypto.base64(der),
     displayName = schema.is_given(entry.displayName) and entry.displayName or about.subject,
     keyId = schema.is_given(entry.keyId) and entry.keyId:lower() or directory.new_id(tenant),
     type = "AsymmetricX509Cert", usage = schema.is_given(entry.usage) and entry.usage or "Verify",
@@ -35,10 +36,10 @@ end
 
 -- Certificates here are self-signed: the tenant trusts no authority.
 local function check_policy(ctx, application, about)
-  for _, rule in restrictions.each(ctx, application, "keyCredentials") do
+  for _, rule, policy in restrictions.each(ctx, application, "keyCredentials") do
     if rule.restrictionType == "asymmetricKeyLifetime" then
       local seconds = about.not_after - math.max(ctx:now(), about.not_before)
-      restrictions.check_lifetime(rule, seconds, "AsymmetricKeyLifetime")
+      restrictions.check_lifetime(rule, seconds, policy)
     elseif rule.restrictionType == "trustedCertificateAuthority" then
       answer.refuse(400, "CredentialTypeNotAllowedAsPerAppPolicy",
         "Credential type not allowed as per assigned policy 'TrustedCertificateAuthority'.")
@@ -62,7 +63,7 @@ local function kept(ctx, there, entry)
   local row = schema.is_given(entry.keyId) and there[entry.keyId:lower()]
   if not row then return nil end
   if not schema.is_given(entry.key) and not ctx.tenant.flags.null_key_keeps then refuse "key" end
-  return (not schema.is_given(entry.key) or entry.key == row.key) and row or nil
+  return (not schema.is_given(entry.key) or entry.key:gsub("%s", "") == row.key) and row or nil
 end
 
 local function added(ctx, application, entry)

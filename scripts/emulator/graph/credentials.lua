@@ -6,9 +6,12 @@ local answer = require "emulator.graph.answer"
 local applications = require "emulator.graph.applications"
 local certificates = require "emulator.graph.certificates"
 local directory = require "emulator.tenant.directory"
+local head = require "emulator.graph.head"
 local json = require "json"
+local moments = require "emulator.moments"
 local principals = require "emulator.graph.principals"
 local restrictions = require "emulator.graph.restrictions"
+local schema = require "emulator.schema"
 local secret = require "secret.emulator"
 local time = require "time"
 
@@ -26,17 +29,30 @@ local function moment(text, property)
 end
 
 local function check_policy(ctx, row, seconds)
-  for _, rule in restrictions.each(ctx, row, "passwordCredentials") do
+  for _, rule, policy in restrictions.each(ctx, row, "passwordCredentials") do
     if rule.restrictionType == "passwordAddition" then
       answer.refuse(400, "CredentialTypeNotAllowedAsPerAppPolicy",
         "Credential type not allowed as per assigned policy 'PasswordAddition'.")
     elseif rule.restrictionType == "passwordLifetime" then
-      restrictions.check_lifetime(rule, seconds, "PasswordLifetime")
+      restrictions.check_lifetime(rule, seconds, policy)
     end
   end
 end
 
-local MEMBERS = { displayName = true, startDateTime = true, endDateTime = true, customKeyIdentifier = true }
+local MEMBERS = { displayName = true, startDateTime = true, endDateTime = true, customKeyIdentifier = true,
+  keyId = true }
+
+local GUID = "^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$"
+
+-- The key id of a new secret. Unknown: what a taken id is answered; here like any that cannot be.
+local function key_id(ctx, asked)
+  if not schema.is_given(asked.keyId) then return directory.new_id(ctx.tenant) end
+  local id = tostring(asked.keyId):lower()
+  if not ctx.tenant.flags.own_key_id or not id:match(GUID) or ctx.tenant.working_secrets:newest(id) then
+    answer.bad("Invalid value specified for property 'keyId' of resource 'PasswordCredential'.")
+  end
+  return id
+end
 
 local function asked_for(ctx)
   local asked = ctx.body.passwordCredential
@@ -51,9 +67,14 @@ end
 
 local function span(ctx, asked)
   local from = moment(asked.startDateTime, "startDateTime") or ctx:now()
-  local to = moment(asked.endDateTime, "endDateTime") or from + TWO_YEARS
+  local to = moment(asked.endDateTime, "endDateTime") or ctx:now() + TWO_YEARS -- the service's clock (recorded 2021)
   if to <= from then answer.bad("The end date of the credential must be later than its start date.") end
   return from, to
+end
+
+-- The text of a moment that a client sent; nil: the service fills it in.
+local function as_sent(value)
+  return schema.is_given(value) and moments.as_sent(value) or nil
 end
 
 --- Only this answer contains the secret: 40 characters; its hint is the first 3.
@@ -63,8 +84,10 @@ local function add(ctx, row)
   local from, to = span(ctx, asked)
   check_policy(ctx, row, to - from)
   local value = secret.generate(40, "\"'`\\ ,;:|^<>{}[]()#%&$@!?/+=*")
-  local stored = ctx.tenant:put_secret(row.id, { keyId = directory.new_id(ctx.tenant), displayName = asked.displayName,
-    _value = value, _start = from, _end = to })
+  local lag = ctx.tenant.flags.removal_lag
+  local stored = ctx.tenant:put_secret(row.id, { keyId = key_id(ctx, asked), displayName = asked.displayName,
+    _value = value, _start = from, _end = to, startDateTime = as_sent(asked.startDateTime),
+    endDateTime = as_sent(asked.endDateTime), _removable = lag and ctx:now() + ctx.tenant.source:delay(lag) or nil })
   return 200, {
     ["@odata.context"] = ctx:context("microsoft.graph.passwordCredential"),
     customKeyIdentifier = json.null,
@@ -74,12 +97,14 @@ local function add(ctx, row)
     keyId = stored.keyId,
     secretText = value,
     startDateTime = stored.startDateTime,
-  }
+  }, head.acted(ctx)
 end
 
+-- Is there a secret with this key id that can be removed already? See the flag removal_lag.
 local function has_key(ctx, owner, key)
   for _, other in ipairs(ctx.tenant.keys_of[owner] or {}) do
-    if other == key and ctx.tenant.working_secrets:newest(key) then return true end
+    local row = other == key and ctx.tenant.working_secrets:newest(key)
+    if row then return (row._removable or 0) <= ctx:now() end
   end
   return false
 end

@@ -4,6 +4,7 @@
 local answer = require "emulator.graph.answer"
 local applications = require "emulator.graph.applications"
 local directory = require "emulator.tenant.directory"
+local head = require "emulator.graph.head"
 local json = require "json"
 local query = require "emulator.query"
 local schema = require "emulator.schema"
@@ -15,6 +16,7 @@ local function organization_row(tenant)
     id = tenant.id, displayName = tenant.name, tenantType = "AAD", countryLetterCode = "CA",
     createdDateTime = "2021-01-01T00:00:00Z", preferredLanguage = "en", onPremisesSyncEnabled = true,
     mobileDeviceManagementAuthority = "unknown",
+    directorySizeQuota = { used = 1234, total = 300000 }, isMultipleDataLocationsForServicesEnabled = json.null,
     technicalNotificationMails = json.array { "adele@" .. tenant.domain },
     verifiedDomains = json.array { { capabilities = "Email, OfficeCommunicationsOnline", isDefault = true,
       isInitial = true, name = tenant.domain, type = "Managed" } },
@@ -57,12 +59,26 @@ local function licences(ctx)
   return query.list(ctx, "subscribedSku", query.rows(rows, { single_page = true }))
 end
 
-local function domains(ctx)
-  return query.list(ctx, "domain", query.rows({ {
+-- Partners of the tenant: it has none.
+local function contracts(ctx)
+  return query.list(ctx, "contract", query.rows {})
+end
+
+local function domain_row(ctx)
+  return {
     id = ctx.tenant.domain, authenticationType = "Managed", isAdminManaged = true, isDefault = true, isInitial = true,
     isRoot = true, isVerified = true, passwordNotificationWindowInDays = 14, passwordValidityPeriodInDays = 2147483647,
     supportedServices = json.array { "Email", "OfficeCommunicationsOnline" },
-  } }, { single_page = true }))
+  }
+end
+
+local function domains(ctx)
+  return query.list(ctx, "domain", query.rows({ domain_row(ctx) }, { single_page = true }))
+end
+
+local function domain(ctx, id)
+  if id:lower() ~= ctx.tenant.domain then answer.missing(id) end
+  return query.entity(ctx, "domain", domain_row(ctx))
 end
 
 ---------------------------------------------------------------------------
@@ -125,8 +141,7 @@ local function wanted_types(body)
   return set
 end
 
---- At most 1000 ids; missing objects are left out (directoryobject-getbyids). No context URL: the schema has none for
---- this call.
+--- At most 1000 ids; missing objects are left out (directoryobject-getbyids).
 local function by_ids(ctx)
   local ids = ctx.body.ids
   if type(ids) ~= "table" then answer.bad("A value is required for parameter 'ids'.") end
@@ -139,14 +154,16 @@ local function by_ids(ctx)
       list[#list + 1] = query.object(ctx, type_name, row, select and schema.names(type_name, select))
     end
   end
-  return 200, { value = list }
+  return 200, { ["@odata.context"] = ctx:context("directoryObjects"), value = list }, head.acted(ctx)
 end
 
 M.routes = {
   ["GET /organization"] = organizations,
   ["GET /organization/{id}"] = organization,
   ["GET /subscribedSkus"] = licences,
+  ["GET /contracts"] = contracts,
   ["GET /domains"] = domains,
+  ["GET /domains/{id}"] = domain,
   ["GET /directory/administrativeUnits"] = units,
   ["GET /directory/administrativeUnits/{id}"] = unit,
   ["GET /directory/administrativeUnits/{id}/members"] = unit_members,

@@ -5,11 +5,13 @@
 local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
 local directory = require "emulator.tenant.directory"
+local groups = require "emulator.graph.groups"
 local json = require "json"
+local moments = require "emulator.moments"
 local principals = require "emulator.graph.principals"
 local query = require "emulator.query"
 local schema = require "emulator.schema"
-local time = require "time"
+local users = require "emulator.graph.users"
 
 local M = {}
 
@@ -17,10 +19,12 @@ local function only(property, id)
   return function(row) return row[property] == id end
 end
 
+local LISTS = { principalId = "appRoleAssignments", resourceId = "appRoleAssignedTo" }
+
 local function assignments(property)
   return function(ctx, key)
     local row = principals.visible(ctx, key)
-    ctx.collection = "appRoleAssignments"
+    ctx.collection = ("servicePrincipals('%s')/%s"):format(row.id, LISTS[property])
     local source = query.source(ctx.tenant.app_role_assignments, { only = only(property, row.id) })
     return query.list(ctx, "appRoleAssignment", source)
   end
@@ -62,35 +66,41 @@ end
 
 local PRINCIPAL_TYPES = { user = "User", group = "Group", servicePrincipal = "ServicePrincipal" }
 
-local function grant(ctx, principal_id, resource_id)
+local function grant(ctx, principal_id, resource_id, context)
   local role_id = id_in(ctx.body, "appRoleId")
   local resource = ctx.tenant.service_principals:get(resource_id, ctx.at) or answer.missing(resource_id)
   local principal, type_name = directory.object(ctx.tenant, principal_id, ctx.at)
   if not principal then answer.bad("Not a valid reference update.") end
   need_grant_role(ctx, resource)
   check_new(ctx, principal_id, resource, role_id)
-  local row = { id = directory.new_id(ctx.tenant):gsub("-", ""):sub(1, 27), principalId = principal_id,
+  local row = { id = directory.new_long_id(ctx.tenant), principalId = principal_id,
     resourceId = resource.id, appRoleId = role_id, principalType = PRINCIPAL_TYPES[type_name],
     principalDisplayName = principal.displayName, resourceDisplayName = resource.displayName,
-    createdDateTime = time.iso(ctx:now()) }
+    createdDateTime = moments.ticks(ctx:now()) }
   ctx.tenant.app_role_assignments:put(row.id, row)
-  return query.entity(ctx, "appRoleAssignment", row)
+  return query.entity(ctx, "appRoleAssignment", row, nil, context)
 end
 
 local function created(status, body)
   return status and 201, body
 end
 
+-- "servicePrincipals('<id>')/appRoleAssignments/$entity" (recorded 2020).
+local function one_of(id, list)
+  return ("servicePrincipals('%s')/%s/$entity"):format(id, list)
+end
+
 local function assign_to(ctx, key)
   local resource = principals.visible(ctx, key)
   if id_in(ctx.body, "resourceId") ~= resource.id then answer.bad("Not a valid reference update.") end
-  return created(grant(ctx, id_in(ctx.body, "principalId"), resource.id))
+  return created(grant(ctx, id_in(ctx.body, "principalId"), resource.id,
+    one_of(resource.id, "appRoleAssignedTo")))
 end
 
 local function assign(ctx, key)
   local principal = principals.visible(ctx, key)
   if id_in(ctx.body, "principalId") ~= principal.id then answer.bad("Not a valid reference update.") end
-  return created(grant(ctx, principal.id, id_in(ctx.body, "resourceId")))
+  return created(grant(ctx, principal.id, id_in(ctx.body, "resourceId"), one_of(principal.id, "appRoleAssignments")))
 end
 
 local function assignment(ctx, property, key, id)
@@ -102,7 +112,8 @@ end
 
 local function get(property)
   return function(ctx, key, id)
-    return query.entity(ctx, "appRoleAssignment", assignment(ctx, property, key, id))
+    local row = assignment(ctx, property, key, id)
+    return query.entity(ctx, "appRoleAssignment", row, nil, one_of(row[property], LISTS[property]))
   end
 end
 
@@ -112,6 +123,16 @@ local function revoke(property)
     need_grant_role(ctx, ctx.tenant.service_principals:newest(row.resourceId) or { id = row.resourceId })
     ctx.tenant.app_role_assignments:drop(id)
     return 204
+  end
+end
+
+-- The app roles that a user or a group has.
+local function roles_of(kind, find)
+  return function(ctx, key)
+    local row = find(ctx, key)
+    ctx.collection = ("%s('%s')/appRoleAssignments"):format(kind, row.id)
+    return query.list(ctx, "appRoleAssignment", query.source(ctx.tenant.app_role_assignments,
+      { only = only("principalId", row.id) }))
   end
 end
 
@@ -128,6 +149,12 @@ end
 local function grants_of(ctx, key)
   local row = principals.visible(ctx, key)
   return query.list(ctx, "oAuth2PermissionGrant", query.source(ctx.tenant.grants, { only = only("clientId", row.id) }))
+end
+
+local function grants_for(ctx, key)
+  local user = users.find(ctx, key)
+  return query.list(ctx, "oAuth2PermissionGrant",
+    query.source(ctx.tenant.grants, { only = only("principalId", user.id) }))
 end
 
 local function visible_grant(ctx, id)
@@ -153,8 +180,8 @@ local function post_grant(ctx)
   local taken = ctx.tenant.grants:find(function(row)
     return row.clientId == body.clientId and row.resourceId == body.resourceId and row.principalId == principal
   end)
-  if taken then answer.same_key(ctx.tenant, "Permission entry already exists.", "clientId") end
-  local id = directory.new_id(ctx.tenant):gsub("-", "")
+  if taken then answer.same_key(ctx.tenant, "Permission entry already exists.") end
+  local id = directory.new_long_id(ctx.tenant)
   local row = { id = id, clientId = body.clientId, resourceId = body.resourceId, consentType = body.consentType,
     principalId = principal, scope = body.scope or "" }
   ctx.tenant.grants:put(id, row)
@@ -192,6 +219,9 @@ M.routes = {
   ["GET /servicePrincipals/{id}/appRoleAssignments/{id}"] = get("principalId"),
   ["DELETE /servicePrincipals/{id}/appRoleAssignments/{id}"] = revoke("principalId"),
   ["GET /servicePrincipals/{id}/oauth2PermissionGrants"] = grants_of,
+  ["GET /users/{id}/appRoleAssignments"] = roles_of("users", users.find),
+  ["GET /groups/{id}/appRoleAssignments"] = roles_of("groups", groups.find),
+  ["GET /users/{id}/oauth2PermissionGrants"] = grants_for,
   ["GET /oauth2PermissionGrants"] = list_grants,
   ["POST /oauth2PermissionGrants"] = post_grant,
   ["GET /oauth2PermissionGrants/{id}"] = get_grant,

@@ -4,6 +4,7 @@
 local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
 local directory = require "emulator.tenant.directory"
+local head = require "emulator.graph.head"
 local json = require "json"
 local query = require "emulator.query"
 local schema = require "emulator.schema"
@@ -11,7 +12,11 @@ local time = require "time"
 
 local M = {}
 
-local function find(ctx, key)
+--- The group of a path segment.
+---@param ctx emulator.context
+---@param key string
+---@return table
+function M.find(ctx, key)
   local row = type(key) == "string" and ctx.tenant.groups:get(key:lower(), ctx.at)
   return row or answer.missing(key)
 end
@@ -46,12 +51,12 @@ local function count(ctx)
 end
 
 local function get(ctx, key)
-  return query.entity(ctx, "group", find(ctx, key), source(ctx))
+  return query.entity(ctx, "group", M.find(ctx, key), source(ctx))
 end
 
 local function members(walk, only)
   return function(ctx, key)
-    local group = find(ctx, key)
+    local group = M.find(ctx, key)
     local objects = query.objects(ctx, function(at, from) return walk(ctx.tenant, group.id, at, from) end, only)
     ctx.collection = only and only .. "s" or "directoryObjects"
     return query.list(ctx, only or "directoryObject", objects)
@@ -59,7 +64,7 @@ local function members(walk, only)
 end
 
 local function owners(ctx, key)
-  local group, ids = find(ctx, key), {}
+  local group, ids = M.find(ctx, key), {}
   local row = ctx.tenant.members:get(group.id, ctx.at)
   for id in pairs(row and row.owners or {}) do
     ids[#ids + 1] = id
@@ -86,7 +91,7 @@ function M.reference(ctx)
 end
 
 local function add(ctx, key)
-  local group, id = find(ctx, key), M.reference(ctx)
+  local group, id = M.find(ctx, key), M.reference(ctx)
   if directory.is_member(ctx.tenant, group.id, id, math.huge) then
     answer.bad("One or more added object references already exist for the following modified properties: 'members'.")
   end
@@ -95,7 +100,7 @@ local function add(ctx, key)
 end
 
 local function remove(ctx, key, id)
-  local group = find(ctx, key)
+  local group = M.find(ctx, key)
   if not directory.is_member(ctx.tenant, group.id, id, math.huge) then answer.missing(id) end
   ctx.tenant:change_members(group.id, id, false)
   return 204
@@ -129,22 +134,42 @@ local function create(ctx)
   local row = { groupTypes = json.array {} }
   for name, value in pairs(ctx.body) do row[name] = value end
   row.id, row.createdDateTime = directory.new_id(ctx.tenant), time.iso(ctx:now())
-  ctx.tenant.groups:put(row.id, row)
+  ctx.tenant.groups:put(row.id, directory.group_row(row))
   if access.is_person(ctx) then
     ctx.tenant.members:put(row.id, { list = {}, set = {}, out = {}, owners = { [ctx.caller.oid] = true } })
   end
   local _, shown = query.entity(ctx, "group", row)
-  return 201, shown, { Location = ctx.request.base .. "/v1.0/groups/" .. row.id }
+  return 201, shown, head.created(ctx, "Group", row.id)
 end
 
 local function may_change(ctx, key)
-  local group = find(ctx, key)
+  local group = M.find(ctx, key)
   local who = ctx.tenant.members:get(group.id, ctx.at)
   if not (who and who.owners[ctx.caller.oid]) then
     access.need_role(ctx, ROLES)
     need_role_group(ctx, group)
   end
   return group
+end
+
+local function change_owner(ctx, group, id, owner)
+  local who = ctx.tenant.members:get(group.id, ctx.at)
+  local is_owner = who ~= nil and who.owners[id] == true
+  if owner and is_owner then
+    answer.bad("One or more added object references already exist for the following modified properties: 'owners'.")
+  elseif not owner and not is_owner then
+    answer.missing(id)
+  end
+  ctx.tenant:add_owner(group.id, id, not owner)
+  return 204
+end
+
+local function add_owner(ctx, key)
+  return change_owner(ctx, may_change(ctx, key), M.reference(ctx), true)
+end
+
+local function remove_owner(ctx, key, id)
+  return change_owner(ctx, may_change(ctx, key), id:lower(), false)
 end
 
 local function update(ctx, key)
@@ -170,6 +195,8 @@ M.routes = {
   ["GET /groups/{id}/transitiveMembers"] = members(directory.all_members),
   ["GET /groups/{id}/transitiveMembers/microsoft.graph.user"] = members(directory.all_members, "user"),
   ["GET /groups/{id}/owners"] = owners,
+  ["POST /groups/{id}/owners/$ref"] = add_owner,
+  ["DELETE /groups/{id}/owners/{id}/$ref"] = remove_owner,
   ["POST /groups/{id}/members/$ref"] = add,
   ["DELETE /groups/{id}/members/{id}/$ref"] = remove,
 }

@@ -3,8 +3,10 @@
 
 local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
+local crypto = require "base.crypto"
 local directory = require "emulator.tenant.directory"
 local json = require "json"
+local moments = require "emulator.moments"
 local policies = require "emulator.graph.policies"
 local query = require "emulator.query"
 local roles = require "emulator.graph.roles"
@@ -18,23 +20,35 @@ local SHORT = 300 -- seconds that an assignment stays at least, with the flag pi
 ---------------------------------------------------------------------------
 -- Views
 
-local function instance_of(kind)
+-- The id of the schedule of an assignment: a GUID (recorded 2024). An assignment made without PIM has one, too.
+local function schedule_of(row)
+  if row._schedule then return row._schedule end
+  local hash = crypto.hex(crypto.digest("sha256", row.id))
+  return ("%s-%s-4%s-8%s-%s"):format(hash:sub(1, 8), hash:sub(9, 12), hash:sub(14, 16), hash:sub(18, 20),
+    hash:sub(21, 32))
+end
+
+---@param kind "assignment"|"eligibility"
+---@param of "instance"|"schedule"
+local function view_of(kind, of)
   return function(row)
-    local shown = { memberType = "Direct", startDateTime = row._starts and time.iso(row._starts)
-      or "2025-01-01T00:00:00Z" }
+    local shown = { memberType = "Direct", startDateTime = row._starts and moments.milliseconds(row._starts)
+      or "2025-01-01T09:14:01.153Z" }
+    local schedule_id = schedule_of(row)
+    if of == "schedule" then shown.id = schedule_id end
     if kind == "assignment" then
       shown.assignmentType = "Assigned"
-      shown.roleAssignmentOriginId, shown.roleAssignmentScheduleId = row.id, row.id
+      shown.roleAssignmentOriginId, shown.roleAssignmentScheduleId = row.id, schedule_id
     else
-      shown.roleEligibilityScheduleId = row.id
+      shown.roleEligibilityScheduleId = schedule_id
     end
     shown.scheduleInfo = { startDateTime = shown.startDateTime, recurrence = json.null,
       expiration = { type = "noExpiration", endDateTime = json.null, duration = json.null } }
     if row._ends then
-      shown.endDateTime = time.iso(row._ends)
+      shown.endDateTime = moments.milliseconds(row._ends)
       shown.scheduleInfo.expiration = { type = "afterDateTime", endDateTime = shown.endDateTime, duration = json.null }
     end
-    shown.status, shown.createdUsing = "Provisioned", row.id
+    shown.status, shown.createdUsing = "Provisioned", schedule_id
     return setmetatable(shown, { __index = row })
   end
 end
@@ -44,7 +58,8 @@ local function schedule(type_name, kind)
     access.need_premium(ctx)
     local collection = ctx.tenant[kind == "assignment" and "role_assignments" or "role_eligibilities"]
     ctx.collection = "roleManagement/directory/" .. type_name:gsub("^unifiedR", "r") .. "s"
-    local source = query.source(collection, { dress = instance_of(kind), expand = roles.expansions(ctx) })
+    local of = type_name:find("Instance$") and "instance" or "schedule"
+    local source = query.source(collection, { dress = view_of(kind, of), expand = roles.expansions(ctx) })
     return query.list(ctx, type_name, source)
   end
 end
@@ -103,16 +118,29 @@ end
 ---------------------------------------------------------------------------
 -- Requests: their effect
 
+-- The end as it was asked for, in the service's spelling (recorded 2024).
+local KINDS = { noexpiration = "noExpiration", afterdatetime = "afterDateTime", afterduration = "afterDuration" }
+
+local function expiration_of(body)
+  local info = schema.is_given(body.scheduleInfo) and body.scheduleInfo or {}
+  local asked = schema.is_given(info.expiration) and info.expiration or {}
+  local at = schema.is_given(asked.endDateTime) and moments.as_sent(asked.endDateTime) or json.null
+  return { type = KINDS[tostring(asked.type):lower()] or "noExpiration", endDateTime = at,
+    duration = asked.duration or json.null }
+end
+
 local function new_request(ctx, body, from, to)
-  local id, now = directory.new_id(ctx.tenant), time.iso(ctx:now())
-  local row = { id = id, status = "Provisioned", createdDateTime = now, completedDateTime = now, targetScheduleId = id,
-    _from = from, _until = to }
+  local id, now = directory.new_id(ctx.tenant), ctx:now()
+  local row = { id = id, status = from > now and "Granted" or "Provisioned", createdDateTime = moments.ticks(now),
+    completedDateTime = moments.ticks(math.max(from, now)), targetScheduleId = id, _from = from, _until = to }
   for name, value in pairs(body) do row[name] = value end
   row.isValidationOnly = false
-  row.scheduleInfo = { startDateTime = time.iso(from), recurrence = json.null, expiration = {
-    type = to and "afterDateTime" or "noExpiration", endDateTime = to and time.iso(to) or json.null,
-    duration = json.null } }
-  row.createdBy = { user = { id = ctx.caller.oid, displayName = json.null } }
+  row.ticketInfo = { ticketNumber = json.null, ticketSystem = json.null }
+  local ticket = schema.is_given(body.ticketInfo) and body.ticketInfo or {}
+  for name, value in pairs(ticket) do row.ticketInfo[name] = value end
+  row.scheduleInfo = { startDateTime = moments.ticks(from), recurrence = json.null, expiration = expiration_of(body) }
+  row.createdBy = { application = json.null, device = json.null,
+    user = { id = ctx.caller.oid, displayName = json.null } }
   return row
 end
 
@@ -140,7 +168,7 @@ end
 function ACT.adminExtend(ctx, body, request)
   local row = there(ctx, body)
   check_rules(ctx, body, request._from, request._until)
-  request.targetScheduleId = row.id
+  request.targetScheduleId = schedule_of(row)
   ctx.tenant.role_assignments:change(row.id, { _ends = request._until })
 end
 
@@ -151,7 +179,7 @@ function ACT.adminRemove(ctx, body, request)
   if ctx.tenant.flags.pim_short and row._starts and ctx:now() - row._starts < SHORT then
     answer.refuse(400, "ActiveDurationTooShort", "The active duration is too short.")
   end
-  request.targetScheduleId, request.status = row.id, "Revoked"
+  request.targetScheduleId, request.status = schedule_of(row), "Revoked"
   ctx.tenant.role_assignments:drop(row.id)
 end
 

@@ -17,6 +17,24 @@ local function default_policy(ctx)
     "policies/defaultAppManagementPolicy/$entity")
 end
 
+-- What members may do by themselves (Microsoft Learn: authorizationPolicy; the values of a new tenant).
+local GUEST_ROLE = "10dae51f-b6af-4016-8d66-8c2a99b929b3" -- guests see less than members
+
+local function authorization_policy(ctx)
+  local row = {
+    id = "authorizationPolicy", displayName = "Authorization Policy",
+    description = "Used to manage authorization related settings across the company.",
+    allowInvitesFrom = "everyone", allowedToSignUpEmailBasedSubscriptions = true, allowedToUseSSPR = true,
+    allowEmailVerifiedUsersToJoinOrganization = false, allowUserConsentForRiskyApps = json.null,
+    blockMsolPowerShell = false, guestUserRoleId = GUEST_ROLE,
+    defaultUserRolePermissions = { allowedToCreateApps = ctx.tenant.flags.users_register_apps,
+      allowedToCreateSecurityGroups = false, allowedToCreateTenants = false,
+      allowedToReadBitlockerKeysForOwnedDevice = true, allowedToReadOtherUsers = true,
+      permissionGrantPoliciesAssigned = json.array {} },
+  }
+  return query.entity(ctx, "authorizationPolicy", row, nil, "policies/authorizationPolicy/$entity")
+end
+
 local function app_policies(ctx)
   ctx.collection = "policies/appManagementPolicies"
   return query.list(ctx, "appManagementPolicy", query.source(ctx.tenant.app_policies))
@@ -105,6 +123,11 @@ local function access_policies(ctx)
   return query.list(ctx, "conditionalAccessPolicy", query.source(ctx.tenant.access_policies))
 end
 
+local function access_policy(ctx, id)
+  local row = ctx.tenant.access_policies:get(id:lower(), ctx.at) or answer.missing(id)
+  return query.entity(ctx, "conditionalAccessPolicy", row, nil, "identity/conditionalAccess/policies/$entity")
+end
+
 local function locations(ctx)
   ctx.collection = "identity/conditionalAccess/namedLocations"
   local source = query.source(ctx.tenant.locations)
@@ -114,6 +137,8 @@ end
 
 M.routes = {
   ["GET /identity/conditionalAccess/policies"] = access_policies,
+  ["GET /identity/conditionalAccess/policies/{id}"] = access_policy,
+  ["GET /policies/authorizationPolicy"] = authorization_policy,
   ["GET /identity/conditionalAccess/namedLocations"] = locations,
   ["GET /policies/defaultAppManagementPolicy"] = default_policy,
   ["GET /policies/appManagementPolicies"] = app_policies,

@@ -6,9 +6,11 @@ local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
 local applications = require "emulator.graph.applications"
 local directory = require "emulator.tenant.directory"
+local head = require "emulator.graph.head"
 local json = require "json"
 local query = require "emulator.query"
 local schema = require "emulator.schema"
+local time = require "time"
 
 local M = {}
 
@@ -35,8 +37,7 @@ local function dressed(ctx)
     return setmetatable({
       passwordCredentials = applications.credentials(ctx, row.id),
       appRoleAssignmentRequired = row.appRoleAssignmentRequired or false,
-      info = { termsOfServiceUrl = json.null, supportUrl = json.null, privacyStatementUrl = json.null,
-        marketingUrl = json.null, logoUrl = json.null },
+      info = applications.no_info(), verifiedPublisher = applications.no_publisher(),
     }, { __index = row })
   end
 end
@@ -101,10 +102,11 @@ local function create(ctx, app_id)
     if not name:find("@odata.", 1, true) then row[name] = value end
   end
   row.appId = application.appId
-  row._owners = { [ctx.caller.oid] = true }
+  row.createdDateTime = time.iso(ctx:now())
+  row._owners, row._owned_from = { [ctx.caller.oid] = true }, ctx.tenant:ownership_from()
   ctx.tenant.service_principals:put(id, row)
   local _, shown = query.entity(ctx, "servicePrincipal", row, { dress = dressed(ctx) })
-  return 201, shown, { Location = ctx.request.base .. "/v1.0/servicePrincipals/" .. id }
+  return 201, shown, head.created(ctx, "ServicePrincipal", id)
 end
 
 local function post(ctx)
@@ -113,7 +115,7 @@ local function post(ctx)
   check(ctx.body)
   if ctx.tenant:principal_of(app_id) then
     answer.same_key(ctx.tenant, ("The service principal cannot be created, updated, or restored because the service "
-      .. "principal name %s is already in use."):format(app_id), "servicePrincipalNames")
+      .. "principal name %s is already in use."):format(app_id))
   end
   return create(ctx, app_id)
 end
@@ -160,14 +162,7 @@ local function owners(ctx, key)
   return query.list(ctx, "directoryObject", query.objects(ctx, applications.walk(ids)))
 end
 
-local function memberships(all)
-  return function(ctx, key)
-    local row = M.visible(ctx, key)
-    local ids = all and directory.all_groups(ctx.tenant, row.id, ctx.at) or directory.groups(ctx.tenant, row.id, ctx.at)
-    ctx.collection = "directoryObjects"
-    return query.list(ctx, "directoryObject", query.objects(ctx, applications.walk(ids)))
-  end
-end
+query.dress("servicePrincipal", dressed)
 
 M.routes = {
   ["GET /servicePrincipals"] = list,
@@ -177,8 +172,6 @@ M.routes = {
   ["PATCH /servicePrincipals/{id}"] = patch,
   ["DELETE /servicePrincipals/{id}"] = delete,
   ["GET /servicePrincipals/{id}/owners"] = owners,
-  ["GET /servicePrincipals/{id}/memberOf"] = memberships(false),
-  ["GET /servicePrincipals/{id}/transitiveMemberOf"] = memberships(true),
 }
 
 return M

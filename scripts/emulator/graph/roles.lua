@@ -4,6 +4,7 @@
 local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
 local directory = require "emulator.tenant.directory"
+local groups = require "emulator.graph.groups"
 local json = require "json"
 local query = require "emulator.query"
 local schema = require "emulator.schema"
@@ -153,6 +154,14 @@ function M.taken(ctx, body)
   end
 end
 
+local function keep_assignment(ctx, body)
+  local id = directory.new_long_id(ctx.tenant) .. "-1"
+  local row = { id = id, principalId = body.principalId, roleDefinitionId = body.roleDefinitionId,
+    directoryScopeId = body.directoryScopeId }
+  ctx.tenant.role_assignments:put(id, row)
+  return row
+end
+
 local function assign(ctx)
   local body = ctx.body
   access.need_role(ctx, access.GRANT_ROLES)
@@ -160,10 +169,7 @@ local function assign(ctx)
   if M.taken(ctx, body) then
     answer.bad("A conflicting object with one or more of the specified property values is present in the directory.")
   end
-  local id = directory.new_id(ctx.tenant):gsub("-", "") .. "-1"
-  local row = { id = id, principalId = body.principalId, roleDefinitionId = body.roleDefinitionId,
-    directoryScopeId = body.directoryScopeId }
-  ctx.tenant.role_assignments:put(id, row)
+  local row = keep_assignment(ctx, body)
   local _, shown = query.entity(ctx, "unifiedRoleAssignment", row, nil,
     "roleManagement/directory/roleAssignments/$entity")
   return 201, shown
@@ -179,54 +185,107 @@ end
 ---------------------------------------------------------------------------
 -- /directoryRoles: only roles that somebody holds; no paging (merill/msgraph: paging)
 
-local function role_object(tenant, id)
-  return { id = id, roleTemplateId = id, displayName = tenant.role_names[id], description = tenant.role_names[id] }
-end
-
 local function active_roles(ctx)
   local held, rows = {}, {}
   for _, row in ctx.tenant.role_assignments:scan(ctx.at) do
     held[row.roleDefinitionId] = true
   end
   for _, id in ipairs(ctx.tenant.role_order) do
-    if held[id] then rows[#rows + 1] = role_object(ctx.tenant, id) end
+    if held[id] then rows[#rows + 1] = directory.role_object(ctx.tenant, id) end
   end
   return rows
 end
 
-local function list_roles(ctx)
-  return query.list(ctx, "directoryRole", query.rows(active_roles(ctx), { single_page = true }))
-end
-
-local function find_role(ctx, key)
-  local id = type(key) == "table" and key.roleTemplateId or key
-  if type(id) ~= "string" or not ctx.tenant.role_names[id:lower()] then answer.missing(id) end
-  return id:lower()
-end
-
-local function get_role(ctx, key)
-  return query.entity(ctx, "directoryRole", role_object(ctx.tenant, find_role(ctx, key)))
-end
-
-local function role_members(ctx, key)
-  local role = find_role(ctx, key)
-  ctx.collection = "directoryObjects"
-  local source = query.objects(ctx, function(at, from)
+-- Who holds a role in the whole tenant: place, id.
+local function walk_members(ctx, role)
+  return function(at, from)
     local step = ctx.tenant.role_assignments:scan(at, from)
     return function()
       for place, row in step do
         if row.roleDefinitionId == role and row.directoryScopeId == "/" then return place, row.principalId end
       end
     end
-  end)
+  end
+end
+
+-- $expand gives at most 20 members and no next page (Microsoft Learn: query-parameters).
+local function expand_members(ctx)
+  return function(row)
+    local list = json.array {}
+    for _, id in walk_members(ctx, row.roleTemplateId)(ctx.at, 1) do
+      local object, type_name = directory.object(ctx.tenant, id, ctx.at)
+      if object and #list < 20 then list[#list + 1] = query.object(ctx, type_name, object) end
+    end
+    return list
+  end
+end
+
+local function list_roles(ctx)
+  return query.list(ctx, "directoryRole", query.rows(active_roles(ctx),
+    { single_page = true, expand = { members = expand_members(ctx) } }))
+end
+
+-- The template of a role that is named by its id in this tenant, or as (roleTemplateId='…').
+local function find_role(ctx, key)
+  local template
+  if type(key) == "table" then
+    template = M.id_in(key.roleTemplateId)
+    template = ctx.tenant.role_names[template] and template
+  else
+    template = ctx.tenant.role_templates[M.id_in(key)]
+  end
+  return template or answer.missing(type(key) == "table" and select(2, next(key)) or key)
+end
+
+local function get_role(ctx, key)
+  return query.entity(ctx, "directoryRole", directory.role_object(ctx.tenant, find_role(ctx, key)),
+    { expand = { members = expand_members(ctx) } })
+end
+
+local function role_members(ctx, key)
+  ctx.collection = "directoryObjects"
+  local source = query.objects(ctx, walk_members(ctx, find_role(ctx, key)))
   source.single_page = true
   return query.list(ctx, "directoryObject", source)
+end
+
+-- The older way to assign a role: it makes the same assignment (Microsoft Learn: directoryrole-post-members).
+local function add_member(ctx, key)
+  local body = { principalId = groups.reference(ctx), roleDefinitionId = find_role(ctx, key), directoryScopeId = "/" }
+  access.need_role(ctx, access.GRANT_ROLES)
+  check_new(ctx, body)
+  if M.taken(ctx, body) then
+    answer.bad("One or more added object references already exist for the following modified properties: 'members'.")
+  end
+  keep_assignment(ctx, body)
+  return 204
+end
+
+local function remove_member(ctx, key, id)
+  local row = M.taken(ctx, { principalId = id:lower(), roleDefinitionId = find_role(ctx, key), directoryScopeId = "/" })
+  access.need_role(ctx, access.GRANT_ROLES)
+  ctx.tenant.role_assignments:drop(row and row.id or answer.missing(id))
+  return 204
+end
+
+-- Every role is active here as soon as somebody holds it; activating one changes nothing (directoryrole-post).
+local function activate(ctx)
+  local template = M.id_in(ctx.body.roleTemplateId)
+  if not ctx.tenant.role_names[template] then answer.missing(ctx.body.roleTemplateId) end
+  for _, row in ipairs(active_roles(ctx)) do
+    if row.roleTemplateId == template then
+      answer.bad("A conflicting object with one or more of the specified property values is present in the directory.")
+    end
+  end
+  local _, shown = query.entity(ctx, "directoryRole", directory.role_object(ctx.tenant, template))
+  return 201, shown
 end
 
 local function templates(ctx)
   local rows = {}
   for i, id in ipairs(ctx.tenant.role_order) do
-    rows[i] = role_object(ctx.tenant, id)
+    local name = ctx.tenant.role_names[id]
+    rows[i] = { id = id, displayName = name, description = name }
   end
   return query.list(ctx, "directoryRoleTemplate", query.rows(rows, { single_page = true }))
 end
@@ -239,6 +298,9 @@ M.routes = {
   ["GET /roleManagement/directory/roleAssignments/{id}"] = get_assignment,
   ["DELETE /roleManagement/directory/roleAssignments/{id}"] = unassign,
   ["GET /directoryRoles"] = list_roles,
+  ["POST /directoryRoles"] = activate,
+  ["POST /directoryRoles/{id}/members/$ref"] = add_member,
+  ["DELETE /directoryRoles/{id}/members/{id}/$ref"] = remove_member,
   ["GET /directoryRoles/{id}"] = get_role,
   ["GET /directoryRoles/{id}/members"] = role_members,
   ["GET /directoryRoleTemplates"] = templates,

@@ -2,7 +2,9 @@
 
 local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
+local applications = require "emulator.graph.applications"
 local directory = require "emulator.tenant.directory"
+local groups = require "emulator.graph.groups"
 local json = require "json"
 local query = require "emulator.query"
 local schema = require "emulator.schema"
@@ -49,12 +51,22 @@ local function objects_of(ctx, ids)
   return list
 end
 
+local function manager_row(ctx, user)
+  return user._manager and ctx.tenant.users:get(user._manager, ctx.at)
+end
+
 local function source(ctx)
   return query.source(ctx.tenant.users, {
     dress = dressed(ctx),
     expand = {
-      memberOf = function(row) return objects_of(ctx, directory.groups(ctx.tenant, row.id, ctx.at)) end,
-      transitiveMemberOf = function(row) return objects_of(ctx, directory.all_groups(ctx.tenant, row.id, ctx.at)) end,
+      manager = function(row)
+        local found = manager_row(ctx, row)
+        return found and query.object(ctx, "user", found) or nil
+      end,
+      memberOf = function(row) return objects_of(ctx, directory.memberships(ctx.tenant, row.id, ctx.at, false)) end,
+      transitiveMemberOf = function(row)
+        return objects_of(ctx, directory.memberships(ctx.tenant, row.id, ctx.at, true))
+      end,
     },
   })
 end
@@ -101,11 +113,18 @@ local function get(ctx, key)
   return query.entity(ctx, "user", M.find(ctx, key), source(ctx))
 end
 
-local function me(ctx)
+--- The person who calls. Refuses an application.
+---@param ctx emulator.context
+---@return table
+function M.me(ctx)
   if not access.is_person(ctx) then
     answer.bad("/me request is only valid with delegated authentication flow.")
   end
-  return get(ctx, ctx.caller.oid)
+  return M.find(ctx, ctx.caller.oid)
+end
+
+local function me(ctx)
+  return get(ctx, M.me(ctx).id)
 end
 
 ---------------------------------------------------------------------------
@@ -170,12 +189,35 @@ local function check_update(ctx, user, body)
   if others then access.need(ctx, "PATCH /users/{id}") end
 end
 
+local function is_taken(ctx, name, own)
+  for _, user in ctx.tenant.users:scan(math.huge, 1, { "userPrincipalName", name }) do
+    if user.userPrincipalName:lower() == name:lower() and user.id ~= own then return true end
+  end
+  return false
+end
+
+--- Refuse a user principal name that is in none of our domains, or another user's.
+---@param ctx emulator.context
+---@param name string
+---@param own string? id of the user who gets the name
+function M.check_name(ctx, name, own)
+  local domain = name:match "^[^@%s]+@([^@%s]+)$"
+  if not domain then answer.bad("Property userPrincipalName is invalid.") end
+  if domain:lower() ~= ctx.tenant.domain then
+    answer.bad("The domain portion of the userPrincipalName property is invalid. You must use one of the verified "
+      .. "domain names in your organization.")
+  end
+  if is_taken(ctx, name, own) then answer.same_value "userPrincipalName" end
+end
+
 local function update(ctx, key)
   local user = M.find(ctx, key)
   if not ctx.tenant.users:newest(user.id) then answer.missing(key) end -- deleted, and still shown
   check_update(ctx, user, ctx.body)
   local refusal = schema.refusal("user", ctx.body)
   if refusal then answer.bad("%s", refusal) end
+  local new_name = ctx.body.userPrincipalName
+  if schema.is_given(new_name) then M.check_name(ctx, new_name, user.id) end
   local changes = {}
   for name, value in pairs(ctx.body) do
     if name ~= "passwordProfile" then changes[name] = value end
@@ -185,6 +227,7 @@ local function update(ctx, key)
       changes[name] = value
     end
   end
+  if changes.userPrincipalName then ctx.tenant:remember_name(user) end
   ctx.tenant.users:change(user.id, changes)
   if changes._password then ctx.tenant:record_reset(ctx.caller, user) end
   return 204
@@ -192,34 +235,54 @@ end
 
 ---------------------------------------------------------------------------
 
-local function walk_ids(ids)
-  return function(_, from)
-    local place = from - 1
-    return function()
-      place = place + 1
-      if ids[place] then return place, ids[place] end
-    end
-  end
-end
+---------------------------------------------------------------------------
+-- The manager, and how a user signs in
 
-local function memberships(all)
+local function manager(find)
   return function(ctx, key)
-    local user = M.find(ctx, key)
-    local ids = (all and directory.all_groups or directory.groups)(ctx.tenant, user.id, ctx.at)
-    ctx.collection = "directoryObjects"
-    return query.list(ctx, "directoryObject", query.objects(ctx, walk_ids(ids)))
+    local row = manager_row(ctx, find(ctx, key))
+    if not row then answer.missing "manager" end
+    local body = query.object(ctx, "user", row)
+    body["@odata.context"] = ctx:context("directoryObjects/$entity")
+    return 200, body
   end
 end
 
-local function owned(ctx, key)
+local function set_manager(ctx, key)
+  local user, id = M.find(ctx, key), groups.reference(ctx)
+  ctx.tenant.users:change(user.id, { _manager = id })
+  return 204
+end
+
+local function remove_manager(ctx, key)
+  local user = M.find(ctx, key)
+  if not user._manager then answer.missing "manager" end
+  ctx.tenant.users:change(user.id, { _manager = false })
+  return 204
+end
+
+local function reports(ctx, key)
   local user, ids = M.find(ctx, key), {}
-  for _, kind in ipairs { "applications", "service_principals" } do
-    for _, row in ctx.tenant[kind]:scan(ctx.at) do
-      if row._owners and row._owners[user.id] then ids[#ids + 1] = row.id end
-    end
+  for _, row in ctx.tenant.users:scan(ctx.at) do
+    if row._manager == user.id then ids[#ids + 1] = row.id end
   end
   ctx.collection = "directoryObjects"
-  return query.list(ctx, "directoryObject", query.objects(ctx, walk_ids(ids)))
+  return query.list(ctx, "directoryObject", query.objects(ctx, applications.walk(ids)))
+end
+
+local PASSWORD_METHOD = "28c10230-6103-485e-b985-444c60001490" -- the same in each tenant (passwordAuthenticationMethod)
+
+-- Here everybody signs in by password only; a guest's password is in another tenant.
+local function methods(find)
+  return function(ctx, key)
+    local user, rows = find(ctx, key), {}
+    if user.userType ~= "Guest" then
+      rows[1] = { _type = "passwordAuthenticationMethod", id = PASSWORD_METHOD,
+        createdDateTime = user.lastPasswordChangeDateTime }
+    end
+    ctx.collection = ("users('%s')/authentication/methods"):format(user.id)
+    return query.list(ctx, "passwordAuthenticationMethod", query.rows(rows, { mixed = true, single_page = true }))
+  end
 end
 
 --- The documentation says 204; the service answers 200 with a value (microsoft-graph-docs: known issues). No context
@@ -230,15 +293,21 @@ local function revoke(ctx, key)
   return 200, { value = true }
 end
 
+query.dress("user", dressed)
+
 M.routes = {
+  ["GET /me/manager"] = manager(M.me),
+  ["GET /users/{id}/manager"] = manager(M.find),
+  ["PUT /users/{id}/manager/$ref"] = set_manager,
+  ["DELETE /users/{id}/manager/$ref"] = remove_manager,
+  ["GET /users/{id}/directReports"] = reports,
+  ["GET /me/authentication/methods"] = methods(M.me),
+  ["GET /users/{id}/authentication/methods"] = methods(M.find),
   ["GET /me"] = me,
   ["GET /users"] = list,
   ["GET /users/$count"] = count,
   ["GET /users/{id}"] = get,
   ["PATCH /users/{id}"] = update,
-  ["GET /users/{id}/memberOf"] = memberships(false),
-  ["GET /users/{id}/transitiveMemberOf"] = memberships(true),
-  ["GET /users/{id}/ownedObjects"] = owned,
   ["POST /users/{id}/revokeSignInSessions"] = revoke,
 }
 

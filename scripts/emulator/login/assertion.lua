@@ -2,6 +2,7 @@
 --- an issuer that they trust (Microsoft Learn: certificate-credentials, workload-identity-federation-considerations).
 
 local crypto = require "base.crypto"
+local moments = require "emulator.moments"
 local refusal = require "emulator.login.refusal"
 local time = require "time"
 
@@ -18,7 +19,8 @@ end
 local function check_time(claims)
   local now, ends, begins = time.now(), claims.exp, claims.nbf or claims.iat or 0
   if type(ends) ~= "number" or type(begins) ~= "number" or now > ends + SKEW or now < begins - SKEW then
-    refusal.raise(700024)
+    local function text_of(at) return type(at) == "number" and moments.ticks(at) or "?" end
+    refusal.raise(700024, moments.ticks(now), text_of(begins), text_of(ends))
   end
 end
 
@@ -54,7 +56,7 @@ local function check_own(login, client, header, claims, assertion)
   if not is_for_us(login, claims.aud) then refusal.raise(700023) end
   for _, certificate in ipairs(certificates_of(client)) do
     if is_named(header, certificate.about) and certificate.key:verify(text(header.alg), assertion) then
-      if time.now() > certificate.about.not_after then refusal.raise(700027, "The key was expired.") end
+      if time.now() > certificate.about.not_after then refusal.raise(700027, "The key used is expired.") end
       return certificate.id
     end
   end
@@ -75,7 +77,7 @@ local function fitting(list, member, value, code)
 end
 
 local function check_foreign(login, client, header, claims, assertion)
-  local list = login.tenant:federations(client.service_principal.appId)
+  local list = login.tenant:federations_of(client.service_principal.appId)
   list = fitting(list, "issuer", claims.iss, 700211)
   list = fitting(list, "subject", claims.sub, 700213)
   list = fitting(list, "audience", claims.aud, 700212)

@@ -14,7 +14,7 @@ local M = {}
 local REFRESH_LIFETIME = 90 * 86400
 local HERE = "127.0.0.1" -- the address of sign-ins that came through a socket
 
-local REASONS = { invalid = 7000215, expired = 7000222, unknown_app = 700016, disabled = 7000112 }
+local REASONS = { invalid = 7000215, expired = 7000222 }
 
 ---@class emulator.login.proof how a client signs in; filled in as far as it is known before a refusal
 ---@field how string? the claim appidacr
@@ -25,7 +25,7 @@ local REASONS = { invalid = 7000215, expired = 7000222, unknown_app = 700016, di
 --- Raise a refusal unless the secret is the client's.
 local function check_secret(login, client_id, value, proof)
   local ok, reason
-  ok, reason, proof.key = login.tenant:check_secret(client_id, value)
+  ok, reason, proof.key = login.tenant:check_secret(client_id, value) -- the client is there, and not disabled
   if not ok then refusal.raise(REASONS[reason], client_id) end
 end
 
@@ -92,12 +92,15 @@ local function client_info(login, person)
   return crypto.base64url(json.encode { uid = person.id, utid = login.tenant.id })
 end
 
+-- The permissions in the form in which the client asked for them, ".default" too: MSAL finds a token in its cache by
+-- the words that it asked for.
 local function scope_text(asked, granted)
   local words = {}
   for _, name in ipairs { "email", "openid", "profile" } do
     if asked.openid[name] then words[#words + 1] = name end
   end
-  for _, name in ipairs(granted) do words[#words + 1] = asked.resource .. "/" .. name end
+  for _, name in ipairs(granted) do words[#words + 1] = asked.prefix .. name end
+  if asked.default then words[#words + 1] = asked.prefix .. ".default" end
   return table.concat(words, " ")
 end
 
@@ -134,7 +137,8 @@ function GRANTS.client_credentials(login, client, form, proof)
   if not form.client_secret and not form.client_assertion then refusal.raise(7000216) end
   if login.asked_tenant == "common" then refusal.raise(9001023) end
   check_proof(login, client, form, proof)
-  if login.tenant:is_blocked(client.service_principal.id) then refusal.raise(53003) end
+  local policy = login.tenant:blocked_by(client.service_principal.id)
+  if policy then refusal.raise_blocked(policy) end
   if (form.scope or "") == "" then refusal.raise(900144, "scope") end
   if not form.scope:match("^%S+/%.default$") then refusal.raise(1002012, form.scope) end
   local asked = scopes.read(login, form.scope)
@@ -162,13 +166,12 @@ function GRANTS.authorization_code(login, client, form)
   return person_answer(login, client, form, person, asked, proof, nonce)
 end
 
---- Did something happen to the account that ends its sign-ins?
-local function is_revoked(person, issued)
+--- When something happened to the account that ended its sign-ins; nil: never.
+local function revoked_at(person, issued)
   for _, property in ipairs { "signInSessionsValidFromDateTime", "lastPasswordChangeDateTime" } do
     local at = person[property]
-    if type(at) == "string" and time.parse(at) > issued then return true end
+    if type(at) == "string" and time.parse(at) > issued then return at end
   end
-  return false
 end
 
 --- Where a refresh token works only once, a second use ends the sign-in: one of the two users was a thief (RFC 9700,
@@ -188,8 +191,9 @@ function GRANTS.refresh_token(login, client, form)
   local record = sign_in.find(login.refresh_tokens, form.refresh_token)
   if not record or record.client_id ~= form.client_id then refusal.raise(70000) end
   local person = sign_in.person(login, record.person)
-  if is_revoked(person, record.issued) then refusal.raise(50173) end
-  if time.now() > record.ends then refusal.raise(700082) end
+  local revoked = revoked_at(person, record.issued)
+  if revoked then refusal.raise(50173, time.iso(record.issued), revoked) end
+  if time.now() > record.ends then refusal.raise(700082, time.iso(record.issued)) end
   if login.refresh == "once" then use_up(record) end
   local asked = scopes.read(login, form.scope or scopes.GRAPH .. "/.default")
   asked.openid.offline_access, asked.line = true, record.line

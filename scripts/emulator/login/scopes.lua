@@ -14,6 +14,8 @@ local MAY_CONSENT = {
 
 ---@class emulator.scopes
 ---@field resource string as the client named it: the audience
+---@field kind "graph"|"resource manager"
+---@field prefix string what stood before the names: "", or the resource with its slash
 ---@field default boolean `.default` was asked for
 ---@field names string[] permissions by name
 ---@field openid table<string, boolean> openid, profile, offline_access, email
@@ -21,7 +23,7 @@ local MAY_CONSENT = {
 
 local function split(word)
   local resource, name = word:match("^(.+)/([^/]+)$")
-  return resource and resource:gsub("/$", ""), name or word
+  return resource and resource:gsub("/$", ""), name or word, resource and resource .. "/" or ""
 end
 
 --- Read a scope parameter. Raises a refusal.
@@ -35,9 +37,9 @@ function M.read(login, text)
     if OPENID[word] then
       asked.openid[word] = true
     else
-      local resource, name = split(word)
-      resource = resource or M.GRAPH
-      if not login.audiences[resource] then refusal.raise(500011, resource) end
+      local resource, name, prefix = split(word)
+      resource, asked.prefix = resource or M.GRAPH, asked.prefix or prefix
+      if not login.audiences[resource] then refusal.raise(500011, resource, login.tenant.name) end
       if asked.resource and login.audiences[asked.resource] ~= login.audiences[resource] then refusal.raise(700022) end
       asked.resource = asked.resource or resource
       if name == ".default" then asked.default = true else asked.names[#asked.names + 1] = name end
@@ -45,10 +47,16 @@ function M.read(login, text)
   end
   if asked.default and #asked.names > 0 then refusal.raise(70011, text) end
   asked.resource = asked.resource or M.GRAPH
+  asked.kind, asked.prefix = login.audiences[asked.resource], asked.prefix or ""
   return asked
 end
 
 M.GRAPH = "https://graph.microsoft.com"
+
+--- The names of Azure Resource Manager as a resource, which azure-cli signs in to first.
+M.RESOURCE_MANAGER = { "https://management.azure.com", "https://management.core.windows.net" }
+
+local MANAGER_SCOPE = "user_impersonation" -- the only permission of Azure Resource Manager
 
 local function set_of(list)
   local set = {}
@@ -86,6 +94,11 @@ local function missing(login, client_id, person, names)
   return list
 end
 
+local function refuse_consent(login, client_id)
+  local principal = login.tenant:principal_of(client_id)
+  refusal.raise(65001, client_id, principal and principal.displayName or "")
+end
+
 --- Let the person consent to what is missing, as on the page after a sign-in. Raises a refusal when the person may not,
 --- or does not want to.
 ---@param login emulator.login
@@ -93,10 +106,11 @@ end
 ---@param person table
 ---@param asked emulator.scopes
 function M.consent(login, client_id, person, asked)
+  if asked.kind ~= "graph" then return end
   local known, lacking = known_scopes(login), missing(login, client_id, person, asked.names)
   for _, name in ipairs(lacking) do
     if not known[name] then refusal.raise(70011, name) end
-    if known[name] == "Admin" and not M.may_consent(login, person) then refusal.raise(65001, name, client_id) end
+    if known[name] == "Admin" and not M.may_consent(login, person) then refuse_consent(login, client_id) end
   end
   if #lacking == 0 then return end
   if not login.consents then refusal.raise(65004) end
@@ -111,10 +125,11 @@ end
 ---@param asked emulator.scopes
 ---@return string[]
 function M.granted(login, client_id, person, asked)
+  if asked.kind ~= "graph" then return { MANAGER_SCOPE } end
   local lacking = missing(login, client_id, person, asked.names)
-  if #lacking > 0 then refusal.raise(65001, table.concat(lacking, " "), client_id) end
+  if #lacking > 0 then refuse_consent(login, client_id) end
   local granted = login.tenant:scopes(client_id, person.id)
-  if #granted == 0 and (asked.default or #asked.names > 0) then refusal.raise(65001, asked.resource, client_id) end
+  if #granted == 0 and (asked.default or #asked.names > 0) then refuse_consent(login, client_id) end
   return granted
 end
 

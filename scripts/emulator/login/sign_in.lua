@@ -49,8 +49,11 @@ end
 function M.client(login, client_id)
   if not client_id then refusal.raise(900144, "client_id") end
   local client = login.tenant:client(client_id)
-  if not client or not client.service_principal then refusal.raise(700016, client_id) end
-  if client.service_principal.accountEnabled == false then refusal.raise(7000112, client_id) end
+  if not client then refusal.raise(700016, client_id, login.tenant.name) end
+  if not client.service_principal then refusal.raise(7000229, client_id, login.tenant.id) end
+  if client.service_principal.accountEnabled == false then
+    refusal.raise(7000112, client_id, client.service_principal.displayName)
+  end
   return client
 end
 
@@ -68,8 +71,8 @@ end
 function M.person(login, hint)
   local name = hint or login.approve
   local person = login.tenant:person(name)
-  if not person then refusal.raise(50034, name) end
-  if person.accountEnabled == false then refusal.raise(50057, person.userPrincipalName) end
+  if not person then refusal.raise(50034, name, login.tenant.name) end
+  if person.accountEnabled == false then refusal.raise(50057) end
   return person
 end
 
@@ -179,7 +182,7 @@ local function check_redirect(client, uri)
   for _, registered in ipairs(redirect_uris(client)) do
     if normal(registered) == normal(uri) then return end
   end
-  refusal.raise(50011, uri)
+  refusal.raise(50011, uri, client.service_principal.appId)
 end
 
 local function escape(value)
@@ -218,7 +221,7 @@ function M.authorize(login, query)
   check_redirect(client, query.redirect_uri)
   local fields = { state = query.state }
   local ok, message = pcall(function()
-    if query.response_type ~= "code" then refusal.raise(9002313, "response_type must be code") end
+    if query.response_type ~= "code" then refusal.raise(9002313) end
     if login.approve == "none" or login.approve == "decline" then refusal.raise(65004) end
     local person, asked = M.person(login, query.login_hint), scopes.read(login, query.scope)
     scopes.consent(login, query.client_id, person, asked)
@@ -252,7 +255,7 @@ function M.redeem_code(login, form)
   if not record or record.client_id ~= form.client_id then refusal.raise(70000) end
   if record.used then refusal.raise(54005) end
   if time.now() >= record.ends then refusal.raise(70008) end
-  if form.redirect_uri ~= record.redirect_uri then refusal.raise(50011, tostring(form.redirect_uri)) end
+  if form.redirect_uri ~= record.redirect_uri then refusal.raise(50011, tostring(form.redirect_uri), form.client_id) end
   record.used = true
   check_verifier(record, form.code_verifier)
   return M.person(login, record.person), record.asked, record.nonce

@@ -4,6 +4,7 @@
 local crypto = require "base.crypto"
 local directory = require "emulator.tenant.directory"
 local json = require "json"
+local moments = require "emulator.moments"
 local secret = require "secret.emulator"
 local time = require "time"
 
@@ -29,10 +30,23 @@ end
 ---@return string id of the assignment
 function M:assign_role(who, role, options)
   options = options or {}
-  local id = directory.new_id(self):gsub("-", "") .. "-1"
+  local id = directory.new_long_id(self) .. (options.eligible and "-1-e" or "-1")
   local collection = options.eligible and self.role_eligibilities or self.role_assignments
   collection:put(id, { id = id, principalId = principal_id(self, who), roleDefinitionId = role_id(self, role),
     directoryScopeId = options.scope or "/", _ends = options.days and self.now() + options.days * 86400 }, 0)
+  return id
+end
+
+--- Make somebody eligible for a group (PIM for Groups).
+---@param who string person, or the id of a group
+---@param group string its key or object id
+---@param as "member"|"owner"|nil
+---@return string id of the eligibility
+function M:make_eligible(who, group, as)
+  local principal, group_id, kind = principal_id(self, who), self.ids[group] or group, as or "member"
+  local id = ("%s_%s_%s"):format(group_id, kind, directory.new_id(self))
+  self.group_eligibilities:put(id, { id = id, groupId = group_id, principalId = principal, accessId = kind,
+    memberType = "direct", startDateTime = time.iso(self.now()), eligibilityScheduleId = id }, 0)
   return id
 end
 
@@ -42,17 +56,19 @@ end
 function M:approve_role(id)
   local request = self.role_requests:newest(id)
   self.role_requests:change(id, { status = "Provisioned", completedDateTime = time.iso(self.now()) }, 0)
-  self:provision_role(request, 0)
-  return request.targetScheduleId
+  return self:provision_role(request, 0)
 end
 
---- Let a request for an active role take effect.
+--- Let a request for an active role take effect. The assignment has an id of its own, beside that of its schedule.
 ---@param request table
 ---@param delay number?
+---@return string id of the assignment
 function M:provision_role(request, delay)
-  self.role_assignments:put(request.targetScheduleId, { id = request.targetScheduleId,
+  local id = directory.new_long_id(self) .. "-1"
+  self.role_assignments:put(id, { id = id, _schedule = request.targetScheduleId,
     principalId = request.principalId, roleDefinitionId = request.roleDefinitionId,
     directoryScopeId = request.directoryScopeId, _starts = request._from, _ends = request._until }, delay)
+  return id
 end
 
 --- Remove a directory role, active and eligible.
@@ -108,11 +124,11 @@ end
 ---@param permission string
 function M:grant(client, permission)
   local principal = self.service_principals:newest(principal_id(self, client))
-  local id = directory.new_id(self):gsub("-", ""):sub(1, 27)
+  local id = directory.new_long_id(self)
   self.app_role_assignments:put(id, { id = id, principalId = principal.id, resourceId = self.graph.id,
     appRoleId = graph_role_id(self, permission), principalType = "ServicePrincipal",
     principalDisplayName = principal.displayName, resourceDisplayName = self.graph.displayName,
-    createdDateTime = time.iso(self.now()) }, 0)
+    createdDateTime = moments.ticks(self.now()) }, 0)
 end
 
 --- Consent to delegated Graph scopes: what happens at an admin's first sign-in with a client.
@@ -128,7 +144,7 @@ function M:consent(client, scopes, person)
       return
     end
   end
-  local id = directory.new_id(self):gsub("-", "")
+  local id = directory.new_long_id(self)
   self.grants:put(id, { id = id, clientId = principal.id, resourceId = self.graph.id,
     consentType = user and "Principal" or "AllPrincipals", principalId = user or json.null,
     scope = table.concat(scopes, " ") }, 0)
@@ -255,7 +271,7 @@ end
 ---@return string id
 function M:add_group(name, members)
   local id = directory.new_id(self)
-  self.groups:put(id, {
+  self.groups:put(id, directory.group_row {
     id = id, displayName = name, mailNickname = name:gsub("%W", ""), mailEnabled = false, securityEnabled = true,
     groupTypes = json.array {}, createdDateTime = time.iso(self.now()),
   }, 0)
@@ -303,7 +319,9 @@ end
 function M:change(who, changes)
   local id = principal_id(self, who)
   for _, collection in ipairs { self.users, self.service_principals, self.applications, self.groups } do
-    if collection:newest(id) then
+    local row = collection:newest(id)
+    if row then
+      if changes.userPrincipalName and collection == self.users then self:remember_name(row) end
       collection:change(id, changes, 0)
       return
     end
@@ -388,12 +406,18 @@ end
 ---@param client string client id
 ---@param credential {issuer: string, subject: string, audience: string?, keys: {n: string, e: string}[]}
 function M:add_federation(client, credential)
-  local list = self.federated[client] or {}
-  self.federated[client] = list
-  list[#list + 1] = {
-    issuer = credential.issuer, subject = credential.subject, keys = credential.keys,
-    audience = credential.audience or "api://AzureADTokenExchange",
-  }
+  local id = directory.new_id(self)
+  self.federations:put(id, { id = id, _client = client, name = "federated-" .. id:sub(1, 8),
+    issuer = credential.issuer, subject = credential.subject,
+    audiences = json.array { credential.audience or "api://AzureADTokenExchange" } }, 0)
+  self:add_issuer(credential.issuer, credential.keys)
+end
+
+--- Publish the keys of an issuer of tokens: the emulator fetches none.
+---@param issuer string
+---@param keys {n: string, e: string}[]
+function M:add_issuer(issuer, keys)
+  self.issuers[issuer] = keys
 end
 
 --- Remove a secret by its key id.

@@ -94,14 +94,13 @@ local function blocks(policy, id, here)
   return locations == json.null or not has(locations.excludeLocations, here)
 end
 
---- Does a policy refuse this service principal, where its sign-ins come from now (flag `location`)?
+--- The policy that refuses this service principal, where its sign-ins come from now (flag `location`); nil: none.
 ---@param id string
----@return boolean
-function M:is_blocked(id)
+---@return string? id of the policy
+function M:blocked_by(id)
   for _, policy in self.access_policies:scan(self.now()) do
-    if blocks(policy, id, self.flags.location) then return true end
+    if blocks(policy, id, self.flags.location) then return policy.id end
   end
-  return false
 end
 
 return M

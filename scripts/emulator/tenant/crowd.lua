@@ -1,5 +1,6 @@
 --- Users, groups and role holders that are computed from their number: nothing is stored, so a million cost nothing.
 
+local directory = require "emulator.tenant.directory"
 local json = require "json"
 local random = require "emulator.random"
 local time = require "time"
@@ -98,7 +99,7 @@ function M.groups(options)
   function crowd.id(n) return random.guid(seed, "group", n) end
   function crowd.number(id) return random.number(seed, "group", id) end
   function crowd.row(n)
-    return {
+    return directory.group_row {
       id = crowd.id(n),
       displayName = ("Team %d"):format(n),
       mailNickname = ("team%d"):format(n),
@@ -119,13 +120,9 @@ function M.holders(options)
   local size = math.min(options.holders, options.users)
   local stride = size > 0 and options.users // size or 1
   local crowd = { size = size }
-  function crowd.id(n) return random.guid(seed, "holder", n):gsub("-", "") .. "-1" end
+  function crowd.id(n) return random.long_id(seed, "holder", n) .. "-1" end
   function crowd.number(id)
-    local digits = tostring(id):match("^(%x+)%-1$")
-    if not digits or #digits ~= 32 then return nil end
-    local guid = ("%s-%s-%s-%s-%s"):format(digits:sub(1, 8), digits:sub(9, 12), digits:sub(13, 16), digits:sub(17, 20),
-      digits:sub(21))
-    return random.number(seed, "holder", guid)
+    return random.long_number(seed, "holder", tostring(id):match("^(.+)%-1$"))
   end
   function crowd.row(n)
     return {

@@ -177,13 +177,68 @@ function M.roles(tenant, principal, at, scope)
   return found
 end
 
-local KINDS = { "users", "groups", "service_principals", "applications" }
+--- The object of a directory role in this tenant: its id is another than its template's (Microsoft Learn:
+--- directoryRole).
+---@param template string
+---@return table
+function M.role_object(tenant, template)
+  local name = tenant.role_names[template]
+  return { id = tenant.role_objects[template], roleTemplateId = template, displayName = name, description = name }
+end
+
+--- The ids of the directory roles that an object is a member of at the scope of the tenant.
+---@param all boolean through groups too
+---@return string[]
+function M.role_memberships(tenant, id, at, all)
+  local found = {}
+  if all then
+    for i, template in ipairs(M.roles(tenant, id, at)) do found[i] = tenant.role_objects[template] end
+    return found
+  end
+  for _, row in tenant.role_assignments:scan(at, 1, { "principalId", id }) do
+    if row.principalId == id and row.directoryScopeId == "/" then
+      found[#found + 1] = tenant.role_objects[row.roleDefinitionId]
+    end
+  end
+  return found
+end
+
+--- The ids of the groups and directory roles that an object is a member of.
+---@param all boolean through groups too
+---@return string[]
+function M.memberships(tenant, id, at, all)
+  local ids = (all and M.all_groups or M.groups)(tenant, id, at)
+  local roles = M.role_memberships(tenant, id, at, all)
+  return table.move(roles, 1, #roles, #ids + 1, ids)
+end
+
+--- The security identifier of an object: its id as four numbers (in each recorded group; the form: Microsoft Learn,
+--- assign-local-admin).
+---@param id string
+---@return string
+function M.security_identifier(id)
+  local bytes = id:gsub("-", ""):gsub("%x%x", function(hex) return string.char(tonumber(hex, 16)) end)
+  local a, b, c = (">I4I2I2"):unpack(bytes)
+  local d, e = ("<I4I4"):unpack(bytes, 9)
+  return ("S-1-12-1-%d-%d-%d-%d"):format(a, c << 16 | b, d, e)
+end
+
+--- A security group's row with the members that the service fills in (recorded 2023).
+---@param row table with id and createdDateTime
+---@return table row
+function M.group_row(row)
+  row.renewedDateTime, row.securityIdentifier = row.createdDateTime, M.security_identifier(row.id)
+  return row
+end
+
+local KINDS = { "users", "groups", "service_principals", "applications", "devices" }
 local TYPES = { users = "user", groups = "group", service_principals = "servicePrincipal",
-  applications = "application" }
+  applications = "application", devices = "device" }
 
 --- The directory object with this id, of any type.
----@return table? row, string? type "user", "group", "servicePrincipal", "application"
+---@return table? row, string? type "user", "group", "servicePrincipal", "application", "device", "directoryRole"
 function M.object(tenant, id, at)
+  if tenant.role_templates[id] then return M.role_object(tenant, tenant.role_templates[id]), "directoryRole" end
   for _, kind in ipairs(KINDS) do
     local row = tenant[kind]:get(id, at)
     if row then return row, TYPES[kind] end
@@ -195,6 +250,13 @@ end
 function M.new_id(tenant)
   tenant.made = tenant.made + 1
   return random.guid(tenant.seed, "made", tenant.made)
+end
+
+--- A new id of 43 letters, as assignments and grants have them.
+---@return string
+function M.new_long_id(tenant)
+  tenant.made = tenant.made + 1
+  return random.long_id(tenant.seed, "made", tenant.made)
 end
 
 --- Is the object in a restricted management administrative unit (CSDL: isManagementRestricted)?

@@ -12,7 +12,7 @@ local COLLECTIONS = {
   application = "applications", servicePrincipal = "service_principals", user = "users", group = "groups",
 }
 local LINKS = { app_role_assignments = "principalId", grants = "clientId", role_assignments = "principalId",
-  role_eligibilities = "principalId" }
+  role_eligibilities = "principalId", group_eligibilities = "principalId" }
 
 local function take_links(tenant, id)
   local links = {}
@@ -41,6 +41,7 @@ function M:bury(type_name, row)
   local item = { type = type_name, row = copy, at = self.now(), links = take_links(self, row.id) }
   self[COLLECTIONS[type_name]]:drop(row.id)
   self.deleted:put(row.id, item)
+  if type_name == "user" then self:remember_name(newest) end
 end
 
 local function bring_back(tenant, item)

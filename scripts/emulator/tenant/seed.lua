@@ -1,6 +1,7 @@
 --- The seeded tenant: people by name with their roles and groups, Microsoft's own service principals, and an
 --- application that somebody made by hand.
 
+local directory = require "emulator.tenant.directory"
 local fact_tables = require "base.fact_tables"
 local json = require "json"
 local random = require "emulator.random"
@@ -12,6 +13,12 @@ local M = {}
 M.GRAPH_APP = "00000003-0000-0000-c000-000000000000"
 --- Microsoft Graph Command Line Tools, a public client of Microsoft (merill/msgraph documentation).
 M.CLI_APP = "14d82eec-204b-4c2f-b7e8-296a70dab67e"
+--- Azure CLI, a public client of Microsoft (azure-cli: azure/cli/core/auth/constants.py), and the permissions of Graph
+--- that Microsoft gave it in advance, as its tokens show them in public notes.
+M.AZURE_CLI_APP = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
+local AZURE_CLI_SCOPES = { "Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "AuditLog.Read.All",
+  "DelegatedPermissionGrant.ReadWrite.All", "Directory.AccessAsUser.All", "Group.ReadWrite.All", "User.Read.All",
+  "User.ReadWrite.All" }
 local MICROSOFT = "f8cdef31-a31e-4b4a-93e4-5f571e91255a" -- the tenant Microsoft's own applications belong to
 local FOUNDED = 1609459200 -- 2021-01-01
 
@@ -21,6 +28,7 @@ local FOUNDED = 1609459200 -- 2021-01-01
 ---@field upn string? without the domain; the key when absent
 ---@field roles string[]? active directory roles
 ---@field eligible string[]? roles for which the person is eligible
+---@field manager string? key of a person before this one
 ---@field about string
 
 ---@type emulator.person[]
@@ -35,7 +43,7 @@ M.PEOPLE = {
   { key = "elias", name = "Elias Moreno", eligible = { "Privileged Role Administrator", "Application Administrator" },
     about = "eligible for what Priya has, but not activated" },
   { key = "henry", name = "Henry Osei", roles = { "Helpdesk Administrator" }, about = "Helpdesk Administrator" },
-  { key = "uma", name = "Uma Keller", about = "no role" },
+  { key = "uma", name = "Uma Keller", manager = "henry", about = "no role" },
   { key = "breakglass", name = "Break Glass", roles = { "Global Administrator" }, about = "break-glass account" },
   { key = "sven", name = "Sven Lund", about = "synced from on-premises" },
   { key = "gail", name = "Gail Gardner", upn = "gail_fabrikam.com#EXT#", about = "guest" },
@@ -70,13 +78,17 @@ local PECULIAR = {
   breakglass = { passwordPolicies = "DisablePasswordExpiration" },
 }
 
-local function guid(tenant, kind, key)
+local function number_of(key)
   local number = 0
   for i = 1, #key do
     number = (number * 131 + key:byte(i)) & 0xFFFFFFFF
   end
-  return random.guid(tenant.seed, kind, number)
+  return number
 end
+
+local function guid(tenant, kind, key) return random.guid(tenant.seed, kind, number_of(key)) end
+
+local function long_id(tenant, kind, key) return random.long_id(tenant.seed, kind, number_of(key)) end
 
 local function identities(tenant, person, upn)
   if person.key ~= "gail" then
@@ -102,6 +114,7 @@ local function seed_person(tenant, person)
     lastPasswordChangeDateTime = time.iso(FOUNDED + 86400),
     identities = identities(tenant, person, upn),
     _password = secret.generate(24),
+    _manager = person.manager and tenant.ids[person.manager] or nil,
   }
   for property, value in pairs(PECULIAR[person.key] or {}) do
     row[property] = value
@@ -113,7 +126,7 @@ end
 local function seed_roles(tenant, key, names, collection)
   for _, name in ipairs(names or {}) do
     local role = assert(tenant.role_ids[name], name)
-    local id = guid(tenant, collection, key .. name):gsub("-", "") .. "-1"
+    local id = long_id(tenant, collection, key .. name) .. (collection == "role_eligibilities" and "-1-e" or "-1")
     tenant[collection]:seed(id, {
       id = id,
       principalId = tenant.ids[key],
@@ -147,7 +160,7 @@ end
 local function seed_group(tenant, group)
   local id = guid(tenant, "named group", group.key)
   tenant.ids[group.key] = id
-  tenant.groups:seed(id, {
+  tenant.groups:seed(id, directory.group_row {
     id = id,
     displayName = group.name,
     description = group.description,
@@ -217,6 +230,8 @@ local function seed_microsoft(tenant)
       servicePrincipalNames = json.array { M.GRAPH_APP, "https://graph.microsoft.com" } })
   microsoft_principal(tenant, M.CLI_APP, "Microsoft Graph Command Line Tools",
     { replyUrls = json.array { "http://localhost" }, _first_party = true })
+  microsoft_principal(tenant, M.AZURE_CLI_APP, "Microsoft Azure CLI",
+    { replyUrls = json.array { "http://localhost" }, _first_party = true, _scopes = AZURE_CLI_SCOPES })
 end
 
 --- An application that a person made by hand, with a secret that nobody recorded.
@@ -235,6 +250,15 @@ local function seed_handmade(tenant)
   tenant.ids["handmade-principal"] = principal
   tenant.service_principals:seed(principal, tenant:principal_row(principal, tenant.applications:newest(id)))
   tenant:seed_secret(id, "made by hand", FOUNDED + 5 * 365 * 86400, FOUNDED + 7 * 365 * 86400)
+end
+
+local function seed_device(tenant)
+  local id = guid(tenant, "device", "laptop")
+  tenant.ids.laptop = id
+  tenant.devices:seed(id, { id = id, deviceId = guid(tenant, "device id", "laptop"), displayName = "LAPTOP-ADELE",
+    accountEnabled = true, operatingSystem = "Windows", operatingSystemVersion = "10.0.26100.1", trustType = "AzureAd",
+    isCompliant = true, isManaged = true, profileType = "RegisteredDevice", deviceVersion = 2,
+    registrationDateTime = time.iso(FOUNDED), createdDateTime = time.iso(FOUNDED), _owner = tenant.ids.adele })
 end
 
 local function seed_unit(tenant)
@@ -259,6 +283,7 @@ function M.fill(tenant)
   seed_microsoft(tenant)
   seed_handmade(tenant)
   seed_unit(tenant)
+  seed_device(tenant)
 end
 
 return M

@@ -19,11 +19,11 @@ local function managed_account_names(accounts)
   return table.concat(list, ", ")
 end
 
--- The domains whose users sign in at another identity provider; none where they may not be read.
+-- The domains whose users sign in at another identity provider; nil and the failure where they cannot be read.
 local function federated_domains()
   local ok, domains = pcall(users.federated_domains)
   if ok then return domains end
-  if fail.is(domains) and not fail.is(domains, "interrupted") then return {} end
+  if fail.is(domains) and not fail.is(domains, "interrupted") then return nil, domains end
   error(domains, 0)
 end
 
@@ -81,9 +81,10 @@ return {
         evidence = "not checked: neither --managed nor the setup's record says which accounts these are",
         fix = "Name their group: moonlatch doctor --managed GROUP" }
     end
-    local accounts, federated, has_reported = facts:want "accounts", federated_domains(), false
+    local accounts, has_reported = facts:want "accounts", false
+    local federated, unread = federated_domains()
     for _, kind in ipairs(KINDS) do
-      local found = managed_accounts_of_kind(accounts, kind, federated)
+      local found = managed_accounts_of_kind(accounts, kind, federated or {})
       if #found > 0 then
         has_reported = true
         findings[kind.verdict](findings, {
@@ -92,8 +93,18 @@ return {
       end
     end
     report_unknown_reach(findings, accounts)
+    for _, why in ipairs(accounts.unread or {}) do
+      findings:unknown { evidence = "not checked: whether the accounts can get more roles than are listed",
+        cause = "This could not be read: " .. why,
+        fix = "Let the doctor sign in with the permission PrivilegedEligibilitySchedule.Read.AzureADGroup." }
+    end
+    if unread then
+      findings:unknown { evidence = "not checked: whether accounts are in a federated domain", cause = unread.why,
+        fix = unread.fix }
+    end
     if not has_reported then
-      findings:ok("%s, none synced, guest, federated or disabled", layout.count(#accounts, "account"))
+      findings:ok("%s, none synced, guest%s or disabled", layout.count(#accounts, "account"),
+        federated and ", federated" or "")
     end
   end,
 }

@@ -3,10 +3,10 @@
 local explain = require "explain.cause"
 local fail = require "fail"
 local graph = require "graph"
+local login_codes = require "explain.login_codes"
 local sets = require "base.sets"
 local task = require "task"
 
-local BLOCKED = { [53003] = true, [53004] = true, [530032] = true, [530034] = true, [530035] = true }
 local WHERE = "Entra admin center > Conditional Access > Policies"
 
 local function policy_members(value) return type(value) == "table" and value or {} end
@@ -78,6 +78,7 @@ end
 ---@class doctor.access what was read of Conditional Access
 ---@field policies table[]? the policies that block the application
 ---@field failure Failure? why the policies could not be read
+---@field by_id table<string, table> all policies that were read
 ---@field locations table<string, table>
 
 ---@param id string of the service principal
@@ -88,9 +89,10 @@ local function find_blocking_policies(id)
     function() all, failure = read_access_policies("/identity/conditionalAccess/policies", "read the policies") end,
     function() named = read_access_policies("/identity/conditionalAccess/namedLocations", "read the locations") end,
   }
-  local found = { failure = failure, locations = {}, policies = all and {} }
+  local found = { failure = failure, locations = {}, policies = all and {}, by_id = {} }
   for _, location in ipairs(named or {}) do found.locations[location.id] = location end
   for _, policy in ipairs(all or {}) do
+    found.by_id[policy.id] = policy
     if does_policy_block(policy, id) then table.insert(found.policies, policy) end
   end
   return found
@@ -99,21 +101,32 @@ end
 ---------------------------------------------------------------------------
 -- What is reported
 
-local function blocking_text(found)
+local function blocking_text(policies, found)
   local list = {}
-  for i, policy in ipairs(found.policies or {}) do
+  for i, policy in ipairs(policies) do
     list[i] = ("The policy '%s' blocks it %s%s.")
       :format(policy.displayName, blocked_locations(policy, found.locations), blocked_risks(policy))
   end
   return table.concat(list, " ")
 end
 
+-- The policies that refused the sign-in: those that the answer names, else those that should by their conditions.
+local function refusing(failure, found)
+  local ids, list = failure.policies or {}, {}
+  for _, id in ipairs(ids) do list[#list + 1] = found.by_id[id] end
+  return #ids > 0 and list or found.policies or {}
+end
+
+local function evidence_of(failure)
+  local text = ("AADSTS%d: the sign-in of the application is blocked"):format(failure.code)
+  return failure.correlation_id and ("%s (correlation id %s)"):format(text, failure.correlation_id) or text
+end
+
 -- Report that the sign-in from this computer was refused.
-local function report_blocked(findings, code, found)
-  local reason, named = explain.aadsts(code), blocking_text(found)
+local function report_blocked(findings, failure, found)
+  local named = blocking_text(refusing(failure, found), found)
   findings:broken {
-    evidence = ("AADSTS%d: the sign-in of the application is blocked"):format(code),
-    cause = named ~= "" and named or reason and reason.cause,
+    evidence = evidence_of(failure), cause = named ~= "" and named or explain.login(failure).cause,
     fix = ("Let the policy exclude this application, or name the address it signs in from as a location that it "
       .. "excludes: %s%s."):format(WHERE, named == "" and "; the sign-in log says which policy it is" or ""),
   }
@@ -136,13 +149,14 @@ local function report_blocked_elsewhere(findings, found, tried)
 end
 
 ---@type doctor.check
-local M = { name = "conditional access", blocks = does_policy_block, where = blocked_locations }
+local M = { name = "conditional access", blocks = does_policy_block, where = blocked_locations,
+  report_blocked = report_blocked }
 
 function M.run(findings, facts)
   local principal, proof = facts:want "principal_of_app", facts:want "proof"
-  local found = principal and find_blocking_policies(principal.id) or { locations = {} }
-  local code = proof and proof.failure and proof.failure.code
-  if BLOCKED[code] then return report_blocked(findings, code, found) end
+  local found = principal and find_blocking_policies(principal.id) or { locations = {}, by_id = {} }
+  local failure = proof and proof.failure
+  if failure and login_codes.is_policy(failure.code) then return report_blocked(findings, failure, found) end
   if found.policies then return report_blocked_elsewhere(findings, found, proof and proof.accepted) end
   if not found.failure then return end
   findings:unknown { evidence = "not checked: the policies for workload identities could not be read",

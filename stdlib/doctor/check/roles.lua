@@ -53,7 +53,12 @@ end
 
 -- Report the assignments that expire.
 local function report_expiring_assignments(findings, facts)
-  for _, one in ipairs(facts:want "schedules" or {}) do
+  local schedules = facts:want "schedules" or {}
+  if schedules.unread then
+    findings:unknown { evidence = "not checked: whether a role assignment expires", cause = schedules.unread.why,
+      fix = schedules.unread.fix }
+  end
+  for _, one in ipairs(schedules) do
     local ends = type(one.endDateTime) == "string" and time.parse(one.endDateTime)
     if ends then
       local name = facts:want("role_names")[one.roleDefinitionId] or one.roleDefinitionId

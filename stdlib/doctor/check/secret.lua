@@ -4,15 +4,19 @@
 local explain = require "explain.cause"
 local in_use = require "journal.in_use"
 local lifetime = require "journal.lifetime"
+local login_codes = require "explain.login_codes"
 local secret = require "host.secret"
 local time = require "time"
 
 -- Causes that other checks report, by AADSTS code.
 local ELSEWHERE = {
   [7000112] = "the service principal is disabled", [700016] = "Entra does not know the application",
-  [53003] = "Conditional Access blocks it", [53004] = "a policy blocks it", [530032] = "a policy blocks it",
-  [530034] = "a policy blocks it", [530035] = "a policy blocks it",
+  [7000229] = "Entra does not find the service principal",
 }
+
+local function reported_elsewhere(code)
+  return ELSEWHERE[code] or login_codes.is_policy(code) and "a policy of the tenant blocks it" or nil
+end
 
 local M = {}
 
@@ -54,7 +58,8 @@ end
 -- Report that the sign-in was refused. `row` is the row of the secret that was tried; nil when only the entry holds it.
 local function report_refused_secret(findings, facts, found, row, failure)
   local code = failure.code
-  if ELSEWHERE[code] then return findings:unknown { evidence = "not checked: " .. ELSEWHERE[code] } end
+  local elsewhere = reported_elsewhere(code)
+  if elsewhere then return findings:unknown { evidence = "not checked: " .. elsewhere } end
   if code == 7000222 then
     return findings:broken { evidence = "the client secret has expired (AADSTS7000222)",
       cause = "It was not renewed in time.",

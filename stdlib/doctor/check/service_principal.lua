@@ -1,5 +1,7 @@
 --- Does the application have a service principal in this tenant, and is its sign-in enabled?
 
+local NOT_FOUND = 7000229 -- AADSTS number for an application without a service principal
+
 ---@type doctor.check
 return {
   name = "service principal",
@@ -17,6 +19,14 @@ return {
         cause = "Somebody switched off its sign-ins, so no secret of it is accepted.",
         fix = "In the Entra admin center: Enterprise applications > the application > Properties > "
           .. "Enabled for users to sign-in: Yes." }
+    end
+    local tried, proof = pcall(facts.want, facts, "proof") -- where it could not be tried, another check says so
+    if tried and proof and proof.failure and proof.failure.code == NOT_FOUND then
+      return findings:warning {
+        evidence = ("Graph lists the service principal of '%s', and the login service does not find it (AADSTS%d)")
+          :format(found.displayName, NOT_FOUND),
+        cause = "It was made or restored a moment ago, and the login service does not know it yet.",
+        fix = "Run this again in some minutes. If it stays so, look at it under Enterprise applications." }
     end
     findings:ok("the service principal is there and enabled (%s)", principal.id)
   end,

@@ -22,9 +22,11 @@ error("this describes a native module for editors and help; it is not to be requ
 ---@class host.oauth.failure
 ---@field error string "invalid_client", …; ours: "not_json", "bad_answer" (wrong shape), "http" (no reason given)
 ---@field suberror string?
----@field code integer? first AADSTS number
+---@field codes integer[]? the AADSTS numbers of the answer's `error_codes`, as answered
+---@field policies string[]? ids of the Conditional Access policies that refused (`capolids` in the answer's `claims`)
 ---@field message string one line, no trace ids
 ---@field trace_id string?
+---@field correlation_id string? by which the sign-in log finds the attempt
 ---@field status integer
 ---@field retry_after number? whole seconds, from seconds or a date; a year at most
 ---@field date number? server time of the answer
@@ -140,5 +142,9 @@ function M.judge_identity(answer, resource, now) end
 ---@param now number
 ---@return host.oauth.token|nil, string? message
 function M.given(access_token, resource, now) end
+--- When a token says that it expires: the claim `exp` of a JWT (RFC 7519, 4.1.4). Its signature is not verified.
+---@param token host.secret
+---@return number|nil seconds since 1970; nil when the token does not say it
+function M.expiry(token) end
 
 return M
