@@ -57,8 +57,8 @@ describe("a proxy that asks for a name and password", function()
     assert.equal(1, outcome.status)
     assert.matches("\n  why: the proxy lets nobody through without a login %(the proxy http://127%.0%.0%.1:%d+ does "
       .. "not accept the name and password %(407%)%)\n", outcome.err)
-    assert.matches('  fix: Name them in the profile: proxy = { url = "…", user = "…", password = ', outcome.err, 1,
-      true)
+    assert.matches('  fix: Name user and password in the profile: proxy = { url = "…", user = "…", password = ',
+      outcome.err, 1, true)
   end)
 
   it("is known by its answer where the profile names no login", function()
