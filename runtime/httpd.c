@@ -172,8 +172,7 @@ static int server_listen(lua_State *L) {
   server->listener_count++;
   errno = 0;
   struct evhttp_bound_socket *bound = evhttp_bind_socket_with_handle(listener->http, address, (ev_uint16_t)port);
-  if (!bound) 
-    return lib_fail_kind(L, "port", "cannot listen on %s port %d: %s", host, (int)port, strerror(errno));
+  if (!bound) return lib_fail_kind(L, "port", "cannot listen on %s port %d: %s", host, (int)port, strerror(errno));
   evconnlistener_set_error_cb(evhttp_bound_socket_get_listener(bound), on_accept_error);
   int one = 1, fd = evhttp_bound_socket_get_fd(bound);
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,

@@ -1,5 +1,5 @@
-/* host.sys: dates in UTC; and host.sys.clock: the emulator's clock, which is real time plus an offset that only grows. The offset is a counter of
- * microseconds that all processes of the emulator share. */
+/* host.sys: dates in UTC, and the emulator's clock (host.sys.clock): real time plus an offset that only grows. The
+ * offset is a counter of microseconds that all processes of the emulator share. */
 #include "sys.h"
 
 #include <errno.h>

@@ -256,8 +256,7 @@ static int term_read_secret(lua_State *L) {
   struct buffer *line = buffer_new(L);
   buffer_add(L, text, prompt, length);
   int tty = open_terminal();
-  if (tty < 0)
-    return lib_fail_kind(L, "terminal", "cannot ask for a secret: there is no terminal");
+  if (tty < 0) return lib_fail_kind(L, "terminal", "cannot ask for a secret: there is no terminal");
   enum read_outcome outcome = read_without_echo(tty, text, line, NULL);
   close(tty);
   if (outcome != LINE || line->length == 0)

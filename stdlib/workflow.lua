@@ -37,7 +37,7 @@ local function check_step(name, fields)
   fail.raise {
     kind = "usage", what = ("declare the step '%s'"):format(name),
     why = "it is `settled`, which waits for the step before, and `beside`, which does not",
-    fix = "Leave out one of the two.",
+    fix = "Remove `settled` or `beside` from the step.",
   }
 end
 

@@ -367,8 +367,8 @@ function M.read(file, was_named)
   local text, message, kind = sys.read(file, MOST_BYTES)
   if text then return text end
   local fixes = {
-    missing = was_named and ("Check the path; `moonlatch init --config %s` makes one there."):format(file)
-      or "`moonlatch init` makes a first one; `--emulator` needs none.",
+    missing = was_named and ("Correct the path; or make a configuration there: moonlatch init --config %s"):format(file)
+      or "Make a first one: moonlatch init. To try Moonlatch without one, add --emulator to the command.",
     mode = ("Let only its owner write it, because it decides where secrets go: chmod go-w '%s'"):format(file),
     owner = ("Read it, then make it yours, because it decides where secrets go: sudo chown %s '%s'")
       :format(sys.user(), file),

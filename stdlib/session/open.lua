@@ -146,7 +146,8 @@ local function use_temporary_state(session, profile)
   if ok and (sys.stat(state) or sys.mkdir(state, true) or not is_surely_absent(state)) then return profile end
   local folder, message = sys.temporary "moonlatch-state-"
   if not folder then
-    fail.raise { kind = "config", what = "make a temporary state folder", why = message, fix = "Set TMPDIR." }
+    fail.raise { kind = "config", what = "make a temporary state folder", why = message,
+      fix = "Set TMPDIR to a folder that exists and that your user may write to." }
   end
   session.temporary_state = folder
   log.aside(("%s; so a temporary folder is used, and nothing is kept"):format(ok

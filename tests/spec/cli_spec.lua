@@ -70,7 +70,8 @@ describe("the command line", function()
     it("says what a profile is missing, only when one is needed", function()
       local outcome = check({ "-e", "require('graph').get('/organization')" }, 1, "")
       assert.matches("^error: read the configuration /.*/%.config/moonlatch/moonlatch%.lua\n  why: .*\n"
-        .. "  fix: `moonlatch init` makes a first one; `%-%-emulator` needs none.\n$", outcome.err)
+        .. "  fix: Make a first one: moonlatch init%. To try Moonlatch without one, "
+          .. "add %-%-emulator to the command%.\n$", outcome.err)
     end)
   end)
 

@@ -197,7 +197,7 @@ describe("profile", function()
 
   it("refuses a file that is missing, open to others, or runs away", function()
     assert.matches("^read the configuration /nowhere/moonlatch.lua: .*\n"
-      .. "Check the path; `moonlatch init %-%-config /nowhere/moonlatch.lua` makes one there%.$",
+      .. "Correct the path; or make a configuration there: moonlatch init %-%-config /nowhere/moonlatch.lua$",
       refusal(profile.load, { config = "/nowhere/moonlatch.lua" }))
     assert.matches("ten million instructions", refusal(load_text, "while true do end"))
     assert.matches("global 'require'", refusal(load_text, "return require 'x'"))

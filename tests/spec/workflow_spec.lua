@@ -379,7 +379,7 @@ describe("steps beside each other", function()
     local ok, err = pcall(function() return step "Two" { beside = true, settled = true, function() end } end)
     assert.is_false(ok)
     assert.equal("declare the step 'Two': it is `settled`, which waits for the step before, and `beside`, which does "
-      .. "not\nLeave out one of the two.", tostring(err))
+      .. "not\nRemove `settled` or `beside` from the step.", tostring(err))
   end)
 
   it("stay beside in a copy of the job", function()

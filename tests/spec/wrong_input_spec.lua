@@ -87,7 +87,8 @@ local COMMANDS = {
     "Add it: `moonlatch permissions --help` shows the usage and examples." },
   { "rehearse policies/tier0-users --profile x", 2, "rehearse policies/tier0-users",
     "a rehearsal runs on an emulator of its own", "Leave --profile and --config out: moonlatch rehearse "
-      .. "policies/tier0-users. To see what the policy would do in the tenant: moonlatch plan policies/tier0-users" },
+      .. "policies/tier0-users. To see what the policy would do in the tenant: moonlatch --profile x plan "
+      .. "policies/tier0-users" },
   { "login --fd 3", 2, "read the command line", "--fd is given without --secret",
     "Say which secret it is: moonlatch login --secret client-secret --fd 3 3<file" },
   { "apply setup/entra-pam-provider --emulator", 2, "apply setup/entra-pam-provider",
