@@ -41,8 +41,8 @@ local COMMANDS = {
 
 -- The commands that use a profile: in a command that a person is told to run, they get the --profile of this run.
 local WITH_PROFILE = {
-  "plan", "apply", "verify", "destroy", "handover", "rotate", "run", "repl", "permissions", "doctor", "discover", "login",
-  "logout", "whoami", "journal",
+  "plan", "apply", "verify", "destroy", "handover", "rotate", "run", "repl", "permissions", "doctor", "discover",
+  "login", "logout", "whoami", "journal",
 }
 
 ---@type cli.option[]

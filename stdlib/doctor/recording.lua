@@ -7,6 +7,7 @@ local log = require "log"
 local path_fix = require "machine.path_fix"
 local profiles = require "profile.current"
 local sanitiser = require "doctor.sanitiser"
+local sets = require "base.sets"
 local sys = require "host.sys"
 local term = require "host.term"
 local time = require "time"
@@ -16,6 +17,10 @@ local M = {}
 -- Headers that say something of the service. request-id and client-request-id are ids like others.
 local HEADERS = { "cache-control", "client-request-id", "content-type", "date", "location", "odata-version",
   "preference-applied", "request-id", "retry-after", "vary", "www-authenticate", "x-ms-resource-unit" }
+
+-- Of these, the ones that never name anything of a tenant.
+local OWN_HEADERS = sets.of { "cache-control", "content-type", "date", "odata-version", "retry-after", "vary",
+  "x-ms-resource-unit" }
 
 local SANITISED = "ids, names, addresses and secrets are made up or masked (x, X, 0); members are sorted; a person"
   .. " looked at it before it was kept"
@@ -35,7 +40,7 @@ local function headers_of(answer, clean)
   for _, name in ipairs(HEADERS) do
     local value = answer:header(name)
     if value and name == "location" then value = clean:url(value) end
-    headers[name] = value and clean:sentence(value)
+    headers[name] = value and (OWN_HEADERS[name] and value or clean:sentence(value))
   end
   return headers
 end

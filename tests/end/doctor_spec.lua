@@ -66,6 +66,7 @@ describe("moonlatch doctor", function()
       assert.is_nil(lfs.attributes(folder))
       emu:talk({ "doctor", "--first-contact", "--record", folder }, { "Look for names first. [y/N] ", "y\\n" })
       assert.equal(1, #files())
+      assert.equal("rw-------", lfs.attributes(files()[1], "permissions"))
     end)
 
     it("without ids, names and secrets, in a form that the client understands", function()
