@@ -65,6 +65,10 @@ local RULES = {
   { "^moonlatch rotate policies/weekly", typed = "y\n" },
   { "^moonlatch journal compact", typed = "y\n" },
   { "^moonlatch journal rekey", typed = "y\n", before = "mv .config/moonlatch/journal.key old.key" },
+  {
+    "^moonlatch journal restore", typed = "y\n",
+    before = "rm FILE && moonlatch journal backup FILE && rm -r .config/moonlatch/state",
+  },
   { "^moonlatch destroy", typed = "y\n" },
   { "^moonlatch doctor .*%-%-record", typed = "y\n", says = "kept in recordings/first%-contact" },
   { "^moonlatch doctor %-%-first" },
