@@ -4,6 +4,7 @@ local fail = require "fail"
 local http = require "http.client"
 local json = require "host.json"
 local log = require "log"
+local path_fix = require "machine.path_fix"
 local profiles = require "profile.current"
 local sanitiser = require "doctor.sanitiser"
 local sets = require "base.sets"
@@ -70,7 +71,7 @@ local function check_terminal(folder)
   fail.raise {
     kind = "usage", what = ("record the answers in '%s'"):format(folder),
     why = "a recording is shown before it is kept, and here is no terminal to show it on",
-    fix = "Run the command on a terminal, without --json.",
+    fix = "Run the same command in a terminal window, without --json.",
   }
 end
 
@@ -80,7 +81,7 @@ local function keep(folder, text)
   if ok then ok, message = sys.write(path, text, "new") end
   if ok then return log.note("kept in " .. path) end
   fail.raise { kind = "config", what = "keep the recording in " .. path, why = message,
-    fix = "Name a folder that you may write to." }
+    fix = path_fix.write(path, "name another folder") }
 end
 
 --- Call `run()`, show what was answered meanwhile, and keep it in the folder when the person agrees.

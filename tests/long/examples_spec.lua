@@ -63,7 +63,14 @@ local RULES = {
   { "^moonlatch new .*&&", before = NO_WEEKLY, status = false, says = "what must hold" },
   { "^moonlatch rotate .*%-%-now", status = 2, says = "no terminal" },
   { "^moonlatch rotate policies/weekly", typed = "y\n" },
+  { "^moonlatch journal compact", typed = "y\n" },
+  { "^moonlatch journal rekey", typed = "y\n", before = "mv .config/moonlatch/journal.key old.key" },
+  {
+    "^moonlatch journal restore", typed = "y\n",
+    before = "rm FILE && moonlatch journal backup FILE && rm -r .config/moonlatch/state",
+  },
   { "^moonlatch destroy", typed = "y\n" },
+  { "^moonlatch doctor .*%-%-record", typed = "y\n", says = "kept in recordings/first%-contact" },
   { "^moonlatch doctor %-%-first" },
   { "^moonlatch doctor %-%-managed", status = 1, says = "\nbegin with roles: " }, -- the example setup is for others
   { "^moonlatch doctor", status = 3, says = "earlier setup asked for it" },

@@ -10,6 +10,7 @@ local SANITIZED = MOONLATCH:gsub("/build/%w+/moonlatch$", "/build/asan/moonlatch
 local PROGRAM = sys.stat(SANITIZED) and SANITIZED or MOONLATCH
 local LIBRARY = os.getenv "NO_MEMORY" or MOONLATCH:gsub("/moonlatch$", "/tests/libno_memory.so")
 local POLICY = "policies/tier0-users"
+local ANNA = "t0-anna@contoso.onmicrosoft.com"
 local RUNS = tonumber(os.getenv "NO_MEMORY_RUNS" or 500) -- of each command; fewer for a quick look
 
 -- Options that let the allocation of this number fail, 0 for none; every other time also the next ones, so that Lua's
@@ -30,6 +31,8 @@ end
 -- What is wrong with the outcome of a run in which an allocation failed, or nil.
 local function fault_of(outcome, expected)
   if outcome.err:find("Sanitizer", 1, true) or outcome.err:find("runtime error:", 1, true) then return "a bug" end
+  -- lua-cjson's strbuf.c ends the process by itself, with these words; nothing outside it can prevent that.
+  if outcome.status == 255 and outcome.err:find "Out of memory\n$" then return nil end
   if outcome.status > 3 then return "a crash" end -- by a signal or an abort
   if outcome.status == expected.status and outcome.status ~= 1 then
     return outcome.out ~= expected.out and "success is claimed, and the output is another" or nil
@@ -86,6 +89,14 @@ local function sweep(emu, go)
   return expected
 end
 
+-- Does an entry in a vault hold the password that Entra accepts, under its own name or as pending?
+local function is_password_held(emu)
+  for _, row in ipairs(emu:control("GET", "/held").held) do
+    if row.of == ANNA and row.in_force then return true end
+  end
+  return false
+end
+
 describe("a lack of memory", function()
   local emu
   setup(function() emu = rehearsal.new() end)
@@ -96,7 +107,7 @@ describe("a lack of memory", function()
   end)
 
   it("is told by a read of the directory", function()
-    local code = [[return require("graph").get("/users/t0-anna@contoso.onmicrosoft.com").userPrincipalName]]
+    local code = [[return require("graph").get("/users/]] .. ANNA .. [[").userPrincipalName]]
     assert.equal(0, sweep(emu, function(how) return emu:run({ "-e", code }, how) end).status)
   end)
 
@@ -107,12 +118,14 @@ describe("a lack of memory", function()
   it("loses no password of a rotation, and claims none", function()
     sweep(emu, function(how)
       emu:later "2h" -- so that the account does not rest
-      local outcome = emu:run({ "rotate", POLICY, "--now", "t0-anna@contoso.onmicrosoft.com", "--yes" }, how)
+      local outcome = emu:run({ "rotate", POLICY, "--now", ANNA, "--yes" }, how)
+      -- Also when lua-cjson ended the process: what a later rotation repairs was lost until then.
+      assert.is_true(is_password_held(emu), table.concat(how.env, " ") .. "\n" .. outcome.out .. outcome.err)
       if outcome.status == 0 then outcome.out = outcome.out:match "\n  (1 changed)\n" or outcome.out end
       return outcome
     end)
     emu:later "2h"
-    local outcome = emu:run { "rotate", POLICY, "--now", "t0-anna@contoso.onmicrosoft.com", "--yes" }
+    local outcome = emu:run { "rotate", POLICY, "--now", ANNA, "--yes" }
     assert.equal(0, outcome.status, outcome.out .. outcome.err)
     assert.equal(0, emu:run({ "journal", "verify" }).status)
     for _, row in ipairs(emu:control("GET", "/held").held) do

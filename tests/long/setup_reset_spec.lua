@@ -25,7 +25,7 @@ describe("a reset that proves the application", function()
     local before = changed(emu)
     local status, document = emu:json(job.words("apply", "--yes", "--prove-on", CHEN))
     assert.equal(1, status)
-    assert.equal(8, document.changes.create) -- the entry too, and no reset
+    assert.equal(9, document.changes.create) -- the entry too, and no reset
     assert.equal("find out why the application may not reset " .. CHEN, document.waiting[1].what)
     assert.is_nil(texts(document, "Proof"):find("shown:", 1, true))
     assert.equal(before, changed(emu))
