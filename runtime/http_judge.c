@@ -208,10 +208,17 @@ static void write_proxy_refusal(const struct transfer *transfer, char *text, siz
            transfer->route.proxy);
 }
 
+/* The words before the address of the proxy, and that address; both are empty without a proxy. */
+static const char *by_proxy(const struct transfer *transfer) {
+  return transfer->route.proxy ? " by the proxy " : "";
+}
+
+static const char *proxy_address(const struct transfer *transfer) {
+  return transfer->route.proxy ? transfer->route.proxy : "";
+}
+
 static void write_connect_failure(struct transfer *transfer, CURLcode code, char *text, size_t size) {
   long number = 0;
-  const char *via = transfer->route.proxy ? " by the proxy " : "";
-  const char *proxy = transfer->route.proxy ? transfer->route.proxy : "";
   const char *why = transfer_error_text(transfer, code);
   curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &number);
   if (code == CURLE_OPERATION_TIMEDOUT)
@@ -224,8 +231,8 @@ static void write_connect_failure(struct transfer *transfer, CURLcode code, char
     why = broken_handshake_reason(transfer, code);
   else if (code == CURLE_COULDNT_CONNECT && number)
     why = strerror((int)number);
-  snprintf(text, size, "could not connect to %s port %s%s%s: %s", transfer->route.host, transfer->route.port, via,
-           proxy, why);
+  snprintf(text, size, "could not connect to %s port %s%s%s: %s", transfer->route.host, transfer->route.port,
+           by_proxy(transfer), proxy_address(transfer), why);
   add_ignored_proxy(transfer, text, size);
 }
 
@@ -273,9 +280,10 @@ static void write_tls_failure(struct transfer *transfer, CURLcode code, char *te
       strstr(why, "handshake failure") || strstr(why, "protocol version") || strstr(why, "unsupported protocol");
   snprintf(text, size,
            cannot_agree
-               ? "no secure connection to %s port %s: it does not offer TLS 1.2 or later with a safe cipher (%s)%s"
-               : "no secure connection to %s port %s: %s%s",
-           transfer->route.host, transfer->route.port, openssl_reason(why), waive);
+               ? "no secure connection to %s port %s%s%s: it does not offer TLS 1.2 or later with a safe cipher (%s)%s"
+               : "no secure connection to %s port %s%s%s: %s%s",
+           transfer->route.host, transfer->route.port, by_proxy(transfer), proxy_address(transfer), openssl_reason(why),
+           waive);
 }
 
 static void write_transfer_failure(struct transfer *transfer, CURLcode code) {

@@ -1,8 +1,8 @@
 """A proxy for CONNECT that asks for a name and password (RFC 7617).
 
-    connect_proxy.py NAME PASSWORD LOG
+    connect_proxy.py NAME PASSWORD LOG [ANSWER]
 
-Prints its port, and serves until its standard input ends. Writes a line to LOG for each request: the status, the
+With ANSWER, a file, it lets nobody through, and answers every request with the file's bytes. Prints its port, and serves until its standard input ends. Writes a line to LOG for each request: the status, the
 target, and the names of the headers that came.
 """
 
@@ -11,7 +11,8 @@ import socket
 import sys
 import threading
 
-NAME, PASSWORD, LOG = sys.argv[1:]
+NAME, PASSWORD, LOG = sys.argv[1:4]
+ANSWER = open(sys.argv[4], "rb").read() if sys.argv[4:] else None
 EXPECTED = "Basic " + base64.b64encode(f"{NAME}:{PASSWORD}".encode()).decode()
 
 
@@ -50,6 +51,13 @@ def serve(client):
     first, *lines = head.split("\r\n\r\n")[0].split("\r\n")
     headers = {name.lower(): value.strip() for name, value in (line.split(":", 1) for line in lines)}
     target = first.split()[1]
+    if ANSWER is not None:
+        note("-", target, headers)
+        client.sendall(ANSWER)
+        client.shutdown(socket.SHUT_WR)
+        while client.recv(65536):
+            pass
+        return client.close()
     if headers.get("proxy-authorization") != EXPECTED:
         note(407, target, headers)
         client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"x\"\r\n"

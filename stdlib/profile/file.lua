@@ -160,8 +160,12 @@ local file_rule = {
 -- Paths of the configuration
 
 local function home_folder()
-  return sys.getenv("HOME") or fail.raise {
-    kind = "config", what = "find your folders", why = "the environment variable HOME is not set",
+  local home = sys.getenv("HOME") or ""
+  if home:sub(1, 1) == "/" then return home end
+  fail.raise {
+    kind = "config", what = "find your folders",
+    why = home == "" and "the environment variable HOME is not set"
+      or ("the environment variable HOME is no absolute path: '%s'"):format(home),
     fix = "Set HOME to your home folder; or name the files with --config FILE, and `state` in the profile.",
   }
 end

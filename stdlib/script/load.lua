@@ -135,8 +135,8 @@ local function find_script_by_name(name, where)
 end
 
 local function expand_home_in_path(path)
-  local home = sys.getenv("HOME")
-  return path:sub(1, 2) == "~/" and home and home .. path:sub(2) or path
+  local home = sys.getenv("HOME") or ""
+  return path:sub(1, 2) == "~/" and home:sub(1, 1) == "/" and home .. path:sub(2) or path
 end
 
 local function raise_no_such_script(name)

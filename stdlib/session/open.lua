@@ -152,7 +152,7 @@ local function use_temporary_state(session, profile)
   session.temporary_state = folder
   log.aside(("%s; so a temporary folder is used, and nothing is kept"):format(ok
     and ("nothing is on record on this machine: the state folder %s cannot be made"):format(state)
-    or "what is on record on this machine is not known: HOME is not set"))
+    or "what is on record on this machine is not known: " .. (fail.is(state) and state.why or tostring(state))))
   return setmetatable({ state = folder }, { __index = profile })
 end
 

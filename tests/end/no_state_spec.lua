@@ -47,6 +47,18 @@ describe("where nothing can be kept", function()
     end
   end)
 
+  it("without a home it is not claimed that nothing is on record, and no folder is made elsewhere", function()
+    emulator:configure(function(text) return (text:gsub("/dev/null/state", "~/state")) end)
+    for home, why in pairs { [""] = "HOME is not set", ["home"] = "HOME is no absolute path: 'home'" } do
+      local outcome = emulator:run({ "plan", "setup/entra-pam-provider" }, { env = { "HOME=" .. home } })
+      assert.equal(3, outcome.status, outcome.err)
+      assert.truthy(outcome.err:find("what is on record on this machine is not known: the environment variable "
+        .. why .. "; so a temporary folder is used, and nothing is kept", 1, true), outcome.err)
+      assert.is_nil(outcome.err:find("nothing is on record", 1, true))
+    end
+    emulator:configure(function(text) return (text:gsub("~/state", "/dev/null/state")) end)
+  end)
+
   it("what changes something does not begin", function()
     local before = emulator:count "POST"
     local outcome = emulator:run { "apply", "setup/entra-pam-provider", "--yes" }

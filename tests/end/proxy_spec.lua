@@ -32,10 +32,11 @@ describe("a proxy that asks for a name and password", function()
   end)
 
   -- Let the emulator's profiles lead by way of the proxy, and return the outcome of `whoami`.
-  local function whoami(login)
+  local function whoami(login, other_port)
+    local at = other_port or port
     local members = login and (', user = "%s", password = { from = "file", path = "%s" }'):format(NAME, login) or ""
-    local text = ('proxy = { url = "http://127.0.0.1:%s"%s }, '):format(port, members)
-    if not login then text = ('proxy = "http://127.0.0.1:%s", '):format(port) end
+    local text = ('proxy = { url = "http://127.0.0.1:%s"%s }, '):format(at, members)
+    if not login then text = ('proxy = "http://127.0.0.1:%s", '):format(at) end
     emulator:configure(function() return (direct:gsub("emulator = { clock", text .. "%0")) end)
     return emulator:run { "whoami" }
   end
@@ -49,6 +50,28 @@ describe("a proxy that asks for a name and password", function()
     local told = emulator:run { "whoami", "--verbose" }
     assert.equal(0, told.status, told.err)
     assert.is_nil((told.out .. told.err):find(PASSWORD, 1, true))
+  end)
+
+  -- A page to sign in on, a redirect, what is no HTTP: each ends in an error that names the proxy, and the login stays
+  -- with the proxy.
+  it("that answers for the server is named in the error", function()
+    for answer, why in pairs {
+      ["HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>sign in</html>"] = "no secure connection to",
+      ["HTTP/1.1 302 Found\r\nLocation: https://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n"] = "could not connect to",
+      ["\27]0;owned\7 garbage\r\n\r\n"] = "could not connect to",
+    } do
+      local words = { "/usr/bin/python3", "-B", SOURCE .. "/tests/connect_proxy.py", NAME, PASSWORD,
+        emulator.place.path .. "/answer.log", emulator.place:write("answer", answer) }
+      local other = assert(process.start(words, nil, nil, "kept"))
+      local outcome = whoami(emulator.place.path .. "/password", assert(other:line(20)))
+      other:close()
+      assert.equal(1, outcome.status)
+      assert.matches(why .. " 127%.0%.0%.1 port %d+ by the proxy http://127%.0%.0%.1:%d+: ", outcome.err)
+      assert.is_nil(outcome.err:find("owned", 1, true))
+    end
+    for line in slurp(emulator.place.path .. "/answer.log"):gmatch "[^\n]+" do
+      assert.matches("^%- 127%.0%.0%.1:%d+ ", line)
+    end
   end)
 
   it("that refuses the password is told as such", function()
