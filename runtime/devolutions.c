@@ -116,7 +116,7 @@ static int push_devolutions_failure(lua_State *L, const struct answer *answer, c
 }
 
 /* Return the rules for decoding the answer to the request at index 1, or to a login when index 1 is no request: which
- * members become secrets. [-0, +1, m] */
+ * members become secrets. Pushes the table of sent secrets for a request, and nothing for a login. [-0, +(0|1), m] */
 static struct json_rules devolutions_json_rules(lua_State *L) {
   int sent = luaL_testudata(L, 1, REQUEST) ? request_push_sent_secrets(L, 1) : 0;
   return (struct json_rules){.uses = NAMED_IN_ENTRY, .sent = sent};

@@ -183,7 +183,7 @@ static const char *transfer_failure_kind(const struct transfer *transfer, CURLco
 }
 
 /* Return libcurl's text about the failure: the detailed one when there is one. */
-static const char *curl_error_text(const struct transfer *transfer, CURLcode code) {
+static const char *transfer_error_text(const struct transfer *transfer, CURLcode code) {
   return *transfer->error ? transfer->error : curl_easy_strerror(code);
 }
 
@@ -197,7 +197,7 @@ static void add_ignored_proxy(const struct transfer *transfer, char *text, size_
 }
 
 static void write_dns_failure(const struct transfer *transfer, CURLcode code, char *text, size_t size) {
-  snprintf(text, size, "could not find %s: %s", transfer->route.host, curl_error_text(transfer, code));
+  snprintf(text, size, "could not find %s: %s", transfer->route.host, transfer_error_text(transfer, code));
   add_ignored_proxy(transfer, text, size);
 }
 
@@ -212,7 +212,7 @@ static void write_connect_failure(struct transfer *transfer, CURLcode code, char
   long number = 0;
   const char *via = transfer->route.proxy ? " by the proxy " : "";
   const char *proxy = transfer->route.proxy ? transfer->route.proxy : "";
-  const char *why = curl_error_text(transfer, code);
+  const char *why = transfer_error_text(transfer, code);
   curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &number);
   if (code == CURLE_OPERATION_TIMEDOUT)
     why = "no connection was made in time";
@@ -248,7 +248,7 @@ static void write_cut_failure(struct transfer *transfer, CURLcode code, char *te
   const char *again =
       transfer->refused_resend ? "it broke after the request was sent, and the request was not sent again" : NULL;
   snprintf(text, size, "the connection to %s port %s broke before its answer was complete: %s", transfer->route.host,
-           transfer->route.port, again ? again : curl_error_text(transfer, code));
+           transfer->route.port, again ? again : transfer_error_text(transfer, code));
 }
 
 /* Is the certificate refused only because it breaks RFC 5280's rules of form? A profile can waive these rules. */
@@ -266,7 +266,7 @@ static const char *openssl_reason(const char *text) {
 }
 
 static void write_tls_failure(struct transfer *transfer, CURLcode code, char *text, size_t size) {
-  const char *why = curl_error_text(transfer, code);
+  const char *why = transfer_error_text(transfer, code);
   const char *waive =
       breaks_only_form_rules(transfer) ? " (strict_certificates = false beside its address would let this pass)" : "";
   int cannot_agree =
@@ -296,7 +296,7 @@ static void write_transfer_failure(struct transfer *transfer, CURLcode code) {
     write_size_failure(transfer, text, size);
   else if (strcmp(kind, "hostile") == 0)
     snprintf(text, size, "the answer of %s is refused: %s%s", transfer->route.host, transfer->hostile ? "it sent " : "",
-             transfer->hostile ? transfer->hostile : curl_error_text(transfer, code));
+             transfer->hostile ? transfer->hostile : transfer_error_text(transfer, code));
   else if (strcmp(kind, "memory") == 0)
     snprintf(text, size, "not enough memory while waiting for %s", transfer->route.host);
   else

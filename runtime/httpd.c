@@ -164,7 +164,7 @@ static int server_listen(lua_State *L) {
   luaL_argcheck(L, port >= 0 && port <= 65535, 3, "port must be 0 to 65535");
   luaL_argcheck(L, server->listener_count < MAX_LISTENERS, 1, "a server listens on at most 8 ports");
   const char *address = server_loopback_address(host);
-  if (!address) return lib_fail(L, "cannot listen on '%s': it is not a loopback address; use 127.0.0.1 or ::1", host);
+  if (!address) return lib_fail_kind(L, "address", "cannot listen on '%s': it is not a loopback address", host);
   struct listener *listener = &server->listeners[server->listener_count];
   *listener = (struct listener){server, NULL, server->listener_count + 1, plain};
   listener->http = new_evhttp(listener);
@@ -172,7 +172,7 @@ static int server_listen(lua_State *L) {
   server->listener_count++;
   errno = 0;
   struct evhttp_bound_socket *bound = evhttp_bind_socket_with_handle(listener->http, address, (ev_uint16_t)port);
-  if (!bound) return lib_fail(L, "cannot listen on %s port %d: %s", host, (int)port, strerror(errno));
+  if (!bound) return lib_fail_kind(L, "port", "cannot listen on %s port %d: %s", host, (int)port, strerror(errno));
   evconnlistener_set_error_cb(evhttp_bound_socket_get_listener(bound), on_accept_error);
   int one = 1, fd = evhttp_bound_socket_get_fd(bound);
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,

@@ -52,7 +52,7 @@ static int set_identity_serial(X509 *certificate) {
 
 /* Make a key and an unsigned certificate with this common name. The certificate is valid from yesterday, because
  * clients' clocks differ. */
-static int make_certificate_pair(struct certificate_pair *pair, const char *common_name) {
+static int make_identity_pair(struct certificate_pair *pair, const char *common_name) {
   pair->key = EVP_EC_gen("P-256");
   pair->certificate = X509_new();
   if (!pair->key || !pair->certificate) return 0;
@@ -84,7 +84,7 @@ int httpd_identity_make_authority(struct certificate_pair *authority) {
       {NID_subject_key_identifier, "hash"},
       {0, NULL},
   };
-  if (!make_certificate_pair(authority, "Moonlatch emulator (loopback only)")) return 0;
+  if (!make_identity_pair(authority, "Moonlatch emulator (loopback only)")) return 0;
   X509 *certificate = authority->certificate;
   return X509_set_issuer_name(certificate, X509_get_subject_name(certificate)) &&
          add_identity_extensions(certificate, certificate, extensions) &&
@@ -101,7 +101,7 @@ int httpd_identity_issue(const struct certificate_pair *authority, const char *n
       {NID_authority_key_identifier, "keyid:always"},
       {0, NULL},
   };
-  return make_certificate_pair(leaf, "localhost") &&
+  return make_identity_pair(leaf, "localhost") &&
          X509_set_issuer_name(leaf->certificate, X509_get_subject_name(authority->certificate)) &&
          add_identity_extensions(leaf->certificate, authority->certificate, extensions) &&
          X509_sign(leaf->certificate, authority->key, EVP_sha256());

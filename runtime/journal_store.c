@@ -380,7 +380,7 @@ static const char *prepare_database(struct journal *journal, int *done) {
     return journal_place_fail_open(journal, journal->directory, "damaged",
                                    "its pages are damaged; keep the folder and bring back a backup");
   if (read_schema_version(journal) > SCHEMA_VERSION)
-    return journal_place_fail_open(journal, journal->directory, "io", "a newer moonlatch made it; use that one");
+    return journal_place_fail_open(journal, journal->directory, "newer", "a newer version of Moonlatch made it");
   const char *kind = journal->use == WORK ? check_database_emptied(journal) : check_database_not_empty(journal);
   if (kind) return kind;
   *done = journal->use == READ_FILE || migrate_database(journal);

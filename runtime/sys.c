@@ -1,7 +1,7 @@
 /* host.sys: time, environment, and the files in the program.
  *
  * The other files: sys_files.c (files), sys_secret.c (secrets from outside), sys_interrupt.c (signals), sys_bounded.c
- * (code with a limit), sys_clock.c (the emulator's clock), sys_lock.c (locks), sys_user.c (users).
+ * (code with a limit), sys_clock.c (dates, the emulator's clock), sys_lock.c (locks), sys_user.c (users).
  */
 #include "sys.h"
 #include "secret.h"
@@ -10,7 +10,6 @@
 
 #include <limits.h>
 #include <malloc.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
@@ -36,49 +35,6 @@ static int sys_monotonic(lua_State *L) {
 /* sys.time() -> seconds since 1970 */
 static int sys_real_time(lua_State *L) {
   lua_pushnumber(L, sys_time());
-  return 1;
-}
-
-static void set_integer_field(lua_State *L, const char *name, lua_Integer value) {
-  lua_pushinteger(L, value);
-  lua_setfield(L, -2, name);
-}
-
-/* sys.utc(time) -> table */
-static int sys_utc(lua_State *L) {
-  double seconds = floor(luaL_checknumber(L, 1));
-  struct tm parts;
-  luaL_argcheck(L, seconds > -1e15 && seconds < 1e15, 1, "time out of range");
-  time_t time = (time_t)seconds;
-  if (!gmtime_r(&time, &parts)) return luaL_argerror(L, 1, "time out of range");
-  lua_createtable(L, 0, 6);
-  set_integer_field(L, "year", (lua_Integer)parts.tm_year + 1900);
-  set_integer_field(L, "month", parts.tm_mon + 1);
-  set_integer_field(L, "day", parts.tm_mday);
-  set_integer_field(L, "hour", parts.tm_hour);
-  set_integer_field(L, "minute", parts.tm_min);
-  set_integer_field(L, "second", parts.tm_sec);
-  return 1;
-}
-
-/* Return the argument as an int. timegm carries months and days beyond their range over. */
-static int check_time_part(lua_State *L, int index) {
-  lua_Integer value = luaL_checkinteger(L, index);
-  luaL_argcheck(L, value > -1000000 && value < 1000000, index, "out of range");
-  return (int)value;
-}
-
-/* sys.from_utc(year, month, day, hour, minute, second) -> seconds since 1970 */
-static int sys_from_utc(lua_State *L) {
-  struct tm parts = {
-      .tm_year = check_time_part(L, 1) - 1900,
-      .tm_mon = check_time_part(L, 2) - 1,
-      .tm_mday = check_time_part(L, 3),
-      .tm_hour = check_time_part(L, 4),
-      .tm_min = check_time_part(L, 5),
-      .tm_sec = check_time_part(L, 6),
-  };
-  lua_pushnumber(L, (lua_Number)timegm(&parts));
   return 1;
 }
 
@@ -172,9 +128,6 @@ static const luaL_Reg functions[] = {
     {"monotonic", sys_monotonic},
     {"time", sys_real_time},
     {"sleep", sys_sleep},
-    {"utc", sys_utc},
-    {"from_utc", sys_from_utc},
-    {"clock", sys_clock},
     {"lock", sys_lock},
     {"getenv", sys_getenv},
     {"pid", sys_pid},
@@ -193,6 +146,7 @@ int luaopen_host_sys(lua_State *L) {
   sys_lock_type(L);
   luaL_newlib(L, functions);
   luaL_setfuncs(L, sys_bounded_functions, 0);
+  luaL_setfuncs(L, sys_clock_functions, 0);
   luaL_setfuncs(L, sys_file_functions, 0);
   luaL_setfuncs(L, sys_interrupt_functions, 0);
   luaL_setfuncs(L, sys_secret_functions, 0);

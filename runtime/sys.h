@@ -80,11 +80,11 @@ int sys_lock_open(const char *path, off_t start, off_t length, int *fd, int *is_
 
 /* Functions of host.sys in the other files. */
 extern const luaL_Reg sys_bounded_functions[];
+extern const luaL_Reg sys_clock_functions[];
 extern const luaL_Reg sys_file_functions[];
 extern const luaL_Reg sys_interrupt_functions[];
 extern const luaL_Reg sys_secret_functions[];
 extern const luaL_Reg sys_user_functions[];
-int sys_clock(lua_State *L);
 void sys_clock_type(lua_State *L);
 int sys_lock(lua_State *L);
 void sys_lock_type(lua_State *L);

@@ -285,11 +285,13 @@ static const char *file_type_name(mode_t mode) {
   return S_ISLNK(mode) ? "link" : "other";
 }
 
-/* sys.stat(path, follow) -> table | nil. A link is followed only with follow. */
+/* sys.stat(path, follow) -> table | nothing when nothing is there | nil, message when that is unknown. A link is
+ * followed only with follow. */
 static int sys_stat(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   struct stat info;
-  if ((lua_toboolean(L, 2) ? stat(path, &info) : lstat(path, &info)) != 0) return 0;
+  if ((lua_toboolean(L, 2) ? stat(path, &info) : lstat(path, &info)) != 0)
+    return errno == ENOENT || errno == ENOTDIR ? 0 : lib_fail(L, "cannot look at '%s': %s", path, strerror(errno));
   lua_createtable(L, 0, 5);
   lua_pushstring(L, file_type_name(info.st_mode));
   lua_setfield(L, -2, "type");

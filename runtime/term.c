@@ -146,8 +146,8 @@ static int term_write(lua_State *L) {
   return 1;
 }
 
-/* term.write_data(text) -> true | nil, message. Write to standard output for a program: control characters are data
- * unless it is a terminal. */
+/* term.write_data(text) -> true | nil, message. Write data to standard output, with secrets masked. On a terminal,
+ * control characters are made harmless, too; in a file or a pipe they are data, and stay. */
 static int term_write_data(lua_State *L) {
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length);
@@ -237,15 +237,17 @@ static int open_terminal(void) {
   return open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 }
 
-/* Why no secret was read, by outcome. */
-static const char *const no_secret_reasons[] = {
-    [LINE] = "nothing was entered",
-    [END] = "nothing was entered",
-    [INTERRUPTED] = "interrupted",
-    [FAILED] = "the terminal cannot be read",
+/* Why no secret was read, by outcome: the kind of failure and the reason. */
+static const struct {
+  const char *kind, *reason;
+} no_secret[] = {
+    [LINE] = {"empty", "nothing was typed before Enter"},
+    [END] = {"empty", "nothing was typed"},
+    [INTERRUPTED] = {"interrupted", "Ctrl-C was pressed"},
+    [FAILED] = {"terminal", "the terminal cannot be read"},
 };
 
-/* term.read_secret(prompt) -> secret | nil, message */
+/* term.read_secret(prompt) -> secret | nil, message, kind */
 static int term_read_secret(lua_State *L) {
   size_t length;
   const char *prompt = luaL_checklstring(L, 1, &length);
@@ -254,11 +256,11 @@ static int term_read_secret(lua_State *L) {
   struct buffer *line = buffer_new(L);
   buffer_add(L, text, prompt, length);
   int tty = open_terminal();
-  if (tty < 0)
-    return lib_fail(L, "cannot ask for a secret: there is no terminal; give it by a file or a file descriptor");
+  if (tty < 0) return lib_fail_kind(L, "terminal", "cannot ask for a secret: there is no terminal");
   enum read_outcome outcome = read_without_echo(tty, text, line, NULL);
   close(tty);
-  if (outcome != LINE || line->length == 0) return lib_fail(L, "no secret: %s", no_secret_reasons[outcome]);
+  if (outcome != LINE || line->length == 0)
+    return lib_fail_kind(L, no_secret[outcome].kind, "no secret was read: %s", no_secret[outcome].reason);
   secret_take(L, SECRET_CREDENTIAL, line);
   return 1;
 }
@@ -306,7 +308,7 @@ static int term_reveal(lua_State *L) {
   enum read_outcome outcome = read_without_echo(tty, text, line, leave);
   close(tty);
   buffer_free(text);
-  if (outcome == INTERRUPTED || outcome == FAILED) return lib_fail(L, "not confirmed: %s", no_secret_reasons[outcome]);
+  if (outcome == INTERRUPTED || outcome == FAILED) return lib_fail(L, "not confirmed: %s", no_secret[outcome].reason);
   lua_pushboolean(L, 1);
   return 1;
 }

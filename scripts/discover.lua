@@ -9,7 +9,7 @@ local function check(args)
   if ways <= 1 then return end
   fail.raise {
     kind = "usage", what = "discover", why = "--role, --group, --unit and --all each say which accounts",
-    fix = "Leave one of them.",
+    fix = "Leave out all but one of --role, --group, --unit and --all.",
   }
 end
 

@@ -100,7 +100,7 @@ local function of_role(held, role)
   local meant = nearest(role, known)
   fail.raise {
     kind = "missing", what = ("find who holds the role '%s'"):format(role), why = "nobody does",
-    fix = meant and ("Did you mean '%s'?"):format(meant) or "`moonlatch discover` lists all roles that are held.",
+    fix = meant and ("Did you mean '%s'?"):format(meant) or "Name a role of those that `moonlatch discover` lists.",
   }
 end
 

@@ -93,7 +93,7 @@ function M.delete(path, options)
 end
 
 ---------------------------------------------------------------------------
--- Lists
+-- Lists of objects
 
 --- Go through the items of all pages: `for user in graph.list("/users", …) do`. The next page is fetched while the
 --- present page is used; at most two pages are in memory. Leaving the loop early stops fetching. Waits.

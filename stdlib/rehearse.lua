@@ -23,7 +23,7 @@ function M.advance(seconds)
     fail.raise {
       kind = "usage", what = "move the clock of the profile '" .. used.name .. "'",
       why = "it names a real tenant, whose clock cannot be moved",
-      fix = "Name an emulator's profile with --config, as `moonlatch emulator` prints it.",
+      fix = "Start an emulator (moonlatch emulator), and name the configuration that it prints: --config FILE.",
     }
   end
   time_clock.advance(seconds)

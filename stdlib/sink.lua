@@ -35,10 +35,9 @@ function M.entry(run, fields)
 end
 
 local function store_in_entry(run, secret, entry, fields)
-  secret:check_place()
   entry:hold {
     tenant = fields.tenant, client_id = fields.client_id, value = secret.value, application = fields.name,
-    marker = secret.row and secret.row.body.marker,
+    marker = secret.row and secret.row.body.marker, credential = secret,
   }
   run:ensure(entry)
   secret:placed("stored", entry:where())

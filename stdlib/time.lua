@@ -30,8 +30,10 @@ function M.day(time)
   return M.iso(time):sub(1, 10)
 end
 
-local function raise_unreadable_time(what, value, why)
-  fail.raise { kind = "usage", what = ("read the %s %q"):format(what, tostring(value)), why = why }
+local WRITE_TIME = "Write it as 2026-11-23T05:00:00Z."
+
+local function raise_unreadable_time(what, value, why, fix)
+  fail.raise { kind = "usage", what = ("read the %s %q"):format(what, tostring(value)), why = why, fix = fix }
 end
 
 local MONTHS = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
@@ -56,12 +58,12 @@ function M.parse(text)
   local y, mo, d, h, mi, s, fraction, zone = tostring(text)
     :match("^(%d%d%d%d)-(%d%d)-(%d%d)[Tt](%d%d):(%d%d):(%d%d)(%.?%d*)(.*)$")
   local offset = y and utc_offset_of(zone)
-  if not offset then raise_unreadable_time("time", text, "it is not of the form 2026-11-23T05:00:00Z") end
+  if not offset then raise_unreadable_time("time", text, "it is not of the form 2026-11-23T05:00:00Z", WRITE_TIME) end
   local year, month, day = math.tointeger(y), math.tointeger(mo), math.tointeger(d)
   local hour, minute, second = math.tointeger(h), math.tointeger(mi), math.tointeger(s)
   local is_date = month >= 1 and month <= 12 and day >= 1 and day <= days_in_month(year, month)
   if not is_date or hour > 23 or minute > 59 or second > 60 then
-    raise_unreadable_time("time", text, "there is no such moment")
+    raise_unreadable_time("time", text, "there is no such moment", WRITE_TIME)
   end
   return sys.from_utc(year, month, day, hour, minute, second) + (tonumber("0" .. fraction) or 0) - offset
 end
@@ -79,7 +81,8 @@ function M.duration(value)
     seconds, after = seconds + count * UNITS[unit], to
   end
   if after == 1 or after <= #text then
-    raise_unreadable_time("duration", value, "it is not of the form 180d, 7d12h, 30m or 45s")
+    raise_unreadable_time("duration", value, "it is not of the form 180d, 7d12h, 30m or 45s",
+      "Write it as 180d, 7d12h, 30m or 45s.")
   end
   return math.tointeger(seconds) or seconds
 end

@@ -37,7 +37,7 @@ local function check_step(name, fields)
   fail.raise {
     kind = "usage", what = ("declare the step '%s'"):format(name),
     why = "it is `settled`, which waits for the step before, and `beside`, which does not",
-    fix = "Leave out one of the two.",
+    fix = "Remove `settled` or `beside` from the step.",
   }
 end
 
@@ -89,7 +89,7 @@ local function place_of_step(steps, name)
   for i, step in ipairs(steps) do names[i] = "'" .. step.name .. "'" end
   fail.raise {
     kind = "config", what = ("change the step '%s'"):format(name), why = "there is no step of that name",
-    fix = "The steps are " .. table.concat(names, ", ") .. ".",
+    fix = "Name one of its steps: " .. table.concat(names, ", ") .. ".",
   }
 end
 
@@ -160,8 +160,7 @@ end
 -- Resources that a script defines
 
 local RESOURCE_METHODS = sets.of {
-  "read", "create", "update", "delete", "key", "ours", "seen", "differs", "give_way", "adopt", "gone", "readable",
-  "once",
+  "read", "create", "update", "delete", "key", "ours", "seen", "differs", "adopt", "gone", "readable", "once",
 }
 
 -- Raise "usage" for a name that looks like a misspelt method. A misspelt method would never be called: without
@@ -173,8 +172,9 @@ local function check_method_name(name)
   local meant = not RESOURCE_METHODS[name] and nearest(name, RESOURCE_METHODS)
   if not meant then return end
   fail.raise {
-    kind = "usage", what = "define a resource", why = ("it has no method '%s'"):format(name),
-    fix = ("Did you mean '%s'? Give a method of your own a name that is less similar."):format(meant),
+    kind = "usage", what = "define a resource", why = ("'%s' is not a method that Moonlatch calls, but resembles "
+      .. "'%s'"):format(name, meant),
+    fix = ("Rename it to '%s'; if it is a helper of your own, choose a name that is less similar."):format(meant),
   }
 end
 
@@ -201,7 +201,7 @@ end
 ---
 --- Methods: read (returns the existing object; nil when there is none), create, update(self, actual, changes),
 --- delete(self, actual), key (returns the key of its records), ours(self, actual) (is it proven that this workflow made
---- the object? if not, why), seen, differs, give_way. `once` is a text: how the service refuses a second object.
+--- the object? if not, why), seen, differs. `once` is a text: how the service refuses a second object.
 ---@param kind string the name of the kind in plans: "group"
 ---@return fun(methods: table<string, function>): fun(fields: table): resource.Resource
 function M.resource(kind)

@@ -182,7 +182,8 @@ local function stand_behind(service, addresses)
       fail.raise {
         kind = "usage", what = "start the emulator behind " .. table.concat(addresses, ","),
         why = "it takes three addresses, as https://HOST:PORT",
-        fix = "Name those of the login service, Graph and Devolutions Server, in this order.",
+        fix = "Name the addresses of the login service, Graph and Devolutions Server, in this order and between "
+          .. "commas.",
       }
     end
     service.bases[name] = address
@@ -191,11 +192,17 @@ end
 
 local function read_options(options)
   local range, message = control.lag(options.lag or "1-5")
-  if range == nil then fail.raise { kind = "usage", what = "start the emulator", why = message } end
+  if range == nil then
+    fail.raise { kind = "usage", what = "start the emulator", why = message, fix = "For example: --lag 1-5, or --lag "
+      .. "0." }
+  end
   local rules = faults.new()
   for _, rule in ipairs(options.fault or {}) do
     local ok, wrong = rules:add(rule)
-    if not ok then fail.raise { kind = "usage", what = "start the emulator", why = wrong } end
+    if not ok then
+      fail.raise { kind = "usage", what = "start the emulator", why = wrong,
+        fix = "For example: --fault 'graph PATCH /users/* 503 2'. `moonlatch emulator --help` shows the form." }
+    end
   end
   return range, rules
 end
@@ -206,7 +213,7 @@ local function check_approve(self, name)
   for i, person in ipairs(self.tenant:people()) do people[i] = person.key end
   fail.raise {
     kind = "usage", what = "start the emulator", why = ("nobody is called %q"):format(name),
-    fix = "Say --approve none, decline, or one of " .. table.concat(people, ", ") .. ".",
+    fix = "Name one of these with --approve: none, decline, " .. table.concat(people, ", ") .. ".",
   }
 end
 

@@ -36,7 +36,8 @@ local function refuse_unknown_option(name, option, types)
   end
   local meant = type(option) == "string" and nearest(option, known)
   refuse_call(name, ("it has no option '%s'"):format(text), meant and ("Did you mean '%s'?"):format(meant)
-    or #known > 0 and ("Its options are %s."):format(table.concat(known, ", ")) or "It takes no options.")
+    or #known > 0 and ("Use one of its options: %s."):format(table.concat(known, ", "))
+    or "Leave out the table of options: the function has none.")
 end
 
 local function refuse_option_type(name, option, value, types)

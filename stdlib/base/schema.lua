@@ -14,14 +14,38 @@ local M = {}
 ---@field required boolean?
 ---@field default any
 ---@field choices string[]? the only values allowed
+---@field example string? a right value, as Lua text, for the fix: '"contoso.com"'
 ---@field fix string? what to do when the value has another type
 ---@field misplaced table<string, string>? of a table: members that people write though there are none, and what to do
 ---@field members table<string, base.schema.rule>? of a table: the members that it may have, and no others
 ---@field each base.schema.rule? of a table: what every value must be
----@field check nil|fun(value: any): string? returns nil when the value is right, else what is wrong
+---@field check nil|fun(value: any): string?, string? returns nil when the value is right, else what is wrong, and what
+--- to do
 
 local function raise_schema_violation(file, where, why, fix)
   fail.raise { kind = "config", what = where == "" and file or file .. ": " .. where, why = why, fix = fix }
+end
+
+local EXAMPLES = {
+  string = '"…"', integer = "1", number = "1", boolean = "true", table = "{ … }",
+  ["function"] = "function(…) … end",
+}
+
+-- A right value as Lua text. A value of several types is shown as the first of them.
+local function example_of_rule(rule)
+  local first = type(rule.type) == "table" and rule.type[1] or rule.type
+  return rule.example or rule.choices and ('"%s"'):format(rule.choices[1]) or EXAMPLES[first] or "…"
+end
+
+-- The place of a value for a person: "profiles.x in moonlatch.lua".
+local function describe_place(file, where)
+  return where == "" and "the table that " .. file .. " returns" or ("%s in %s"):format(where, file)
+end
+
+-- "Write "contoso.com" as profiles.x.tenant in moonlatch.lua."
+local function fix_to_write(file, where, rule)
+  if where == "" then return ("Let %s return %s."):format(file, example_of_rule(rule)) end
+  return ("Write %s as %s in %s."):format(example_of_rule(rule), where, file)
 end
 
 local function type_name_of(value)
@@ -61,7 +85,8 @@ local function check_choice(file, where, value, choices)
   end
   local meant = nearest(tostring(value), choices)
   raise_schema_violation(file, where, ('"%s" is none of %s'):format(tostring(value), quote_choices(choices)),
-    meant and ('Did you mean "%s"?'):format(meant))
+    meant and ('Did you mean "%s"? Write it as %s in %s.'):format(meant, where, file)
+      or ("Write one of these words as %s in %s."):format(where, file))
 end
 
 local function copy_default(value)
@@ -77,7 +102,8 @@ local function refuse_unknown_members(file, where, value, members, misplaced)
       local meant = type(key) == "string" and nearest(key, members)
       raise_schema_violation(file, member_path(where, key), "there is no such member",
         meant and ('Did you mean "%s"?'):format(meant)
-          or ("There are %s."):format(table.concat(sets.sorted(members), ", ")))
+          or ("Leave it out of %s, or use one of %s."):format(describe_place(file, where),
+            table.concat(sets.sorted(members), ", ")))
     end
   end
 end
@@ -92,7 +118,8 @@ local function check_members(file, where, value, rule)
       M.check(file, member_path(where, key), value[key], member)
     elseif member.required then
       local why = ("it is missing; %s is needed"):format(M.with_article(member.type))
-      raise_schema_violation(file, member_path(where, key), why)
+      raise_schema_violation(file, member_path(where, key), why,
+        ("Add %s = %s to %s."):format(key, example_of_rule(member), describe_place(file, where)))
     end
   end
 end
@@ -106,7 +133,7 @@ function M.check(file, where, value, rule)
   if not is_of_types(value, rule.type) then
     local given = value == nil and "nil" or M.with_article(type(value))
     raise_schema_violation(file, where, ("%s is needed, but it is %s"):format(M.with_article(rule.type), given),
-      rule.fix)
+      rule.fix or fix_to_write(file, where, rule))
   end
   if rule.choices then check_choice(file, where, value, rule.choices) end
   if type(value) == "table" then
@@ -115,8 +142,11 @@ function M.check(file, where, value, rule)
       M.check(file, member_path(where, key), value[key], rule.each)
     end
   end
-  local wrong = rule.check and rule.check(value)
-  if wrong then raise_schema_violation(file, where, wrong) end
+  local wrong, fix
+  if rule.check then wrong, fix = rule.check(value) end
+  if not wrong then return end
+  raise_schema_violation(file, where, wrong, fix or ("Correct %s, then run the same command again.")
+    :format(where == "" and file or describe_place(file, where)))
 end
 
 ---------------------------------------------------------------------------
@@ -147,7 +177,7 @@ end
 
 local function check_duration(value)
   local ok, failure = pcall(time.duration, value)
-  if not ok then return failure.why end
+  if not ok then return failure.why, 'Write it as "180d", "7d12h", "30m" or "45s".' end
 end
 
 --- The rule for a duration as text: "30d".
@@ -155,7 +185,7 @@ end
 ---@return base.schema.rule
 function M.duration(more)
   local rule = M.copy_fields(more or {})
-  rule.type, rule.check = "string", check_duration
+  rule.type, rule.check, rule.example = "string", check_duration, '"30d"'
   return rule
 end
 

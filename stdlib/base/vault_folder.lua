@@ -56,17 +56,19 @@ local function folder_spelling_advice(text)
 end
 
 ---------------------------------------------------------------------------
--- Checking
+-- Checking a folder
 
 local NOT_UTF8 = "it is not UTF-8; in Lua, \\ and digits mean a byte"
 
 --- Why the text cannot be the name of a vault; nil when it can. The name of a vault has no invisible characters.
 ---@param text string
----@return string? wrong
+---@return string? wrong, string? fix
 function M.check_vault_name(text)
-  if not utf8.len(text) then return NOT_UTF8 end
+  if not utf8.len(text) then return NOT_UTF8, "Write each \\ twice, or the name as [[Name]]." end
   local _, invisible = show_invisible_characters(text)
-  if invisible then return ("it contains an invisible character (%s in a Lua string)"):format(invisible) end
+  if not invisible then return nil end
+  return ("it contains an invisible character (%s in a Lua string)"):format(invisible),
+    "Remove that character, and write each \\ twice."
 end
 
 -- What is wrong with a folder, and how to write the folder; nil when nothing is wrong.
@@ -79,11 +81,8 @@ end
 
 --- Why the text cannot be a folder, and how to write the folder; nil when the text is right.
 ---@param text string
----@return string? wrong
-function M.check(text)
-  local why, fix = folder_problem(text)
-  return why and ("%s. %s"):format(why, fix)
-end
+---@return string? wrong, string? fix
+function M.check(text) return folder_problem(text) end
 
 --- The standard spelling of a folder: no "\" at the ends, no "\" twice in a row, no blanks around a name. Raises
 --- "usage" for a text that cannot be a folder.
@@ -99,7 +98,7 @@ function M.canonical(text)
 end
 
 ---------------------------------------------------------------------------
--- Comparing
+-- Comparing folders
 
 -- First and last capital letter of a range, and the distance to its small letters: Latin, Greek, Cyrillic.
 local CAPITALS = { { 0x41, 0x5a, 32 }, { 0xc0, 0xd6, 32 }, { 0xd8, 0xde, 32 }, { 0x391, 0x3a9, 32 },

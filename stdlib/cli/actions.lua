@@ -16,8 +16,8 @@ local function list_actions(actions, order)
     list[i] = actions[name].names and name .. " " .. actions[name].names or name
   end
   local last = table.remove(list)
-  if #list == 0 then return ("There is only %s."):format(last) end
-  return ("There are %s and %s."):format(table.concat(list, ", "), last)
+  if #list == 0 then return ("The only action is %s."):format(last) end
+  return ("The actions are %s and %s."):format(table.concat(list, ", "), last)
 end
 
 --- The action that the command line names; the first action when it names none. Raises "usage" for an unknown action,

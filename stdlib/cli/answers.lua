@@ -6,6 +6,7 @@ local arguments = require "script.arguments"
 local fail = require "fail"
 local json = require "host.json"
 local log = require "log"
+local name_list = require "base.name_list"
 local output = require "log.output"
 local sets = require "base.sets"
 local term = require "host.term"
@@ -39,7 +40,7 @@ local function answer_as_option(name, value)
   local option = name:gsub("_", "-")
   if value == true then return "--" .. option end
   if value == false then return "--no-" .. option end
-  return ("--%s %s"):format(option, type(value) == "table" and table.concat(value, ",") or tostring(value))
+  return ("--%s %s"):format(option, type(value) == "table" and name_list.text(value) or tostring(value))
 end
 
 --- Use the values of the last apply for the arguments that are not on the command line, and print them.

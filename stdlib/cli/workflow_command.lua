@@ -55,7 +55,8 @@ function M.load(options, command)
   end
   fail.raise {
     kind = "usage", what = ("%s %s"):format(command, options.script), why = "it has no steps",
-    fix = ("moonlatch %s %s"):format(declaration.policy and "rotate" or "run", options.script),
+    fix = ("Run it with the command for its kind: moonlatch %s %s")
+      :format(declaration.policy and "rotate" or "run", options.script),
   }
 end
 
@@ -85,8 +86,8 @@ function M.require_consent(options, command, has_plan)
   if options.yes or M.is_interactive() then return end
   fail.raise {
     kind = "usage", what = command, why = "there is no terminal on which to ask before changes",
-    fix = (has_plan == false and "" or "moonlatch plan shows what would change; ")
-      .. ("moonlatch %s --yes does it."):format(command),
+    fix = (has_plan == false and "" or ("To see what would change: moonlatch plan %s. "):format(command:match " (%S+)"))
+      .. "To make the changes without a question, add --yes to the same command.",
   }
 end
 

@@ -15,6 +15,22 @@ local function ask_to_apply(run_steps)
   return false, 1
 end
 
+local function run_apply_command(options)
+  local invocation = workflow_command.load(options, "apply")
+  workflow_command.require_consent(options, "apply " .. options.script)
+  return workflow_command.run(invocation, false, function(run_steps)
+    if not options.yes then
+      answers.ask_for_missing(invocation)
+      local yes, status = ask_to_apply(run_steps)
+      if not yes then return status end
+    end
+    answers.record_answers(invocation, session.journal())
+    local result, status = run_steps "apply"
+    workflow_command.print_result(result)
+    return status
+  end)
+end
+
 ---@type cli.command
 return {
   summary = "make the changes that plan shows, after asking",
@@ -37,19 +53,5 @@ return {
   },
   help = workflow_command.help "apply",
 
-  run = function(options)
-    local invocation = workflow_command.load(options, "apply")
-    workflow_command.require_consent(options, "apply " .. options.script)
-    return workflow_command.run(invocation, false, function(run_steps)
-      if not options.yes then
-        answers.ask_for_missing(invocation)
-        local yes, status = ask_to_apply(run_steps)
-        if not yes then return status end
-      end
-      answers.record_answers(invocation, session.journal())
-      local result, status = run_steps "apply"
-      workflow_command.print_result(result)
-      return status
-    end)
-  end,
+  run = run_apply_command,
 }

@@ -13,7 +13,7 @@ local function require_profile_name(options)
     kind = "usage", what = "destroy " .. options.script,
     why = options.confirm and ("--confirm says '%s', the profile is '%s'"):format(options.confirm, profile.name)
       or "the profile is of a real tenant, and --confirm is missing",
-    fix = ("If you mean this tenant, add --confirm %s."):format(profile.name),
+    fix = ("If you mean this tenant: moonlatch destroy %s --confirm %s"):format(options.script, profile.name),
   }
 end
 
@@ -22,7 +22,7 @@ local function ask_to_destroy(run_steps)
   local result = run_steps("destroy", { dry = true })
   workflow_command.print_result(result, false)
   if result.failure then return false, 1 end
-  if result.changes.delete == 0 then return false, 0 end
+  if result.changes.delete == 0 then return false, result.status end
   if workflow_command.ask_yes_or_no("Remove this?") then return true end
   log.say("Nothing was changed.")
   return false, 1
@@ -33,7 +33,8 @@ return {
   summary = "remove what apply made, and nothing else, after asking",
   details = "What is not proven to be ours is listed, and stays. A real tenant also needs --confirm PROFILE. A\n"
     .. "deleted application can be restored for 30 days, and the next apply does that. With --purge the\n"
-    .. "application and its credentials are gone for good.",
+    .. "application and its credentials are gone for good. While something in Devolutions waits for a person to\n"
+    .. "remove it, the exit status is 1; `moonlatch handover` keeps the list.",
   usage = workflow_command.usage,
   arguments = workflow_command.arguments,
   options = {
@@ -50,7 +51,7 @@ return {
   run = function(options)
     local invocation = workflow_command.load(options, "destroy")
     invocation.args.purge = options.purge -- the script declares the calls for it under `needs.when.purge`
-    workflow_command.require_consent(options, "destroy " .. options.script)
+    workflow_command.require_consent(options, "destroy " .. options.script, false)
     return workflow_command.run(invocation, false, function(run_steps)
       require_profile_name(options)
       if not options.yes then

@@ -5,6 +5,17 @@ local fixed = require "command.fixed"
 
 local NAME = "discover"
 
+local function run_discover_command(options)
+  local declaration, args = fixed.load(NAME, options)
+  if args.format ~= "table" and not options.json then -- what is said goes elsewhere, as with --json
+    options.json = true
+    dispatch.configure_output(options)
+  elseif options.json then
+    args.format = "json"
+  end
+  return fixed.run_reading(declaration, args, options)
+end
+
 ---@type cli.command
 return {
   summary = "list privileged accounts, with their roles, their age, and who manages them",
@@ -13,14 +24,5 @@ return {
 
   help = fixed.help(NAME, "discover"),
 
-  run = function(options)
-    local declaration, args = fixed.load(NAME, options)
-    if args.format ~= "table" and not options.json then -- what is said goes elsewhere, as with --json
-      options.json = true
-      dispatch.configure_output(options)
-    elseif options.json then
-      args.format = "json"
-    end
-    return fixed.run_reading(declaration, args, options)
-  end,
+  run = run_discover_command,
 }

@@ -2,6 +2,7 @@
 
 local argparse = require "argparse"
 local fail = require "fail"
+local hint = require "log.hint"
 local log = require "log"
 local nearest = require "base.nearest"
 local output = require "log.output"
@@ -36,6 +37,12 @@ local M = {}
 local COMMANDS = {
   "plan", "apply", "verify", "destroy", "handover", "rotate", "rehearse", "run", "repl", "scripts", "new", "types",
   "permissions", "doctor", "discover", "init", "login", "logout", "whoami", "journal", "emulator",
+}
+
+-- The commands that use a profile: in a command that a person is told to run, they get the --profile of this run.
+local WITH_PROFILE = {
+  "plan", "apply", "verify", "destroy", "handover", "rotate", "run", "repl", "permissions", "doctor", "discover",
+  "login", "logout", "whoami", "journal",
 }
 
 ---@type cli.option[]
@@ -105,7 +112,7 @@ local function split_command_words(command, words)
 end
 
 ---------------------------------------------------------------------------
--- Parsing
+-- Parsing the options
 
 local function raise_command_line_usage(why, fix)
   fail.raise { kind = "usage", what = "read the command line", why = why, fix = fix }
@@ -142,7 +149,7 @@ local function parse_options(name, command, words)
   local ok, result = new_parser(name, command):pparse(words)
   if ok then return convert_flags(result) end
   local why, fix = result:match("^([^\n]*)\n?(.*)$")
-  raise_command_line_usage(why, fix ~= "" and fix or ("`moonlatch %s--help` lists the options.")
+  raise_command_line_usage(why, fix ~= "" and fix or ("Correct the option: `moonlatch %s--help` lists all options.")
     :format(name and name .. " " or ""))
 end
 
@@ -150,7 +157,7 @@ local function require_command_arguments(name, command, options)
   for _, argument in ipairs(command.arguments or {}) do
     if not argument.optional and options[argument.name] == nil then
       raise_command_line_usage(("%s is missing"):format(argument.name:upper()),
-        ("`moonlatch %s --help` shows the usage."):format(name))
+        ("Add it: `moonlatch %s --help` shows the usage and examples."):format(name))
     end
   end
 end
@@ -248,10 +255,10 @@ local function check_option_pairs(options)
   if options.emulator and (options.profile or options.config) then
     local other = options.profile and "profile" or "config"
     raise_command_line_usage(("--emulator and --%s exclude each other"):format(other),
-      "Leave one of the two out: a private emulator has a profile of its own.")
+      ("Leave out --emulator or --%s: a private emulator has a profile of its own."):format(other))
   end
   if options.quiet and options.verbose then
-    raise_command_line_usage("--quiet and --verbose exclude each other", "Leave one of the two out.")
+    raise_command_line_usage("--quiet and --verbose exclude each other", "Leave out --quiet or --verbose.")
   end
 end
 
@@ -269,7 +276,8 @@ end
 local function raise_unknown_command(name)
   local meant = nearest(name, COMMANDS)
   raise_command_line_usage(("there is no command '%s'"):format(name),
-    meant and ("Did you mean '%s'?"):format(meant) or "`moonlatch --help` lists the commands.")
+    meant and ("Did you mean '%s'? Then type: moonlatch %s"):format(meant, meant)
+      or "Choose a command of those that `moonlatch --help` lists.")
 end
 
 local function load_command(name)
@@ -290,7 +298,7 @@ local function run_without_command(words)
     print_command_help(general_help())
     return 0
   end
-  raise_command_line_usage("a command is missing", "`moonlatch --help` lists the commands.")
+  raise_command_line_usage("a command is missing", "Choose a command of those that `moonlatch --help` lists.")
 end
 
 -- The words before and after the command; and the code of -e, which is not among these words.
@@ -298,7 +306,8 @@ local function words_around_command(words, place)
   local rest, code = table.move(words, 1, place - 1, 1, {}), nil
   if words[place] == "-e" then
     place = place + 1
-    code = words[place] or raise_command_line_usage("-e needs code", "moonlatch -e 'print(1 + 1)'")
+    code = words[place]
+      or raise_command_line_usage("-e needs code", "Write the code after -e: moonlatch -e 'print(1 + 1)'")
   end
   return table.move(words, place + 1, #words, #rest + 1, rest), code
 end
@@ -323,6 +332,7 @@ function M.run(words)
     return 0
   end
   check_option_pairs(options)
+  hint.use(options.profile, WITH_PROFILE)
   require_command_arguments(name, command, options)
   local status = command.run(options)
   require("report.document").flush()

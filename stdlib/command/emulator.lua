@@ -22,8 +22,15 @@ local function read_signing_key(path)
   if key then return pem end
   fail.raise {
     kind = "usage", what = "read the key that signs the emulator's tokens from " .. path, why = message,
-    fix = "Name a PEM file with an RSA key, as `openssl genrsa -out FILE 2048` makes it.",
+    fix = "Make a key (openssl genrsa -out FILE 2048), and name that file: moonlatch emulator --signing-key FILE",
   }
+end
+
+local function run_emulator_command(options)
+  secret.room(SECRET_MEMORY)
+  local declaration, args = fixed.load(NAME, options)
+  args.signing_key = args.signing_key and read_signing_key(args.signing_key)
+  return declaration.run(args) or 0
 end
 
 ---@type cli.command
@@ -33,10 +40,5 @@ return {
   examples = EXAMPLES,
   help = fixed.help(NAME, "emulator", EXAMPLES),
 
-  run = function(options)
-    secret.room(SECRET_MEMORY)
-    local declaration, args = fixed.load(NAME, options)
-    args.signing_key = args.signing_key and read_signing_key(args.signing_key)
-    return declaration.run(args) or 0
-  end,
+  run = run_emulator_command,
 }

@@ -10,7 +10,7 @@ local sandbox = require "script.sandbox"
 local function raise_bad_code(message)
   require("fail").raise {
     kind = "usage", what = "read the code of -e", why = message,
-    fix = "Write Lua, for example: moonlatch -e 'print(1 + 1)'",
+    fix = "Correct the Lua code after -e, in quotes of the shell: moonlatch -e 'print(1 + 1)'",
   }
 end
 
@@ -31,6 +31,14 @@ local function print_code_results(...)
   end
 end
 
+local function run_eval_command(options)
+  local chunk = compile_code(options.code)
+  local _ <close> = on_demand(options)
+  local results = table.pack(command_task.run(chunk))
+  if results.n > 0 then print_code_results(table.unpack(results, 1, results.n)) end
+  return 0
+end
+
 ---@type cli.command
 return {
   summary = "run a line of Lua; it can only read, unless --write is given",
@@ -41,11 +49,5 @@ return {
     "moonlatch --emulator -e 'for user in require(\"graph\").list(\"/users\") do print(user.userPrincipalName) end'",
   },
 
-  run = function(options)
-    local chunk = compile_code(options.code)
-    local _ <close> = on_demand(options)
-    local results = table.pack(command_task.run(chunk))
-    if results.n > 0 then print_code_results(table.unpack(results, 1, results.n)) end
-    return 0
-  end,
+  run = run_eval_command,
 }

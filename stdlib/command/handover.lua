@@ -54,7 +54,8 @@ local function show_handover_secret(context)
     fail.raise {
       kind = "usage", what = "handover --show",
       why = "there is no terminal that can show the secret and clear it again",
-      fix = "Run the command on a terminal, or write the secret to a new file with --secret-file PATH.",
+      fix = ("Run the same command in a terminal window; or write the secret to a new file: %s --secret-file PATH")
+        :format(handover_command(context.row, context.several)),
     }
   end
   local state = handover_state(context)
@@ -104,7 +105,7 @@ end
 local function raise_unknown_provider(word)
   fail.raise {
     kind = "missing", what = "handover " .. word, why = "no provider of that name or client id is on record",
-    fix = "`moonlatch handover` lists the providers.",
+    fix = "Run `moonlatch handover` for the list of providers, and name one of these.",
   }
 end
 
@@ -126,13 +127,13 @@ local function refuse_unless_one_handover(rows)
     fail.raise {
       kind = "missing", what = "handover",
       why = "nothing was handed over yet, and the profile names no Devolutions instance",
-      fix = "Run `moonlatch apply setup/entra-pam-provider` first.",
+      fix = "Make the application first: moonlatch apply setup/entra-pam-provider",
     }
   end
   for i, row in ipairs(rows) do names[i] = ("%s (%s)"):format(row.body.name, row.id) end
   fail.raise {
     kind = "usage", what = "handover", why = "there are several: " .. table.concat(names, ", "),
-    fix = "Name the provider, or its client id: moonlatch handover NAME …",
+    fix = ("Name the provider or its client id: moonlatch handover %s …"):format(rows[1].id),
   }
 end
 
@@ -140,7 +141,7 @@ local function refuse_for_without_page(options)
   if not options["for"] or options.page then return end
   fail.raise {
     kind = "usage", what = "read the command line", why = "--for is given without --page",
-    fix = "moonlatch handover --page --for " .. options["for"],
+    fix = "Add --page: moonlatch handover --page --for " .. options["for"],
   }
 end
 
@@ -152,7 +153,7 @@ local function has_handover_action(options)
 end
 
 ---------------------------------------------------------------------------
--- Printing
+-- Printing the hand-overs
 
 local function print_handover_states(journal, rows)
   local list, complete = json.array {}, true
@@ -184,6 +185,11 @@ local function run_handover(journal, profile, options)
     log.prose("\n" .. summary.next_step(handover_state(context), command, graph_clock.now()))
   end
   return 0
+end
+
+local function run_handover_command(options)
+  local open <close> = session.start(options, { owner = "moonlatch handover" })
+  return command_task.run(run_handover, open.journal, open.profile, options)
 end
 
 ---@type cli.command
@@ -218,8 +224,5 @@ return {
     "moonlatch handover --json",
   },
 
-  run = function(options)
-    local open <close> = session.start(options, { owner = "moonlatch handover" })
-    return command_task.run(run_handover, open.journal, open.profile, options)
-  end,
+  run = run_handover_command,
 }

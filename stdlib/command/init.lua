@@ -5,6 +5,7 @@ local fail = require "fail"
 local insert = require "profile.insert"
 local keyring = require "machine.keyring"
 local log = require "log"
+local path_fix = require "machine.path_fix"
 local profile_file = require "profile.file"
 local profile_key = require "profile.key"
 local profiles = require "profile.current"
@@ -26,8 +27,8 @@ local function choose_tenant(options)
   local tenant = options.tenant or ask_if_interactive "the tenant, for example contoso.onmicrosoft.com: "
   if tenant then return tenant end
   fail.raise {
-    kind = "usage", what = "make a first configuration", why = "the tenant (contoso.onmicrosoft.com) is not known",
-    fix = "moonlatch init --tenant contoso.onmicrosoft.com",
+    kind = "usage", what = "make a first configuration", why = "no tenant was given",
+    fix = "Name your tenant by its domain: moonlatch init --tenant contoso.onmicrosoft.com",
   }
 end
 
@@ -50,7 +51,7 @@ local function check_key_source(name)
   end
   fail.raise {
     kind = "usage", what = "choose where the key comes from", why = ("'%s' is not one of the choices"):format(name),
-    fix = ("There are %s."):format(key_source_names()),
+    fix = ("Choose one of %s: moonlatch init --key file."):format(key_source_names()),
   }
 end
 
@@ -79,8 +80,9 @@ local function devolutions_kind(answer)
     if answer == kind.name or answer == tostring(i) then return kind end
   end
   fail.raise {
-    kind = "usage", what = "choose which Devolutions manages the accounts", why = ("'%s' is none"):format(answer),
-    fix = "There are cloud, server, neither.",
+    kind = "usage", what = "choose which Devolutions manages the accounts",
+    why = ("'%s' is not one of the choices"):format(answer),
+    fix = "Run moonlatch init again, and answer cloud, server or neither.",
   }
 end
 
@@ -91,14 +93,17 @@ local function check_devolutions_address(kind, url)
     kind = "usage", what = ("take '%s' as the address of %s"):format(url, kind.help),
     why = kind.name == "cloud" and "an address of Devolutions Cloud is https://ORGANISATION.devolutions.app"
       or "it is an address of Devolutions Cloud",
-    fix = "Run it again with the other answer, or with --devolutions URL.",
+    fix = kind.name == "cloud" and "Run moonlatch init again, and type the address of your organisation; or answer "
+      .. "server."
+      or "Run moonlatch init again, and answer cloud.",
   }
 end
 
 local function raise_no_devolutions_address(kind)
   fail.raise {
     kind = "usage", what = "make a profile for " .. kind.help, why = "its address was not given",
-    fix = "Run it again; or answer 'neither', and write the address into the file later.",
+    fix = ("Run moonlatch init again, and type the address (%s); or answer 'neither', and add devolutions = { … } to "
+      .. "the profile later."):format(kind.example),
   }
 end
 
@@ -129,8 +134,8 @@ local function write_configuration(path, content)
   if ok then return end
   fail.raise {
     kind = kind == "exists" and "conflict" or "config", what = "write the configuration " .. path, why = message,
-    fix = kind == "exists" and "Nothing was overwritten. Add a profile to it by hand, or name another with --config."
-      or "Let the folder be written, or name another file with --config.",
+    fix = kind == "exists" and "Nothing was overwritten. Run the same command again: it adds the profile to that file."
+      or path_fix.write(path, "name another file with --config FILE"),
   }
 end
 
@@ -171,7 +176,7 @@ local function check_new_profile_name(name)
   fail.raise {
     kind = "usage", what = ("name a profile '%s'"):format(name),
     why = "the file of its key has this name, so the name may not have special characters",
-    fix = "Use letters, digits, _, - and . only.",
+    fix = "Choose a name of letters, digits, _, - and . for --profile: moonlatch init --profile contoso.",
   }
 end
 
@@ -257,8 +262,14 @@ local function extend_configuration(options, file)
   end
   fail.raise {
     kind = "conflict", what = "make a first configuration", why = ("it exists already: %s"):format(file),
-    fix = "To add a profile to it: moonlatch init --tenant TENANT. Or name another file with --config.",
+    fix = "To add a profile to it: moonlatch init --tenant TENANT. To make another file: moonlatch init --config FILE.",
   }
+end
+
+local function run_init_command(options)
+  local file = options.config or profile_file.file()
+  if sys.stat(file) then return extend_configuration(options, file) end
+  return make_configuration(options, file)
 end
 
 ---@type cli.command
@@ -282,9 +293,5 @@ return {
     "moonlatch init --profile contoso      # the key that this profile names, if there is none yet",
   },
 
-  run = function(options)
-    local file = options.config or profile_file.file()
-    if sys.stat(file) then return extend_configuration(options, file) end
-    return make_configuration(options, file)
-  end,
+  run = run_init_command,
 }

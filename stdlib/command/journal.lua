@@ -39,7 +39,7 @@ end
 local function raise_unknown_journal_row(id)
   fail.raise {
     kind = "missing", what = "journal show " .. id, why = "there is no record of that id",
-    fix = "`moonlatch journal list` lists the records.",
+    fix = "Run `moonlatch journal list` for the ids, and name one of these.",
   }
 end
 
@@ -69,7 +69,8 @@ end
 
 local function refuse_to_reveal(id, message)
   fail.raise {
-    kind = "usage", what = "show the value of " .. id, why = message, fix = "Run the command on a terminal.",
+    kind = "usage", what = "show the value of " .. id, why = message,
+    fix = ("Run the command in a terminal window: moonlatch journal show %s --reveal"):format(id),
   }
 end
 
@@ -84,7 +85,7 @@ local function reveal_journal_value(journal, id, number)
   if not value then
     fail.raise {
       kind = "missing", what = "show the value of " .. id, why = "the journal does not hold it",
-      fix = "The journal forgets values that were replaced; the value in use is in the sink.",
+      fix = "Look for the value in use where it was stored (Devolutions): the journal removes replaced values.",
     }
   end
   journal:audit("reveal", { record = row.id, name = journal_row_name(row), how = "terminal" }, time.now())
@@ -113,7 +114,7 @@ local function check_recorded_head(journal, text)
   if not seq then
     fail.raise {
       kind = "usage", what = "journal verify --head " .. text, why = "it is not of the form NUMBER:HASH",
-      fix = "The system's log has it: journalctl -t moonlatch.",
+      fix = "Read it in the system's log (journalctl -t moonlatch): moonlatch journal verify --head NUMBER:HASH",
     }
   end
   local number = math.tointeger(tonumber(seq))
@@ -124,7 +125,8 @@ local function check_recorded_head(journal, text)
   fail.raise {
     kind = "journal", what = "verify the journal's chain", why = there
       and ("record %s is not the one it was"):format(seq) or ("it ends before record %s"):format(seq),
-    fix = "This is an older copy, or another journal: keep the folder as it is, and bring back the newest backup.",
+    fix = "Keep the folder as it is: the journal is an older copy, or another one. Restore the newest backup: "
+      .. "moonlatch journal restore FILE --set-aside",
   }
 end
 
@@ -135,7 +137,7 @@ local function verify_open_journal(journal)
     kind = "journal", what = "verify the journal's chain",
     why = seq and ("record %d: %s"):format(seq, message) or message,
     fix = "Keep the folder as it is: it is evidence. To go on with a backup: moonlatch journal restore FILE "
-      .. "--set-aside.",
+      .. "--set-aside",
   }
 end
 
@@ -240,6 +242,14 @@ local function run_action_without_journal(action, options)
   return action.alone(open.profile, options.id, options) or 0
 end
 
+local function run_journal_command(options)
+  local action = actions.choose("journal", ACTIONS, ORDER, options.action, options.id)
+  if action.asks then workflow_command.require_consent(options, journal_command_line(options), false) end
+  if action.alone and (options.id or not action.run) then return run_action_without_journal(action, options) end
+  local open <close> = session.start(options, { owner = "moonlatch journal", needs = action.needs })
+  return command_task.run(action.run, open.journal, options.id, options, open.profile) or 0
+end
+
 ---@type cli.command
 return {
   summary = "show the journal; back it up and restore it; confirm or retire a secret",
@@ -280,11 +290,5 @@ return {
     "moonlatch journal restore FILE     # the state folder was lost: take over what was on record when it was made",
   },
 
-  run = function(options)
-    local action = actions.choose("journal", ACTIONS, ORDER, options.action, options.id)
-    if action.asks then workflow_command.require_consent(options, journal_command_line(options), false) end
-    if action.alone and (options.id or not action.run) then return run_action_without_journal(action, options) end
-    local open <close> = session.start(options, { owner = "moonlatch journal", needs = action.needs })
-    return command_task.run(action.run, open.journal, options.id, options, open.profile) or 0
-  end,
+  run = run_journal_command,
 }

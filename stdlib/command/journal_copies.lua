@@ -14,13 +14,15 @@ local workflow_command = require "cli.workflow_command"
 local M = {}
 
 local FIXES = {
-  exists = "Name a new file: a backup is never replaced.",
-  io = "Make room, or name a file that can be written, then run the same command again.",
+  exists = "Name a file that does not exist: moonlatch journal backup FILE. A backup is never replaced.",
+  io = "Make sure that your user may use the file that the message names and that its disk has room; then run the same "
+    .. "command again.",
   damaged = "Keep it as it is: it is evidence. Look at the journal with `moonlatch journal verify`, and take another "
     .. "backup.",
   key = "Let the profile name the key that the journal had when the backup was made; afterwards `moonlatch journal "
     .. "rekey` gives it another one.",
-  binding = "Use the profile that the backup was made with, or another backup.",
+  newer = "Run the same command with the newer version of Moonlatch, which made the journal.",
+  binding = "Name the profile that the backup was made with (--profile NAME), or another backup.",
   busy = "Wait until the other process has ended, or stop it; then run the same command again.",
   living = "Restore a backup only when the journal is lost: records made after the backup are not in it. To restore it "
     .. "nevertheless, add --set-aside, which moves the present journal aside.",

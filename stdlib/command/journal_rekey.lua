@@ -7,12 +7,14 @@ local journal_segments = require "command.journal_segments"
 local layout = require "terminal.layout"
 local log = require "log"
 local native_journal = require "host.journal"
+local path_fix = require "machine.path_fix"
 local passphrase = require "profile.passphrase"
 local profile_key = require "profile.key"
 local report = require "report"
 local sealed_file = require "profile.sealed_file"
 local secret = require "host.secret"
 local source = require "profile.source"
+local state_folder = require "machine.state_folder"
 local sys = require "host.sys"
 local time = require "time"
 local workflow_command = require "cli.workflow_command"
@@ -26,13 +28,15 @@ local FIXES = {
   busy = "Wait until the other process has ended, or stop it (timers and services, too); then run the same command "
     .. "again.",
   key = "Name with --old-key the key that the journal was made with; the profile names the new key.",
+  binding = "Name the profile of this journal with --profile NAME: the journal belongs to another tenant.",
+  newer = "Run the same command with the newer version of Moonlatch, which made the journal.",
 }
 
 local function raise_rekey_usage(why)
   fail.raise {
     kind = "usage", what = "journal rekey", why = why,
-    fix = "The profile names the new key. Name the old key: --old-key file:PATH, keyring:NAME, credential:NAME, "
-      .. "passphrase, or fd:N.",
+    fix = "Write the new key into `key` of the profile, and name the old key: moonlatch journal rekey --old-key "
+      .. "file:PATH (or keyring:NAME, credential:NAME, passphrase, fd:N).",
   }
 end
 
@@ -58,7 +62,7 @@ local function move_parameters_file(profile, from, to)
   if ok then ok, message = sys.remove(profile.state .. "/" .. from) end
   if ok then return end
   fail.raise { kind = "config", what = ("move the parameters of a passphrase from %s to %s"):format(from, to),
-    why = message, fix = "Correct what the message names, then run the same command again." }
+    why = message, fix = path_fix.write(profile.state .. "/" .. to) }
 end
 
 -- Read the old key from its passphrase. When the new key comes from a passphrase, too, the parameters of the old
@@ -106,7 +110,7 @@ local function rekey_journal(profile, old, new)
   if count then return count end
   fail.raise {
     kind = "journal", what = "seal the journal in " .. profile.state .. " under another key", why = message,
-    fix = FIXES[kind] or "Correct what the message names, then run the same command again: nothing is lost.",
+    fix = FIXES[kind] or kind == "io" and path_fix.write(profile.state .. "/journal.db") or nil,
   }
 end
 
@@ -118,7 +122,7 @@ local function lock_sealed_file(profile, name)
     if held then return held end
     if kind ~= "held" or try == LOCK_TRIES then
       fail.raise { kind = "config", what = ("seal %s under another key"):format(name), why = message,
-        fix = FIXES.busy }
+        fix = kind == "held" and FIXES.busy or state_folder.fix(profile.state) or path_fix.write(path) }
     end
     sys.sleep(100)
   end
@@ -139,10 +143,11 @@ end
 local function rekey_segments(profile, old, new)
   for _, name in ipairs(journal_segments.names(profile.state)) do
     local path = profile.state .. "/" .. name
-    local ok, message = native_journal.rekey_segment(path, old, new, profile.binding)
+    local ok, message, kind = native_journal.rekey_segment(path, old, new, profile.binding)
     if not ok then
       fail.raise { kind = "journal", what = ("seal the segment %s under another key"):format(path), why = message,
-        fix = "Restore that file from a backup, then run the same command again." }
+        fix = FIXES[kind] or kind == "io" and path_fix.write(path)
+          or "Copy that file from a backup into the folder, then run the same command again." }
     end
   end
 end

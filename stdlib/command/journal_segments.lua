@@ -6,6 +6,7 @@ local in_use = require "journal.in_use"
 local layout = require "terminal.layout"
 local log = require "log"
 local native_journal = require "host.journal"
+local path_fix = require "machine.path_fix"
 local profiles = require "profile.current"
 local report = require "report"
 local rotations = require "journal.rotations"
@@ -37,7 +38,7 @@ local function raise_unreadable_segment(folder, seq, why)
     kind = "journal", what = "look at the journal's older records",
     why = ("the segment that ends with record %d, in %s: %s. What it said is unknown; the journal itself is whole")
       :format(seq, folder, why),
-    fix = "Restore it from a backup: each backup has journal-N-M-HASH.segment beside it.",
+    fix = "Copy the segment from a backup into that folder: each backup has files journal-N-M-HASH.segment beside it.",
   }
 end
 
@@ -89,7 +90,7 @@ function M.copy(profile, from, to)
       local seq, message = segment:backup(to .. "/" .. name)
       if not seq then
         fail.raise { kind = "journal", what = ("copy the segment %s to %s"):format(name, to), why = message,
-          fix = "Correct what the message names, then copy that file there: it never changes." }
+          fix = ("Copy the file by hand, because it never changes: cp '%s/%s' '%s/'"):format(from, name, to) }
       end
       count = count + 1
     end
@@ -131,8 +132,9 @@ local function parse_compaction_day(text)
   local at = year and sys.from_utc(tonumber(year), tonumber(month), tonumber(day), 0, 0, 0)
   if at and time.iso(at):sub(1, 10) == text then return at end
   fail.raise {
-    kind = "usage", what = "journal compact", why = text and ("'%s' is no date"):format(text) or "--before is missing",
-    fix = "Write --before 2026-01-31 to move the records made before that day, in UTC.",
+    kind = "usage", what = "journal compact",
+    why = text and ("'%s' is not a date"):format(text) or "--before is missing",
+    fix = "Name a day: moonlatch journal compact --before 2026-01-31 moves the records made before that day, in UTC.",
   }
 end
 
@@ -152,7 +154,7 @@ function M.compact(journal, _, options)
   local done, message, kind = journal:compact(before, time.now(), superseded_journal_rows(journal))
   if kind then
     fail.raise { kind = "journal", what = "compact the journal", why = message, fix = kind == "io"
-      and "Correct what the message names, then run the same command again: nothing is lost." or nil }
+      and path_fix.write(profiles.current().state .. "/journal.db") or nil }
   end
   if log.json() then return report.json(done or {}) end
   if not done then return log.say("Nothing is that old: the journal is as it was.") end

@@ -4,6 +4,7 @@ local fail = require "fail"
 local http = require "http.client"
 local json = require "host.json"
 local log = require "log"
+local nearest = require "base.nearest"
 local profiles = require "profile.current"
 local report = require "report"
 local scheduler = require "task.scheduler"
@@ -11,9 +12,9 @@ local sealed_file = require "profile.sealed_file"
 local session = require "session.open"
 local source = require "profile.source"
 local sys = require "host.sys"
-local term = require "host.term"
 local token_cache = require "oauth.token_cache"
 local traceback = require "base.traceback"
+local typed_secret = require "machine.typed_secret"
 
 local SECRET_NAMES = {
   ["client-secret"] = "the client secret to sign in with",
@@ -22,20 +23,27 @@ local SECRET_NAMES = {
   ["proxy-password"] = "the password for the proxy",
 }
 
+-- The members of the profile that say where each secret comes from.
+local SECRET_MEMBERS = {
+  ["client-secret"] = "sign_in.secret", ["devolutions-secret"] = "devolutions.app_secret",
+  ["certificate-passphrase"] = "sign_in.certificate.passphrase", ["proxy-password"] = "proxy.password",
+}
+
 -- In the order in which the person is asked.
 local SECRET_WORDS = { "client-secret", "certificate-passphrase", "devolutions-secret", "proxy-password" }
 
 local function refuse_login_to_emulator()
   fail.raise {
     kind = "usage", what = "moonlatch login --emulator", why = "a private emulator ends with the command",
-    fix = "For an emulator that keeps running, name its configuration: --config FILE.",
+    fix = "Start an emulator that keeps running (moonlatch emulator), then: moonlatch login --config FILE, with the "
+      .. "file that it prints.",
   }
 end
 
 local function refuse_descriptor_without_secret()
   fail.raise {
     kind = "usage", what = "read the command line", why = "--fd is given without --secret",
-    fix = "moonlatch login --secret client-secret --fd 3 3<file",
+    fix = "Say which secret it is: moonlatch login --secret client-secret --fd 3 3<file",
   }
 end
 
@@ -52,24 +60,23 @@ end
 ---------------------------------------------------------------------------
 -- Storing a secret in the source that the profile names
 
-local function read_secret_from_descriptor(text, what)
+local function read_secret_from_descriptor(text, word)
+  local what = SECRET_NAMES[word]
   local fd = math.tointeger(tonumber(text))
   local value, message
   if fd and fd >= 0 then value, message = sys.read_secret_fd(fd) end
   if value then return value end
   fail.raise {
     kind = "usage", what = ("read %s from file descriptor %s"):format(what, text),
-    why = message or "it is not the number of a file descriptor", fix = "moonlatch login --secret … --fd 3 3<file",
+    why = message or "it is not the number of a file descriptor",
+    fix = ("Open the file for it: moonlatch login --secret %s --fd 3 3<file"):format(word),
   }
 end
 
 local function ask_for_profile_secret(word)
-  local value, message = term.read_secret(SECRET_NAMES[word] .. ": ")
-  if value then return value end
-  fail.raise {
-    kind = "config", what = "ask for " .. SECRET_NAMES[word], why = message,
-    fix = ("moonlatch login --secret %s --fd 3 3<file"):format(word),
-  }
+  local value, why, fix = typed_secret.ask(SECRET_NAMES[word] .. ": ",
+    ("Without a terminal: moonlatch login --secret %s --fd 3 3<file"):format(word))
+  return value or fail.raise { kind = "config", what = "ask for " .. SECRET_NAMES[word], why = why, fix = fix }
 end
 
 local function refuse_unwritable_source(profile, word, from)
@@ -78,7 +85,8 @@ local function refuse_unwritable_source(profile, word, from)
     why = from and ("the profile '%s' takes it from %s, which Moonlatch does not write"):format(profile.name,
         source.describe(from))
       or ("the profile '%s' names no source for it"):format(profile.name),
-    fix = 'Name a source in the profile that Moonlatch can write: from = "sealed", "keyring" or "file".',
+    fix = ('Write a source into %s of the profile that Moonlatch can write, such as { from = "sealed" } (or "keyring", '
+      .. '"file"); then run the same command again.'):format(SECRET_MEMBERS[word]),
   }
 end
 
@@ -86,7 +94,7 @@ local function store_profile_secret(profile, word, options)
   local from = secret_sources_by_word(profile)[word]
   if not (from and source.is_writable(from)) then refuse_unwritable_source(profile, word, from) end
   if from.from == "sealed" then profiles.key():close() end -- before anything is asked
-  local value <close> = options.fd and read_secret_from_descriptor(options.fd, SECRET_NAMES[word])
+  local value <close> = options.fd and read_secret_from_descriptor(options.fd, word)
     or ask_for_profile_secret(word)
   source.write(from, SECRET_NAMES[word], value)
   log.say(("%s is kept: %s"):format(SECRET_NAMES[word], from.from == "sealed" and sealed_file.path(profile, from.name)
@@ -97,7 +105,8 @@ local function store_named_secret(options)
   if not SECRET_NAMES[options.secret] then
     fail.raise {
       kind = "usage", what = "moonlatch login --secret " .. options.secret, why = "there is no such secret",
-      fix = ("There are %s."):format(table.concat(SECRET_WORDS, ", ")),
+      fix = ("Name one of %s: moonlatch login --secret %s"):format(table.concat(SECRET_WORDS, ", "),
+        nearest(options.secret, SECRET_NAMES) or SECRET_WORDS[1]),
     }
   end
   local profile = profiles.load { config = options.config, name = options.profile }
@@ -160,6 +169,23 @@ local function log_in_and_print(profile, announced)
   print_sign_in(profile, principal, about and about.oid == principal.oid)
 end
 
+local function run_login_command(options)
+  if options.emulator then refuse_login_to_emulator() end
+  if options.secret then return store_named_secret(options) end
+  if options.fd then refuse_descriptor_without_secret() end
+  local open <close> = session.start(options, {
+    owner = "moonlatch login", journal = false, mode = "read", fresh = true,
+    needs = { scopes = login_scopes_of_script(options) },
+  })
+  profiles.key():close() -- raises when the key is missing, before the person signs in
+  local names = store_missing_secrets(open.profile)
+  local ok, err = xpcall(scheduler.run, traceback.keep, http.poll, log_in_and_print, open.profile,
+    options["for"] ~= nil)
+  if ok then return 0 end
+  remove_stored_secrets(open.profile, names, err)
+  error(err, 0)
+end
+
 ---@type cli.command
 return {
   summary = "sign in, and stay signed in",
@@ -175,20 +201,5 @@ return {
     "moonlatch login --secret devolutions-secret", "moonlatch login --secret client-secret --fd 3 3<file",
   },
 
-  run = function(options)
-    if options.emulator then refuse_login_to_emulator() end
-    if options.secret then return store_named_secret(options) end
-    if options.fd then refuse_descriptor_without_secret() end
-    local open <close> = session.start(options, {
-      owner = "moonlatch login", journal = false, mode = "read", fresh = true,
-      needs = { scopes = login_scopes_of_script(options) },
-    })
-    profiles.key():close() -- raises when the key is missing, before the person signs in
-    local names = store_missing_secrets(open.profile)
-    local ok, err = xpcall(scheduler.run, traceback.keep, http.poll, log_in_and_print, open.profile,
-      options["for"] ~= nil)
-    if ok then return 0 end
-    remove_stored_secrets(open.profile, names, err)
-    error(err, 0)
-  end,
+  run = run_login_command,
 }

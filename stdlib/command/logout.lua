@@ -17,7 +17,8 @@ To end all sign-ins of %s: Entra admin center > Users > (the person) > Revoke se
 local function refuse_logout_of_emulator()
   fail.raise {
     kind = "usage", what = "moonlatch logout --emulator", why = "a private emulator keeps nothing: it has ended",
-    fix = "For an emulator that keeps running, name its configuration: --config FILE.",
+    fix = "Nothing has to be done. For an emulator that keeps running: moonlatch logout --config FILE, with the file "
+      .. "that it printed.",
   }
 end
 
@@ -44,23 +45,25 @@ local function print_signed_out(about, secrets, path)
   end
 end
 
+local function run_logout_command(options)
+  if options.emulator then refuse_logout_of_emulator() end
+  local profile = profiles.load { config = options.config, name = options.profile }
+  local path, about = token_cache.path(profile), token_cache.forget(profile)
+  local secrets = options.secrets and remove_sealed_secrets(profile) or {}
+  profiles.use(nil)
+  if log.json() then
+    report.json { forgotten = about and about.name or nil, secrets = require("host.json").array(secrets) }
+  else
+    print_signed_out(about, secrets, path)
+  end
+  return 0
+end
+
 ---@type cli.command
 return {
   summary = "forget the stored sign-in, and say what stays valid at Entra",
   options = { { name = "--secrets", help = "forget the sealed secrets of the profile too" } },
   examples = { "moonlatch logout", "moonlatch logout --profile contoso --secrets" },
 
-  run = function(options)
-    if options.emulator then refuse_logout_of_emulator() end
-    local profile = profiles.load { config = options.config, name = options.profile }
-    local path, about = token_cache.path(profile), token_cache.forget(profile)
-    local secrets = options.secrets and remove_sealed_secrets(profile) or {}
-    profiles.use(nil)
-    if log.json() then
-      report.json { forgotten = about and about.name or nil, secrets = require("host.json").array(secrets) }
-    else
-      print_signed_out(about, secrets, path)
-    end
-    return 0
-  end,
+  run = run_logout_command,
 }

@@ -3,14 +3,17 @@
 local actions = require "cli.actions"
 local fail = require "fail"
 local log = require "log"
+local path_fix = require "machine.path_fix"
 local script = require "script.load"
 local sys = require "host.sys"
 local templates = require "rehearse.templates"
 
+local CHOOSE_ANOTHER = "Nothing was overwritten. Choose another name: moonlatch new policy NAME"
+
 local function raise_bad_policy_name(name)
   fail.raise {
     kind = "usage", what = "new policy " .. name, why = "it is not a plain file name",
-    fix = "Letters, digits, _ and -: moonlatch new policy weekly.",
+    fix = "Choose a name of letters, digits, _ and -: moonlatch new policy weekly",
   }
 end
 
@@ -26,8 +29,7 @@ local function write_policy_file(path, text)
   if ok then return end
   fail.raise {
     kind = kind == "exists" and "conflict" or "config", what = "write " .. path, why = message,
-    fix = kind == "exists" and "Nothing was overwritten: choose another name."
-      or "Let the folder be written, or set XDG_CONFIG_HOME to one that can be.",
+    fix = kind == "exists" and CHOOSE_ANOTHER or path_fix.write(path, "name another folder with --scripts DIR"),
   }
 end
 
@@ -35,7 +37,7 @@ local function check_policy_path_is_free(path)
   if not sys.stat(path) then return end
   fail.raise {
     kind = "conflict", what = "write " .. path, why = "a file of that name exists",
-    fix = "Nothing was overwritten: choose another name.",
+    fix = CHOOSE_ANOTHER,
   }
 end
 
@@ -56,6 +58,11 @@ end
 ---@type table<string, cli.action>
 local ACTIONS = { policy = { run = make_policy, names = "NAME" } }
 
+local function run_new_command(options)
+  actions.choose("new", ACTIONS, { "policy" }, options.what, options.name).run(options.name, options)
+  return 0
+end
+
 ---@type cli.command
 return {
   summary = "write a policy to edit, with a test beside it",
@@ -71,8 +78,5 @@ return {
     "moonlatch rotate policies/weekly                     # do it",
   },
 
-  run = function(options)
-    actions.choose("new", ACTIONS, { "policy" }, options.what, options.name).run(options.name, options)
-    return 0
-  end,
+  run = run_new_command,
 }

@@ -149,6 +149,20 @@ local function accept_script_needs(declaration, found)
   return 0
 end
 
+local function run_permissions_command(options)
+  local declaration, found = script.load(options.script)
+  if options.accept then return accept_script_needs(declaration, found) end
+  require("script.growth").show(declaration, found)
+  local least = permissions.least(declaration.needs.graph or {})
+  local held, why = compare_permissions_with_ours(options, least)
+  if log.json() then
+    print_permissions_as_json(found.name, least, held, why)
+  else
+    print_permissions(found.name, least, held, why)
+  end
+  return exit_status_of_comparison(held)
+end
+
 ---@type cli.command
 return {
   summary = "show the least permissions and roles that a script needs, and which of them we have",
@@ -162,21 +176,5 @@ return {
     "moonlatch permissions setup/entra-pam-provider --offline", "moonlatch permissions ./mine.lua --profile contoso",
   },
 
-  run = function(options)
-    if not options.script then
-      fail.raise { kind = "usage", what = "moonlatch permissions", why = "SCRIPT is missing",
-        fix = "`moonlatch scripts` lists all scripts." }
-    end
-    local declaration, found = script.load(options.script)
-    if options.accept then return accept_script_needs(declaration, found) end
-    require("script.growth").show(declaration, found)
-    local least = permissions.least(declaration.needs.graph or {})
-    local held, why = compare_permissions_with_ours(options, least)
-    if log.json() then
-      print_permissions_as_json(found.name, least, held, why)
-    else
-      print_permissions(found.name, least, held, why)
-    end
-    return exit_status_of_comparison(held)
-  end,
+  run = run_permissions_command,
 }

@@ -28,6 +28,17 @@ local function plan_policy(options)
   return status
 end
 
+local function run_plan_command(options)
+  if require("script.load").load(options.script).policy then return plan_policy(options) end
+  local invocation = workflow_command.load(options, "plan")
+  return workflow_command.run(invocation, true, function(run_steps)
+    local result, status = run_steps "plan"
+    workflow_command.print_result(result)
+    print_shell_warnings(invocation.declaration.needs)
+    return status
+  end)
+end
+
 ---@type cli.command
 return {
   summary = "show what apply would change; changes nothing",
@@ -43,14 +54,5 @@ return {
   },
   help = workflow_command.help "plan",
 
-  run = function(options)
-    if require("script.load").load(options.script).policy then return plan_policy(options) end
-    local invocation = workflow_command.load(options, "plan")
-    return workflow_command.run(invocation, true, function(run_steps)
-      local result, status = run_steps "plan"
-      workflow_command.print_result(result)
-      print_shell_warnings(invocation.declaration.needs)
-      return status
-    end)
-  end,
+  run = run_plan_command,
 }

@@ -15,8 +15,8 @@ local time = require "time"
 local function raise_no_policy_to_rehearse(name, declaration)
   fail.raise {
     kind = "usage", what = "rehearse " .. name, why = "it is neither a policy nor the test of one",
-    fix = declaration.steps and ("To try it: moonlatch apply %s --emulator."):format(name)
-      or "`moonlatch new policy NAME` makes a policy, with a test.",
+    fix = declaration.steps and ("To try it on an emulator: moonlatch apply %s --emulator"):format(name)
+      or "Make a policy with a test first: moonlatch new policy NAME",
   }
 end
 
@@ -55,8 +55,21 @@ local function refuse_profile_options(options)
   if not options.profile and not options.config then return end
   fail.raise {
     kind = "usage", what = "rehearse " .. options.policy, why = "a rehearsal runs on an emulator of its own",
-    fix = "Leave --profile and --config out. `moonlatch plan` shows what the policy would do in the tenant.",
+    fix = ("Leave --profile and --config out: moonlatch rehearse %s. To see what the policy would do in the tenant: "
+      .. "moonlatch plan %s"):format(options.policy, options.policy),
   }
+end
+
+local function run_rehearse_command(options)
+  refuse_profile_options(options)
+  local terms, began = rehearsal_terms_for_options(options), sys.monotonic()
+  local played <close> = stage.open { scripts = options.scripts }
+  local outcome = play.play(terms, played)
+  local took = sys.monotonic() - began
+  output.end_progress()
+  if log.json() then report.json(rehearse_print.table(outcome, took))
+  else log.say(rehearse_print.text(outcome, took)) end
+  return outcome.holds and 0 or 1
 end
 
 ---@type cli.command
@@ -79,15 +92,5 @@ return {
     "moonlatch new policy weekly && moonlatch rehearse policies/weekly",
   },
 
-  run = function(options)
-    refuse_profile_options(options)
-    local terms, began = rehearsal_terms_for_options(options), sys.monotonic()
-    local played <close> = stage.open { scripts = options.scripts }
-    local outcome = play.play(terms, played)
-    local took = sys.monotonic() - began
-    output.end_progress()
-    if log.json() then report.json(rehearse_print.table(outcome, took))
-    else log.say(rehearse_print.text(outcome, took)) end
-    return outcome.holds and 0 or 1
-  end,
+  run = run_rehearse_command,
 }

@@ -1,5 +1,9 @@
 --- moonlatch repl: open a prompt to look around a tenant.
 
+local function run_repl_command(options)
+  return require("repl.prompt").run(options)
+end
+
 ---@type cli.command
 return {
   summary = "open a prompt to look around a tenant, with everything that scripts have",
@@ -12,7 +16,5 @@ return {
     "echo 'graph.get \"/organization\"' | moonlatch repl --json",
   },
 
-  run = function(options)
-    return require("repl.prompt").run(options)
-  end,
+  run = run_repl_command,
 }

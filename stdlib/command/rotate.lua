@@ -33,22 +33,32 @@ end
 local function raise_rotate_usage(what, why, fix) fail.raise { kind = "usage", what = what, why = why, fix = fix } end
 
 local function refuse_rotate_option_pairs(options)
+  local named = table.concat(options.policy, " ")
   if options.old_now and not options.now then
     raise_rotate_usage("rotate --old-now",
       "without --now, every consumer that still uses an old credential would be cut off",
-      "Name the application: --now NAME --old-now.")
+      ("Name the application: moonlatch rotate %s --now NAME --old-now"):format(named))
   end
   if options.outside_window and not options.now then
     raise_rotate_usage("rotate --outside-window", "without --now, the window would not apply to any account",
-      "Name the account: --now NAME --outside-window.")
+      ("Name the account: moonlatch rotate %s --now NAME --outside-window"):format(named))
   end
   if options.watch and options.now then
     raise_rotate_usage("rotate --watch --now", "--watch changes what is due again and again, and --now changes once",
-      "Leave one of the two out.")
+      "Leave out --now or --watch.")
   end
   if not options.watch or not log.json() then return end
   raise_rotate_usage("rotate --watch --json", "with --watch, the one JSON document would never end",
-    "Leave --json out. The journal has all changes: moonlatch journal history.")
+    "Leave out --json, and read the changes in the journal: moonlatch journal history")
+end
+
+local function run_rotate_command(options)
+  if options.now and #options.now == 0 then options.now = nil end
+  local loaded = rotate_policies.load(options.policy or {})
+  refuse_rotate_option_pairs(options)
+  workflow_command.require_consent(options, "rotate " .. table.concat(options.policy, " "))
+  local open <close> = session.start(options, { needs = loaded.needs, scripts = loaded.scripts })
+  return command_task.run(rotate_loaded_policies, options, loaded, open)
 end
 
 ---@type cli.command
@@ -80,12 +90,5 @@ return {
     "moonlatch rotate policies/tier0-users policies/app-client-secrets --watch --yes",
   },
 
-  run = function(options)
-    if options.now and #options.now == 0 then options.now = nil end
-    local loaded = rotate_policies.load(options.policy or {})
-    refuse_rotate_option_pairs(options)
-    workflow_command.require_consent(options, "rotate " .. table.concat(options.policy, " "))
-    local open <close> = session.start(options, { needs = loaded.needs, scripts = loaded.scripts })
-    return command_task.run(rotate_loaded_policies, options, loaded, open)
-  end,
+  run = run_rotate_command,
 }

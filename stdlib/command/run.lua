@@ -40,6 +40,13 @@ local function help_of_script_to_run(options)
   return script.help(declaration, found, "run")
 end
 
+local function run_run_command(options)
+  local found = script.find(options.script)
+  copies.tell_replacement(found)
+  local _ <close> = on_demand(options)
+  return command_task.run(run_found_script, found, options)
+end
+
 ---@type cli.command
 return {
   summary = "run a script that has no steps, or a file of Lua",
@@ -50,10 +57,5 @@ return {
   examples = { "moonlatch run ./mine.lua --emulator", "moonlatch run ./mine.lua --within 30d --json" },
   help = help_of_script_to_run,
 
-  run = function(options)
-    local found = script.find(options.script)
-    copies.tell_replacement(found)
-    local _ <close> = on_demand(options)
-    return command_task.run(run_found_script, found, options)
-  end,
+  run = run_run_command,
 }

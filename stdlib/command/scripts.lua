@@ -5,6 +5,7 @@ local copies = require "script.copies"
 local difference = require "script.difference"
 local fail = require "fail"
 local log = require "log"
+local path_fix = require "machine.path_fix"
 local report = require "report"
 local script = require "script.load"
 local sys = require "host.sys"
@@ -40,7 +41,7 @@ end
 local function require_bundled_script(name)
   return copies.bundled_original(name) or fail.raise {
     kind = "usage", what = ("find the bundled script '%s'"):format(name), why = "no script has this name",
-    fix = "`moonlatch scripts` lists all scripts.",
+    fix = "Run `moonlatch scripts` for the list of scripts, and name one of these.",
   }
 end
 
@@ -59,8 +60,7 @@ local function copy_script(name)
   if not ok then
     fail.raise {
       kind = kind == "exists" and "conflict" or "config", what = ("copy %s to %s"):format(name, path), why = message,
-      fix = kind == "exists" and "It is yours already: edit it, or move it away first."
-        or "Let the folder be written, or set XDG_CONFIG_HOME to one that can be.",
+      fix = kind == "exists" and "Edit that file; or move it away first, for a new copy." or path_fix.write(path),
     }
   end
   copies.record_origin(name)
@@ -73,7 +73,7 @@ local function require_own_script(name, what)
   if found.origin ~= "bundled" then return found end
   fail.raise {
     kind = "usage", what = ("%s %s"):format(what, name), why = "you have no copy of it",
-    fix = ("To make a copy: moonlatch scripts copy %s."):format(name),
+    fix = ("Make a copy first: moonlatch scripts copy %s"):format(name),
   }
 end
 
@@ -104,6 +104,11 @@ local ACTIONS = {
 }
 local ORDER = { "list", "show", "copy", "diff", "keep" }
 
+local function run_scripts_command(options)
+  actions.choose("scripts", ACTIONS, ORDER, options.action, options.name).run(options.name, options)
+  return 0
+end
+
 ---@type cli.command
 return {
   summary = "list scripts; show one; copy one to edit it",
@@ -121,8 +126,5 @@ return {
     "moonlatch scripts diff setup/entra-pam-provider      # what is different in yours",
   },
 
-  run = function(options)
-    actions.choose("scripts", ACTIONS, ORDER, options.action, options.name).run(options.name, options)
-    return 0
-  end,
+  run = run_scripts_command,
 }

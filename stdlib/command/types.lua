@@ -2,6 +2,7 @@
 
 local fail = require "fail"
 local log = require "log"
+local path_fix = require "machine.path_fix"
 local sys = require "host.sys"
 
 local function write_definition_file(path, text)
@@ -9,8 +10,20 @@ local function write_definition_file(path, text)
   local ok, message = sys.write(path, text, "replace")
   if ok then return end
   fail.raise {
-    kind = "config", what = "write " .. path, why = message, fix = "Name a folder that you may write into.",
+    kind = "config", what = "write " .. path, why = message,
+    fix = path_fix.write(path, "name another folder: moonlatch types DIR"),
   }
+end
+
+local function run_types_command(options)
+  local count = 0
+  for name, text in pairs(require("script.definitions").files()) do
+    write_definition_file(options.folder .. "/" .. name, text)
+    count = count + 1
+  end
+  log.say(("%d files of definitions are in %s. In .luarc.json beside your scripts: "
+    .. "{ \"workspace.library\": [%q] }"):format(count, options.folder, options.folder))
+  return 0
 end
 
 ---@type cli.command
@@ -19,14 +32,5 @@ return {
   arguments = { { name = "folder", help = "folder to write into; files of the same names are replaced" } },
   examples = { "moonlatch types ~/.config/moonlatch/types     # then: workspace.library in .luarc.json" },
 
-  run = function(options)
-    local count = 0
-    for name, text in pairs(require("script.definitions").files()) do
-      write_definition_file(options.folder .. "/" .. name, text)
-      count = count + 1
-    end
-    log.say(("%d files of definitions are in %s. In .luarc.json beside your scripts: "
-      .. "{ \"workspace.library\": [%q] }"):format(count, options.folder, options.folder))
-    return 0
-  end,
+  run = run_types_command,
 }

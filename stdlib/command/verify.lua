@@ -2,6 +2,14 @@
 
 local workflow_command = require "cli.workflow_command"
 
+local function run_verify_command(options)
+  return workflow_command.run(workflow_command.load(options, "verify"), true, function(run_steps)
+    local result, status = run_steps "verify"
+    workflow_command.print_result(result)
+    return status
+  end)
+end
+
 ---@type cli.command
 return {
   summary = "check that everything is as apply left it",
@@ -14,11 +22,5 @@ return {
   examples = { "moonlatch verify setup/entra-pam-provider", "moonlatch verify setup/entra-pam-provider --json" },
   help = workflow_command.help "verify",
 
-  run = function(options)
-    return workflow_command.run(workflow_command.load(options, "verify"), true, function(run_steps)
-      local result, status = run_steps "verify"
-      workflow_command.print_result(result)
-      return status
-    end)
-  end,
+  run = run_verify_command,
 }

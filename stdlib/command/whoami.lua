@@ -109,14 +109,16 @@ local function sign_in_and_print_principal(profile)
   print_principal(profile, principal, found)
 end
 
+local function run_whoami_command(options)
+  local open <close> = session.start(options, { owner = "moonlatch whoami", journal = false, mode = "read" })
+  command_task.run(sign_in_and_print_principal, open.profile)
+  return 0
+end
+
 ---@type cli.command
 return {
   summary = "sign in, and show who we are, with which rights, and until when",
   examples = { "moonlatch whoami", "moonlatch whoami --profile contoso --json" },
 
-  run = function(options)
-    local open <close> = session.start(options, { owner = "moonlatch whoami", journal = false, mode = "read" })
-    command_task.run(sign_in_and_print_principal, open.profile)
-    return 0
-  end,
+  run = run_whoami_command,
 }

@@ -17,6 +17,9 @@ local vault_folder = require "base.vault_folder"
 
 local M = {}
 
+--- Seconds after which a request that was not answered is given up.
+M.TIMEOUT = 30
+
 local PAGE = 100
 local MOST_PAGES = 1000
 
@@ -68,10 +71,11 @@ local function server_settings(current)
 end
 
 -- Send a request and judge the answer. The request is closed at the end, because it may hold a secret.
-local function send_and_judge(what, request, credential, judge, own)
+local function send_and_judge(what, request, credential, judge, options)
   local _ <close> = request
-  local answer <close>, message, kind, maybe_sent = http.send(request, credential,
-    { timeout = 30, note = what, own = own })
+  local answer <close>, message, kind, maybe_sent = http.send(request, credential, {
+    timeout = M.TIMEOUT, note = what, own = options.own, sending = options.sending,
+  })
   if not answer then return nil, retry.transport_failure(message, kind, maybe_sent) end
   return judge(answer)
 end
@@ -86,7 +90,7 @@ local open_session = single_flight.wrap(function()
       local request = native_devolutions.login(server.server, server.app_key, app_secret)
       return send_and_judge(what, request, nil, function(answer)
         return native_devolutions.judge_login(answer, server.server)
-      end, true)
+      end, { own = true })
     end,
   }
   if not credential then raise_server_failure(what, failure) end
@@ -102,8 +106,9 @@ end
 -- Calls for the session, which are made with Moonlatch's own rights. Other calls are made with the script's rights.
 local OWN = { ["/api/v1/logout"] = true, ["/api/public-instance-information"] = true }
 
--- Send one call and judge the answer. When the session has expired, log in again and send once more.
-local function call_server(what, method, path, query, body)
+-- Send one call and judge the answer. When the session has expired, log in again and send once more. `sending` is
+-- called for each try when it leaves, and may raise to stop it.
+local function call_server(what, method, path, query, body, sending)
   local used = devolutions_session()
   local base = server_settings(settings).server
   local function build() return native_devolutions.request(base, method, path, query, body) end
@@ -115,7 +120,7 @@ local function call_server(what, method, path, query, body)
       local request = unsent or build()
       unsent, used = nil, session
       local function judge(answer) return native_devolutions.judge(request, answer) end
-      return send_and_judge(what, request, used, judge, OWN[path])
+      return send_and_judge(what, request, used, judge, { own = OWN[path], sending = sending })
     end,
     renew = function()
       if session == used then open_session() end
@@ -163,7 +168,7 @@ function M.info()
 end
 
 ---------------------------------------------------------------------------
--- Lists
+-- Lists and their pages
 
 -- Read one page of a list. Official clients use two names for the page number. Both are sent, and the answer must be
 -- the page that was asked for.
@@ -227,8 +232,8 @@ function M.vault(name)
   fail.raise {
     kind = none and "missing" or "conflict", what = ("find the vault '%s'"):format(name),
     why = none and "the application identity sees no vault of that name" or ("%d vaults have that name"):format(#found),
-    fix = none and "Check the name, and give the application identity access to the vault in Devolutions Server."
-      or "Name the vault by its id.",
+    fix = none and "Correct the name, or give the application identity access to the vault in Devolutions Server."
+      or "Name the vault by its id, or rename the others in Devolutions Server.",
   }
 end
 
@@ -278,7 +283,7 @@ function M.entries(vault_id, filter)
 end
 
 ---------------------------------------------------------------------------
--- Entries
+-- Entries of a vault
 
 -- The members that hold the secret of an entry, by subType.
 local SECRETS = {
@@ -295,7 +300,8 @@ local function check_secret_is_shown(what, entry)
     if not secret.is(value) or #value == 0 then
       fail.raise {
         kind = "denied", what = what, why = ("the server does not show the entry's %s"):format(name),
-        fix = "In Devolutions Server, give the application identity \"View password\" on the vault.",
+        fix = "Give the application identity \"View password\" on the vault in Devolutions Server, then run the same "
+          .. "command again.",
       }
     end
   end
@@ -353,7 +359,8 @@ local function check_entry_read_back(what, wanted, stored)
     if not contains_members(value, stored.data[name]) then
       fail.raise {
         kind = "conflict", what = what, why = ("read back, its %s is not what was written"):format(name),
-        fix = "Somebody else may have changed the entry at the same time: look at the entry, then run this again.",
+        fix = "Look at the entry in Devolutions Server, because somebody may have changed it at the same time; then "
+          .. "run the same command again.",
       }
     end
   end
@@ -387,20 +394,22 @@ end
 --- "conflict". Waits.
 ---@param vault_id string
 ---@param entry table as devolutions.entry without id and modifiedOn; path, type, description and tags may be left out
----@param beside nil|fun() what is read while the entry is read back
+---@param options { sending: nil|fun(), beside: nil|fun() }? sending: called when the request leaves; it may raise to
+--- stop it; beside: what is read while the entry is read back
 ---@return devolutions.entry
-function M.create_entry(vault_id, entry, beside)
+function M.create_entry(vault_id, entry, options)
+  options = options or {}
   local what = ("create the entry '%s'"):format(entry_name(entry))
   local made = call_server(what, "POST", fill_path("/api/v1/vault/{id}/entry", vault_id), nil, {
     name = entry.name, path = entry.path or "", type = entry.type or "Credential", subType = entry.subType,
     description = entry.description or "", tags = entry.tags, data = entry.data,
-  })
+  }, options.sending)
   if type(made.id) ~= "string" then
     raise_server_failure(what, {
       kind = "unknown_outcome", status = 200, message = "the answer has no id of the new entry",
     })
   end
-  local stored = task.all { function() return read_server_entry(what, vault_id, made.id) end, beside }
+  local stored = task.all { function() return read_server_entry(what, vault_id, made.id) end, options.beside }
   delete_when_misplaced(what, vault_id, entry, stored)
   check_secret_is_shown(what, stored)
   return check_entry_read_back(what, entry, stored)
@@ -419,16 +428,17 @@ end
 --- entry since. Returns the entry as it is afterwards. Waits.
 ---@param vault_id string
 ---@param entry devolutions.entry
----@param options { just_read: boolean? }? just_read: the entry was read a moment ago, without waiting since, so it is
---- not read once more
+---@param options { just_read: boolean?, sending: nil|fun() }? just_read: the entry was read a moment ago, without
+--- waiting since, so it is not read once more; sending: called for each try when it leaves, and may raise to stop it
 ---@return devolutions.entry
 function M.replace_entry(vault_id, entry, options)
   local what = ("change the entry '%s'"):format(entry_name(entry))
-  if not (options and options.just_read) then check_entry_unchanged(what, vault_id, entry) end
+  options = options or {}
+  if not options.just_read then check_entry_unchanged(what, vault_id, entry) end
   call_server(what, "PUT", fill_path("/api/v1/vault/{id}/entry/{id}", vault_id, entry.id), nil, {
     name = entry.name, path = entry.path, type = entry.type, subType = entry.subType,
     description = entry.description, tags = entry.tags, data = entry.data,
-  })
+  }, options.sending)
   local stored = read_server_entry(what, vault_id, entry.id)
   check_folder(what, entry, stored, "")
   check_secret_is_shown(what, stored)

@@ -1,4 +1,4 @@
---- Rows that leave as they come: a table, CSV or JSON, however many there are.
+--- Write rows as a table, as CSV or as JSON while they arrive, so that memory does not grow with their number.
 
 local class = require "base.class"
 local json = require "host.json"

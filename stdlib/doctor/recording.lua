@@ -4,8 +4,10 @@ local fail = require "fail"
 local http = require "http.client"
 local json = require "host.json"
 local log = require "log"
+local path_fix = require "machine.path_fix"
 local profiles = require "profile.current"
 local sanitiser = require "doctor.sanitiser"
+local sets = require "base.sets"
 local sys = require "host.sys"
 local term = require "host.term"
 local time = require "time"
@@ -15,6 +17,10 @@ local M = {}
 -- Headers that say something of the service. request-id and client-request-id are ids like others.
 local HEADERS = { "cache-control", "client-request-id", "content-type", "date", "location", "odata-version",
   "preference-applied", "request-id", "retry-after", "vary", "www-authenticate", "x-ms-resource-unit" }
+
+-- Of these, the ones that never name anything of a tenant.
+local OWN_HEADERS = sets.of { "cache-control", "content-type", "date", "odata-version", "retry-after", "vary",
+  "x-ms-resource-unit" }
 
 local SANITISED = "ids, names, addresses and secrets are made up or masked (x, X, 0); members are sorted; a person"
   .. " looked at it before it was kept"
@@ -34,7 +40,7 @@ local function headers_of(answer, clean)
   for _, name in ipairs(HEADERS) do
     local value = answer:header(name)
     if value and name == "location" then value = clean:url(value) end
-    headers[name] = value and clean:sentence(value)
+    headers[name] = value and (OWN_HEADERS[name] and value or clean:sentence(value))
   end
   return headers
 end
@@ -65,7 +71,7 @@ local function check_terminal(folder)
   fail.raise {
     kind = "usage", what = ("record the answers in '%s'"):format(folder),
     why = "a recording is shown before it is kept, and here is no terminal to show it on",
-    fix = "Run the command on a terminal, without --json.",
+    fix = "Run the same command in a terminal window, without --json.",
   }
 end
 
@@ -75,7 +81,7 @@ local function keep(folder, text)
   if ok then ok, message = sys.write(path, text, "new") end
   if ok then return log.note("kept in " .. path) end
   fail.raise { kind = "config", what = "keep the recording in " .. path, why = message,
-    fix = "Name a folder that you may write to." }
+    fix = path_fix.write(path, "name another folder") }
 end
 
 --- Call `run()`, show what was answered meanwhile, and keep it in the folder when the person agrees.

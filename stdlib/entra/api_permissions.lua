@@ -63,7 +63,8 @@ function M.look_up(graph_principal, values)
       fail.raise {
         kind = "missing", what = ("look up the application permission %s"):format(value),
         why = "Microsoft Graph offers none of that name in this tenant's cloud",
-        fix = "Check the name against the Graph permissions reference.",
+        fix = "Correct the name in the script: https://learn.microsoft.com/graph/permissions-reference lists all of "
+          .. "them.",
       }
     end
     found[i] = { value = value, id = ids[value] }

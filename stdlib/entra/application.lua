@@ -52,7 +52,8 @@ local function raise_not_our_application(self, actual)
     kind = "not_ours", what = ("look for %s"):format(tostring(self)),
     why = ("the uniqueName '%s' belongs to an application (client id %s) whose notes do not carry the line '%s'")
       :format(self.unique_name, actual.appId, self.mark),
-    fix = ("If it is yours to use, adopt it with --client-id %s; else choose another --name."):format(actual.appId),
+    fix = ("If it is yours to use, add --client-id %s to the same command; otherwise choose another name: --name NAME.")
+      :format(actual.appId),
   }
 end
 
@@ -60,7 +61,7 @@ local function raise_application_missing(self)
   fail.raise {
     kind = "missing", what = ("adopt the application with the client id %s"):format(self.client_id),
     why = "there is no such application registration in this tenant",
-    fix = "Check the Application (client) ID on the application's overview page. "
+    fix = "Copy the Application (client) ID: Entra admin center > App registrations > the application > Overview. "
       .. "An enterprise application of another tenant cannot be adopted.",
   }
 end

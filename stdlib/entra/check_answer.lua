@@ -15,7 +15,8 @@ function M.require_members(value, what, ...)
     if value[name] == nil then
       fail.raise {
         kind = "bad_answer", what = what, why = ("the answer has no %s"):format(name),
-        fix = "Something between this computer and Graph changes answers. Run the same command again.",
+        fix = "Run the same command again. If it stays so, check whether a proxy between this computer and Graph "
+          .. "changes answers.",
       }
     end
   end

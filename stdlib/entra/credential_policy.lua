@@ -128,7 +128,8 @@ function CredentialPolicy:lifetime(wanted, default)
   if self.longest and wanted > self.longest then
     raise_policy_refusal(("a lifetime of %s was asked for; %s allows %s")
       :format(time.span(wanted), self.says, time.span(self.longest)),
-      ("Use --lifetime %dd or less."):format(self.longest // 86400))
+      ("Add --lifetime %dd to the command, or write lifetime = \"%dd\" in the policy.")
+        :format(self.longest // 86400, self.longest // 86400))
   end
   return wanted
 end
@@ -142,13 +143,15 @@ function CredentialPolicy:key_lifetime(wanted)
   if self.authority then
     raise_policy_refusal(self.says_of_keys .. " demands certificates of an authority the tenant trusts, and this "
       .. "certificate is self-signed",
-      "Have this application exempted, or make a certificate by hand and name it in the profile's sign_in.", what)
+      "Have this application exempted (Entra admin center > Enterprise applications > Application policies); or have a "
+        .. "certificate issued, and name it in sign_in of the profile.", what)
   end
   if not wanted then return math.min(365 * 86400, self.longest_key or math.huge) end
   if self.longest_key and wanted > self.longest_key then
     raise_policy_refusal(("a lifetime of %s was asked for; %s allows %s")
       :format(time.span(wanted), self.says_of_keys, time.span(self.longest_key)),
-      ("Use --lifetime %dd or less."):format(self.longest_key // 86400), what)
+      ("Add --lifetime %dd to the command, or write lifetime = \"%dd\" in the policy.")
+        :format(self.longest_key // 86400, self.longest_key // 86400), what)
   end
   return wanted
 end

@@ -35,7 +35,7 @@ local DAY = 86400
 local SOON = 14 * DAY -- an assignment is extended this long before it expires, or when a third of its time is left
 
 ---------------------------------------------------------------------------
--- Reading
+-- Reading an assignment
 
 -- The active role assignments of a principal.
 local function read_active_assignments(principal)
@@ -76,7 +76,7 @@ function Role:read()
 end
 
 ---------------------------------------------------------------------------
--- Comparing
+-- Comparing an assignment
 
 local function role_assignment_length(self, actual)
   return self.demanded and self.demanded.longest or actual.ends - (actual.starts or time.now())
@@ -95,7 +95,7 @@ function Role:differs(actual)
 end
 
 ---------------------------------------------------------------------------
--- Changing
+-- Changing an assignment
 
 local function audit_role_assignment(self, how, ends)
   self.run.journal:audit("assignment", {
@@ -200,7 +200,7 @@ end
 function M.pim_demanded(role) return pim.read_demands(role, microsoft_ids.roles[role]) end
 
 ---------------------------------------------------------------------------
--- Ensuring
+-- Ensuring an assignment
 
 local function role_assignment_in_portal(fields, open, why)
   return {

@@ -119,8 +119,8 @@ local function raise_certificates_lost(application, missing)
     kind = "conflict", what = ("change the certificates of '%s'"):format(application.displayName),
     why = ("certificates of others are not listed any more after the change, although they were written back: %s")
       :format(key_credential_names(missing)),
-    fix = "Whoever signs in with one of them cannot: look at the application's certificates in the portal, and at the "
-      .. "audit log for who changed them.",
+    fix = "Add the missing certificates again, because nobody can sign in with them now: Entra admin center > App "
+      .. "registrations > the application > Certificates & secrets. The audit log says who changed them.",
   }
 end
 
@@ -203,15 +203,15 @@ function M.add(application, own, der, signing_key)
 end
 
 ---------------------------------------------------------------------------
--- Removing
+-- Removing a certificate
 
 local function raise_certificate_in_use_unseen(application, own)
   fail.raise {
     kind = "transient", resumes = true,
     what = ("remove the certificate %s of '%s'"):format(own.name, application.displayName),
     why = "Entra does not list the certificate that is in use just now; writing the list would remove that one too",
-    fix = "Entra has not replicated the certificate yet. Run the same command again in a few minutes; nothing was "
-      .. "removed.",
+    fix = "Nothing was removed. Run the same command again in a few minutes, when Entra has replicated the "
+      .. "certificate.",
   }
 end
 

@@ -47,7 +47,7 @@ function M.of_provider(name)
     fail.raise {
       kind = "missing", what = ("find the application of the provider '%s'"):format(name),
       why = ("there is none with the uniqueName '%s'"):format(wanted.unique_name),
-      fix = ("`moonlatch apply %s --name '%s'` makes it; name an application made by hand by its client_id.")
+      fix = ("Make it: moonlatch apply %s --name '%s'. For an application made by hand, name its client_id.")
         :format(M.SETUP, name),
     }
   end

@@ -134,7 +134,8 @@ local WORDS = {
 local function raise_request_not_granted(what, status)
   fail.raise {
     kind = "refused", what = what, why = ("the request ended as '%s'"):format(status),
-    fix = "Look at it in the Entra admin center under Privileged Identity Management, then run apply again.",
+    fix = "See why in the Entra admin center under Identity Governance > Privileged Identity Management, then run the "
+      .. "same command again.",
   }
 end
 

@@ -101,7 +101,8 @@ local function raise_group_or_unit_not_unique(count, name, kind)
   fail.raise {
     kind = count == 0 and "missing" or "conflict", what = ("find the %s '%s'"):format(kind, name),
     why = count == 0 and "there is none of that name" or ("there are %d of that name"):format(count),
-    fix = "Check the name as the Entra admin center shows it.",
+    fix = count == 0 and "Copy the name from the Entra admin center."
+      or "Rename all but one of them in the Entra admin center; then run the same command again.",
   }
 end
 

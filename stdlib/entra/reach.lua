@@ -165,7 +165,7 @@ local function find_managed_group(name)
   if count == 0 then raise_accounts_not_found(name, "there is no group of that name",
     "Give a group's name or id, or user names with an @.") end
   raise_accounts_not_found(name, ("there are %d groups of that name"):format(count),
-    "Give the id of the group that is meant.")
+    "Name the group by its Object ID: Entra admin center > Groups > the group > Overview.")
 end
 
 local function read_managed_group_users(group_id)
@@ -177,7 +177,8 @@ end
 local function read_managed_user(name)
   local user = graph.get(graph.path("/users/{id}", name),
     { select = USER, missing = "nil", what = ("find the user '%s'"):format(name) })
-  return { user or raise_accounts_not_found(name, "there is no such user", "Check the user principal name.") }
+  return { user or raise_accounts_not_found(name, "there is no such user",
+    "Copy the user principal name: Entra admin center > Users > the user.") }
 end
 
 local function read_managed_users(name)
@@ -226,7 +227,7 @@ function M.find(managed)
 end
 
 ---------------------------------------------------------------------------
--- Printing
+-- Printing who is out of reach
 
 local MOST_LINES = 10
 

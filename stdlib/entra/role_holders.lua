@@ -31,7 +31,7 @@ local AT_ONCE = 16 -- groups read side by side
 ---@field unread string[] what could not be read, and why: where there is any, the list of holders is not whole
 
 ---------------------------------------------------------------------------
--- Reading
+-- Reading role assignments
 
 --- Read the active assignments. Waits.
 ---@return table[]

@@ -71,7 +71,7 @@ local function find_selected_group_id(name)
     raise_selected_missing(what, "there is no group of that name", "Give a group's name or its id.")
   end
   raise_selected_missing(what, ("there are %d groups of that name"):format(count),
-    "Give the id of the group that is meant.")
+    "Name the group by its Object ID: Entra admin center > Groups > the group > Overview.")
 end
 
 ---@class entra.users.reader what a selection needs in order to read users
@@ -101,7 +101,8 @@ end
 function M.by_name(reader, name)
   local what = ("find the user '%s'"):format(name)
   local user = read_user(name, COLUMNS, what)
-    or raise_selected_missing(what, "there is no such user", "Check the user principal name: it has an @.")
+    or raise_selected_missing(what, "there is no such user", "Copy the user principal name, which has an @: Entra "
+      .. "admin center > Users > the user.")
   return { rotation_account(user, reader.federated) }
 end
 

@@ -118,7 +118,8 @@ return {
     fix = "Run this again, with a narrower filter if it stays so." },
   { code = "Directory_ResourceSizeExceeded", source = "field", -- microsoftgraph/microsoft-graph-docs issue 21469
     cause = "the object has no room for another value (such as a credential, an owner or a permission)",
-    fix = "Remove what it does not need: expired credentials first (`moonlatch expiring` lists them)." },
+    fix = "Remove expired credentials first: Entra admin center > App registrations > the application > Certificates &"
+      .. " secrets." },
   { code = "Directory_QuotaExceeded", source = "docs", cause = "the directory, or the creator of these objects, has"
     .. " too many objects",
     fix = "Remove what is not needed (deleted objects count for 30 days), or have the quota raised." },

@@ -13,35 +13,37 @@ local M = {}
 
 ---@type table<fail.kind, fail.kinds.kind>
 M.kinds = {
-  usage = { fix = "`--help` with the command says how it is used." },
+  usage = { fix = "Add --help to the command, to see how it is used." },
   config = { fix = "Correct that, then run the command again." },
   auth = { fix = "Sign in again: moonlatch login." },
   denied = {
     not_carried_out = true,
-    fix = "See who we are with `moonlatch whoami`, and what is needed with `moonlatch permissions`.",
+    fix = "Compare who is signed in (`moonlatch whoami`) with what the script needs (`moonlatch permissions SCRIPT`).",
   },
   missing = {
     not_carried_out = true, fix = "Check the name or id. What was made a moment ago may take some minutes to be seen.",
   },
-  conflict = { not_carried_out = true, fix = "Run this again: the present state is read first." },
+  conflict = { not_carried_out = true, fix = "Run the same command again: it reads the present state first." },
   refused = { not_carried_out = true },
   throttled = {
     passes_by_itself = true, same_command_resumes = true, cause = "there were too many requests",
-    fix = "Wait some minutes, and do less at once.",
+    fix = "Run the same command again in some minutes.",
   },
   transient = {
     passes_by_itself = true, same_command_resumes = true, may_have_changed = true, cause = "the service is in trouble",
-    fix = "Try again in some minutes.",
+    fix = "Run the same command again in some minutes.",
   },
   network = { passes_by_itself = true, same_command_resumes = true, fix = "Check the network, then run it again." },
-  bad_answer = { may_have_changed = true, fix = "Run it again; if it stays so, report it with what --verbose says." },
+  bad_answer = { may_have_changed = true, fix = "Run the same command again; if it stays so, report what --verbose "
+    .. "prints." },
   timeout = { same_command_resumes = true, fix = "Run it again: it goes on where it was." },
   unknown_outcome = {
     may_have_changed = true, same_command_resumes = true,
     cause = "it is unknown whether the change was made: the answer is missing or unusable",
-    fix = "Look before you run it again: the change may have been made.",
+    fix = "Look in the Entra admin center or in Devolutions whether the change was made, before you run the command "
+      .. "again.",
   },
-  journal = { fix = "Keep the journal's folder as it is; `moonlatch journal verify` says what is wrong." },
+  journal = { fix = "Keep the journal's folder as it is, and see what is wrong: moonlatch journal verify" },
   interrupted = { fix = "Run it again: it goes on where it was." },
   person = {}, not_ours = {},
 }
@@ -66,18 +68,18 @@ M.transports = {
   },
   proxy_login = {
     kind = "config", unreached = true, cause = "the proxy lets nobody through without a login",
-    fix = 'Name them in the profile: proxy = { url = "…", user = "…", password = { from = "sealed" } }. Only the scheme'
-      .. " Basic can be used.",
+    fix = 'Name user and password in the profile: proxy = { url = "…", user = "…", password = { from = '
+      .. '"sealed" } }. Only the scheme Basic can be used.',
   },
   tls = {
     kind = "network", unreached = true, cause = "no safe connection can be made",
-    fix = "If the server is your own, let it have TLS 1.2 or later, with ECDHE and AES-GCM or ChaCha20. A file that is"
-      .. " named with `ca` in the profile has to be there and hold certificates.",
+    fix = "If the profile names a file with `ca`, check that the file is there and holds certificates. If the server is"
+      .. " your own, turn on TLS 1.2 or later there, with ECDHE and AES-GCM or ChaCha20.",
   },
   certificate = {
     kind = "network", unreached = true, cause = "the server's certificate does not prove that it is the right server",
-    fix = "If a proxy inspects TLS, name its authority with `ca` in the profile. If the server is your own, let it have"
-      .. " a good certificate. Otherwise do not go on: it may be somebody else's.",
+    fix = "If a proxy inspects TLS, name its authority with `ca` in the profile. If the server is your own, give"
+      .. " it a certificate that is valid for its name. Otherwise stop: the server may be somebody else's.",
   },
   timeout = {
     kind = "network", passes_by_itself = true, cause = "no answer came in time",
@@ -105,7 +107,7 @@ M.transports = {
   },
   undeclared = {
     kind = "config", not_about_peer = true, cause = "the script does not say that it needs this call",
-    fix = "Add the call to the script's `needs`, or use --write where a person types.",
+    fix = "Add the call to the script's `needs`; with -e, run and repl: add --write to the command.",
   },
   peer = {
     kind = "config", not_about_peer = true, cause = "the profile does not name this address",

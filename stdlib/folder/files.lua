@@ -10,9 +10,10 @@ local scheduler = require "task.scheduler"
 local M = {}
 
 local FIXES = {
-  undeclared = "Declare it in `needs.files` of the script, or use --write where a person types.",
+  undeclared = "Add its name to `needs.files` of the script; with -e, run and repl: add --write to the command.",
   missing = "Add it to `folders` of the profile: folders = { NAME = \"/path/of/the/folder\" }.",
-  name = "Name a file in the folder itself.",
+  name = "Name a file in the folder itself, without / and ..",
+  rights = "Call it from a step or from `run` of a script, not while the file is loaded.",
   io = "Check the folder's path in `folders` of the profile, and who may read and write the folder.",
 }
 
@@ -24,7 +25,7 @@ local function call_door(method, what, folder, ...)
   local door, rights_in_use = assert(http.door(), "no door is open"), rights.of(scheduler.require_current())
   local value, why, kind
   if rights_in_use then value, why, kind = door[method](door, rights_in_use, folder, ...) else
-    why = "this call belongs to no script, so it has no rights"
+    why, kind = "this call belongs to no script, so it has no rights", "rights"
   end
   if value ~= nil then return value end
   if kind == "journal" then error(commit.failure(why), 0) end

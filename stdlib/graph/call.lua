@@ -229,7 +229,7 @@ function M.raise(call, failure)
 end
 
 ---------------------------------------------------------------------------
--- Sending
+-- Sending a call
 
 -- After a 503 or 504, let the next try use a new connection: the present connection may lead to a machine in trouble
 -- (Microsoft Learn, "Best practices for working with Microsoft Graph").

@@ -2,6 +2,8 @@
 --- events, so a calendar that imports the file again replaces them.
 
 local fail = require "fail"
+local hint = require "log.hint"
+local path_fix = require "machine.path_fix"
 local sys = require "host.sys"
 local time = require "time"
 
@@ -45,7 +47,8 @@ end
 local function raise_no_expiry_date(state)
   fail.raise {
     kind = "missing", what = ("make a calendar for '%s'"):format(state.name),
-    why = "there is no client secret with a known expiry date", fix = "moonlatch apply makes one.",
+    why = "there is no client secret with a known expiry date",
+    fix = ("Make one: %s"):format(state.maker),
   }
 end
 
@@ -61,13 +64,14 @@ function M.text(state, now)
   local lines = { "BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:" .. PRODUCT, "CALSCALE:GREGORIAN", "METHOD:PUBLISH" }
   add_calendar_event(lines, "renew", {
     id = secret.id, now = now, at = secret.renew_at, summary = "Renew " .. what,
-    description = (
+    description = hint.complete((
       "It expires on %s. moonlatch apply makes the next one; moonlatch handover shows what to do with it.\n"
-      .. "Client ID %s, tenant %s."):format(time.day(secret.ends), state.client_id, state.tenant),
+      .. "Client ID %s, tenant %s."):format(time.day(secret.ends), state.client_id, state.tenant)),
   })
   add_calendar_event(lines, "last", {
     id = secret.id, now = now, at = secret.ends, summary = "Last day of " .. what,
-    description = "A service that signs in with it stops working. moonlatch doctor says which one uses it.",
+    description = hint.complete(
+      "A service that signs in with it stops working. moonlatch doctor says which one uses it."),
   })
   lines[#lines + 1] = "END:VCALENDAR"
   for i, line in ipairs(lines) do lines[i] = fold_calendar_line(line) end
@@ -83,14 +87,14 @@ function M.write(path, state)
   if there and not (content and content:find("\r\nPRODID:" .. PRODUCT .. "\r\n", 1, true)) then
     fail.raise {
       kind = "usage", what = "write the calendar " .. path, why = "there is a file that Moonlatch did not write",
-      fix = "Name a new file.",
+      fix = "Name a new file: moonlatch handover --calendar FILE",
     }
   end
   local ok, message = sys.write(path, text, there and "replace" or "new")
   if ok then return end
   fail.raise {
     kind = "config", what = "write the calendar " .. path, why = message or "the file cannot be written",
-    fix = "Name another file.",
+    fix = path_fix.write(path, "name another file: moonlatch handover --calendar FILE"),
   }
 end
 

@@ -41,7 +41,7 @@ function M.secret_row(journal, state)
   if row then return row end
   fail.raise {
     kind = "missing", what = ("hand over the client secret of '%s'"):format(state.name), why = "there is none yet",
-    fix = "moonlatch apply makes it, and proves that it signs in.",
+    fix = ("Make it: %s"):format(state.maker),
   }
 end
 
@@ -54,13 +54,15 @@ end
 function M.take_value(journal, row, how)
   M.reread_row(journal, row)
   if NOT_YET[row.state] then
-    raise_delivery_refused(row, "give", "it is not proven yet that it signs in", "Run apply, which proves it.")
+    raise_delivery_refused(row, "give", "it is not proven yet that it signs in",
+      ("Prove it: %s"):format(states.maker_of_secret(journal, row)))
   end
   local value = rows:value(journal, row)
   if not value then
     local why = row.body.by_person and "it was made elsewhere, and the journal does not have its value"
       or "the journal does not hold its value any more"
-    raise_delivery_refused(row, "give", why, "moonlatch apply --renew has a new one made.")
+    raise_delivery_refused(row, "give", why,
+      ("Have a new one made: %s"):format(states.renewal_of_secret(journal, row)))
   end
   journal:audit("reveal", { rotation = row.id, marker = row.body.marker, how = how }, time.now())
   commit.commit(journal)

@@ -6,6 +6,7 @@
 
 local checklist = require "devolutions.checklist"
 local form = require "devolutions.form"
+local hint = require "log.hint"
 local in_use = require "journal.in_use"
 local lifetime = require "journal.lifetime"
 local rows = require("journal.rotations").client_secrets
@@ -80,7 +81,7 @@ local M = {}
 M.HERE = "journal"
 
 ---------------------------------------------------------------------------
--- Rows
+-- Rows of hand-overs
 
 --- Record a hand-over. Durable with the next commit.
 ---@param journal host.journal.journal
@@ -157,6 +158,25 @@ local function setup_command_of(journal, body)
     end
   end
   return M.setup_command(body.workflow, body.client_id ~= "" and body.name or nil)
+end
+
+--- The command that makes the client secret of a row, or goes on with it.
+---@param journal host.journal.journal
+---@param row rotation.row of a client secret
+---@return string
+function M.maker_of_secret(journal, row)
+  local handover = journal:get("handover", row.body.app_id)
+  return handover and setup_command_of(journal, handover.body) or M.setup_command(row.body.workflow)
+end
+
+--- The command that replaces the client secret of a row by a new one.
+---@param journal host.journal.journal
+---@param row rotation.row of a client secret
+---@return string
+function M.renewal_of_secret(journal, row)
+  local maker = M.maker_of_secret(journal, row)
+  local is_policy = maker:find("^moonlatch rotate ") ~= nil
+  return maker .. (is_policy and (" --now '%s'"):format(row.body.name) or " --renew")
 end
 
 --- All hand-overs on record, oldest first; or those of one client id or of one provider's name.
@@ -313,7 +333,7 @@ function M.read(journal, row, now)
   local state = {
     consumer = body.consumer, address = body.address, name = body.name, tenant = body.tenant,
     client_id = body.client_id, managed = body.managed or {},
-    maker = setup_command_of(journal, body), destroyed = row.state == "destroyed",
+    maker = hint.complete(setup_command_of(journal, body)), destroyed = row.state == "destroyed",
     secret = handover_secret(rows:all(journal, body.client_id), body.renew_before, now),
     former = former and former.state == "confirmed" and former or nil,
   }

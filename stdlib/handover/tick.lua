@@ -19,7 +19,8 @@ local function find_item_to_tick(state, key)
   local meant = nearest(key, keys)
   fail.raise {
     kind = "usage", what = ("tick the item '%s' of '%s'"):format(key, state.name), why = "there is no such item",
-    fix = (meant and ("Did you mean '%s'? "):format(meant) or "") .. ("There are %s."):format(table.concat(keys, ", ")),
+    fix = (meant and ("Did you mean '%s'? "):format(meant) or "")
+      .. ("The items are %s."):format(table.concat(keys, ", ")),
   }
 end
 
@@ -27,7 +28,7 @@ local function raise_proof_before_secret(state)
   fail.raise {
     kind = "refused", what = ("tick the item 'proof' of '%s'"):format(state.name),
     why = "nobody said that the client secret was pasted, so no reset can have shown that it works",
-    fix = "Confirm it with moonlatch handover --confirm; then tick the item.",
+    fix = "Confirm that the client secret was pasted (moonlatch handover --confirm), then run the same command again.",
   }
 end
 
@@ -35,7 +36,7 @@ local function raise_no_application_yet(item)
   fail.raise {
     kind = "refused", what = ("tick the item '%s'"):format(item.key),
     why = "the item is about one provider, and no application for a provider was made yet",
-    fix = "moonlatch apply setup/entra-pam-provider makes it.",
+    fix = "Make the application first: moonlatch apply setup/entra-pam-provider",
   }
 end
 

@@ -2,6 +2,7 @@
 --- answer, as a service in trouble does. Only `Service:turn` blocks.
 
 local class = require "base.class"
+local fail = require "fail"
 local httpd = require "host.httpd"
 local log = require "log"
 local sys = require "host.sys"
@@ -97,7 +98,16 @@ function M.date(time)
   return date_text
 end
 
---- Listen on all ports. Raises an error when a port cannot be opened. Clients have to trust `Service.ca`, a certificate
+local LISTEN_FIXES = {
+  address = "Name an address of this machine only: 127.0.0.1 or ::1.",
+  port = "Name another port, whose next three ports are free, too; or leave the port out, for free ones.",
+}
+
+local function raise_not_listening(listener, why, kind)
+  fail.raise { kind = "usage", what = "serve on " .. listener.host, why = why, fix = LISTEN_FIXES[kind] }
+end
+
+--- Listen on all ports. Raises "usage" when a port cannot be opened. Clients have to trust `Service.ca`, a certificate
 --- authority that vouches for loopback only.
 ---@param options {plain: boolean?, listeners: httpd.listener[]}
 ---@return httpd.service
@@ -111,10 +121,10 @@ function M.open(options)
     delayed = {},
   }
   for _, listener in ipairs(options.listeners) do
-    local port, index = self.server:listen(listener.host, listener.port, listener.plain)
+    local port, index, kind = self.server:listen(listener.host, listener.port, listener.plain)
     if not port then
       self.server:close()
-      error(index, 0)
+      raise_not_listening(listener, index, kind)
     end
     local host = listener.host:find(":", 1, true) and "[" .. listener.host .. "]" or listener.host
     local scheme = identity and not listener.plain and "https" or "http"

@@ -8,7 +8,8 @@ local M = {}
 
 local pending_commits = setmetatable({}, { __mode = "k" }) ---@type table<host.journal.journal, Task>
 
-local REPAIR = "Make room on the disk or repair the state folder, then run the same command again."
+local REPAIR = "Make room on the disk of the state folder, and give your user write access to it; then run the same "
+  .. "command again."
 
 --- Turn a message of the journal into a failure.
 ---@param message string? "the journal cannot be written: …, in '…'. What to do"

@@ -6,8 +6,8 @@ local sys = require "host.sys"
 
 local M = {}
 
-local FIX = "Let the user %s write to that file, with room on its disk and files left to open, then run the same"
-  .. " command again. Nothing was changed."
+local FIX = "Nothing was changed. Make sure that it is a file that the user %s may write, that its disk has room, and "
+  .. "that files can still be opened (ulimit -n). Then run the same command again."
 
 --- Take the lease on a name. Nil, and who holds it, when another process does. Raises "journal" when the lock file
 --- cannot be opened or locked: then it is unknown whether another process holds the lease.

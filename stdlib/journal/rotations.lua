@@ -34,7 +34,7 @@ local Store = class "rotation.Rows"
 local function new_rotation_store(own) return Store { kind = own.kind, own = own } end
 
 ---------------------------------------------------------------------------
--- Rows
+-- Rows of rotations
 
 --- A new row with an id and a marker of its own. It is not on record yet.
 ---@param journal host.journal.journal?
@@ -124,7 +124,7 @@ end
 function Store.commit(_, journal) commit.commit(journal) end
 
 ---------------------------------------------------------------------------
--- Values
+-- Sealed values
 
 --- The name under which a value of the row is sealed.
 ---@param row host.journal.row
@@ -151,7 +151,7 @@ function Store:unseal(journal, name)
   if value or not message then return value end
   fail.raise {
     kind = "journal", what = ("open the sealed %s %s"):format(self.own.type, name), why = message,
-    fix = "The profile's key must be the one the journal was made with.",
+    fix = "Name the key in the profile that the journal was made with; or check the journal: moonlatch journal verify",
   }
 end
 

@@ -23,7 +23,7 @@ function M.check(path, what)
   if named_paths[path] then return path end
   fail.raise {
     kind = "config", what = ("%s to %s"):format(what, path), why = "nobody named this file on the command line",
-    fix = 'Give the script an argument of type "path", and pass the value of that argument unchanged.',
+    fix = 'Declare an argument of type "path" in `args` of the script, and pass the value of that argument unchanged.',
   }
 end
 

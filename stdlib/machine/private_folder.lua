@@ -17,7 +17,10 @@ local PrivateFolder = class "machine.private_folder"
 
 -- Return the value; raise "config" when there is none: `message` is the reason, `what` the action.
 local function check_folder_operation(value, message, what)
-  if not value then fail.raise { kind = "config", what = what, why = message, fix = "Name another folder." } end
+  if not value then
+    fail.raise { kind = "config", what = what, why = message,
+      fix = "Make sure that your user may write there and that the disk has room; or name another folder." }
+  end
   return value
 end
 

@@ -14,12 +14,12 @@ end
 ---@param path string
 function M.check(path)
   if sys.stat(path) then refuse_secret_file(path, "the file exists already",
-    "Name a new file; an existing one is never overwritten.") end
+    "Name a new file with --secret-file PATH: an existing file is never overwritten.") end
   local folder = path:match("^(.*)/[^/]*$")
   folder = folder == nil and "." or folder == "" and "/" or folder
   local parent = sys.stat(folder)
   if not parent or parent.type ~= "directory" then refuse_secret_file(path, ("there is no folder %s"):format(folder),
-    "Make the folder first.") end
+    ("Make the folder first: mkdir -p '%s'"):format(folder)) end
 end
 
 --- Write the secret to a new file with mode 0600.

@@ -19,7 +19,8 @@ local function refuse(kind, why, fix)
   fail.raise { kind = kind, what = WHAT, why = why, fix = fix }
 end
 
-local ANOTHER = "Hand in a token for this tenant's Graph, got a moment ago."
+local ANOTHER = "Hand in a token for Graph of this tenant: az account get-access-token --tenant TENANT --resource-type "
+  .. "ms-graph --query accessToken -o tsv | moonlatch …"
 
 local function read(source)
   local fd = source.from == "fd" and source.fd or STANDARD_INPUT
@@ -29,7 +30,7 @@ local function read(source)
   end
   local token, message = sys.read_secret_fd(fd)
   if token then return token end
-  refuse("config", message, "The program that starts Moonlatch has to open it and write the token there.")
+  refuse("config", message, "Have the program that starts Moonlatch open it and write the token there.")
 end
 
 local function check_audience(settings, claims)

@@ -67,7 +67,7 @@ function M.raise(what, failure, who)
 end
 
 ---------------------------------------------------------------------------
--- Requests
+-- Asking the login service
 
 ---@class oauth.question
 ---@field what string

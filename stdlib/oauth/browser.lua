@@ -41,7 +41,8 @@ local NAMES = { ["localhost"] = true, ["127.0.0.1"] = true, ["[::1]"] = true }
 local function refuse_port(port, message)
   fail.raise {
     kind = "config", what = "wait for the browser on this computer", why = message,
-    fix = port ~= 0 and "Name another port in `redirect` of the profile's sign_in, or none for any free one." or nil,
+    fix = port ~= 0 and 'Name another port in the profile, sign_in = { redirect = "http://localhost:PORT" }; or write '
+      .. 'no port, for any free one.' or "Close programs that use many ports, then run the same command again.",
   }
 end
 

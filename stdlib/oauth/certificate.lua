@@ -6,6 +6,7 @@ local assertion = require "oauth.assertion"
 local crypto = require "host.crypto"
 local fail = require "fail"
 local log = require "log"
+local path_fix = require "machine.path_fix"
 local profiles = require "profile.current"
 local sealed_file = require "profile.sealed_file"
 local sealed_key = require "oauth.sealed_key"
@@ -22,11 +23,13 @@ end
 local function read_sealed(settings, source)
   local content <close> = sealed_file.read(settings, sealed_key.name(settings.sign_in.client_id))
   if not content then
-    refuse(source, "there is no such file", "`moonlatch apply setup/rotator`, run on this machine with a profile that "
-      .. "has the same tenant, state and key, makes it; a file of your own is named by certificate = { path = \"…\" }.")
+    refuse(source, "there is no such file", "Make it: moonlatch apply setup/rotator, on this machine and with a "
+      .. "profile that has the same tenant, state and key. For a file of your own, write certificate = { path = "
+      .. "\"…\" }.")
   end
   local key, why = crypto.certificate(content)
-  return key or refuse(source, why)
+  return key or refuse(source, why, "Bring the file back from a backup; or make a new one: moonlatch apply "
+    .. "setup/rotator")
 end
 
 local LIMIT = 64 << 10 -- bytes of a certificate with its chain
@@ -35,16 +38,19 @@ local KEEPER = { credentials_directory = "manager", mounted = "platform" }
 -- What to do about a file that cannot be read.
 local function fix_unreadable(source, kind)
   if source.name then
-    return ("In the service's unit: LoadCredential=%s:/path, or LoadCredentialEncrypted=."):format(source.name)
+    return ("Add LoadCredential=%s:/path (or LoadCredentialEncrypted=) to the service's unit, then restart the "
+      .. "service.")
+      :format(source.name)
   end
   if source.from == "mounted" then return "Check that the volume is mounted there, and that nobody may write to it." end
-  if kind == "mode" then return ("Its key is a secret: chmod 600 '%s'."):format(source.path) end
+  if kind == "mode" then return ("Close it to other users: chmod 600 '%s'"):format(source.path) end
   if kind == "link" then return 'Name the file itself; in a volume of Kubernetes, say from = "mounted".' end
+  return path_fix.read(source.path)
 end
 
-local HOW_TO_MAKE = "It must hold the private key and the certificate, in PEM or PKCS#12. Make it with: "
+local HOW_TO_MAKE = "Name a file with the private key and the certificate, in PEM or PKCS#12. Make one with: "
   .. "openssl req -x509 -newkey rsa:3072 -nodes -days 180 -subj /CN=NAME -keyout NAME.pem -out NAME.crt; "
-  .. "cat NAME.crt >> NAME.pem. The application gets NAME.crt."
+  .. "cat NAME.crt >> NAME.pem; then add NAME.crt to the application (Certificates & secrets > Upload certificate)."
 
 -- Files that other tools made: what to convert them with.
 local HOW_TO_CONVERT = "Convert it, then name the new file: "
@@ -75,9 +81,10 @@ end
 local function check_dates(source, about)
   local now = time.now()
   if about.not_before and now < about.not_before then
-    refuse(source, "it is not valid before " .. time.iso(about.not_before), "Check this computer's clock.")
+    refuse(source, "it is not valid before " .. time.iso(about.not_before), "Set this computer's clock right; or use "
+      .. "the certificate from that moment on.")
   elseif about.not_after and now >= about.not_after then
-    refuse(source, "it expired on " .. time.iso(about.not_after), "Make a new one, and add it to the application.")
+    refuse(source, "it expired on " .. time.iso(about.not_after), HOW_TO_MAKE)
   elseif about.not_after and about.not_after - now < SOON then
     log.warn(("the certificate %s expires in %s, on %s"):format(source.path, time.span(about.not_after - now),
       time.iso(about.not_after)))

@@ -12,7 +12,7 @@ local function read(path)
   if token then return token end
   fail.raise {
     kind = "config", what = "read the workload's token from " .. path, why = message,
-    fix = "Check `token_file` in the profile's sign_in, and that the token is mounted there.",
+    fix = "Correct `token_file` in sign_in of the profile, or have the platform mount the token there.",
   }
 end
 

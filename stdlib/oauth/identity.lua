@@ -47,8 +47,9 @@ function M.place(settings)
   local origin, path = url:match("^(%a+://[^/?#]+)(/[^?#]*)$")
   if origin then return origin, path end
   fail.raise {
-    kind = "config", what = "find the managed identity's endpoint", why = ("'%s' is no address of one"):format(url),
-    fix = "App Service and Container Apps set the environment variable IDENTITY_ENDPOINT; elsewhere leave it out.",
+    kind = "config", what = "find the managed identity's endpoint", why = ("'%s' is not the address of such an "
+      .. "endpoint"):format(url),
+    fix = "Unset the environment variable IDENTITY_ENDPOINT: App Service and Container Apps set it themselves.",
   }
 end
 

@@ -10,7 +10,7 @@ local sys = require "host.sys"
 ---@class certificate.keyfile: resource.Resource
 ---@field pem host.secret|any the content that it should have; unknown in a plan
 ---@field is_ours fun(about: table): boolean does this certificate belong to the application?
-local File = resource.kind "key file"
+local KeyFile = resource.kind "key file"
 
 local M = {}
 
@@ -18,7 +18,7 @@ local M = {}
 ---@param path string
 ---@return certificate.keyfile
 function M.at(path)
-  return File { name = path, made = "readable by you only" }
+  return KeyFile { name = path, made = "readable by you only" }
 end
 
 local function raise(path, why, fix)
@@ -30,13 +30,13 @@ local function content(path)
   if not sys.stat(path) then return nil end
   local pem, message, kind = sys.read_secret(path, "person", "whole")
   if not pem then
-    raise(path, message, kind == "mode" and ("Its key is a secret: chmod 600 '%s'."):format(path)
-      or "Name another one: --key-file PATH.")
+    raise(path, message, kind == "mode" and ("Close it to other users: chmod 600 '%s'"):format(path)
+      or "Name another file with --key-file PATH.")
   end
   local key, why = crypto.certificate(pem)
   if not key then
-    raise(path, "there is a file already, and it is no key file of ours: " .. why,
-      "Name another one: --key-file PATH.")
+    raise(path, "it holds something else: " .. why,
+      "Name another file with --key-file PATH: this one is never overwritten.")
   end
   return pem, key
 end
@@ -44,27 +44,27 @@ end
 --- Read the file before anything is made.
 ---@param is_ours fun(about: table): boolean
 ---@return host.secret? pem, host.crypto.key? key
-function File:open(is_ours)
+function KeyFile:open(is_ours)
   local pem, key = content(self.name)
   if not pem or is_ours(key:describe()) then return pem, key end
-  raise(self.name, "there is a file already, and its certificate is not one of this application",
-    "Name another one: --key-file PATH.")
+  raise(self.name, "it holds a certificate that is not one of this application",
+    "Name another file with --key-file PATH: this one is never overwritten.")
 end
 
 --- Set the content that it should have.
 ---@param pem host.secret|any
-function File:hold(pem) self.pem = pem end
+function KeyFile:hold(pem) self.pem = pem end
 
 --- The path, for people.
 ---@return string
-function File:where() return self.name end
+function KeyFile:where() return self.name end
 
-function File:read()
+function KeyFile:read()
   local pem = content(self.name)
   return pem and { pem = pem }
 end
 
-function File:differs(actual)
+function KeyFile:differs(actual)
   if not resource.known(self.pem) then
     return { { member = "key", to = self.pem, text = "key and certificate: the new ones" } }
   end
@@ -72,7 +72,7 @@ function File:differs(actual)
   return { { member = "key", to = self.pem, text = "key and certificate: the new ones" } }
 end
 
-function File:create()
+function KeyFile:create()
   local folder = self.name:match("^(.*)/[^/]*$")
   if folder and folder ~= "" then sys.mkdir(folder) end
   local ok, message = sys.write(self.name, self.pem, "replace")
@@ -83,18 +83,18 @@ function File:create()
   }
 end
 
-function File:update() return self:create() end
+function KeyFile:update() return self:create() end
 
 -- The content is durable when the call that wrote it returns.
-function File.seen() return true end
+function KeyFile.seen() return true end
 
-function File:delete()
+function KeyFile:delete()
   local ok, message = sys.remove(self.name)
   if ok then return end
   fail.raise { kind = "config", what = "remove the key file " .. self.name, why = message,
-    fix = "Remove it by hand: the certificate in it is no longer of use." }
+    fix = ("Remove it by hand: rm '%s'. The certificate in it is not used any more."):format(self.name) }
 end
 
-File.gone = false
+KeyFile.gone = false
 
 return M

@@ -8,6 +8,7 @@
 local crypto = require "host.crypto"
 local fail = require "fail"
 local log = require "log"
+local path_fix = require "machine.path_fix"
 local scheduler = require "task.scheduler"
 local sealed_file = require "profile.sealed_file"
 local state_folder = require "machine.state_folder"
@@ -59,20 +60,22 @@ local function raise(profile, why, fix)
   }
 end
 
+local HELD = "Wait until the other process has signed in, or stop it; then run the same command again."
+
 -- Take the lock; wait while another process holds it.
 local function take_lock(profile)
   local made, trouble = sys.mkdir(profile.state, true)
   if not made then
     raise(profile, trouble, state_folder.fix(profile.state)
-      or "Let it be written, or name another `state` folder in the profile.")
+      or path_fix.write(profile.state, "name another folder with `state` in the profile"))
   end
   local ends = time.monotonic() + PATIENCE
   while true do
     local lock, message, kind = sys.lock(lock_path(profile))
     if lock then return lock end
     if kind ~= "held" or time.monotonic() > ends then
-      raise(profile, message, kind == "held" and "Another moonlatch is signing in; wait for it, or stop it."
-        or state_folder.fix(profile.state))
+      raise(profile, message, kind == "held" and HELD
+        or state_folder.fix(profile.state) or path_fix.write(lock_path(profile)))
     end
     if scheduler.current() then task.sleep(PACE) else sys.sleep(math.ceil(PACE * 1000)) end
   end

@@ -52,7 +52,7 @@ function M.text(entry)
 end
 
 ---------------------------------------------------------------------------
--- Checking
+-- Checking declared calls
 
 local function did_you_mean_hint(word)
   return word and ('; did you mean "%s"?'):format(word) or ""
@@ -113,7 +113,9 @@ local secret_places = { type = "table", each = { type = "string", check = check_
 local PLACE_RULES = { secrets = secret_places, answers = secret_places }
 
 local function check_call_table(entry)
-  if type(entry[1]) ~= "string" then return 'it begins with the call: { "POST /path", secrets = { … } }' end
+  if type(entry[1]) ~= "string" then
+    return "it does not begin with the call", 'Write { "POST /path", secrets = { … } }.'
+  end
   for key, value in pairs(entry) do
     if key ~= 1 and not PLACE_RULES[key] then
       return ("there is no member %s%s"):format(tostring(key),

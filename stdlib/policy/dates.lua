@@ -17,7 +17,7 @@ local DAY = 86400
 local function raise_dates_malformed(text, why)
   fail.raise {
     kind = "config", what = ('read the dates "%s"'):format(text), why = why,
-    fix = 'Write them as "2026-12-24", "2026-12-15..2027-01-05" or "2026-12-15..2027-01-05 Europe/Paris".',
+    fix = 'Write the dates as "2026-12-24", "2026-12-15..2027-01-05" or "2026-12-15..2027-01-05 Europe/Paris".',
   }
 end
 

@@ -61,12 +61,16 @@ end
 
 local function at_least_check(least)
   return function(value)
-    if value < least then return ("%d is too few; at least %d"):format(value, least) end
+    if value < least then
+      return ("%d is less than %d"):format(value, least), ("Write %d or more."):format(least)
+    end
   end
 end
 
 local function check_password_length(value)
-  if value < 8 or value > 256 then return ("%d is not between 8 and 256"):format(value) end
+  if value < 8 or value > 256 then
+    return ("%d is not between 8 and 256"):format(value), "Write a number of characters from 8 to 256: length = 32."
+  end
 end
 
 local strings = { type = "table", each = { type = "string" } }
@@ -75,17 +79,17 @@ local function member_as_list(value) return type(value) == "table" and value or 
 
 local one_or_several = { type = { "string", "table" }, check = function(value)
   local ok, failure = pcall(schema.check, "", "", member_as_list(value), strings)
-  if not ok then return failure.why end
+  if not ok then return failure.why, 'Write a text, "…", or a list of texts, { "…", "…" }.' end
 end }
 
 -- The rule for a text or a list of texts that `parse` accepts.
 local function words_rule(parse)
   return { type = { "string", "table" }, check = function(value)
-    if #value == 0 then return "it is empty: leave it out" end
-    local wrong = one_or_several.check(value)
-    if wrong then return wrong end
+    if #value == 0 then return "it is empty", "Remove it, or write one as a text." end
+    local wrong, how = one_or_several.check(value)
+    if wrong then return wrong, how end
     local ok, failure = pcall(parse, member_as_list(value))
-    if not ok then return ("%s: %s. %s"):format(failure.what, failure.why, failure.fix) end
+    if not ok then return ("%s: %s"):format(failure.what, failure.why), failure.fix end
   end }
 end
 
@@ -150,7 +154,8 @@ local function check_members_fit_target(file, fields, names)
   for name, target in pairs(ONLY_FOR) do
     if names[name] and fields.select.kind ~= target then
       raise_policy_wrong(file, name,
-        ("it applies to %s only, and this policy selects %s"):format(target, fields.select.kind))
+        ("it applies to %s only, and this policy selects %s"):format(target, fields.select.kind),
+        ("Remove `%s` from the policy."):format(name))
     end
   end
 end
@@ -164,13 +169,17 @@ end
 local function check_policy_terms(file, terms)
   if terms.target == "users" then
     local wrong = terms.sink:why_not_for_passwords()
-    if wrong then raise_policy_wrong(file, "sink", wrong) end
-    if terms.every < 3600 then raise_policy_wrong(file, "every", "it must be at least 1h") end
+    if wrong then raise_policy_wrong(file, "sink", wrong, 'Write sink = policy.devolutions.server{ vault = "…" }.') end
+    if terms.every < 3600 then
+      raise_policy_wrong(file, "every", "it is less than 1h", 'Write every = "1h" or longer.')
+    end
   elseif terms.lifetime <= terms.every then
     raise_policy_wrong(file, "lifetime", ("a secret that lives %s cannot be replaced every %s")
-      :format(time.span(terms.lifetime), time.span(terms.every)))
+      :format(time.span(terms.lifetime), time.span(terms.every)), "Make `lifetime` longer than `every`.")
   end
-  if terms.jitter >= terms.every then raise_policy_wrong(file, "jitter", "it must be shorter than every") end
+  if terms.jitter >= terms.every then
+    raise_policy_wrong(file, "jitter", "it is not shorter than every", "Make `jitter` shorter than `every`.")
+  end
 end
 
 ---------------------------------------------------------------------------
@@ -241,8 +250,8 @@ function M.declare(found, value)
   local names = policy_member_names(fields)
   schema.check(found.path, "", fields, POLICY_RULE)
   check_members_fit_target(found.path, fields, names)
-  local unknown = refusals.check(member_as_list(fields.accept), fields.select.kind)
-  if unknown then raise_policy_wrong(found.path, "accept", unknown) end
+  local unknown, fix = refusals.check(member_as_list(fields.accept), fields.select.kind)
+  if unknown then raise_policy_wrong(found.path, "accept", unknown, fix) end
   local terms = terms_of_fields(found.name, fields)
   check_policy_terms(found.path, terms)
   return {

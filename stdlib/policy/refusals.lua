@@ -35,9 +35,9 @@ function M.check(words, target)
   for _, word in ipairs(words) do
     if not reasons[word] then
       local known = nearest(word, reasons)
-      return ('%s are never refused for the reason "%s". %s'):format(target, word,
+      return ('%s are never refused for the reason "%s"'):format(target, word),
         known and ('Did you mean "%s"?'):format(known)
-          or ("There are %s."):format(table.concat(sets.sorted(reasons), ", ")))
+          or ("Use one of these reasons: %s."):format(table.concat(sets.sorted(reasons), ", "))
     end
   end
 end

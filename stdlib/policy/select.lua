@@ -34,7 +34,7 @@ end
 local function check_properties(operator, left, right)
   local is_left, is_right = is_property(left), is_property(right)
   if not is_left and (not is_right or operator == "-") or is_left and is_right and operator == "+" then return end
-  error(("%s only says what accounts are: select some, and take these away with -")
+  error(("%s only says what accounts are, and selects none: select some accounts, and take these away with -")
     :format(tostring(is_left and left or right)), 3)
 end
 
@@ -138,7 +138,7 @@ end
 Selection.__tostring = selection_text
 
 ---------------------------------------------------------------------------
--- Finding
+-- Finding what is selected
 
 -- Has any part of the selection, added or taken away, a field of this name?
 local function does_selection_name(selection, name)
@@ -293,10 +293,11 @@ end
 ---@return string? wrong
 function M.check(value)
   if M.is(value) and is_property(value) then
-    return ("%s only says what accounts are: select some, and take these away with -"):format(tostring(value))
+    return ("%s only says what accounts are, and selects none"):format(tostring(value)),
+      'Select some accounts, and take these away with -: policy.users{ group = "…" } - …'
   end
   if M.is(value) then return nil end
-  return 'it must be a selection: write policy.users{ group = "…" } or policy.applications{ … }'
+  return "it is not a selection", 'Write select = policy.users{ group = "…" } or policy.applications{ … }.'
 end
 
 return M

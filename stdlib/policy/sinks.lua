@@ -24,16 +24,20 @@ local NAMES = { server = "policy.devolutions.server", handover = "policy.handove
 function M.why_not_program_words(words)
   local first = tostring(words[1] or "")
   if first:match("^[%w_-]+$") then return nil end
-  if not first:match("^/") then return "it begins with the name that the profile gives the program" end
+  if not first:match("^/") then
+    return "it does not begin with the name that the profile gives the program",
+      'Write { "NAME", "argument" }, and programs = { NAME = { "/path/of/the/program" } } in the profile.'
+  end
   local name = first:match("[^/]*$"):gsub("[^%w_-]", "-")
-  return ('programs are named in the profile: put programs = { ["%s"] = { "%s" } } there, and write "%s" here instead '
-    .. "of the path"):format(name, first, name)
+  return ('"%s" is a path, and programs are named in the profile'):format(first),
+    ('Add programs = { ["%s"] = { "%s" } } to the profile, and write "%s" here in place of the path.')
+      :format(name, first, name)
 end
 
 local function why_not_folder_name(name)
   if name:match("^[%w_-]+$") then return nil end
-  return ('folders are named in the profile: put folders = { sealed = "%s" } there, and write "sealed" here instead of '
-    .. "the path"):format(name)
+  return ('"%s" is a path, and folders are named in the profile'):format(name),
+    ('Add folders = { sealed = "%s" } to the profile, and write "sealed" here in place of the path.'):format(name)
 end
 
 local KINDS = {
@@ -83,7 +87,7 @@ local function sink_maker(kind)
   return function(fields_given)
     local fields = read(fields_given)
     local ok, failure = pcall(schema.check, kind, "", fields, KINDS[kind].rule)
-    if not ok then error(("%s: %s"):format(failure.what, failure.why), 2) end
+    if not ok then error(("%s: %s. %s"):format(failure.what, failure.why, failure.fix), 2) end
     local settle = KINDS[kind].settle
     return Sink { kind = kind, fields = settle and settle(fields) or fields, can = KINDS[kind].can }
   end
@@ -113,7 +117,9 @@ M.command = sink_maker "command"
 ---@param value any
 ---@return string? wrong
 function M.check(value)
-  if not class.is(value, Sink) then return "it must be a sink: write policy.devolutions.server{ vault = \"…\" }" end
+  if not class.is(value, Sink) then
+    return "it is not a sink", 'Write sink = policy.devolutions.server{ vault = "…" }.'
+  end
 end
 
 local function can_keep_passwords(can) return can.pending and can.read_back end

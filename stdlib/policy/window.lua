@@ -32,12 +32,12 @@ local DAYS = { sun = 0, mon = 1, tue = 2, wed = 3, thu = 4, fri = 5, sat = 6 }
 local Window = class "policy.window"
 
 ---------------------------------------------------------------------------
--- Reading
+-- Reading a window
 
 local function raise_window_malformed(text, why)
   fail.raise {
     kind = "config", what = ('read the window "%s"'):format(text), why = why,
-    fix = 'Write it as "02:00-04:00 America/Toronto" or "Mon-Fri 22:00-05:00 Europe/Paris".',
+    fix = 'Write the window as "02:00-04:00 America/Toronto" or "Mon-Fri 22:00-05:00 Europe/Paris".',
   }
 end
 
@@ -116,7 +116,7 @@ function M.parse(windows, except)
 end
 
 ---------------------------------------------------------------------------
--- Asking
+-- When a window is open
 
 local function local_day_of_window(part, time) return (time // 1 + part.zone:offset(time)) // DAY end
 

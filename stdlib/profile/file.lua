@@ -3,6 +3,7 @@
 local fail = require "fail"
 local lua_file = require "base.lua_file"
 local nearest = require "base.nearest"
+local path_fix = require "machine.path_fix"
 local schema = require "base.schema"
 local sign_in = require "profile.sign_in"
 local source = require "profile.source"
@@ -25,18 +26,24 @@ local CLOUDS = {
 
 local function check_profile_url(value)
   if value:match("^%a+://[^/]*@") then
-    return "a URL carries no user or password here (a proxy's: proxy = { url = …, user = …, password = { from = … } })"
+    return "the URL carries a user or a password",
+      'Write the URL without them. A proxy has members for them: proxy = { url = "https://…", user = "…", '
+        .. 'password = { from = "sealed" } }.'
   end
   if not (value .. "/"):match("^https?://[^/%s?#@]+/[^%s?#]*$") then
-    return ('"%s" is not a URL of the form https://host'):format(value)
+    return ('"%s" is not a URL of the form https://host'):format(value),
+      'Write it as "https://host" or "https://host/path".'
   end
 end
 
-local url_rule = { type = "string", check = check_profile_url }
+local url_rule = { type = "string", check = check_profile_url, example = '"https://…"' }
 
 local function check_proxy(proxy)
   if type(proxy) == "string" then return check_profile_url(proxy) end
-  if not proxy.user:match("^[^:%c]+$") then return "user is a name without a colon" end
+  if not proxy.user:match("^[^:%c]+$") then
+    return "user is empty, or has a colon or a control character",
+      'Write the name that the proxy knows: user = "name".'
+  end
 end
 
 local proxy_rule = {
@@ -58,17 +65,24 @@ local devolutions_rule = {
     linked = { type = "boolean", default = false },
   },
   check = function(devolutions)
-    if (devolutions.server == nil) == (devolutions.cloud == nil) then return "it needs either server or cloud" end
+    if (devolutions.server == nil) == (devolutions.cloud == nil) then
+      return "it needs either server or cloud",
+        'Write server = "https://…" for Devolutions Server, or cloud = "https://ORGANISATION.devolutions.app".'
+    end
     if devolutions.server and not (devolutions.app_key and devolutions.app_secret) then
-      return "server needs app_key and app_secret"
+      return "server needs app_key and app_secret",
+        'Add app_key = "…" and app_secret = { from = "sealed" } (Devolutions Server > Administration > Application '
+          .. "identities), then: moonlatch login --secret devolutions-secret"
     end
   end,
 }
 
+local NAME_TENANT = 'Name the tenant by its domain or GUID (Entra admin center > Overview): tenant = "contoso.com".'
+
 local function check_tenant(value)
-  if not value:match("^[%w][%w.-]*$") then return ('"%s" is neither a domain nor a GUID'):format(value) end
+  if not value:match("^[%w][%w.-]*$") then return ('"%s" is neither a domain nor a GUID'):format(value), NAME_TENANT end
   if value == "common" or value == "organizations" or value == "consumers" then
-    return ('"%s" stands for many tenants; name one, by its domain or GUID'):format(value)
+    return ('"%s" stands for many tenants'):format(value), NAME_TENANT
   end
 end
 
@@ -76,20 +90,22 @@ end
 local function check_program_and_folder_names(names)
   for name in pairs(names) do
     if type(name) ~= "string" or not name:match("^[%w_-]+$") or #name > 64 then
-      return ("'%s' is no name: letters, digits, - and _"):format(tostring(name))
+      return ("'%s' cannot be a name here"):format(tostring(name)), "Use letters, digits, - and _, at most 64 of them."
     end
   end
 end
 
 local program_rule = { type = "table", each = { type = "string" }, check = function(words)
-  if #words == 0 or not words[1]:match("^/") then return "it begins with the program's absolute path" end
-  if #words > 64 then return "it has more than 64 words" end
+  if #words == 0 or not words[1]:match("^/") then
+    return "it does not begin with the program's absolute path", 'Write { "/path/of/the/program", "argument" }.'
+  end
+  if #words > 64 then return "it has more than 64 words", "Put the words into a program of your own, and name that." end
 end }
 
 local profile_rule = {
   type = "table",
   members = {
-    tenant = { type = "string", required = true, check = check_tenant },
+    tenant = { type = "string", required = true, check = check_tenant, example = '"contoso.onmicrosoft.com"' },
     cloud = { type = { "string", "table" }, default = "global" },
     proxy = proxy_rule,
     emulator = { type = { "boolean", "table" }, default = false },
@@ -107,7 +123,7 @@ local profile_rule = {
 local WRITE_BUDGET = { writes = 3000, seconds = 150 }
 
 local function check_positive_number(value)
-  if value <= 0 then return "it has to be more than none" end
+  if value <= 0 then return "it is not more than 0", "Write a number above 0." end
 end
 
 local write_budget_rule = {
@@ -121,8 +137,8 @@ local write_budget_rule = {
 local cloud_rule = {
   type = "table",
   members = {
-    login = { type = "string", required = true, check = check_profile_url },
-    graph = { type = "string", required = true, check = check_profile_url },
+    login = { type = "string", required = true, check = check_profile_url, example = '"https://…"' },
+    graph = { type = "string", required = true, check = check_profile_url, example = '"https://…"' },
     ca = { type = "string" },
     strict_certificates = { type = "boolean", default = true },
   },
@@ -141,12 +157,12 @@ local file_rule = {
 }
 
 ---------------------------------------------------------------------------
--- Paths
+-- Paths of the configuration
 
 local function home_folder()
   return sys.getenv("HOME") or fail.raise {
     kind = "config", what = "find your folders", why = "the environment variable HOME is not set",
-    fix = "Set HOME, or name the files: --config FILE, and state in the profile.",
+    fix = "Set HOME to your home folder; or name the files with --config FILE, and `state` in the profile.",
   }
 end
 
@@ -216,12 +232,12 @@ local function check_profile_address(file, where, url, kind)
   if url == nil then return end
   if kind == "emulator" and not is_loopback_url(url) then
     refuse_profile(file, where, ("an emulator's profile may only reach this machine, and %s is elsewhere"):format(url),
-      "Use a profile without `emulator` for a real tenant.")
+      "Remove `emulator` from the profile for a real tenant; for an emulator, write its address on this machine.")
   elseif kind == "real" and is_loopback_url(url) then
     refuse_profile(file, where, ("a real profile may not reach this machine (%s)"):format(url),
       "Add emulator = true when this is an emulator.")
   elseif kind == "real" and not url:match("^https:") then
-    refuse_profile(file, where, ("%s is not protected by TLS"):format(url), "Use https.")
+    refuse_profile(file, where, ("%s is not protected by TLS"):format(url), "Write it with https:// at the beginning.")
   end
 end
 
@@ -234,7 +250,8 @@ local function find_cloud(file, where, cloud)
   local meant = nearest(cloud, CLOUDS)
   refuse_profile(file, where, ('"%s" is not a known cloud'):format(cloud),
     meant and ('Did you mean "%s"?'):format(meant)
-      or "Use global, gcc, gcc_high, dod or china; name another cloud by { login = …, graph = … }.")
+      or 'Write "global", "gcc", "gcc_high", "dod" or "china"; or name another cloud: cloud = { login = "https://…", '
+        .. 'graph = "https://…" }.')
 end
 
 local function without_trailing_slash(url) return (url:gsub("/+$", "")) end
@@ -284,7 +301,7 @@ local function check_identity_endpoint(file, where, profile)
   local endpoint = profile.sign_in.endpoint
   if endpoint and profile.kind == "real" then
     refuse_profile(file, where, "it is for an emulator's profile only",
-      "Leave it out: a machine's endpoint is known, and a service's stands in its environment.")
+      "Remove it: Moonlatch knows the endpoint of a machine, and reads the endpoint of a service in its environment.")
   end
   check_profile_address(file, where, endpoint, profile.kind)
 end
@@ -297,7 +314,7 @@ local function check_profile_addresses(file, where, profile)
   check_profile_address(file, where .. ".devolutions.server", devolutions.server, profile.kind)
   if devolutions.cloud and not devolutions.cloud:match("^https:") then
     local why = ("%s is not protected by TLS"):format(devolutions.cloud)
-    refuse_profile(file, where .. ".devolutions.cloud", why, "Use https.")
+    refuse_profile(file, where .. ".devolutions.cloud", why, "Write it with https:// at the beginning.")
   end
 end
 
@@ -350,11 +367,15 @@ function M.read(file, was_named)
   local text, message, kind = sys.read(file, MOST_BYTES)
   if text then return text end
   local fixes = {
-    missing = was_named and ("Check the path; `moonlatch init --config %s` makes one there."):format(file)
-      or "`moonlatch init` makes a first one; `--emulator` needs none.",
-    mode = ("It decides where secrets go, so only you may write it: chmod go-w '%s'."):format(file),
-    owner = "It decides where secrets go, so it has to belong to you or to root.",
-    type = "Name a file: --config FILE.", size = "A configuration is at most 1 MiB of text.",
+    missing = was_named and ("Correct the path; or make a configuration there: moonlatch init --config %s"):format(file)
+      or "Make a first one: moonlatch init. To try Moonlatch without one, add --emulator to the command.",
+    mode = ("Let only its owner write it, because it decides where secrets go: chmod go-w '%s'"):format(file),
+    owner = ("Read it, then make it yours, because it decides where secrets go: sudo chown %s '%s'")
+      :format(sys.user(), file),
+    type = "Name a file with --config FILE.",
+    size = "Remove what does not belong there: a configuration is at most 1 MiB of text.",
+    link = "Name the file itself with --config FILE: the links lead in a circle.",
+    io = path_fix.read(file),
   }
   fail.raise { kind = "config", what = "read the configuration " .. file, why = message, fix = fixes[kind] }
 end
@@ -369,18 +390,21 @@ end
 local function choose_profile_name(file, config, wanted)
   local names = profile_names(config.profiles)
   local name = wanted or config.default or (#names == 1 and names[1])
-  if #names == 0 then refuse_profile(file, "profiles", "there is none", "`moonlatch init` shows how one looks.") end
+  if #names == 0 then refuse_profile(file, "profiles", "there is none", "Add a profile: moonlatch init --tenant "
+    .. "TENANT") end
   if not name then
     fail.raise {
       kind = "usage", what = "choose a profile of " .. file, why = "there are several, and none is the default",
-      fix = ("Say --profile NAME (%s), or set default = \"NAME\" in the file."):format(table.concat(names, ", ")),
+      fix = ('Add --profile NAME to the command, with one of %s; or write default = "%s" in the file.')
+        :format(table.concat(names, ", "), names[1]),
     }
   end
   if config.profiles[name] then return name end
   local meant = nearest(name, names)
   fail.raise {
     kind = "usage", what = ("choose the profile '%s' of %s"):format(name, file), why = "there is no such profile",
-    fix = meant and ("Did you mean '%s'?"):format(meant) or ("There are: %s."):format(table.concat(names, ", ")),
+    fix = meant and ("Did you mean '%s'?"):format(meant)
+      or ("Name one of the profiles with --profile: %s."):format(table.concat(names, ", ")),
   }
 end
 

@@ -5,6 +5,7 @@
 --- new profile.
 
 local fail = require "fail"
+local path_fix = require "machine.path_fix"
 local profile_file = require "profile.file"
 local sys = require "host.sys"
 
@@ -118,7 +119,8 @@ function M.add_profile(text, file, name, profile)
   if before.profiles[name] ~= nil then
     fail.raise {
       kind = "conflict", what = ("add the profile '%s' to %s"):format(name, file),
-      why = "there is a profile of that name", fix = "Nothing was changed. Choose another name: --profile NAME.",
+      why = "there is a profile of that name",
+      fix = "Nothing was changed. Choose another name: moonlatch init --tenant TENANT --profile NAME",
     }
   end
   local added = M.insert_after_brace(text, profile)
@@ -126,13 +128,13 @@ function M.add_profile(text, file, name, profile)
 end
 
 ---------------------------------------------------------------------------
--- Writing
+-- Writing the configuration
 
-local function raise_configuration_unwritten(file, why, backup)
+local function raise_configuration_unwritten(file, why, fix, backup)
   fail.raise {
     kind = "config", what = "write the configuration " .. file, why = why,
-    fix = backup and ("The former text is in %s."):format(backup)
-      or "Nothing was changed. Correct what the message names, then run the same command again.",
+    fix = backup and ("Bring the former text back: mv '%s' '%s'. Then run the same command again."):format(backup, file)
+      or fix,
   }
 end
 
@@ -143,15 +145,19 @@ end
 ---@param new string
 function M.write(file, old, new)
   local backup = file .. ".before"
-  local ok, why = sys.write(backup, old, "new")
-  if not ok then raise_configuration_unwritten(file, why) end
+  local ok, why, kind = sys.write(backup, old, "new")
+  if not ok then
+    raise_configuration_unwritten(file, why, "Nothing was changed. " .. (kind == "exists"
+      and ("Compare it with %s, remove it, then run the same command again."):format(file) or path_fix.write(backup)))
+  end
   if profile_file.read(file) ~= old then
     sys.remove(backup)
-    raise_configuration_unwritten(file, "another program changed it meanwhile")
+    raise_configuration_unwritten(file, "another program changed it meanwhile",
+      "Nothing was changed. Run the same command again: it reads the file anew.")
   end
   ok, why = sys.write(file, new, "edit")
   if not ok or profile_file.read(file) ~= new then
-    raise_configuration_unwritten(file, why or "it does not hold what was written", backup)
+    raise_configuration_unwritten(file, why or "it does not hold what was written", nil, backup)
   end
   sys.remove(backup)
 end

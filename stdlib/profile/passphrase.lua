@@ -5,9 +5,10 @@ local crypto = require "host.crypto"
 local fail = require "fail"
 local json = require "host.json"
 local log = require "log"
+local path_fix = require "machine.path_fix"
 local secret = require "host.secret"
 local sys = require "host.sys"
-local term = require "host.term"
+local typed_secret = require "machine.typed_secret"
 
 local M = {}
 
@@ -54,13 +55,17 @@ local function load_passphrase_file(profile)
     message = "no passphrase was chosen on this machine, or the file with the parameters of the key is lost"
   end
   raise_passphrase(profile, "make the key of the passphrase", message, kind == "missing"
-    and ("To choose one: moonlatch init --profile %s. Else bring the file back."):format(profile.name)
-    or "Bring the file back from a backup; without it the passphrase opens nothing.")
+    and ("To choose one: moonlatch init --profile %s. If there was one, bring the file back from a backup.")
+      :format(profile.name)
+    or "Bring the file back from a backup: without the file, the passphrase opens nothing.")
 end
 
 local function derive_key_from_passphrase(profile, found, passphrase)
   local key, message = crypto.scrypt(passphrase, crypto.unbase64(found.salt), found.work)
-  if not key then raise_passphrase(profile, "make the key of the passphrase", message) end
+  if not key then
+    raise_passphrase(profile, "make the key of the passphrase", message,
+      "Close other programs, then run the same command again: the key needs memory for a moment.")
+  end
   return key
 end
 
@@ -69,20 +74,21 @@ local function does_key_open_check_box(profile, found, key)
 end
 
 ---------------------------------------------------------------------------
--- Asking
+-- Asking for the passphrase
+
+local WITHOUT_TERMINAL = 'Without a terminal, write key = { from = "credentials_directory", name = "…" } in the '
+  .. 'profile; or key = { from = "passphrase", fd = 3 }, and add 3<FILE to the command.'
 
 local function ask_passphrase(profile, prompt)
   local fd = profile.key.fd
-  local value, message
+  local value, why, fix
   if fd then
-    value, message = sys.read_secret_fd(fd, "bytes")
+    value, why = sys.read_secret_fd(fd, "bytes")
+    fix = ("Open the file with the passphrase for it: add %d<FILE to the same command."):format(fd)
   else
-    value, message = term.read_secret(prompt)
+    value, why, fix = typed_secret.ask(prompt, WITHOUT_TERMINAL)
   end
-  if value then return value end
-  raise_passphrase(profile, "read the passphrase", message, not fd
-    and 'Without a terminal: key = { from = "passphrase", fd = 3 } and 3<file; better from = "credentials_directory".'
-    or nil)
+  return value or raise_passphrase(profile, "read the passphrase", why, fix)
 end
 
 --- Ask the person for the passphrase, and derive the key. Raises "config".
@@ -98,7 +104,7 @@ function M.read(profile)
     if try < TRIES and not profile.key.fd then log.warn "that is not the passphrase; once more" end
   end
   raise_passphrase(profile, "make the key of the passphrase", "that is not the passphrase",
-    "A passphrase cannot be recovered: without it, the sealed files cannot be opened.")
+    "Run the same command again, and type the passphrase that was chosen at moonlatch init. Nobody can recover it.")
 end
 
 local function ask_new_passphrase(profile)
@@ -106,12 +112,13 @@ local function ask_new_passphrase(profile)
   if #passphrase < LEAST_CHARACTERS then
     raise_passphrase(profile, "choose a passphrase",
       ("it has %d characters; %d are the least"):format(#passphrase, LEAST_CHARACTERS),
-      "Four or five words that do not belong together are long enough and can be remembered.")
+      "Run the same command again, and choose four or five words that do not belong together.")
   end
   if profile.key.fd then return passphrase end
   local again <close> = ask_passphrase(profile, "once more: ")
   if secret.equals(again, passphrase) then return passphrase end
-  raise_passphrase(profile, "choose a passphrase", "the two are not the same", "Nothing was written; start again.")
+  raise_passphrase(profile, "choose a passphrase", "the two are not the same",
+    "Nothing was written. Run the same command again, and type the same passphrase twice.")
 end
 
 --- Ask the person to choose a passphrase, and write the file. Raises "config".
@@ -123,7 +130,8 @@ function M.choose(profile)
   found.check = crypto.base64(crypto.seal(key, check_box_binding(profile, found), secret.random(16)))
   local ok, message = sys.mkdir(profile.state, true)
   if ok then ok, message = sys.write(passphrase_file_path(profile), json.encode(found, true) .. "\n", "new") end
-  if not ok then raise_passphrase(profile, "write the parameters of the key", message) end
+  if ok then return end
+  raise_passphrase(profile, "write the parameters of the key", message, path_fix.write(passphrase_file_path(profile)))
 end
 
 return M

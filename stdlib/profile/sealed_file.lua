@@ -7,7 +7,9 @@
 local crypto = require "host.crypto"
 local fail = require "fail"
 local json = require "host.json"
+local path_fix = require "machine.path_fix"
 local profiles = require "profile.current"
+local state_folder = require "machine.state_folder"
 local sys = require "host.sys"
 
 local M = {}
@@ -52,7 +54,7 @@ local function write_sealed_file(profile, name, head, value, key)
   if ok then return end
   fail.raise {
     kind = "config", what = "write a sealed secret to " .. path, why = message,
-    fix = "The former content is still there. Correct what the message names, then run the same command again.",
+    fix = "The former content is still there. " .. (state_folder.fix(profile.state) or path_fix.write(path)),
   }
 end
 
@@ -66,10 +68,18 @@ function M.write(profile, name, about, value)
   write_sealed_file(profile, name, json.encode(about), value, key)
 end
 
+-- The command that writes the sealed file of this name anew.
+local function command_to_store(name)
+  if name:find "^sign%-in%-" then return "moonlatch login" end
+  local is_certificate = name:find "^certificate%-" and name ~= "certificate-passphrase"
+  return is_certificate and "moonlatch apply setup/rotator" or "moonlatch login --secret " .. name
+end
+
 local function raise_sealed_file_not_opened(path, why)
   fail.raise {
     kind = "config", what = "open the secret in " .. path, why = why,
-    fix = "Bring the right key or file back; or put the secret there anew: moonlatch login.",
+    fix = ("Bring back the key or the file that was used before. If it is lost, put the secret there anew: %s")
+      :format(command_to_store(path:match("([^/]+)%.sealed$"))),
   }
 end
 
@@ -149,7 +159,7 @@ function M.remove(profile, name)
   local ok, message = sys.remove(sealed_file_path(profile, name))
   if ok then return end
   fail.raise { kind = "config", what = "remove " .. sealed_file_path(profile, name), why = message,
-    fix = "Remove it by hand: only the profile's key opens it." }
+    fix = ("Remove it by hand: rm '%s'. Only the profile's key opens it."):format(sealed_file_path(profile, name)) }
 end
 
 return M

@@ -33,13 +33,16 @@ local function check_sign_in_members(sign_in)
   local method = sign_in.method
   for _, member in ipairs { "client_id", "secret", "certificate", "token_file" } do
     local words = REQUIRED_MEMBERS[method] and REQUIRED_MEMBERS[method][member]
-    if words and not sign_in[member] then return ('method = "%s" needs %s'):format(method, words) end
+    if words and not sign_in[member] then
+      return ('method = "%s" needs %s'):format(method, words), ("Add %s to sign_in of the profile."):format(words)
+    end
   end
   for _, member in ipairs { "secret", "client_auth", "certificate", "token_file", "token", "redirect", "login_hint",
     "open", "object_id", "resource_id", "endpoint", "scopes" } do
     if sign_in[member] ~= nil and not sets.of(METHODS_OF_MEMBER[member])[method] then
       local methods = table.concat(METHODS_OF_MEMBER[member], '", "')
-      return ('method = "%s" has no %s; that is for "%s"'):format(method, member, methods)
+      return ('method = "%s" has no %s; that is for "%s"'):format(method, member, methods),
+        ("Remove %s from sign_in of the profile, or choose a method that has it."):format(member)
     end
   end
 end
@@ -50,29 +53,33 @@ local function check_redirect(value)
   local host, port, path = value:match("^http://([%w.]+)(:?%d*)(.*)$")
   local is_ours = (host == "localhost" or host == "127.0.0.1") and (port == "" or port:match("^:%d+$"))
   if is_ours and path:match("^/?[%w/_-]*$") then return nil end
-  return ('"%s" is not http://localhost or http://127.0.0.1, with a port and a path if need be'):format(value)
+  return ('"%s" is not http://localhost or http://127.0.0.1, with a port and a path if need be'):format(value),
+    'Write redirect = "http://localhost" or "http://localhost:8400".'
 end
 
 -- The member that each source of a certificate needs.
 local CERTIFICATE_MEMBER = { file = "path", mounted = "path", credentials_directory = "name" }
-local CERTIFICATE_FORMS = 'it is { path = "app.pem" }, { from = "credentials_directory", name = "app.pem" }, '
-  .. '{ from = "mounted", path = "/run/secrets/app.pem" } or { from = "sealed" }'
+local WRONG_CERTIFICATE = "its members do not fit together"
+local CERTIFICATE_FORMS = 'Write { path = "app.pem" }, { from = "credentials_directory", name = "app.pem" }, '
+  .. '{ from = "mounted", path = "/run/secrets/app.pem" } or { from = "sealed" }.'
 
 -- Check that the certificate comes from one source: a file, a mounted volume, the service manager's credentials, or the
 -- file that setup/rotator sealed.
 local function check_certificate_source(certificate)
   local needed = CERTIFICATE_MEMBER[certificate.from or "file"]
   for _, member in ipairs { "path", "name" } do
-    if (certificate[member] ~= nil) ~= (member == needed) then return CERTIFICATE_FORMS end
+    if (certificate[member] ~= nil) ~= (member == needed) then return WRONG_CERTIFICATE, CERTIFICATE_FORMS end
   end
-  if certificate.from == "sealed" and certificate.passphrase then return CERTIFICATE_FORMS end
+  if certificate.from == "sealed" and certificate.passphrase then return WRONG_CERTIFICATE, CERTIFICATE_FORMS end
   if certificate.name and certificate.name:find("/", 1, true) then
-    return "name is the name of a file, without folders"
+    return "name has a folder in it", 'Write the name of the credential alone: name = "app.pem".'
   end
 end
 
 local function check_token_source(token)
-  if (token.from == "fd") ~= (token.fd ~= nil) then return 'it is { from = "stdin" } or { from = "fd", fd = 3 }' end
+  if (token.from == "fd") ~= (token.fd ~= nil) then
+    return "its members do not fit together", 'Write { from = "stdin" } or { from = "fd", fd = 3 }.'
+  end
 end
 
 --- The rule for `sign_in`.

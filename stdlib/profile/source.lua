@@ -1,6 +1,7 @@
 --- The sources of secrets in a profile: check them, and read and write the secrets.
 
 local fail = require "fail"
+local path_fix = require "machine.path_fix"
 local schema = require "base.schema"
 local sys = require "host.sys"
 
@@ -14,7 +15,7 @@ local M = {}
 ---@field word string? the name of the secret for `moonlatch login --secret`; filled in by `complete`
 
 ---------------------------------------------------------------------------
--- Checking
+-- Checking a source
 
 local MEMBER_OF_SOURCE = {
   file = "path", mounted = "path", keyring = "name", credentials_directory = "name", environment = "name", fd = "fd",
@@ -23,10 +24,11 @@ local EXAMPLE_OF_MEMBER = { path = 'path = "…"', name = 'name = "…"', fd = "
 
 local function check_source_name(source)
   if source.from == "credentials_directory" and source.name:find("/", 1, true) then
-    return "name is the name of a credential, without a folder"
+    return "name has a folder in it", 'Write the name of the credential alone, as LoadCredential has it: name = "…".'
   end
   if source.from == "environment" and not source.name:match("^[%a_][%w_]*$") then
-    return ('"%s" is no name of a variable'):format(source.name)
+    return ('"%s" cannot be the name of an environment variable'):format(source.name),
+      "Use letters, digits and _, and no digit first."
   end
 end
 
@@ -35,12 +37,15 @@ local function check_source_members(source, optional)
   local needed = MEMBER_OF_SOURCE[source.from]
   for _, member in ipairs { "path", "name", "fd" } do
     local wanted = member == needed or optional[source.from] == member
-    if source[member] ~= nil and not wanted then return ('from = "%s" has no %s'):format(source.from, member) end
+    if source[member] ~= nil and not wanted then
+      return ('from = "%s" has no %s'):format(source.from, member), ("Remove %s from it."):format(member)
+    end
   end
   if needed and source[needed] == nil and optional[source.from] ~= needed then
-    return ('from = "%s" needs %s'):format(source.from, EXAMPLE_OF_MEMBER[needed])
+    return ('from = "%s" needs %s'):format(source.from, EXAMPLE_OF_MEMBER[needed]),
+      ("Add %s to it."):format(EXAMPLE_OF_MEMBER[needed])
   end
-  return source.name and check_source_name(source)
+  if source.name then return check_source_name(source) end
 end
 
 local function new_source_rule(choices, optional)
@@ -116,12 +121,12 @@ local function raise_source(source, what, why, fix, kind)
 end
 
 ---------------------------------------------------------------------------
--- Reading
+-- Reading a value from its source
 
 -- A sentence that says how to store the secret in its source.
 local function secret_storing_advice(source)
   if source.word == "key" then
-    return "`moonlatch init` makes the first key; a key that existed before has to be brought back."
+    return "Make the first key: moonlatch init. If there was a key before, bring that one back instead."
   end
   if not source.word then return "Name the source that holds it." end
   return ("Store it: moonlatch login --secret %s"):format(source.word)
@@ -137,8 +142,9 @@ function READERS.file(source, what, form)
     missing = secret_storing_advice(source),
     link = "Name the file itself, because others can change what a link leads to. "
       .. 'In a volume of Kubernetes, all files are links: use from = "mounted".',
-    mode = ("The file must be yours and closed to others: chmod 600 '%s'."):format(source.path),
-    owner = "The file must belong to you or to root.", type = "Name the file that holds it.",
+    mode = ("Close the file to other users: chmod 600 '%s'"):format(source.path),
+    owner = ("Give the file to the user that runs Moonlatch: sudo chown %s '%s'"):format(sys.user(), source.path),
+    type = "Name the file that holds it in `path` of the profile.", io = path_fix.read(source.path),
   }
   raise_source(source, what, message, fixes[kind], kind)
 end
@@ -159,40 +165,42 @@ function READERS.keyring(source, what)
   local value, why, kind = require("machine.keyring").read(source.name)
   if value then return value end
   if kind == "absent" then raise_source(source, what, why, secret_storing_advice(source)) end
-  raise_source(source, what, why, 'Unlock the keyring in a session of its own, or name another source: a service has '
-    .. 'from = "credentials_directory", a machine without a desktop "file".')
+  raise_source(source, what, why, 'Unlock the keyring and run the same command again. A service needs '
+    .. 'from = "credentials_directory" in the profile, a machine without a desktop from = "file".')
 end
 
 function READERS.credentials_directory(source, what, form)
   local folder = sys.getenv "CREDENTIALS_DIRECTORY"
   if not folder or folder:sub(1, 1) ~= "/" then
     raise_source(source, what, "CREDENTIALS_DIRECTORY is not set: systemd sets it for a service that has credentials",
-      ("In its unit: LoadCredential=%s:/path, or LoadCredentialEncrypted=. By hand, what the units of moonlatch have: "
-        .. "sudo moonlatch-operator, then what follows `moonlatch`."):format(source.name))
+      ("For a service, add LoadCredential=%s:/path to its unit. To act by hand with the credentials of the installed "
+        .. "units: sudo moonlatch-operator, then what follows `moonlatch`."):format(source.name))
   end
   local value, message, kind = sys.read_secret(folder .. "/" .. source.name, "manager", form)
   if value then return value end
-  raise_source(source, what, message, ("In the service's unit: LoadCredential=%s:/path, or LoadCredentialEncrypted=.")
-    :format(source.name), kind)
+  raise_source(source, what, message, ("Add LoadCredential=%s:/path (or LoadCredentialEncrypted=) to the service's "
+    .. "unit, then restart the service."):format(source.name), kind)
 end
 
 function READERS.environment(source, what)
   local value, message, kind = sys.take_env(source.name)
   if value then return value end
   raise_source(source, what, message or "it is not set, or empty",
-    "Every process of yours can read the environment: a file descriptor or a credential is better.", kind)
+    ("Set the variable %s for this command. Better, because every process of yours can read the environment: name "
+      .. "another source in the profile, such as { from = \"sealed\" }."):format(source.name), kind)
 end
 
 function READERS.fd(source, what, form)
   local value, message, kind = sys.read_secret_fd(source.fd, form)
   if value then return value end
-  raise_source(source, what, message, ("Open it for this program: moonlatch … %d<file"):format(source.fd), kind)
+  raise_source(source, what, message, ("Open the file for it: add %d<FILE to the same command.")
+    :format(source.fd), kind)
 end
 
 function READERS.prompt(source, what)
-  local value, message = require("host.term").read_secret(what .. ": ")
-  if value then return value end
-  raise_source(source, what, message, 'Without a terminal, name another source in the profile: { from = "file", … }.')
+  local value, why, fix = require("machine.typed_secret").ask(what .. ": ",
+    'Without a terminal, name another source in the profile: { from = "file", path = "…" }.')
+  return value or raise_source(source, what, why, fix)
 end
 
 function READERS.sealed(source, what)
@@ -211,7 +219,7 @@ function M.read(source, what, form)
 end
 
 ---------------------------------------------------------------------------
--- Writing
+-- Writing a value to its source
 
 ---@type table<string, fun(source: profile.source, what: string, value: host.secret): any, string?>
 local WRITERS = {}
@@ -242,7 +250,8 @@ function M.write(source, what, value)
   local ok, why = write(source, what, value)
   if ok then return end
   fail.raise { kind = "config", what = ("keep %s in %s"):format(what, M.describe(source)), why = why,
-    fix = "The former value is still there. Correct what the message names, then run the same command again." }
+    fix = "The former value is still there. " .. (source.path and path_fix.write(source.path)
+      or "Unlock the keyring, then run the same command again.") }
 end
 
 return M

@@ -29,16 +29,18 @@ local function refuse_program(name, why, fix)
 end
 
 local FIXES = {
-  undeclared = "Declare it in `needs.run` of the script, or use --write where a person types.",
+  undeclared = "Add its name to `needs.run` of the script; with -e, run and repl: add --write to the command.",
   missing = "Add it to `programs` of the profile: programs = { NAME = { \"/path/of/the/program\" } }.",
-  start = "Correct the path in `programs` of the profile.",
+  start = "Correct the path in `programs` of the profile, and make the file executable: chmod +x PATH",
 }
+
+local NO_RIGHTS = "Call it from a step or from `run` of a script, not while the file is loaded."
 
 local function start_program(name, arguments, options)
   scheduler.require_current() -- raises where nothing can wait
   profiles.current() -- opens a session where a session is opened on demand
   local door, rights_in_use = assert(http.door(), "no door is open"), rights.of(scheduler.require_current())
-  if not rights_in_use then refuse_program(name, "this call belongs to no script, so it has no rights", nil) end
+  if not rights_in_use then refuse_program(name, "this call belongs to no script, so it has no rights", NO_RIGHTS) end
   local child, id, kind = door:run(rights_in_use, name, arguments, options.input, options.note)
   if child then return door, child, id end
   if kind == "journal" then error(commit.failure(id), 0) end
@@ -78,7 +80,8 @@ function M.run(name, arguments, options)
   local ok, message = door:ran(id, status or TIMEOUT_STATUS)
   if not ok then error(commit.failure(message), 0) end
   if not status then
-    refuse_program(name, output, "Run the program by hand to see what it prints. Changes that were made stay.")
+    refuse_program(name, output, "Run the program by hand to see what it prints, and correct it. Changes that were "
+      .. "made stay.")
   end
   return status, output
 end

@@ -46,8 +46,12 @@ function M.is(value) return is(value) end
 local function check_rehearsal_event(event)
   local count = 0
   for _, name in ipairs { "fault", "resume", "act" } do count = count + (event[name] ~= nil and 1 or 0) end
-  if count ~= 1 then return "it is one of fault, resume and act" end
-  if event.act and not event.what then return "act needs what: the report has to say what happened" end
+  if count ~= 1 then
+    return "it has none, or several, of fault, resume and act", "Give each event exactly one of fault, resume and act."
+  end
+  if event.act and not event.what then
+    return "act needs what, for the report", 'Add what = "…" to it: what other people did.'
+  end
 end
 
 local EVENT_RULE = {
@@ -85,7 +89,7 @@ local function sorted_rehearsal_events(list, over, file)
       fail.raise {
         kind = "config", what = ("%s: events[%d]"):format(file, i),
         why = ("it happens after %s, and the rehearsal is over after %s"):format(one.at, time.span(over)),
-        fix = "Let it happen earlier, or make `over` longer.",
+        fix = ("Write an earlier `at`, or make `over` longer than %s."):format(one.at),
       }
     end
   end

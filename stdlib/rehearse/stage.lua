@@ -28,7 +28,8 @@ local Stage = class "rehearse.stage"
 
 local function raise_emulator_refused(what, why)
   fail.raise {
-    kind = "config", what = what, why = why, fix = "`moonlatch emulator --help` says what a fault rule looks like.",
+    kind = "config", what = what, why = why,
+    fix = "Correct the fault rule: `moonlatch emulator --help` shows its form.",
   }
 end
 
@@ -80,7 +81,7 @@ local function control_actions(self, path)
 end
 
 ---------------------------------------------------------------------------
--- Time
+-- Emulated time
 
 --- Let time pass. The emulator and the program share the clock.
 ---@param seconds number

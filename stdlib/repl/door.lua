@@ -61,7 +61,7 @@ end
 Transfer.__close = Transfer.close
 
 ---------------------------------------------------------------------------
--- Asking
+-- Asking before a change
 
 local function preview_request(request)
   local lines = { ("%s %s"):format(log.style("bold", request:method()), request:url()) }

@@ -77,7 +77,7 @@ function Prompt:trace(word)
   if word ~= "on" and word ~= "off" then
     fail.raise {
       kind = "usage", what = ("trace %q"):format(tostring(word)), why = 'it is either "on" or "off"',
-      fix = 'trace "on" prints each request with its time; secrets stay masked.',
+      fix = 'Type trace "on", to print each request with its time, or trace "off".',
     }
   end
   settings.trace = word == "on"

@@ -26,7 +26,8 @@ local function raise_unknown_global(name, known)
   local meant = nearest(name, known)
   fail.raise {
     kind = "usage", what = ("read the name '%s'"):format(name), why = "there is nothing of that name",
-    fix = meant and ("Did you mean '%s'?"):format(meant) or "help() lists the names; name = value makes a new one.",
+    fix = meant and ("Did you mean '%s'?"):format(meant) or "Type help() for the names; or make a new one: name = "
+      .. "value.",
   }
 end
 

@@ -222,7 +222,7 @@ local function raise_unknown_help_topic(text)
   local meant = nearest(text, M.topics())
   fail.raise {
     kind = "usage", what = ("help %q"):format(text), why = "there is no help of that name",
-    fix = meant and ("Did you mean help %q?"):format(meant) or "help() lists the topics.",
+    fix = meant and ("Did you mean help %q?"):format(meant) or "Type help() for the list of topics.",
   }
 end
 
@@ -280,7 +280,7 @@ end
 local function raise_no_help_on_value(value)
   fail.raise {
     kind = "usage", what = "help", why = ("there is no help on a %s of your own"):format(type(value)),
-    fix = "help() lists the topics.",
+    fix = "Type help() for the list of topics.",
   }
 end
 

@@ -236,7 +236,7 @@ local function run_entry(state, text)
   if not chunk then
     return print_entry_failure(state, fail.new {
       kind = "usage", what = "read what was typed", why = message:gsub("^prompt:", "line "),
-      fix = "Write Lua. help() lists what there is.",
+      fix = "Correct the Lua code. Type help() for what there is.",
     }, text)
   end
   sys.interruptible(true)

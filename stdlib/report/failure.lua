@@ -1,6 +1,7 @@
 --- Print a failed command's error: what failed, why, and what to do.
 
 local fail = require "fail"
+local hint = require "log.hint"
 local json = require "host.json"
 local kinds = require "fail.kinds"
 local log = require "log"
@@ -82,7 +83,7 @@ end
 function M.print_unwritten_result(why)
   return M.print(fail.new {
     kind = "config", what = "show the result", why = why,
-    fix = "Make room where the output goes, then run it again: the changes stay, and are on record.",
+    fix = "Make room where the output goes, then run the same command again: the changes stay, and are on record.",
   })
 end
 
@@ -99,7 +100,7 @@ function M.print(err)
   else
     document = print_programming_error(err)
   end
-  if log.json() then term.write("out", json.encode({ error = document }, true) .. "\n") end
+  if log.json() then term.write("out", json.encode({ error = hint.complete_all(document) }, true) .. "\n") end
   return fail.is(err) and exit_status_of_failure(err) or FAILED_STATUS
 end
 

@@ -35,7 +35,7 @@ function M.known(value)
 end
 
 ---------------------------------------------------------------------------
--- Comparing
+-- Comparing a resource
 
 -- Does `actual` have all the values of `wanted`? Members of `actual` that are not in `wanted` do not count.
 local function has_wanted_values(actual, wanted)
@@ -81,8 +81,6 @@ end
 ---@field read fun(self): table? returns the object in the service; nil when it does not exist
 ---@field create fun(self): table? creates the object, and returns it
 ---@field once string? how the service refuses a second object of the same key; nil: the service accepts a second one
----@field give_way nil|fun(self, made: table) called after creating, where the service accepts a second object: deletes
---- the created object and raises "conflict" when somebody else created the same object first
 ---@field update nil|fun(self, actual: table, changes: resource.change[]): table?
 ---@field delete nil|fun(self, actual: table, run: workflow.Run)
 ---@field key nil|fun(self): string the key of its records and of its lease

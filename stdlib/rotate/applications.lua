@@ -96,10 +96,9 @@ local DELIVER = {}
 
 function DELIVER.server(run, secret, self, target, have)
   local to = have.entry
-  secret:check_place()
   to:hold {
     tenant = self.tenant.me.tenant, client_id = target.appId, value = secret.value, application = target.displayName,
-    marker = secret.row and secret.row.body.marker,
+    marker = secret.row and secret.row.body.marker, credential = secret,
   }
   run:ensure(to)
   if secret.row then secret:placed("stored", to:where()) end
@@ -376,7 +375,7 @@ function Applications:open()
 end
 
 ---------------------------------------------------------------------------
--- Changing
+-- Changing applications
 
 local function set_application_outcome(entry, result)
   if result.failure then

@@ -18,14 +18,15 @@ local SHORTEST, LONGEST = 60, 3600 -- seconds between two runs of a service
 local function raise_no_policy_named()
   fail.raise {
     kind = "usage", what = "rotate", why = "POLICY is missing",
-    fix = "`moonlatch scripts` lists the bundled ones; `moonlatch new policy NAME` makes one.",
+    fix = "Name a policy of those that `moonlatch scripts` lists; or make one: moonlatch new policy NAME",
   }
 end
 
-local function raise_not_a_policy(name)
+local function raise_not_a_policy(name, declaration)
   fail.raise {
     kind = "usage", what = "rotate " .. name, why = "the script of that name is not a policy",
-    fix = ("Run it as a script: moonlatch apply %s, or moonlatch run %s."):format(name, name),
+    fix = ("Run it with the command for its kind: moonlatch %s %s")
+      :format(declaration.steps and "apply" or "run", name),
   }
 end
 
@@ -46,7 +47,7 @@ function M.load(names)
   for i, name in ipairs(names) do
     local declaration, found = script.load(name)
     copies.tell_replacement(found)
-    policies[i] = declaration.policy or raise_not_a_policy(name)
+    policies[i] = declaration.policy or raise_not_a_policy(name, declaration)
     scripts[i] = { name = policies[i].name, owner = script.describe(found), needs = declaration.needs }
     for peer, list in pairs(needs) do add_needs(list, declaration.needs[peer]) end
   end

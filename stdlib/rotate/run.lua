@@ -109,7 +109,8 @@ local function check_names_are_selected(all, names)
       fail.raise {
         kind = "usage", what = "rotate --now " .. name,
         why = "none of the policies selects an account or application of that name",
-        fix = "`moonlatch plan POLICY` shows the names: a user principal name, or an application's name or client id.",
+        fix = "Copy a name from what `moonlatch plan POLICY` prints: a user principal name, or an application's name "
+          .. "or client id.",
       }
     end
   end

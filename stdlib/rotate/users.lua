@@ -63,7 +63,7 @@ local PERMISSION = "User-PasswordProfile.ReadWrite.All"
 local Users = class "rotate.users"
 
 ---------------------------------------------------------------------------
--- Reading
+-- Reading the accounts
 
 local function user_name_set(list)
   local set = {}
@@ -158,7 +158,7 @@ local function find_left_over_entries(self)
 end
 
 local EDITED = "somebody changed its entry, which holds another value than the password in force"
-local EDITED_FIX = "Have a new one set and stored: moonlatch rotate POLICY --now NAME."
+local EDITED_FIX = "Have a new password set and stored: moonlatch rotate %s --now %s"
 
 -- Read the edited entries, and stop the accounts whose entries hold another password. An edited note stops nothing.
 local function stop_accounts_with_edited_entries(self)
@@ -169,7 +169,7 @@ local function stop_accounts_with_edited_entries(self)
   task.map(edited, 16, function(entry)
     local value <close> = rows:unseal(self.run.journal, rows:get(self.run.journal, entry.id).body.value)
     if not value or self.run.sink:holds(entry.edited, value) then return end
-    set_account_outcome(entry, "stop", EDITED, "edited", EDITED_FIX)
+    set_account_outcome(entry, "stop", EDITED, "edited", EDITED_FIX:format(self.terms.name, entry.name))
   end)
 end
 
@@ -266,7 +266,7 @@ function Users:open()
 end
 
 ---------------------------------------------------------------------------
--- Changing
+-- Changing accounts
 
 local function outcome_of_failure(failure)
   if not fail.is(failure) then return "failed" end

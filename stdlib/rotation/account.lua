@@ -113,7 +113,7 @@ local function generate_password(rotation)
   fail.raise {
     kind = "config", what = M.change_text(rotation),
     why = "every generated password contains one of the person's names",
-    fix = "Make password.length larger in the policy.",
+    fix = "Write a larger length into the policy: password = { length = 48 }.",
   }
 end
 

@@ -49,7 +49,7 @@ local function raise_value_refused(self, credential)
     kind = "conflict", what = ("go on with the %s in %s"):format(self.kind.name, tostring(self.sink)),
     why = ("this journal does not know it, Entra still lists it (%s), but a sign-in with it is refused")
       :format(credential.keyId),
-    fix = ("If it is not needed: moonlatch journal retire %s, then run the same command again.")
+    fix = ("If no service uses it: moonlatch journal retire %s, then run the same command again.")
       :format(credential.keyId),
   }
 end
@@ -105,15 +105,20 @@ function M.adopt_from_sink(self)
   if list[1] then raise_value_refused(self, list[1]) end
 end
 
---- Call this before storing our value: raises "conflict" when another installation has stored a value in the sink since
---- this run read it. Then our credential is removed again. Waits.
+--- Call this before storing our value, when the sink was just read: raises "conflict" when another installation has
+--- stored a value in the sink since this run looked first. A credential that this run made was given to nobody yet, and
+--- is removed again.
 ---@param self rotation.Credential
 function M.check_sink_unchanged(self)
-  self.run:look(self.sink)
   local value = unknown_value_in_sink(self)
   if not value or self.unknown_value and secret.equals(value, self.unknown_value) then return end
-  self.kind.withdraw(self, ("another installation has brought one to %s meanwhile (%s)")
-    :format(tostring(self.sink), self.sink:marker() or "without a marker"))
+  local why = ("another installation has brought one to %s meanwhile (%s)")
+    :format(tostring(self.sink), self.sink:marker() or "without a marker")
+  if self.minted then self.kind.withdraw(self, why) end
+  fail.raise {
+    kind = "conflict", what = ("store the %s in %s"):format(self.kind.name, tostring(self.sink)), why = why,
+    fix = "Run the same command again: it goes on with the value that the sink holds now, if that value signs in.",
+  }
 end
 
 return M

@@ -18,7 +18,7 @@ local function key_credential_of_row(row)
 end
 
 ---------------------------------------------------------------------------
--- Reading
+-- Reading the certificates
 
 --- The certificates that were read with the application; none for an application that this run made.
 ---@param application table
@@ -80,7 +80,7 @@ function M.prover(pem) return (crypto.certificate(pem)) end
 function M.lifetime(terms) return terms.policy:key_lifetime(terms.wanted) end
 
 ---------------------------------------------------------------------------
--- Making
+-- Making a certificate
 
 --- Begin: make key and certificate, seal them, and put them on record, before the certificate is sent to Entra.
 ---@param self rotation.Credential
@@ -123,7 +123,7 @@ end
 M.steps = { intent = add_certificate, sent = add_certificate }
 
 ---------------------------------------------------------------------------
--- Removing
+-- Removing a certificate
 
 --- Remove a certificate from the application. No failure when it is gone already. Waits.
 ---@param application table

@@ -30,7 +30,7 @@ local HIDDEN = 3600 -- seconds for which Entra's list may lack a new client secr
 local PATIENCE, PAUSE = 120, 5 -- seconds for a removal to be accepted, and to show
 
 ---------------------------------------------------------------------------
--- Reading
+-- Reading the client secrets
 
 --- The client secrets that were read with the application.
 ---@param application table
@@ -95,7 +95,7 @@ function M.lifetime(terms)
 end
 
 ---------------------------------------------------------------------------
--- Making
+-- Making a client secret
 
 --- Begin: put the intent on record, before the request leaves. The row of an intent that was never sent is used again.
 ---@param self rotation.Credential
@@ -258,7 +258,7 @@ function M.removable(credential, newest, value)
 end
 
 ---------------------------------------------------------------------------
--- Removing
+-- Removing a client secret
 
 -- Is a client secret that is not listed really gone? A new client secret may be missing from the list, so only a
 -- refused sign-in shows that it is gone, and only when its sign-in was accepted before.

@@ -12,7 +12,7 @@ local function raise_argument_is_option(words, place, filled)
   fail.raise {
     kind = "refused", what = ("run the program '%s'"):format(words[1]),
     why = ("its argument %s would become '%s', which it would take for an option"):format(words[place], filled),
-    fix = ("Write it behind the option that takes it in the policy (--name=%s), or change the name in the tenant.")
+    fix = ("Write it in the policy behind the option that takes it (--name=%s), or change the name in the tenant.")
       :format(words[place]),
   }
 end
@@ -34,7 +34,7 @@ local function run_policy_program(words, values, input)
   fail.raise {
     kind = "refused", what = ("run the program '%s'"):format(words[1]),
     why = ("it exited with status %d"):format(status),
-    fix = "Run the program by hand to see what it prints. Changes that were made stay.",
+    fix = "Run the program by hand to see what it prints, and correct it. Changes that were made stay.",
   }
 end
 

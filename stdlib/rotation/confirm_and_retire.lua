@@ -23,7 +23,8 @@ end
 
 local function raise_credential_unknown(what, name, why)
   fail.raise {
-    kind = "missing", what = ("%s %s"):format(what, name), why = why, fix = "`moonlatch journal` lists them.",
+    kind = "missing", what = ("%s %s"):format(what, name), why = why,
+    fix = "Run `moonlatch journal` for the ids of the credentials, and name one of these.",
   }
 end
 
@@ -31,22 +32,24 @@ end
 -- Confirming
 
 local FIXES = {
-  known = "It is not proven yet: run apply first.",
-  proven = "It was not handed over yet: moonlatch handover --show shows it, on a terminal; or --secret-file PATH "
-    .. "writes it to a new file.",
+  known = "Prove it first: run the command that made it again (moonlatch apply or moonlatch rotate).",
+  proven = "Hand it over first: moonlatch handover --show shows it in a terminal window, and moonlatch handover "
+    .. "--secret-file PATH writes it to a new file.",
+  confirmed = "Nothing has to be done: it is confirmed already.",
 }
 
 local function raise_not_confirmable(row, is_deleted)
   if is_deleted then
     fail.raise {
       kind = "refused", what = "confirm " .. row.body.marker, why = "its application was deleted",
-      fix = "moonlatch apply restores the application for 30 days, and its client secrets with it.",
+      fix = "Restore the application within 30 days, and its client secrets with it: run the command again that made "
+        .. "it (moonlatch apply setup/entra-pam-provider).",
     }
   end
   fail.raise {
     kind = "refused", what = "confirm " .. row.body.marker, why = ("it is in the state '%s'"):format(row.state),
-    fix = FIXES[row.state] or "Only a credential that was stored or handed over, and is not in use yet, can be "
-      .. "confirmed.",
+    fix = FIXES[row.state] or "Confirm another one: `moonlatch journal` lists them. A credential can be confirmed when "
+      .. "its state is stored, handed_over or retiring.",
   }
 end
 
@@ -82,7 +85,8 @@ function M.take_back(journal, name)
     fail.raise {
       kind = "refused", what = "take back the confirmation of " .. row.body.marker,
       why = "no person confirmed it, or a newer credential has replaced it",
-      fix = "Confirm the credential that is in use instead: `moonlatch journal` lists them.",
+      fix = "Confirm the credential that is in use instead: moonlatch journal confirm ID, with an id of `moonlatch "
+        .. "journal`.",
     }
   end
   retirement.take_back(journal, kind, row)
@@ -140,8 +144,8 @@ end
 local function raise_credential_in_use(row)
   fail.raise {
     kind = "refused", what = "retire " .. row.body.marker, why = "it is in use, or will be",
-    fix = "Make and confirm a new credential first. Then this one is removed when its grace is over; if it leaked, the "
-      .. "same command removes it at once.",
+    fix = "Make a new credential (add --renew to the command that made this one) and confirm it (moonlatch journal "
+      .. "confirm ID). Then this one is removed when its grace is over; if it leaked, run the same command again then.",
   }
 end
 

@@ -59,7 +59,7 @@ local M = {}
 ---@class rotation.place where a value is stored that can be read back
 ---@field held fun(self, app_id: string): host.secret?
 ---@field marker fun(self): string?
----@field fetch fun(self): any
+---@field fetch fun(self): any read it anew
 ---@field confirms fun(self): boolean does the stored value show that the consumer uses it?
 
 ---@class rotation.Credential
@@ -75,7 +75,7 @@ local M = {}
 ---@field minted boolean? did this run make it?
 ---@field seen table<string, boolean> key ids that were listed when this run began
 ---@field unknown_value host.secret? a value in the sink that this journal does not know, and that does not sign in
----@field is_known boolean? did the journal know a credential of the application?
+---@field is_known boolean? did the journal know a credential of the application when this run began?
 ---@field has_asked boolean? was a person asked which client secret the consumer was given?
 local Credential = class("rotation.Credential", { open = {
   "prove", "placed", "confirm", "tidy", "is_held",
@@ -99,7 +99,7 @@ end
 function Credential:sort_credentials()
   local list = self.kind.rows:all(self.run.journal, self.application.appId)
   if self.run.mode ~= "destroy" then restore_application_rows(self, list) end
-  self.is_known = self.is_known or #list > 0
+  if self.is_known == nil then self.is_known = #list > 0 end -- what this run adopts it did not know
   self.view = inventory.take(self.kind, list, self.kind.listed(self.application), self.terms, graph_clock.now())
 end
 
@@ -435,9 +435,10 @@ function Credential:replace(why)
   self:prove(self.roles)
 end
 
---- Raise "conflict" when another value was stored in the sink meanwhile. Called before a new value is stored there.
+--- Raise "conflict" when another value was stored in the sink since this run looked first. Called before the value is
+--- stored there, when the sink was just read.
 function Credential:check_place()
-  if self.minted and self.sink then adopt.check_sink_unchanged(self) end
+  if self.sink then adopt.check_sink_unchanged(self) end
 end
 
 --- Record that the value was stored or handed over, and where. Durable when the call returns.

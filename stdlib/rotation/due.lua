@@ -130,7 +130,8 @@ function M.judge_foreign_pending(setting, slot, entry)
   end
   local fix = entry.marker and ("If nobody is at work on it: moonlatch journal resume ACCOUNT --over %s; a new value "
     .. "is set, and that entry stays."):format(entry.marker)
-  return new_verdict("stop", why, { fix = M.entries_text(slot) .. (fix or "Look at it, and delete it by hand.") })
+  return new_verdict("stop", why, { fix = M.entries_text(slot) .. (fix or "Look at the pending entry, and delete it "
+    .. "by hand.") })
 end
 
 local function is_dated_by_entry(slot, account)
@@ -172,7 +173,7 @@ local function judge_unknown_account(row, account, slot)
 end
 
 ---------------------------------------------------------------------------
--- When
+-- When an account is due
 
 -- A share of the policy's jitter, different for each rotation, so that many accounts do not become due in the same
 -- minute.
@@ -200,8 +201,8 @@ end
 local function judge_missing_entry(row, account, slot)
   if slot.current or is_change_accepted(row, account) or not row.body.changed_at then return nil end
   return new_verdict("stop", ("its entry does not lie in %s any more: it was moved or deleted"):format(row.body.where
-    or "the folder of the policy"), { fix = "Move it back; or have a new password set and stored: moonlatch rotate "
-    .. "POLICY --now NAME.", code = "entry_gone" })
+    or "the folder of the policy"), { fix = ("Move it back; or have a new password set and stored: moonlatch rotate "
+    .. "%s --now %s"):format(row.body.policy or "POLICY", account.upn), code = "entry_gone" })
 end
 
 -- May our own request have been carried out a second time, so lately that the same value may be sent again?

@@ -29,7 +29,7 @@ end
 function M.outcome_of(err) return class.is(err, RotationEnd) and err.done or nil end
 
 ---------------------------------------------------------------------------
--- Closing
+-- Closing a rotation
 
 -- The members of a row that have a meaning only while its rotation is open.
 local OPEN = { "candidates", "previous", "seen", "shown", "probe", "unshown", "forgiven", "kept", "pending",
@@ -183,7 +183,8 @@ function M.account_missing(run, account, row)
   fail.raise {
     kind = "missing", what = ("set a new password for %s"):format(account.upn),
     why = "there is no such account any more",
-    fix = "A deleted account can be restored for 30 days. The value that was in force stays in the journal.",
+    fix = "If it is still needed, restore it within 30 days: Entra admin center > Users > Deleted users. Otherwise "
+      .. "remove it from the policy. The value that was in force stays in the journal.",
   }
 end
 

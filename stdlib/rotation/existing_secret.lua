@@ -39,7 +39,8 @@ local function raise_secret_id_unknown(self, named)
   fail.raise {
     kind = "usage", what = ("take %s for the client secret that Devolutions has"):format(named),
     why = ("'%s' has no client secret with that Secret ID that could be used still"):format(self.terms.name),
-    fix = "There are: " .. table.concat(lines, "; ") .. ".",
+    fix = #lines == 0 and "Leave out --in-use: the application has no client secret of others."
+      or "Name the Secret ID of one of these with --in-use: " .. table.concat(lines, "; ") .. ".",
   }
 end
 

@@ -47,7 +47,7 @@ local function raise_sign_in_refused(client_id, failure)
     kind = failure.kind or "auth", what = ("sign in as application %s with its new credential"):format(client_id),
     why = reason.cause and ("%s. It said: %s"):format(reason.cause, failure.message) or failure.message,
     fix = reason.fix and with_policy(reason.fix, failure)
-      or "The credential is kept in the journal. Run the same command again once this is settled.",
+      or "Remove the cause that the reason names, then run the same command again: the credential is kept.",
     resumes = reason.resumes or not reason.fix or nil,
     code = failure.code or failure.error, status = failure.status, cause = failure,
   }
@@ -93,8 +93,8 @@ function M.raise_missing(missing)
   fail.raise {
     kind = "denied", what = "find the granted permissions in a token of the application",
     why = "a token does not carry " .. table.concat(missing, ", "),
-    fix = "Look at the consent under API permissions in the portal. Entra can take a few minutes; "
-      .. "then run the same command again.",
+    fix = "Check that consent was granted: Entra admin center > App registrations > the application > API permissions. "
+      .. "Then run the same command again in a few minutes.",
   }
 end
 

@@ -29,7 +29,7 @@ end
 local function raise_account_unknown(what)
   fail.raise {
     kind = "missing", what = what, why = "neither the journal nor the tenant knows an account by that name",
-    fix = "`moonlatch journal` lists what is on record; an account is named by its user principal name.",
+    fix = "Name an account by its user principal name, as `moonlatch journal` lists it.",
   }
 end
 
@@ -78,7 +78,7 @@ local function raise_not_a_marker(over)
   fail.raise {
     kind = "usage", what = "pass over " .. over,
     why = "a marker of a rotation has the form ml:INSTALLATION:ROTATION",
-    fix = "`moonlatch plan POLICY` names the marker of the pending entry.",
+    fix = "Copy the marker of the pending entry from what `moonlatch plan POLICY` prints.",
   }
 end
 
@@ -102,13 +102,13 @@ function M.resume(journal, name, over)
 end
 
 ---------------------------------------------------------------------------
--- Closing
+-- Closing a rotation
 
 local function check_rotation_open(row, what)
   if row.state ~= "closed" and row.state ~= "left" then return end
   fail.raise {
     kind = "refused", what = what, why = "no rotation of this account is open",
-    fix = "`moonlatch journal list` shows the states.",
+    fix = "Nothing has to be done for this account. `moonlatch journal list` shows which rotations are open.",
   }
 end
 
@@ -118,7 +118,7 @@ local function check_no_request_pending(row, what)
   if not quiet or graph_clock.now() > quiet then return end
   fail.raise {
     kind = "refused", what = what, why = "a request that sets the password may still be carried out",
-    fix = ("Close it after %s."):format(time.iso(quiet + 1)),
+    fix = ("Run the same command again after %s."):format(time.iso(quiet + 1)),
   }
 end
 

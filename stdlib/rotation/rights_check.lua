@@ -44,8 +44,8 @@ function M.check(terms, tenant)
   fail.raise {
     kind = "denied", what = ("begin %s as %s"):format(terms.name, me.name),
     why = "its token carries no " .. missing,
-    fix = ("Somebody withdrew its rights: `moonlatch verify setup/rotator --policies %s` shows which, "
-      .. "and apply gives them back."):format(terms.name),
+    fix = ("Give the rights back: moonlatch apply setup/rotator --policies %s. To see which are missing: moonlatch "
+      .. "verify setup/rotator --policies %s"):format(terms.name, terms.name),
   }
 end
 

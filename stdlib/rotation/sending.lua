@@ -115,7 +115,7 @@ function M.finding(rotation)
 end
 
 ---------------------------------------------------------------------------
--- Sending
+-- Sending a password
 
 local function copy_candidate(candidate)
   local made = {}

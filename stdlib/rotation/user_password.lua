@@ -68,8 +68,9 @@ local function raise_change_not_allowed(rotation, why, code)
   local open = change_date.may_be_in_force(rotation.row.body.candidates)
   fail.raise {
     kind = "refused", what = change_text(rotation), why = why, code = code,
-    fix = open and ("What was sent before may be in force: %s. Nothing more will be sent.")
-      :format(rotation_account.value_places(rotation)) or "Nothing was sent.",
+    fix = open and ("Find out which password is in force, because the one that was sent before may be: %s. Nothing "
+      .. "more is sent."):format(rotation_account.value_places(rotation))
+      or "Nothing was sent. Change the policy if this account is to be rotated; or run the same command again later.",
   }
 end
 
@@ -227,7 +228,7 @@ local function raise_change_unknown(rotation, failure)
   fail.raise {
     kind = "unknown_outcome", what = change_text(rotation),
     why = ("it is not known whether Entra set it (%s)"):format(failure and failure.why or "its answers are too slow"),
-    fix = ("The value is kept: %s. Run the same command again: it looks, and sends the same value if need be.")
+    fix = ("Run the same command again: it looks, and sends the same value if need be. The value is kept: %s.")
       :format(rotation_account.value_places(rotation)),
     cause = failure,
   }

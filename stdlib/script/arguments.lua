@@ -1,6 +1,7 @@
 --- A script's arguments: read their values from the command line, and print the help that lists them.
 
 local fail = require "fail"
+local name_list = require "base.name_list"
 local named_path = require "machine.named_path"
 local nearest = require "base.nearest"
 local sets = require "base.sets"
@@ -23,7 +24,7 @@ local function options_of_arguments(args)
 end
 
 ---------------------------------------------------------------------------
--- Values
+-- Values of arguments
 
 local BOOLEAN_WORDS = { ["true"] = true, yes = true, ["false"] = false, no = false }
 
@@ -34,16 +35,6 @@ local function read_file_argument(text)
   return text
 end
 
--- The items between commas, without the blanks around them. "\\," is a comma within an item, "\\\\" a backslash.
-local function read_list_argument(text)
-  local list = {}
-  local escaped = text:gsub("\\([\\,])", { ["\\"] = "\0", [","] = "\1" }) -- no argument of a program has these bytes
-  for item in (escaped .. ","):gmatch("%s*(.-)%s*,") do
-    if item ~= "" then list[#list + 1] = (item:gsub("[\0\1]", { ["\0"] = "\\", ["\1"] = "," })) end
-  end
-  return list
-end
-
 local function read_duration_argument(text)
   local ok, result = pcall(time.duration, text)
   if ok then return result end
@@ -51,8 +42,8 @@ local function read_duration_argument(text)
 end
 
 local function read_folder_argument(text)
-  local wrong = vault_folder.check(text)
-  if wrong then return nil, wrong end
+  local wrong, fix = vault_folder.check(text)
+  if wrong then return nil, wrong, fix end
   return vault_folder.canonical(text)
 end
 
@@ -64,7 +55,7 @@ local EXAMPLES = {
 -- How the argument is given, in an example.
 local function how_to_give(name, argument)
   local value = argument.choices and argument.choices[1] or EXAMPLES[argument.type]
-  return ("For example: %s %s"):format(option_of_argument(name), value)
+  return ("Write it like this: %s %s"):format(option_of_argument(name), value)
 end
 
 local READERS = {
@@ -79,7 +70,7 @@ local READERS = {
     return nil, "it needs true or false"
   end,
   duration = read_duration_argument, file = read_file_argument, folder = read_folder_argument,
-  list = read_list_argument,
+  list = name_list.read,
 }
 
 local function check_argument_choice(what, name, argument, value)
@@ -101,8 +92,8 @@ end
 ---@return any
 function M.value(name, argument, text)
   local what = ("read the argument %s '%s'"):format(option_of_argument(name), text)
-  local value, wrong = READERS[argument.type](text)
-  if value == nil then refuse_arguments(what, wrong, how_to_give(name, argument)) end
+  local value, wrong, fix = READERS[argument.type](text)
+  if value == nil then refuse_arguments(what, wrong, fix or how_to_give(name, argument)) end
   check_argument_choice(what, name, argument, value)
   return value
 end
@@ -113,7 +104,7 @@ end
 local function refuse_unknown_argument(declaration, option)
   local options = options_of_arguments(declaration.args)
   local meant = nearest(option, options)
-  local all = #options > 0 and ("Its arguments are %s."):format(table.concat(options, ", "))
+  local all = #options > 0 and ("Leave it out, or use one of its arguments: %s."):format(table.concat(options, ", "))
     or "The script takes no arguments."
   refuse_arguments(("read the arguments of '%s'"):format(declaration.id), ("it has no argument %s"):format(option),
     meant and ("Did you mean %s?"):format(meant) or all)
@@ -158,7 +149,7 @@ local function store_argument_value(values, name, argument, value)
     table.move(value, 1, #value, #values[name] + 1, values[name])
   elseif values[name] ~= nil then
     refuse_arguments(("read the argument %s"):format(option_of_argument(name)), "it was given twice",
-      "Leave one of the two out.")
+      ("Leave out one of the two %s."):format(option_of_argument(name)))
   else
     values[name] = value
   end
@@ -217,7 +208,7 @@ local function option_with_metavar(name, argument)
 end
 
 local function argument_default_text(value)
-  if type(value) == "table" then return table.concat(value, ",") end
+  if type(value) == "table" then return name_list.text(value) end
   if value == true then return "yes; --no-… says no" end
   return tostring(value)
 end

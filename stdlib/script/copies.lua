@@ -4,6 +4,7 @@
 local crypto = require "host.crypto"
 local fail = require "fail"
 local log = require "log"
+local path_fix = require "machine.path_fix"
 local script = require "script.load"
 local sets = require "base.sets"
 local sys = require "host.sys"
@@ -56,8 +57,7 @@ function M.record_origin(name)
   if ok then return end
   fail.raise {
     kind = "config", what = "record which original was copied", why = message,
-    fix = ("Let this user write %s. Without this file, nobody is told when the original changes.")
-      :format(originals_path()),
+    fix = path_fix.write(originals_path()),
   }
 end
 

@@ -8,6 +8,7 @@ local border = require "script.border"
 local fail = require "fail"
 local lua_file = require "base.lua_file"
 local nearest = require "base.nearest"
+local path_fix = require "machine.path_fix"
 local permissions_needs = require "permissions.needs"
 local rights = require "task.rights"
 local sandbox = require "script.sandbox"
@@ -66,7 +67,7 @@ function M.use_folder(path)
     fail.raise {
       kind = "usage", what = "look for scripts in " .. path,
       why = stat and "it is not a folder" or "there is no such folder",
-      fix = "Name a folder: --scripts DIR.",
+      fix = "Name a folder that exists with --scripts DIR.",
     }
   end
   scripts_folder = path
@@ -79,16 +80,18 @@ function M.own_folder()
 end
 
 ---------------------------------------------------------------------------
--- Finding
+-- Finding a script
 
 local function read_script_file(path)
   local text, message, kind = sys.read(path, MOST_BYTES)
   if text then return text end
   if kind == "missing" then return nil end
   local fixes = {
-    mode = ("The script acts in your name, so only you may write it: chmod go-w '%s'."):format(path),
-    owner = "The script acts in your name, so it has to belong to you or to root.",
-    type = "Name the script's file.", size = "A script is at most 4 MiB of text.",
+    mode = ("Let only its owner write it, because a script acts in your name: chmod go-w '%s'"):format(path),
+    owner = ("Read it, then make it yours, because a script acts in your name: sudo chown %s '%s'")
+      :format(sys.user(), path),
+    type = "Name the file of the script.", size = "Divide the script: a file is at most 4 MiB of text.",
+    link = "Name the file itself: the links lead in a circle.", io = path_fix.read(path),
   }
   fail.raise {
     kind = "config", what = "read the script " .. path, why = message,
@@ -138,8 +141,10 @@ end
 
 local function raise_no_such_script(name)
   local meant = nearest(name, M.names())
-  local fix = meant and ("Did you mean '%s'?"):format(meant) or "`moonlatch scripts` lists all scripts."
-  if is_script_name(name) and sys.stat(name .. ".lua") then fix = ("For the file here, say ./%s.lua."):format(name) end
+  local fix = meant and ("Did you mean '%s'?"):format(meant)
+    or "Run `moonlatch scripts` for the list of scripts, and name one of these."
+  if is_script_name(name) and sys.stat(name .. ".lua") then fix = ("To run the file here, write "
+    .. "./%s.lua."):format(name) end
   fail.raise {
     kind = "usage", what = ("find the script '%s'"):format(name), why = "no script has this name", fix = fix,
   }
@@ -155,7 +160,7 @@ function M.find(name)
     if text then return { name = name, path = path, origin = "path", text = text } end
     fail.raise {
       kind = "usage", what = ("find the script '%s'"):format(name), why = "there is no such file",
-      fix = "Check the path. `moonlatch scripts` lists the scripts that have a name.",
+      fix = "Correct the path; or name one of the scripts that `moonlatch scripts` lists.",
     }
   end
   return is_script_name(name) and find_script_by_name(name) or raise_no_such_script(name)
@@ -250,14 +255,19 @@ end
 local function check_argument_default(argument)
   local value = argument.default
   if value == nil then return nil end
-  if argument.required then return "it is required and has a default: one of the two" end
+  if argument.required then
+    return "it is required and has a default", "Remove `required` or `default` from it."
+  end
   local wanted = { integer = "integer", boolean = "boolean", list = "table" }
   local is = math.type(value) == "integer" and "integer" or type(value)
   local needed = wanted[argument.type] or "string"
-  if is ~= needed then return ("its default must be %s"):format(schema.with_article(needed)) end
+  if is ~= needed then
+    return ("its default is not %s"):format(schema.with_article(needed)),
+      ("Write a default that is %s, as its type says."):format(schema.with_article(needed))
+  end
   if argument.type == "duration" then
     local ok, failure = pcall(require("time").duration, value)
-    if not ok then return failure.why end
+    if not ok then return failure.why, 'Write the default as "180d", "7d12h", "30m" or "45s".' end
   end
 end
 
@@ -280,10 +290,11 @@ local argument_rule = {
 local function check_argument_names(arguments)
   for name in pairs(arguments) do
     if type(name) ~= "string" or not name:match("^%l[%l%d_]*$") then
-      return ("'%s' is no name for an argument: lower-case letters, digits and _"):format(tostring(name))
+      return ("'%s' cannot be the name of an argument"):format(tostring(name)),
+        "Use lower-case letters, digits and _, and a letter first."
     end
     if COMMON_OPTIONS[name] then
-      return ("'%s' is an option of the command itself; choose another name"):format(name)
+      return ("'%s' is an option of the command itself"):format(name), "Choose another name for the argument."
     end
   end
 end
@@ -292,7 +303,7 @@ local list_of_strings = { type = "table", each = { type = "string" } }
 
 local function check_step(step)
   if type(step.name) == "string" and type(step.act) == "function" then return nil end
-  return 'it is not a step: write workflow.step "its name" (function(run, have, args) … end)'
+  return "it is not a step", 'Write workflow.step "its name" (function(run, have, args) … end) in its place.'
 end
 
 local declaration_rule = {
@@ -314,7 +325,10 @@ local declaration_rule = {
     for _, kind in ipairs { "run", "steps", "policy", "rehearsal" } do
       kinds = kinds + (declaration[kind] ~= nil and 1 or 0)
     end
-    if kinds ~= 1 then return "it needs either run or steps" end
+    if kinds ~= 1 then
+      return "it has neither run nor steps, or both",
+        "Write run = function(args) … end, or steps = { … }; not both."
+    end
   end,
 }
 
@@ -326,7 +340,7 @@ local function refuse_unmade(found, value)
     if type(value) == "table" and value[member] ~= nil then
       fail.raise {
         kind = "config", what = ("%s: %s"):format(found.path, member), why = "a script has no such member",
-        fix = ("Let the file return %s itself."):format(written),
+        fix = ("Write return %s at the end of the file, without a table around it."):format(written),
       }
     end
   end
@@ -368,7 +382,7 @@ function M.load_found(found, emulator)
   fail.raise {
     kind = "config", what = "load the script " .. found.path,
     why = border.without_border_line(tostring(value):match("^[^\n]*")),
-    fix = "Correct that. A file of a script only describes the script: work belongs in `run` or in a step.",
+    fix = "Correct the file: it only describes the script, and work belongs in `run` or in a step.",
     cause = value,
   }
 end

@@ -34,7 +34,7 @@ local function add_peer(door, name, base, profile, peer_settings)
   if ok then return end
   fail.raise {
     kind = "config", what = ("%s: use %s as %s"):format(profile.file, base, name), why = message,
-    fix = "Correct the address in the profile.",
+    fix = ("Correct the address in the profile: it is https://HOST or https://HOST:PORT, for %s."):format(name),
   }
 end
 
@@ -94,7 +94,7 @@ local function refuse_undeclarable_peers(profile, owner, peers)
     kind = "config", what = ("%s: reach the peer '%s'"):format(owner, name),
     why = ("the profile %s names no such service, and this version of Moonlatch reaches login, Graph and Devolutions "
       .. "Server only"):format(profile.name or ""),
-    fix = "Leave needs.peers out of the script.",
+    fix = "Remove `needs.peers` from the script.",
   }
 end
 

@@ -28,7 +28,7 @@ Emulator.__close = Emulator.close
 local function raise_emulator_not_started(why)
   fail.raise {
     kind = "config", what = "start a private emulator", why = why,
-    fix = "Run `moonlatch emulator --private` to see what the emulator prints.",
+    fix = "Run `moonlatch emulator` and read what it prints; then run the same command again.",
   }
 end
 

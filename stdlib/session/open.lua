@@ -5,6 +5,7 @@ local class = require "base.class"
 local fail = require "fail"
 local http = require "http.client"
 local log = require "log"
+local path_fix = require "machine.path_fix"
 local profiles = require "profile.current"
 local sys = require "host.sys"
 local time_clock = require "time.clock"
@@ -40,17 +41,17 @@ local current ---@type session?
 -- The journal
 
 local JOURNAL_FIXES = {
-  key = "Name the key this journal was made with; a new one cannot open what is sealed under the old one. To change "
-    .. "keys: moonlatch journal rekey --old-key WHERE.",
-  binding = "Give this profile a `state` folder of its own.",
+  key = "Name the key in the profile that this journal was made with. To give the journal the new key: moonlatch "
+    .. "journal rekey --old-key file:PATH, with the old one.",
+  binding = 'Give this profile a folder of its own: add state = "/path/of/the/folder" to it.',
   damaged = "Keep the folder as it is. To go on with a backup: moonlatch journal restore FILE --set-aside, which "
     .. "removes nothing; nothing is sent meanwhile.",
   gone = "Bring a backup back: moonlatch journal restore FILE. Only if nothing it knew of is in force any more: move "
-    .. "the whole folder away, and the next run begins anew.",
-  older = "Bring back the one that was used last. Where that is lost: moonlatch journal restore FILE --set-aside, "
-    .. "after which it is known that the copy lacks what came later.",
+    .. "the whole folder away, and run the same command again.",
+  older = "Bring back the journal that was used last. If it is lost: moonlatch journal restore FILE --set-aside, which "
+    .. "records that the copy lacks what came later.",
   restoring = "Run the same `moonlatch journal restore FILE` again: it goes on where it was.",
-  io = "Make room, or let the folder be written, then run the same command again; nothing is sent meanwhile.",
+  newer = "Run the same command with the newer version of Moonlatch, which made the journal.",
 }
 
 local function failure_of_journal(message) return require("journal.commit").failure(message) end
@@ -67,7 +68,7 @@ function M.open_journal(profile, clock)
   local owner_fix = kind == "io" and require("machine.state_folder").fix(profile.state)
   fail.raise {
     kind = "journal", what = "open the journal in " .. profile.state, why = message,
-    fix = owner_fix or JOURNAL_FIXES[kind],
+    fix = owner_fix or JOURNAL_FIXES[kind] or kind == "io" and path_fix.write(profile.state .. "/journal.db") or nil,
   }
 end
 
@@ -92,7 +93,8 @@ local function open_emulator_clock(profile)
   if clock then return clock end
   fail.raise {
     kind = "config", what = "follow the emulator's clock " .. profile.clock, why = message,
-    fix = "The emulator writes this file. Is the emulator running?",
+    fix = "Start the emulator again (moonlatch emulator), and name the configuration that it prints with --config "
+      .. "FILE.",
   }
 end
 
@@ -124,18 +126,33 @@ local function keep_person_signed_in(profile, fresh)
   if token_cache.is_personal(profile) then require("oauth.sign_in").keep(token_cache.keeper(profile, fresh)) end
 end
 
+-- Is it certain that there is no folder of this path? Not when a folder above it may not be searched, or is a link that
+-- leads nowhere, such as to a disk that is not mounted.
+local function is_surely_absent(path)
+  while path ~= "" do
+    local found, unknown = sys.stat(path)
+    if unknown then return false end
+    if found then return sys.stat(path, true) ~= nil end
+    path = path:match("^(.*)/") or ""
+  end
+  return true
+end
+
 -- Where a session only reads, and the state folder neither exists nor can be made, nothing can be on record on this
--- machine: use a temporary folder, which is removed at the end. A folder that exists and cannot be used stays an error.
+-- machine: use a temporary folder, which is removed at the end. A folder that exists, or may exist, and cannot be used
+-- stays an error.
 local function use_temporary_state(session, profile)
   local ok, state = pcall(function() return profile.state end)
-  if ok and (sys.stat(state) or sys.mkdir(state, true)) then return profile end
+  if ok and (sys.stat(state) or sys.mkdir(state, true) or not is_surely_absent(state)) then return profile end
   local folder, message = sys.temporary "moonlatch-state-"
   if not folder then
-    fail.raise { kind = "config", what = "make a temporary state folder", why = message, fix = "Set TMPDIR." }
+    fail.raise { kind = "config", what = "make a temporary state folder", why = message,
+      fix = "Set TMPDIR to a folder that exists and that your user may write to." }
   end
   session.temporary_state = folder
-  log.aside(("nothing is on record on this machine: %s; so a temporary folder is used, and nothing is kept")
-    :format(ok and ("the state folder %s cannot be made"):format(state) or "HOME is not set"))
+  log.aside(("%s; so a temporary folder is used, and nothing is kept"):format(ok
+    and ("nothing is on record on this machine: the state folder %s cannot be made"):format(state)
+    or "what is on record on this machine is not known: HOME is not set"))
   return setmetatable({ state = folder }, { __index = profile })
 end
 

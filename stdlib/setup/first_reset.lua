@@ -27,7 +27,7 @@ local SIGHT, LOOK = 60, 3 -- seconds until the change must show; seconds between
 local function raise_unfit_test_user(name, why, fix)
   fail.raise {
     kind = "usage", what = ("prove the application by resetting %s"):format(name), why = why,
-    fix = fix or "Name a cloud-only test account that nobody needs with --prove-on.",
+    fix = fix or "Name a cloud-only test account that nobody needs: add --prove-on USER@DOMAIN to the command.",
   }
 end
 

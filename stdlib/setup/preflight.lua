@@ -33,7 +33,7 @@ local function check_setup_arguments(args)
 end
 
 ---------------------------------------------------------------------------
--- Reading
+-- Reading the tenant's demands
 
 local function read_provider_role_demands()
   local helpdesk, privileged = task.all {

@@ -113,7 +113,7 @@ function M.explain_roles(run, found)
 end
 
 ---------------------------------------------------------------------------
--- Reading
+-- Reading the rotator
 
 --- Read and check everything. Raises a failure where the setup could not succeed. Waits.
 ---@param run workflow.Run

@@ -1,6 +1,7 @@
 --- A sink for a client secret: a credential entry of Devolutions Server (subType AzureServicePrincipal). The entry can
 --- be read back, so its content is known. Whether the consumer reads this very entry, only a person can say (`linked`).
 
+local change_outcome = require "rotation.change_outcome"
 local fail = require "fail"
 local markers = require "journal.marker"
 local ownership = require "resource.ownership"
@@ -10,6 +11,7 @@ local secret = require "host.secret"
 local server = require "devolutions.server"
 local task = require "task"
 local vault_folder = require "base.vault_folder"
+local write_lease = require "sink.write_lease"
 
 ---@class sink.entry: resource.Resource
 ---@field workflow string
@@ -19,8 +21,6 @@ local vault_folder = require "base.vault_folder"
 ---@field vault_id string once opened
 ---@field entry devolutions.entry? as read
 local Entry = resource.kind("Devolutions entry", { open = { "confirms", "vault", "path" } })
-
-local PATIENCE, PAUSE = 60, 5 -- seconds for another run to give way, and until the vault must list a new entry
 
 --- An entry in a vault.
 ---@param fields { name: string, vault: string, path: string?, workflow: string, linked: boolean? }
@@ -34,7 +34,7 @@ local function entry(fields)
 end
 
 ---------------------------------------------------------------------------
--- Reading
+-- Reading the entry
 
 local function raise_entry_not_ours(self)
   fail.raise {
@@ -97,6 +97,7 @@ end
 --- Begin to connect to the server, find the vault and read the entry, in the background. Changes nothing.
 ---@param run workflow.Run
 function Entry:open(run)
+  self.journal = run.journal
   self.opening = run:meanwhile(function() return connect_and_read_entry(self, run.profile) end)
 end
 
@@ -152,10 +153,18 @@ function Entry:clear(run)
 end
 
 ---------------------------------------------------------------------------
--- Writing
+-- Writing the entry
+
+---@class sink.entry.content
+---@field tenant string
+---@field client_id string
+---@field value any
+---@field marker string
+---@field application string name of the application
+---@field credential rotation.Credential? whose value it is; asked before the value is written
 
 --- Set the content that the entry should have.
----@param content { tenant: string, client_id: string, value: any, marker: string, application: string }
+---@param content sink.entry.content
 function Entry:hold(content)
   self.content = content
   self.from = {}
@@ -181,100 +190,69 @@ local function list_same_name(self)
   return server.entries(self.vault_id, { name = self.name, path = self.path, tag = self.tag })
 end
 
--- Create the entry. While it is read back, list the entries of its name, for give_way.
-local function create_credential_entry(self)
+-- Create the entry. While it is read back, list the entries of its name, for the check that it is the only one.
+local function create_credential_entry(self, sending)
   return server.create_entry(self.vault_id, {
     name = self.name, path = self.path, type = "Credential", subType = "AzureServicePrincipal",
     description = credential_entry_description(self.content), tags = { self.tag },
     data = credential_entry_data(self.content),
-  }, function()
+  }, { sending = sending, beside = function()
     local ok, list = pcall(list_same_name, self)
-    self.same_name = ok and list or nil -- without it, give_way lists them, and raises what that raises
-  end)
+    self.same_name = ok and list or nil -- without it, the check lists them, and raises what that raises
+  end })
 end
 
--- A lost answer says nothing, so the entry is read to see whether the server created it.
-function Entry:create()
-  local made, unknown = fail.catch("unknown_outcome", create_credential_entry, self)
-  self.entry = made or self:read()
-  if not self.entry and unknown then error(unknown, 0) end
+-- When the answer is lost, read what the server did. Raise when somebody who takes no lease, such as a person, has
+-- created a second entry meanwhile.
+local function make(self, sending)
+  local made, unknown = fail.catch("unknown_outcome", create_credential_entry, self, sending)
+  local there = choose_our_entry(self, self.same_name or list_same_name(self))
+  self.same_name = nil
+  if not made and not there then error(unknown, 0) end
   self.is_new = true
-  return #self:differs(self.entry) == 0 and self.entry or self:update(self.entry)
+  return made or server.entry(self.vault_id, there.id)
 end
 
--- When an entry was created, in whole seconds. Nil when the server's text names no time zone.
-local function entry_created_at(listing)
-  local at, zone = tostring(listing.createdOn):match("^(%d+%-%d+%-%d+T%d+:%d+:%d+)%.?%d*(.*)$")
-  return (zone == "Z" or zone == "+00:00") and at or nil
-end
-
-local function was_created_before(one, other)
-  local first, second = entry_created_at(one), entry_created_at(other)
-  return first ~= nil and second ~= nil and first < second
-end
-
--- List the entries of this name and tag: the entry made here (nil when it is not listed in PATIENCE seconds), and the
--- others.
-local function list_entries_of_same_name(self, made)
-  local own, others
-  for waited = 0, PATIENCE, PAUSE do
-    local entries = self.same_name or list_same_name(self)
-    self.same_name, own, others = nil, nil, {}
-    for _, found in ipairs(entries) do
-      if found.id == made.id then own = found else others[#others + 1] = found end
-    end
-    if own or waited == PATIENCE then break end
-    task.sleep(PAUSE)
-  end
-  return own, others
-end
-
-local function raise_create_conflict(self, why, fix)
-  fail.raise { kind = "conflict", what = ("create %s"):format(tostring(self)), why = why, fix = fix }
-end
-
--- Wait until the other run has deleted its entry, because this one is older. Raises "conflict" when it does not.
-local function await_other_run_gives_way(self, made)
-  for waited = 0, PATIENCE, PAUSE do
-    local _, others = list_entries_of_same_name(self, made)
-    if #others == 0 then return end
-    if waited == PATIENCE then
-      local why = ("another run made an entry of the same name later (%s), and did not delete it"):format(others[1].id)
-      raise_create_conflict(self, why, "Delete the entry that is not used, then run the same command again.")
-    end
-    task.sleep(PAUSE)
-  end
-end
-
---- Settle a race with another installation that created an entry of the same name meanwhile; called after `create`. The
---- older entry stays. The entry made here is deleted, and "conflict" raised, unless it is known to be the older one.
----@param made devolutions.entry
-function Entry:give_way(made)
-  local own, others = list_entries_of_same_name(self, made)
-  if not own then
-    raise_create_conflict(self, "the vault does not list the entry that was made just now",
-      "Run the same command again: it reads the vault anew.")
-  end
-  for _, other in ipairs(others) do
-    if not was_created_before(own, other) then
-      server.delete_entry(self.vault_id, own.id)
-      self.entry = nil
-      raise_create_conflict(self,
-        ("another run made an entry of the same name (%s) at the same time, so the entry made here was removed")
-          :format(other.id),
-        "Run the same command again: it goes on with the other entry. The client secret made here is kept in the "
-          .. "journal.")
-    end
-  end
-  if #others > 0 then await_other_run_gives_way(self, own) end
-end
-
-function Entry:update(actual)
+local function replace(self, actual, sending)
   for name, value in pairs(credential_entry_data(self.content)) do actual.data[name] = value end
   actual.description = credential_entry_description(self.content)
-  self.entry = server.replace_entry(self.vault_id, actual)
-  return self.entry
+  return server.replace_entry(self.vault_id, actual, { just_read = true, sending = sending })
 end
+
+-- Under the lease: look once more, then write.
+local function write(self, sending)
+  local there, credential = self:read(), self.content.credential
+  if credential then credential:check_place() end
+  local written = there or make(self, sending)
+  return #self:differs(written) == 0 and written or replace(self, written, sending)
+end
+
+-- Write the entry as the only machine that does. The lease stays when the outcome of a write is unknown: until that
+-- write cannot be carried out any more, nobody else may write.
+local function write_alone(self)
+  local content, left = self.content, false
+  local lease = write_lease.take {
+    vault_id = self.vault_id, path = self.path, name = self.name, marker = content.marker, journal = self.journal,
+  }
+  local ok, result = pcall(write, self, function()
+    lease:check()
+    left = true
+  end)
+  if ok then lease:release()
+  elseif not left or fail.is(result) and change_outcome.certainly_not(result) then pcall(lease.release, lease) end
+  if not ok then error(result, 0) end
+  self.entry = result
+  return result
+end
+
+--- Create the entry, or bring the one that was created meanwhile to the content wanted. Raises "conflict" when another
+--- machine writes the entry, or has written another value. Waits.
+---@return devolutions.entry
+function Entry:create() return write_alone(self) end
+
+--- Bring the entry to the content wanted; raises as `create` does. Waits.
+---@return devolutions.entry
+function Entry:update() return write_alone(self) end
 
 -- True without a request, because creating and replacing an entry read it back.
 function Entry.seen() return true end

@@ -121,6 +121,26 @@ local function hand_over_at_terminal(run, secret, row)
   return handover_terminal.ask_until_confirmed(run.journal, secret.row, state, { renewable = true })
 end
 
+-- Tell of a provider whose application is gone for good: it cannot work, whatever is made for it now under that name.
+local function tell_former(run, fields)
+  for _, row in ipairs(states.rows(run.journal, fields.name)) do
+    local state = states.read(run.journal, row, graph_clock.now())
+    local is_former = row.body.workflow == run.id and row.id ~= fields.client_id and state.destroyed
+    if is_former and not state.complete then
+      local how = {}
+      for i, item in ipairs(state.items) do how[i] = ("%s (%s)"):format(item.what, item.where) end
+      how[#how + 1] = ("when that is done: moonlatch handover %s --done %s"):format(row.id, state.next)
+      run:await {
+        what = ("see to the provider '%s' in %s: it was given the Client ID %s"):format(state.name,
+          summary.consumer_name(state), row.id),
+        why = "The application with that Client ID was deleted for good, and another one has its place. Until the "
+          .. "provider has the new Client ID and client secret, or is replaced, it resets nothing.",
+        how = how,
+      }
+    end
+  end
+end
+
 --- Let a person give the secret to its consumer, and do the other open items. Until the items are done, the run reports
 --- that it waits for a person, and the journal records it.
 ---@param run workflow.Run
@@ -130,6 +150,7 @@ end
 function M.hand_over(run, secret, fields)
   local entry, path = fields.entry, fields.secret_file
   if not run.journal then return end
+  if resource.known(fields.client_id) then tell_former(run, fields) end
   if not secret.row then return not (entry and entry:confirms()) and note_planned_handover(run, fields) or nil end
   local row = handover_row(run, fields)
   if entry and entry.is_new and entry:confirms() then note_handover_form(run, states.form(row.body, "add")) end
@@ -173,17 +194,14 @@ local function is_application_adopted(run, row)
   return false
 end
 
--- Let a person check that the provider of an adopted application still works: the application stays, without the
--- credentials and permissions that were added to it.
-local function await_check_of_adopted(run, row)
+-- Tell that an adopted application stays, with what it had before. What the provider does with it, only Devolutions
+-- shows.
+local function tell_adopted(run, row)
   local state = states.read(run.journal, row, graph_clock.now())
-  run:await {
-    what = ("see whether the provider '%s' in %s still works"):format(state.name, summary.consumer_name(state)),
-    why = ("Its application was adopted and stays, without the credentials and permissions that were added here. "
-      .. "%s are rotated only while it has roles, permissions and a client secret of its own.")
-      :format(managed_accounts_text(state)),
-    how = checklist.proof(state.consumer),
-  }
+  run:warn("whether the provider '%s' in %s still works is unknown: its application was adopted and stays, without "
+    .. "what was added to it here. %s are rotated only while it has roles, permissions and a client secret of its own. "
+    .. "To see: %s", state.name, summary.consumer_name(state), managed_accounts_text(state),
+    table.concat(checklist.proof(state.consumer), "; "))
 end
 
 --- For `destroy`: tell what stays in Devolutions, and which accounts are not rotated any more.
@@ -191,7 +209,7 @@ end
 ---@param name string of the provider
 function M.tell_what_stays(run, name)
   for _, row in ipairs(run.journal and states.rows(run.journal, name) or {}) do
-    if row.body.workflow == run.id and is_application_adopted(run, row) then await_check_of_adopted(run, row)
+    if row.body.workflow == run.id and is_application_adopted(run, row) then tell_adopted(run, row)
     elseif row.body.workflow == run.id then
       local gone = states.without_application(run.journal, row)
       run:before_change(function() states.record_application_gone(run.journal, gone) end)

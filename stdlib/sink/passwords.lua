@@ -112,7 +112,7 @@ local function account_name_of_pending(name)
 end
 
 ---------------------------------------------------------------------------
--- Reading
+-- Reading the entries of accounts
 
 local EMPTY = { pending = {} } -- the slot of every account without entries
 

@@ -30,7 +30,7 @@ local RULE = { __name = "time.zone_rule", __metatable = "time.zone_rule", __inde
 ---@field leapless boolean? the count leaves out the 29th of February
 
 ---------------------------------------------------------------------------
--- Parsing
+-- Parsing a rule
 
 -- Parse "5", "-3:30" or "10:30:15" into seconds; nil for any other text, and for more than `most_hours` hours.
 local function parse_rule_seconds(text, most_hours)

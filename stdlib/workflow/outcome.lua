@@ -38,7 +38,8 @@ local function exit_status_of_run(run, result)
   if run.mode == "verify" and #run.unknown > 0 then return 3 end
   local sums = result.changes
   if run.mode == "apply" then return #run.waiting > 0 and 1 or 0 end
-  if run.mode == "destroy" then return result.dry and sums.delete > 0 and 3 or 0 end
+  if run.mode == "destroy" and result.dry and sums.delete > 0 then return 3 end
+  if run.mode == "destroy" then return #run.waiting > 0 and 1 or 0 end
   return (sums.create + sums.update + sums.delete + #run.waiting > 0) and 3 or 0
 end
 

@@ -129,8 +129,12 @@ local WORDS = {
     waiting = "Nothing was left to do here; the rest waits for a person, as said above.",
     create = "created", update = "changed", delete = "removed",
   },
-  destroy = { delete = "removed", nothing = "Nothing of ours is left to remove.", title = "Done" },
+  destroy = {
+    title = "Done", nothing = "Nothing of ours is left to remove.",
+    waiting = "Nothing of ours is left to remove here; the rest waits for a person, as said above.", delete = "removed",
+  },
   dry = {
+    waiting = "Nothing of ours is there to remove here; the rest waits for a person, as said above.",
     delete = "to remove", nothing = "Nothing of ours is there to remove.", left = "Nothing here can be proven ours.",
     title = "Plan",
   },
@@ -156,7 +160,7 @@ function M.summary_line(result)
       or words.nothing
   end
   if #parts == 0 then parts[1] = "no changes" end
-  if result.mode == "apply" and #result.waiting > 0 then
+  if (result.mode == "apply" or result.mode == "destroy" and not result.dry) and #result.waiting > 0 then
     return ("Not done yet, it waits for a person; so far: %s."):format(table.concat(parts, ", "))
   end
   return words.title .. ": " .. table.concat(parts, ", ") .. "."

@@ -48,6 +48,7 @@ local RECENT = 5 -- seconds for which a reading by Run:look counts
 ---@field journal host.journal.journal?
 ---@field profile table
 ---@field interactive boolean may a person be asked?
+---@field dry boolean with "destroy": is nothing deleted?
 ---@field renew string? why new credentials are made now; nil: they are made when they are due
 ---@field old_now boolean? remove the old credentials as soon as the new credentials are in use
 ---@field keeps_credentials boolean? does a step keep a credential?
@@ -91,7 +92,7 @@ function Run:warn(text, ...)
   text = workflow_print.filled(text, ...)
   local record = steps.current_record(self)
   table.insert(record.warnings, text)
-  if self:acting() then steps.print_in_turn(record, log.warn, text) end
+  if self:acting() or self.mode == "destroy" and not self.dry then steps.print_in_turn(record, log.warn, text) end
 end
 
 --- Record that something could not be looked at, and may be wrong. A verification then exits with 3.
@@ -242,7 +243,7 @@ function Run:settle()
 end
 
 ---------------------------------------------------------------------------
--- Ensuring
+-- Ensuring a resource
 
 -- The object after an update, as far as a plan can know it.
 local function object_after_update(actual, wanted)
@@ -296,7 +297,6 @@ local function create_resource(run, item, target)
   local value = carry_out_change(run, item, action, function()
     ownership.record_adding(run, target)
     local value = target:create()
-    if target.give_way then target:give_way(value) end
     watch_until_visible(run, tostring(target), function() return target:seen(value) end)
     return value
   end)
@@ -483,9 +483,9 @@ function M.run(declaration, mode, args, options)
   options = options or {}
   local run = Run {
     mode = mode, id = declaration.id, args = args, journal = options.journal, profile = options.profile or {},
-    interactive = options.interactive or false, renew = options.renew, old_now = options.old_now, have = {},
-    steps = {}, waiting = {}, left = {}, alarms = {}, unknown = {}, to_close = {}, leases = {}, hooks = {},
-    watching = {}, removals = {},
+    interactive = options.interactive or false, dry = options.dry or false, renew = options.renew,
+    old_now = options.old_now, have = {}, steps = {}, waiting = {}, left = {}, alarms = {}, unknown = {}, to_close = {},
+    leases = {}, hooks = {}, watching = {}, removals = {},
   }
   local scope <close> = setmetatable({}, { __close = function() close_run(run) end })
   local ok, err = xpcall(run_steps, traceback.keep, run, declaration, options.dry)

@@ -118,10 +118,11 @@ end
 
 -- Did it end as it should? What it said of itself.
 local function is_done(self, outcome)
-  if outcome.status ~= (self.act.by_hand and 1 or 0) then return false end
   local report = json.decode(outcome.out)
   if not report or report.error or report.failure then return false end
-  return not self.act.by_hand or #report.waiting > 0, report
+  local waits = #report.waiting > 0
+  if outcome.status ~= (waits and 1 or 0) or waits and not (self.act.by_hand or self.act.leaves) then return false end
+  return waits or not self.act.by_hand, report
 end
 
 -- Give the journal's files only so much room. What was too little, and what came of the run.
@@ -155,6 +156,7 @@ local function go_on(self, outcome)
   while not done and self.again < MOST_RUNS do
     if self.again > 0 and not wants_again(outcome) then break end
     self.again = self.again + 1
+    if (outcome.out .. outcome.err):find("again in five minutes", 1, true) then self.cloud:pass "5m" end
     outcome = self:run(self.act.words)
     done, report = is_done(self, outcome)
   end
@@ -213,7 +215,7 @@ function M.count(act, seed)
   local self = setmetatable({ cloud = there, act = act, runs = 0, complaints = {} }, Point)
   act.prepare(self)
   local before = #there:requests()
-  self:must(act.by_hand and 1 or 0, act.words)
+  self:must((act.by_hand or act.leaves) and 1 or 0, act.words)
   local count = { all = 0, changing = 0 }
   for i, request in ipairs(there:requests()) do
     if i > before then

@@ -17,6 +17,7 @@ M.PLAN = { "plan", JOB, "--json" }
 ---@field name string
 ---@field words string[] the command that is crashed
 ---@field by_hand boolean? a person brings the secret to where it is used: it is stored in the end, not confirmed
+---@field leaves boolean? the provider in Devolutions stays, and may wait for a person
 ---@field changing boolean? crashed only at requests that can change something: what it reads another act reads as well
 ---@field renews boolean? there was a secret before, and one made by hand
 ---@field knows boolean? only with a journal that knows what came before: without one nothing is brought back
@@ -64,7 +65,7 @@ M.ACTS = {
     end,
   },
   {
-    name = "destroy", words = M.DESTROY,
+    name = "destroy", words = M.DESTROY, leaves = true,
     prepare = function(point)
       point:must(0, M.APPLY)
       point:save_state()
@@ -76,7 +77,7 @@ M.ACTS = {
     name = "setup after destroy", words = M.APPLY, knows = true,
     prepare = function(point)
       point:must(0, M.APPLY)
-      point:must(0, M.DESTROY)
+      point:must(1, M.DESTROY) -- the provider in Devolutions stays
       point:save_state()
       point.cloud:pass("1h")
     end,

@@ -13,13 +13,14 @@ local USERS = 30
 
 ---@class crash.target
 ---@field name string
+---@field people integer? accounts of people that are rotated at once
 ---@field changes string fault rule for losing the answer that matters
 ---@field policy fun(lane: crash.lane): string text of the policy file
 ---@field fresh fun(lane: crash.lane) somebody nobody has rotated yet
 ---@field pass string until it is due again
 ---@field settle fun(lane: crash.lane) what has to happen before all is exactly as it is to be
 ---@field look fun(lane: crash.lane): string? what is wrong with what is stored, if anything
----@field whole fun(lane: crash.lane): string? the same, when all must be over
+---@field whole fun(lane: crash.lane, names: string[]?): string? the same, when all must be over; of these people
 ---@field attend nil|fun(lane: crash.lane, outcome: crash.program.outcome): boolean do what a run wants of a person
 
 ---------------------------------------------------------------------------
@@ -40,16 +41,16 @@ end
 ---------------------------------------------------------------------------
 -- A person
 
-local function signs_in(lane, passwords)
+local function signs_in(lane, upn, passwords)
   for _, password in ipairs(passwords) do
-    if lane.cloud:is_password(lane.who.upn, password) then return true end
+    if lane.cloud:is_password(upn, password) then return true end
   end
   return false
 end
 
-local function passwords(lane)
+local function passwords(lane, upn)
   local by_name, found = entries(lane), {}
-  for place, name in ipairs { lane.who.upn, lane.who.upn .. " (pending)" } do
+  for place, name in ipairs { upn, upn .. " (pending)" } do
     found[place] = {}
     for i, text in ipairs(by_name[name] or {}) do found[place][i] = text:match('"password":"([^"]*)"') end
   end
@@ -57,37 +58,51 @@ local function passwords(lane)
 end
 
 -- Once something was stored, what is in force lies in the entry or beside it, always.
-local function look_at_user(lane)
-  local current, pending = passwords(lane)
+local function look_at_user(lane, upn)
+  local current, pending = passwords(lane, upn)
   if #current > 1 then return ("%d entries of one name"):format(#current) end
   local all = table.move(pending, 1, #pending, #current + 1, table.move(current, 1, #current, 1, {}))
-  if signs_in(lane, all) then return nil end
+  if signs_in(lane, upn, all) then return nil end
   if lane.rotated or #pending > 0 and #current == 0 and lane:was_set() then
     return ("LOST: of %d stored and %d pending passwords none is in force"):format(#current, #pending)
   end
 end
 
-local function whole_user(lane)
-  local current, pending = passwords(lane)
+local function whole_user(lane, upn)
+  local current, pending = passwords(lane, upn)
   if #current ~= 1 then return ("%d entries instead of one"):format(#current) end
   if #pending > 0 then return ("%d pending passwords are left"):format(#pending) end
-  if not signs_in(lane, current) then return "LOST: what is stored is not in force" end
+  if not signs_in(lane, upn, current) then return "LOST: what is stored is not in force" end
 end
 
--- Somebody who is enabled and kept in the cloud.
-local function find_user(lane)
-  for _, one in ipairs(lane.cloud:graph("/users?$top=999&$select=id,userPrincipalName,accountEnabled,"
-    .. "onPremisesSyncEnabled,userType").value) do
-    if one.accountEnabled and one.onPremisesSyncEnabled ~= true and one.userType == "Member" then
-      lane.who = { upn = one.userPrincipalName, id = one.id }
+-- What one of these functions finds wrong, of these people or of all.
+local function of_each(find)
+  return function(lane, names)
+    for _, upn in ipairs(names or lane.people) do
+      local wrong = find(lane, upn)
+      if wrong then return upn .. ": " .. wrong end
     end
   end
 end
 
+-- So many people who are enabled and kept in the cloud.
+local function find_users(lane, count)
+  lane.people = {}
+  for _, one in ipairs(lane.cloud:graph("/users?$top=999&$select=id,userPrincipalName,accountEnabled,"
+    .. "onPremisesSyncEnabled,userType").value) do
+    if one.accountEnabled and one.onPremisesSyncEnabled ~= true and one.userType == "Member" then
+      lane.people[#lane.people % count + 1] = one.userPrincipalName
+    end
+  end
+  assert(#lane.people == count)
+end
+
+-- All are in flight at once: none is changed first and alone.
 local USER_POLICY = [[
 local policy = require "policy"
 return policy {
-  summary = "one account", select = policy.users { upn = %q }, every = "1h",
+  summary = "some accounts", select = policy.users { upn = { "%s" } }, every = "1h",
+  limits = { canary = 0, stop_on_failure = false },
   sink = policy.devolutions.server { vault = "Privileged", path = "Crash" },
 }
 ]]
@@ -203,8 +218,18 @@ local function confirm(lane, outcome)
   return id ~= nil and lane:run({ "journal", "confirm", id }).status == 0
 end
 
+local function of_users(name, count)
+  return {
+    name = name, people = count, changes = "graph PATCH /users/* drop-after", pass = "2h",
+    fresh = function(lane) find_users(lane, count) end,
+    policy = function(lane) return USER_POLICY:format(table.concat(lane.people, '", "')) end,
+    settle = function() end, look = of_each(look_at_user), whole = of_each(whole_user),
+  }
+end
+
 ---@type table<string, crash.target>
 M.TARGETS = {
+  user = of_users("user", 1), users = of_users("users", 2),
   certificate = {
     name = "certificate", changes = "graph POST /applications/*/addKey drop-after", pass = "25h",
     fresh = make_signing_application,
@@ -215,11 +240,6 @@ M.TARGETS = {
       lane.cloud:pass "60s"
     end,
     look = look_at_certificate, whole = whole_certificate, attend = confirm,
-  },
-  user = {
-    name = "user", changes = "graph PATCH /users/* drop-after", pass = "2h", fresh = find_user,
-    policy = function(lane) return USER_POLICY:format(lane.who.upn) end,
-    settle = function() end, look = look_at_user, whole = whole_user,
   },
   secret = {
     name = "secret", changes = "graph POST /applications/*/addPassword drop-after", pass = "25h",
@@ -241,7 +261,8 @@ M.TARGETS = {
 ---@field cloud crash.cloud? once renewed
 ---@field seed integer
 ---@field target crash.target
----@field who table
+---@field who table the application
+---@field people string[] user names
 ---@field rotated boolean was it brought to its end at least once?
 ---@field mark integer requests before the blow
 local Lane = { __name = "lane" }
@@ -321,14 +342,16 @@ function Lane:__close()
   if open then debug.getmetatable(open).__close(open) end
 end
 
---- What a run said of the one account there is.
+--- The people of whom a run said that their passwords are changed.
 ---@param outcome crash.program.outcome
----@return string? what
-function M.said(outcome)
-  local document = json.decode(outcome.out)
+---@return string[] user names
+function M.said_changed(outcome)
+  local document, names = json.decode(outcome.out), {}
   local policy = type(document) == "table" and document.policies and document.policies[1]
-  local account = policy and policy.accounts[1]
-  return account and account.what
+  for _, account in ipairs(policy and policy.accounts or {}) do
+    if account.what == "changed" then names[#names + 1] = account.name end
+  end
+  return names
 end
 
 --- A lane, on emulators of this seed. Renew it first; close it.

@@ -18,7 +18,8 @@ describe("moonlatch doctor", function()
     local outcome = job.must(emu:run { "doctor" }, 1)
     assert.equal("broken   application: there is no application with the uniqueName "
       .. "'moonlatch-setup-entra-pam-provider-devolutions-pam'", outcome.out:match "(broken[^\n]*)\n")
-    assert.truthy(outcome.out:find("fix: moonlatch apply setup/entra-pam-provider; or say which it is", 1, true))
+    assert.truthy(outcome.out:find("fix: Make it: moonlatch apply setup/entra-pam-provider; or name the "
+      .. "one that is meant", 1, true))
   end)
 
   it("reads side by side, and only reads", function()
@@ -65,6 +66,7 @@ describe("moonlatch doctor", function()
       assert.is_nil(lfs.attributes(folder))
       emu:talk({ "doctor", "--first-contact", "--record", folder }, { "Look for names first. [y/N] ", "y\\n" })
       assert.equal(1, #files())
+      assert.equal("rw-------", lfs.attributes(files()[1], "permissions"))
     end)
 
     it("without ids, names and secrets, in a form that the client understands", function()

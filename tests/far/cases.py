@@ -9,8 +9,9 @@
 
 Plays: together (two installations started together), behind (listings lag), alone (the vault
 allows no equal names), killed (one is killed between a password and its answer), rotators
-(a second rotator of another kind), setups (two set-ups at once), worlds (anything may happen),
-storm (two installations while requests are lost, late or doubled).
+(a second rotator of another kind), worlds (anything may happen), storm (two installations while
+requests are lost, late or doubled); setups, steps, late_steps, steps_behind, steps_alone, renewals
+and crossed (two set-ups at once, see setups.py).
 MOONLATCH names the program (build/release/moonlatch). Exit status 1: something went wrong.
 """
 
@@ -21,6 +22,7 @@ import tempfile
 from concurrent.futures import ProcessPoolExecutor
 
 import pairs  # noqa: its cases are among those of single
+import setups
 import single
 import storm
 import together
@@ -30,7 +32,9 @@ from wire import certificates
 
 ROUNDS = {
     "together": together.two, "behind": together.two_behind, "alone": together.two_alone,
-    "killed": together.two_killed, "rotators": together.rotators, "setups": together.setups,
+    "killed": together.two_killed, "rotators": together.rotators, "setups": setups.changes,
+    "steps": setups.steps, "late_steps": setups.late_steps, "renewals": setups.renewals, "crossed": setups.crossed,
+    "steps_behind": setups.behind, "steps_alone": setups.alone,
     "worlds": worlds.play, "storm": storm.play,
 }
 

@@ -459,6 +459,7 @@ ROUTES = [
     ("GET", "/directory/administrativeUnits", "none"),
     ("GET", "/directory/deletedItems/microsoft.graph.application", "none"),
     ("GET", "/directory/deletedItems/microsoft.graph.user", "none"),
+    ("GET", "/directory/deletedItems/microsoft.graph.servicePrincipal", "none"),
     ("GET", "/identity/conditionalAccess/policies", "none"),
     ("GET", "/organization", "get_organization"),
     ("GET", "/domains", "get_domains"),

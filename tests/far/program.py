@@ -18,7 +18,8 @@ CONFIG = """return {{ profiles = {{ far = {{
   key = {{ from = "file", path = "{folder}/key" }},
   state = "{folder}/state",
   devolutions = {{ server = "{server}", ca = "{ca}", app_key = "{app_key}",
-    app_secret = {{ from = "file", path = "{folder}/app" }}, vault = "{vault}" }},
+    app_secret = {{ from = "file", path = "{folder}/app" }}, vault = "{vault}",
+    linked = {linked} }},
 }} }} }}
 """
 
@@ -65,8 +66,8 @@ class Run:
 class Installation:
     """A machine with the program: a home, a key and a state of its own."""
 
-    def __init__(self, far, folder, name, client=None, virtual=True, **policy):
-        self.far, self.home = far, os.path.join(folder, name)
+    def __init__(self, far, folder, name, client=None, virtual=True, linked=False, **policy):
+        self.linked, self.far, self.home = linked, far, os.path.join(folder, name)
         os.makedirs(self.home, mode=0o700)
         self.config, self.policy = os.path.join(self.home, "moonlatch.lua"), os.path.join(self.home, "policy.lua")
         client, value = client or far.rotator(f"Rotator {name}")
@@ -91,6 +92,7 @@ class Installation:
         self.write("moonlatch.lua", CONFIG.format(
             tenant=far.directory.tenant, login=far.login.base, graph=far.graph.base, ca=far.ca, client=self.client,
             folder=self.home, server=far.servers["vault"].url(), app_key=far.vault.key, vault=far.vault.name,
+            linked="true" if self.linked else "false",
             emulator=f'{{ clock = "{far.clock.path}" }}' if virtual else "true"))
 
     def start(self, *words):

@@ -11,8 +11,6 @@ from verdict import account, dark, entries_of, false_successes, look
 
 LATENCY = (0.02, 0.06)
 LATE, DAY = 160, 86400
-ADMIN = ["Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "RoleManagement.ReadWrite.Directory",
-         "Directory.Read.All", "User.Read.All", "Group.Read.All", "Policy.Read.All", "Organization.Read.All"]
 
 
 def end(child, seconds=600):
@@ -204,52 +202,3 @@ def rotators(far, seed):
     problems = [f"{kind}: {count}" for kind, count in kinds.items() if kind.startswith("NOT")] + lost
     return {"case": "another rotator", "seed": seed, "problems": problems, "kinds": kinds, "status": run.status,
             "said": tally(run), "begun": started.met > 0, "strange": far.strange()}
-
-
-# Two set-ups
-
-HELD = [rules.asks("graph", "PATCH", "/applications"), rules.asks("graph", "POST", "/addPassword"),
-        rules.asks("vault", "POST", "/entry"), rules.asks("graph", "POST", "/appRoleAssignedTo"),
-        rules.asks("graph", "PATCH", "/servicePrincipals"), rules.asks("vault", "POST", "/entry")]
-
-
-def setups(far, seed):
-    """Two `apply` at once, the first held at one of its changes; then each once more."""
-    client = far.directory.add_client("Admin", ADMIN, ["Global Administrator"])
-    both = [Installation(far, far.folder, name, client=client) for name in ("one", "two")]
-    words = ("apply", "setup/entra-pam-provider", "--yes", "--json")
-    arrived, go = threading.Event(), threading.Event()
-    skip = [1 if seed % len(HELD) == 5 else 0]  # the second entry, after the probe's
-
-    def is_held(exchange):
-        if not HELD[seed % len(HELD)](exchange):
-            return False
-        skip[0] -= 1
-        return skip[0] < 0
-    first = far.rule(is_held, lambda exchange: arrived.set() or rules.held(go, 120)(exchange))
-    child = both[0].start(*words)
-    problems = [] if arrived.wait(60) else ["the first did not come so far"]
-    second = both[1].run(*words)
-    go.set()
-    runs = [end(child), second]
-    again = [one.run(*words) for one in both]
-    applications = [one for one in far.directory.applications.values() if one["uniqueName"]]
-    entries = [one for one in far.vault.living() if one["name"] == "Devolutions PAM"]
-    problems += [f"{len(applications)} applications"] if len(applications) != 1 else []
-    problems += [f"{len(entries)} entries"] if len(entries) != 1 else []
-    problems += wrong_value(far, entries)
-    for run in again:
-        if "error:" in run.err or "several" in run.out + run.err:
-            problems.append(f"a later run is refused: {run.status} {run.err[-400:]}")
-    return {"case": "two set-ups", "seed": seed, "problems": problems, "held": first.met,
-            "status": [[run.status for run in (*runs, *again)]], "strange": far.strange(),
-            "secrets": [len(one["passwordCredentials"]) for one in applications],
-            "errors": [run.err[-300:] for run in (*runs, *again)] if problems else []}
-
-
-def wrong_value(far, entries):
-    """Does an entry hold a secret that does not sign in?"""
-    living = {far.directory.values[one["keyId"]] for application in far.directory.applications.values()
-              for one in application["passwordCredentials"]}
-    return [f"the entry of {one['data'].get('clientId')} holds a secret that does not sign in" for one in entries
-            if one["data"].get("clientSecret") not in living]

@@ -112,7 +112,7 @@ for _, edition in ipairs { "cloud", "server" } do
     end)
 
     it("is asked for anew when the application was removed for good, and what it left is cleared away", function()
-      job.must(emu:run(job.words("destroy", "--purge", "--yes")), 0)
+      job.must(emu:run(job.words("destroy", "--purge", "--yes")), 1)
       local _, left = emu:json { "handover" }
       for _, item in ipairs(left.handovers[1].items) do emu:run { "handover", "--done", item.key } end
       job.must(apply(), 1)

@@ -8,6 +8,7 @@ local M = {}
 
 local LATE = 120 -- seconds after its time-out until which a request may still be carried out
 local EVENTUAL = 60 -- seconds lists are later than single reads
+local REST = 30 + LATE -- seconds after a change until which no rotation begins
 local QUICK = 3 -- seconds in which an answer must come to tell that its moment is ours
 
 ---@class simulate.model
@@ -172,11 +173,18 @@ local function check_told(self, user, run, entry)
     tostring(entry.why))
 end
 
+-- A person has seen the stranger's change and told this installation to go on. It rests first: for that long, a request
+-- of the stranger's may still be carried out.
+local function rests(self, user, run, live)
+  local resumed = user.resumed[run.installation.name]
+  return resumed ~= nil and resumed >= live.at and run.began < live.at + REST + self.world.widest + 1
+end
+
 -- A stranger's change that was shown is no reason to wait for the next date.
 local function check_wait(self, user, run, entry)
   local live, current = user.changes[#user.changes], self.world.truth:entries(user, false)
   if not live or live.value or user.tampered or #current == 0 or live.visible > run.began - EVENTUAL then return end
-  if not value_stored(user, { current[1].data.password }) then return end
+  if not value_stored(user, { current[1].data.password }) or rests(self, user, run, live) then return end
   if self:is_alike(user, live) then return self:except "waits: a stranger's moment is as good as ours" end
   self:complain("BLIND: nothing is to be done about %s, whose password somebody else has set: %s", user.name,
     entry.why)

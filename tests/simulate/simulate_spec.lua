@@ -53,7 +53,10 @@ describe("in random worlds", function()
         if setting "SEEDS" then io.stderr:write(bad[#bad], "\n") end
       end
     end
-    if setting "SEEDS" then tell_exceptions(exceptions) end
+    if setting "SEEDS" then
+      tell_exceptions(exceptions)
+      io.stderr:write(("played: %d\n"):format(count))
+    end
     assert.equal("", table.concat(bad, "\n"))
   end)
 

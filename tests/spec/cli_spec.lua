@@ -54,7 +54,7 @@ describe("the command line", function()
         .. "  fix: Run it again with --verbose to see where this comes from.\n")
       assert.matches("stack traceback:", check({ "-e", "error('x')", "--verbose" }, 1).err)
       check({ "-e", "1 +" }, 2, "", "error: read the code of -e\n  why: -e:1: unexpected symbol near <eof>\n"
-        .. "  fix: Write Lua, for example: moonlatch -e 'print(1 + 1)'\n")
+        .. "  fix: Correct the Lua code after -e, in quotes of the shell: moonlatch -e 'print(1 + 1)'\n")
       assert.matches("why: %-e needs code", check({ "-e" }, 2).err)
     end)
 
@@ -70,7 +70,8 @@ describe("the command line", function()
     it("says what a profile is missing, only when one is needed", function()
       local outcome = check({ "-e", "require('graph').get('/organization')" }, 1, "")
       assert.matches("^error: read the configuration /.*/%.config/moonlatch/moonlatch%.lua\n  why: .*\n"
-        .. "  fix: `moonlatch init` makes a first one; `%-%-emulator` needs none.\n$", outcome.err)
+        .. "  fix: Make a first one: moonlatch init%. To try Moonlatch without one, "
+          .. "add %-%-emulator to the command%.\n$", outcome.err)
     end)
   end)
 
@@ -102,7 +103,7 @@ describe("the command line", function()
       end
       assert.not_matches("--write  ", check({ "plan", "--help" }, 0, nil, "").out, 1, true)
       check({ "rotate", "x", "--write" }, 2, "", "error: read the command line\n  why: unknown option '--write'\n"
-        .. "  fix: `moonlatch rotate --help` lists the options.\n")
+        .. "  fix: Correct the option: `moonlatch rotate --help` lists all options.\n")
     end)
 
     it("is given for a script, from its declaration", function()
@@ -115,26 +116,27 @@ describe("the command line", function()
   describe("usage errors", function()
     it("end with 2 and three lines, and guess what was meant", function()
       check({}, 2, "", "error: read the command line\n  why: a command is missing\n"
-        .. "  fix: `moonlatch --help` lists the commands.\n")
+        .. "  fix: Choose a command of those that `moonlatch --help` lists.\n")
       check({ "plann" }, 2, "", "error: read the command line\n  why: there is no command 'plann'\n"
-        .. "  fix: Did you mean 'plan'?\n")
+        .. "  fix: Did you mean 'plan'? Then type: moonlatch plan\n")
       check({ "plan" }, 2, "", "error: read the command line\n  why: SCRIPT is missing\n"
-        .. "  fix: `moonlatch plan --help` shows the usage.\n")
+        .. "  fix: Add it: `moonlatch plan --help` shows the usage and examples.\n")
       check({ "--emulatr", "scripts" }, 2, "", "error: read the command line\n  why: unknown option '--emulatr'\n"
         .. "  fix: Did you mean '--emulator'?\n")
       check({ "run", "./say.lua", "--wrod", "x" }, 2, "", "error: read the arguments of './say.lua'\n"
         .. "  why: it has no argument --wrod\n  fix: Did you mean --word?\n")
       check({ "run", "./say.lua", "--times", "x" }, 2, "", "error: read the argument --times 'x'\n"
-        .. "  why: it needs a whole number\n  fix: For example: --times 5\n")
+        .. "  why: it needs a whole number\n  fix: Write it like this: --times 5\n")
       check({ "apply", "./say.lua", "--yes" }, 2, "", "error: apply ./say.lua\n"
-        .. "  why: it has no steps\n  fix: moonlatch run ./say.lua\n")
+        .. "  why: it has no steps\n  fix: Run it with the command for its kind: moonlatch run ./say.lua\n")
     end)
 
     it("include --emulator beside --profile or --config", function()
       for _, option in ipairs { "--profile", "--config" } do
-        check({ "whoami", "--emulator", option, "x" }, 2, "", "error: read the command line\n"
-          .. ("  why: --emulator and %s exclude each other\n"):format(option)
-          .. "  fix: Leave one of the two out: a private emulator has a profile of its own.\n")
+        check({ "whoami", "--emulator", option, "x" }, 2, "", ("error: read the command line\n"
+          .. "  why: --emulator and %s exclude each other\n"
+          .. "  fix: Leave out --emulator or %s: a private emulator has a profile of its own.\n")
+          :format(option, option))
       end
       assert.equal(2, run({ "-e", "", "--emulator", "--profile", "x" }).status)
     end)
@@ -142,7 +144,7 @@ describe("the command line", function()
     it("are a document with --json, whatever else is wrong", function()
       local outcome = check({ "plann", "--json" }, 2)
       assert.same({ kind = "usage", what = "read the command line", why = "there is no command 'plann'",
-        fix = "Did you mean 'plan'?" }, json.decode(outcome.out).error)
+        fix = "Did you mean 'plan'? Then type: moonlatch plan" }, json.decode(outcome.out).error)
       assert.matches("^error: read the command line\n", outcome.err)
     end)
   end)
@@ -161,7 +163,7 @@ describe("the command line", function()
 
     it("never finds a script in the current directory by name", function()
       check({ "run", "say" }, 2, "", "error: find the script 'say'\n  why: no script has this name\n"
-        .. "  fix: For the file here, say ./say.lua.\n")
+        .. "  fix: To run the file here, write ./say.lua.\n")
     end)
   end)
 
@@ -176,8 +178,9 @@ describe("the command line", function()
     assert.equal("hello\n", place:run({ "run", "talk/say" }).out)
     outcome = place:run { "scripts", "copy", "talk/say", "--scripts", place.path .. "/more" }
     assert.equal(1, outcome.status)
-    assert.matches("It is yours already: edit it, or move it away first.", outcome.err)
-    assert.matches("fix: Did you mean 'show'%? There are list, show NAME, copy NAME, diff NAME and keep NAME%.\n$",
+    assert.matches("Edit that file; or move it away first, for a new copy.", outcome.err)
+    assert.matches("fix: Did you mean 'show'%? The actions are list, show NAME, copy NAME, diff NAME and keep "
+      .. "NAME%.\n$",
       place:run({ "scripts", "shwo" }).err)
     assert.matches("why: NAME is missing\n", place:run({ "scripts", "diff" }).err)
   end)
@@ -210,7 +213,7 @@ describe("the command line", function()
     outcome = place:run { "plan", place.path .. "/more/bad-text.lua" }
     assert.same({ 1, "error: load the script " .. place.path .. "/more/bad-text.lua\n"
       .. "  why: it needs more memory than it may use\n"
-      .. "  fix: Correct that. A file of a script only describes the script: work belongs in `run` or in a step.\n" },
+      .. "  fix: Correct the file: it only describes the script, and work belongs in `run` or in a step.\n" },
       { outcome.status, outcome.err })
   end)
 
@@ -249,7 +252,7 @@ describe("the command line", function()
     it("is compared with the original, and kept as it is", function()
       local place <close> = moonlatch.place()
       local file = place.path .. "/.config/moonlatch/scripts/" .. NAME .. ".lua"
-      assert.matches("why: you have no copy of it\n  fix: To make a copy: moonlatch scripts copy " .. NAME,
+      assert.matches("why: you have no copy of it\n  fix: Make a copy first: moonlatch scripts copy " .. NAME,
         select(2, said(place, "scripts", "diff", NAME)))
       said(place, "scripts", "copy", NAME)
       assert.equal("They are the same.\n", (said(place, "scripts", "diff", NAME)))
@@ -290,7 +293,8 @@ describe("the command line", function()
   end)
 
   it("knows which action of a command was meant", function()
-    local there = "There are list, show ID, history %[COUNT%], verify %[FILE%], confirm ID, [^\n]+ and [^\n]+%.\n$"
+    local there = "The actions are list, show ID, history %[COUNT%], verify %[FILE%], confirm ID, [^\n]+ and "
+      .. "[^\n]+%.\n$"
     local outcome = run { "journal", "lst" }
     assert.equal(2, outcome.status)
     assert.matches("^error: journal lst\n  why: there is no such action\n  fix: Did you mean 'list'%? " .. there,
@@ -323,7 +327,8 @@ describe("the command line", function()
 
     it("asks nobody without a terminal, and writes nothing that is wrong", function()
       local place <close> = moonlatch.place()
-      assert.matches("fix: moonlatch init %-%-tenant contoso.onmicrosoft.com\n$", place:run({ "init" }).err)
+      assert.matches("fix: Name your tenant by its domain: moonlatch init %-%-tenant contoso.onmicrosoft.com\n$",
+        place:run({ "init" }).err)
       local outcome = place:run { "init", "--tenant", "contoso.com", "--cloud", "globl" }
       assert.matches('Did you mean "global"%?', outcome.err)
       assert.is_nil(sys.stat(place.path .. "/.config"))
@@ -368,7 +373,8 @@ describe("output", function()
       local status, err = led(">/dev/full", words)
       assert.equal(1, status, words)
       assert.equal("error: show the result\n  why: cannot write to standard output: No space left on device\n"
-        .. "  fix: Make room where the output goes, then run it again: the changes stay, and are on record.\n",
+        .. "  fix: Make room where the output goes, then run the same command again: the changes stay, and are on "
+        .. "record.\n",
         err:match("error: .*"))
     end
   end)

@@ -20,8 +20,8 @@ describe("a message of the journal", function()
   end)
 
   it("says that it cannot be read", function()
-    assert.equal("read what is on record: the journal cannot be read: disk I/O error, in '/x'\nMake room on the disk or"
-      .. " repair the state folder, then run the same command again.",
+    assert.equal("read what is on record: the journal cannot be read: disk I/O error, in '/x'\nMake room on the disk "
+      .. "of the state folder, and give your user write access to it; then run the same command again.",
       tostring(record.failure "the journal cannot be read: disk I/O error, in '/x'"))
   end)
 end)

@@ -51,6 +51,7 @@ describe("the definitions for editors", function()
     for name, text in pairs(files) do assert.equal(text, sys.read(place.path .. "/types/" .. name, 1 << 20)) end
     outcome = place:run { "types", "/proc/nowhere" }
     assert.equal(1, outcome.status)
-    assert.matches("error: write /proc/nowhere/.*fix: Name a folder that you may write into%.", outcome.err)
+    assert.matches("error: write /proc/nowhere/.*fix: Make sure that the folder .* name another folder: moonlatch "
+      .. "types DIR%. .*", outcome.err)
   end)
 end)

@@ -133,12 +133,12 @@ describe("devolutions.server", function()
       assert.equal("B", run(server.vault, "v-3").name)
       local err = fails(server.vault, "C")
       assert.equal("missing", err.kind)
-      assert.equal("find the vault 'C': the application identity sees no vault of that name\nCheck the name, and give"
-        .. " the"
-        .. " application identity access to the vault in Devolutions Server.", tostring(err))
+      assert.equal("find the vault 'C': the application identity sees no vault of that name\nCorrect the name, "
+        .. "or give the application identity access to the vault in Devolutions Server.", tostring(err))
       err = fails(server.vault, "B")
       assert.equal("conflict", err.kind)
-      assert.equal("find the vault 'B': 2 vaults have that name\nName the vault by its id.", tostring(err))
+      assert.equal("find the vault 'B': 2 vaults have that name\nName the vault by its id, or rename the "
+        .. "others in Devolutions Server.", tostring(err))
     end)
 
     it("refuse to end before all was looked at", function()
@@ -197,9 +197,10 @@ describe("devolutions.server", function()
         on("GET", ENTRY, entry { data = hidden })
         local err = fails(server.entry, "v-1", "e-1")
         assert.equal("denied", err.kind)
-        assert.equal("read the entry e-1: the server does not show the entry's clientSecret\nIn Devolutions Server,"
-          .. " give the"
-          .. " application identity \"View password\" on the vault.", tostring(err))
+        assert.equal("read the entry e-1: the server does not show the entry's clientSecret\nGive the "
+          .. "application identity \"View password\" on the vault in Devolutions Server, then run the same command "
+          .. "again.",
+          tostring(err))
       end
     end)
 
@@ -241,9 +242,9 @@ describe("devolutions.server", function()
       on("GET", ENTRY, entry())
       local err = fails(create, "new-secret-2")
       assert.equal("conflict", err.kind)
-      assert.equal("create the entry 'Entra\\Apps\\svc': read back, its clientSecret is not what was written\nSomebody"
-        .. " else may"
-        .. " have changed the entry at the same time: look at the entry, then run this again.", tostring(err))
+      assert.equal("create the entry 'Entra\\Apps\\svc': read back, its clientSecret is not what was written\nLook at "
+        .. "the entry in Devolutions Server, because somebody may have changed it at the same time; then run the same "
+        .. "command again.", tostring(err))
     end)
 
     it("may lie in another spelling of its folder", function()

@@ -127,7 +127,8 @@ describe("the emulator's script", function()
       return outcome.err
     end
     assert.matches("read the key that signs the emulator's tokens from .*app.crt\n"
-      .. ".*it holds no unencrypted private key in PEM.*Name a PEM file with an RSA key", refusal "app.crt")
+      .. ".*it holds no unencrypted private key in PEM.*Make a key %(openssl genrsa %-out FILE 2048%)",
+      refusal "app.crt")
     assert.matches("its key is not an RSA key", refusal "key.pem")
     assert.matches("No such file", refusal "nothing.pem")
   end)

@@ -76,9 +76,12 @@ describe("the emulated cloud", function()
 
   it("refuses options it does not understand, and says why", function()
     for message, options in pairs {
-      ['start the emulator: lag "soon": give seconds as MIN-MAX, or 0 for none'] = { lag = "soon" },
-      ['start the emulator: lag "5-1": the first number is the smaller one'] = { lag = "5-1" },
-      ['start the emulator: fault "x": a rule reads [PEER] METHOD /PATH KIND[:ARGUMENT] [COUNT] [@NTH]'] = {
+      ['start the emulator: lag "soon": give seconds as MIN-MAX, or 0 for none\nFor example: --lag 1-5, or '
+        .. "--lag 0."] = { lag = "soon" },
+      ['start the emulator: lag "5-1": the first number is the smaller one\nFor example: --lag 1-5, or --lag '
+        .. "0."] = { lag = "5-1" },
+      ['start the emulator: fault "x": a rule reads [PEER] METHOD /PATH KIND[:ARGUMENT] [COUNT] [@NTH]\n'
+        .. "For example: --fault 'graph PATCH /users/* 503 2'. `moonlatch emulator --help` shows the form."] = {
         fault = { "x" } },
     } do
       local ok, failure = pcall(open, options)
@@ -89,7 +92,8 @@ describe("the emulated cloud", function()
     local root <close> = place.open()
     local ok, failure = pcall(open, { approve = "zoe", clock = root:file("clock") })
     assert.is_false(ok)
-    assert.matches('^start the emulator: nobody is called "zoe"\nSay %-%-approve none, decline, or one of adele, ',
+    assert.matches('^start the emulator: nobody is called "zoe"\nName one of these with %-%-approve: none, decline, '
+      .. 'adele, ',
       tostring(failure))
   end)
 

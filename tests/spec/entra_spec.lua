@@ -61,7 +61,7 @@ describe("an application", function()
     tenant.door:on("GET", BY_NAME, { 200, {}, { id = "o", appId = "a-1", notes = "mine" } })
     local err = tenant:fails(function() wanted():read() end)
     assert.equal("not_ours", err.kind)
-    assert.truthy(tostring(err):find("adopt it with --client-id a-1; else choose another --name", 1, true))
+    assert.truthy(tostring(err):find("add --client-id a-1 to the same command; otherwise choose another name", 1, true))
   end)
 
   it("is adopted by its client id, is never changed and never ours", function()
@@ -221,7 +221,9 @@ describe("the policy for client secrets", function()
     local ok, err = pcall(policy.lifetime, policy, 365 * DAY)
     assert.is_false(ok)
     assert.equal("plan the client secret: a lifetime of 365 days was asked for; the tenant's default application "
-      .. "management policy allows 90 days\nUse --lifetime 90d or less.", tostring(err))
+      .. "management policy allows 90 days\nAdd --lifetime 90d to the command, or write lifetime = \"90d\" in the "
+      .. "policy.",
+      tostring(err))
   end)
 
   it("says so when there may be no secrets at all", function()
@@ -245,7 +247,9 @@ describe("the policy for client secrets", function()
       { policy:key_lifetime(), policy:key_lifetime(30 * DAY), policy:lifetime() })
     local _, err = pcall(policy.key_lifetime, policy, 91 * DAY)
     assert.equal("plan the certificate: a lifetime of 91 days was asked for; the tenant's default application "
-      .. "management policy allows 90 days\nUse --lifetime 90d or less.", tostring(err))
+      .. "management policy allows 90 days\nAdd --lifetime 90d to the command, or write lifetime = \"90d\" in the "
+      .. "policy.",
+      tostring(err))
     policies(default(keys "trustedCertificateAuthority"))
     policy = tenant:run(credential_policy.read)
     _, err = pcall(policy.key_lifetime, policy)

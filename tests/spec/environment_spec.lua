@@ -156,7 +156,7 @@ describe("an environment full of traps", function()
       local outcome = place:run { "whoami" }
       assert.equal(1, outcome.status)
       assert.matches("other users may write", outcome.err)
-      assert.matches("fix: It decides where secrets go, so only you may write it", outcome.err)
+      assert.matches("fix: Let only its owner write it, because it decides where secrets go", outcome.err)
     end
     if os.execute(("chmod 644 '%s'; chown 65534 '%s' 2>/dev/null"):format(file, file)) then
       assert.matches("why: refused '.*': it belongs to another user", place:run({ "whoami" }).err)

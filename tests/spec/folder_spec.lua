@@ -36,16 +36,15 @@ describe("a folder of a vault", function()
     for text, case in pairs(cases) do
       local why = ("it contains an invisible character (%s in a Lua string)"):format(case[1])
       local fix = ("Write it as \"%s\" or [[%s]] in a file, '%s' in a shell."):format(case[3], case[2], case[2])
-      assert.equal(("%s. %s"):format(why, fix), folder.check(text))
+      assert.same({ why, fix }, { folder.check(text) })
       local _, err = pcall(folder.canonical, text)
       assert.is_true(fail.is(err, "usage"))
       assert.same({ case[4], why, fix }, { err.what, err.why, err.fix })
     end
-    assert.equal("folders are separated by \\. Write it as \"Entra\\\\Tier0\" or [[Entra\\Tier0]] in a file, "
-      .. "'Entra\\Tier0' in a shell.", folder.check "Entra/Tier0/")
-    local bytes = [[it is not UTF-8; in Lua, \ and digits mean a byte. Write each \ twice, or the folder as ]]
-      .. "[[Entra\\Tier0]]."
-    assert.equal(bytes, folder.check("Entra\2016"))
+    assert.same({ "folders are separated by \\", "Write it as \"Entra\\\\Tier0\" or [[Entra\\Tier0]] in a file, "
+      .. "'Entra\\Tier0' in a shell." }, { folder.check "Entra/Tier0/" })
+    assert.same({ [[it is not UTF-8; in Lua, \ and digits mean a byte]],
+      [[Write each \ twice, or the folder as ]] .. "[[Entra\\Tier0]]." }, { folder.check("Entra\2016") })
     assert.is_true(fail.is(select(2, pcall(folder.canonical, "Entra\2016")), "usage"))
   end)
 end)

@@ -239,7 +239,7 @@ describe("graph", function()
       assert.equal(4, tenant.door:count("GET", "/v1.0/users"))
       assert.is_true(tenant:passed() >= 5.25 and tenant:passed() <= 8.75)
       assert.equal("GET /users: the service is in trouble. Graph said: 503 (request-id r-1)\n"
-        .. "Try again in some minutes.", tostring(err))
+        .. "Run the same command again in some minutes.", tostring(err))
     end)
 
     it("passes", function()
@@ -258,7 +258,8 @@ describe("graph", function()
         assert.equal(1, tenant.door:count("POST", "/v1.0" .. path))
         assert.equal("make it: it is unknown whether the change was made: the answer is missing or unusable. Graph "
           .. "said: 500 Service_InternalServerError: oops\n"
-          .. "Look before you run it again: the change may have been made.",
+          .. "Look in the Entra admin center or in Devolutions whether the change was made, before you run the command "
+          .. "again.",
           tostring(err))
       end
     end)

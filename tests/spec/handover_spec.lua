@@ -246,15 +246,16 @@ describe("ticking an item", function()
     local ok, err = pcall(tick, journal, state_now(), "licens", true, "ada", "command")
     assert.is_false(ok)
     assert.equal("tick the item 'licens' of 'Devolutions PAM'", err.what)
-    assert.truthy(err.fix:find("Did you mean 'licence'? There are licence, identity,", 1, true))
+    assert.truthy(err.fix:find("Did you mean 'licence'? The items are licence, identity,", 1, true))
   end)
 
   it("confirms the client secret when it is the provider, but not before it was given", function()
     local row = made("0000c7e1", "proven")
     local ok, err = pcall(tick, journal, state_now(), "provider", true, "ada", "command")
     assert.is_false(ok)
-    assert.same({ "confirm " .. row.body.marker, "it is in the state 'proven'", "It was not handed over yet: moonlatch "
-      .. "handover --show shows it, on a terminal; or --secret-file PATH writes it to a new file." },
+    assert.same({ "confirm " .. row.body.marker, "it is in the state 'proven'", "Hand it over first: moonlatch "
+      .. "handover --show shows it in a terminal window, and moonlatch handover --secret-file PATH writes it to a new "
+      .. "file." },
       { err.what, err.why, err.fix })
     give.record_given(journal, row, "terminal")
     tick(journal, state_now(), "provider", true, "ada", "command")
@@ -390,9 +391,11 @@ describe("giving the client secret", function()
 
   it("refuses what is not proven, and what is not held any more", function()
     local ok, err = pcall(give.take_value, journal, made("0000c7e1", "known"), "page")
-    assert.same({ false, "it is not proven yet that it signs in" }, { ok, err.why })
+    assert.same({ false, "it is not proven yet that it signs in",
+      "Prove it: moonlatch apply setup/entra-pam-provider" }, { ok, err.why, err.fix })
     ok, err = pcall(give.take_value, journal, made("00009f00", "closed"), "page")
-    assert.same({ false, "the journal does not hold its value any more" }, { ok, err.why })
+    assert.same({ false, "the journal does not hold its value any more",
+      "Have a new one made: moonlatch apply setup/entra-pam-provider --renew" }, { ok, err.why, err.fix })
     assert.equal(0, #journal.audits)
   end)
 

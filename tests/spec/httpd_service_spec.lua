@@ -74,9 +74,14 @@ describe("httpd", function()
   end)
 
   it("raises when it may not listen there", function()
-    local ok, message = pcall(httpd.open, { listeners = { { name = "a", host = "192.0.2.1", port = 0 } } })
-    assert.is_false(ok)
-    assert.equal("cannot listen on '192.0.2.1': it is not a loopback address; use 127.0.0.1 or ::1", message)
+    local _, failure = pcall(httpd.open, { listeners = { { name = "a", host = "192.0.2.1", port = 0 } } })
+    assert.equal("serve on 192.0.2.1: cannot listen on '192.0.2.1': it is not a loopback address\n"
+      .. "Name an address of this machine only: 127.0.0.1 or ::1.", tostring(failure))
+    local there <close> = httpd.open { plain = true, listeners = { { name = "a", host = "127.0.0.1", port = 0 } } }
+    local port = tonumber(there.bases.a:match "%d+$")
+    _, failure = pcall(httpd.open, { plain = true, listeners = { { name = "a", host = "127.0.0.1", port = port } } })
+    assert.equal(("serve on 127.0.0.1: cannot listen on 127.0.0.1 port %d: Address already in use\nName another port, "
+      .. "whose next three ports are free, too; or leave the port out, for free ones."):format(port), tostring(failure))
   end)
 
   it("serves until it is told to stop", function()

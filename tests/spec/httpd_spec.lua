@@ -332,7 +332,7 @@ describe("host.httpd", function()
     for _, host in ipairs { "0.0.0.0", "::", "192.0.2.1", "example.org", "128.0.0.1", "::ffff:10.0.0.1", "" } do
       local port, message = server:listen(host, 0)
       assert.is_nil(port)
-      assert.equal(("cannot listen on '%s': it is not a loopback address; use 127.0.0.1 or ::1"):format(host), message)
+      assert.equal(("cannot listen on '%s': it is not a loopback address"):format(host), message)
     end
     local port = assert(server:listen("127.0.0.1", 0))
     local _, message = server:listen("127.0.0.1", port)

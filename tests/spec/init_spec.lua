@@ -44,7 +44,21 @@ describe("init", function()
     assert.equal("credentials_directory\n", show "key.from")
     local outcome = place:run { "init", "--tenant", "x.com", "--key", "purse", "--config", "other.lua" }
     assert.equal("error: choose where the key comes from\n  why: 'purse' is not one of the choices\n"
-      .. "  fix: There are keyring, file, passphrase, credentials_directory.\n", outcome.err)
+      .. "  fix: Choose one of keyring, file, passphrase, credentials_directory: moonlatch init --key file.\n",
+      outcome.err)
+  end)
+
+  it("leaves a key alone that a passphrase or a platform gives, also beside what is sealed with it", function()
+    for key, said in pairs { ['from = "mounted", path = "volume/key"'] = "mounted",
+      ['from = "passphrase", fd = 3'] = "passphrase" } do
+      local config = place:write("by-hand.lua", ([[return { profiles = { x = { tenant = "x.com", state = "state",
+        key = { %s } } } }]]):format(key))
+      place:write("state/journal.db", "sealed")
+      place:write("state/passphrase.json", "{}")
+      local outcome = place:run { "init", "--config", config }
+      assert.equal(1, outcome.status, said)
+      assert.truthy(outcome.err:find("why: it exists already: ", 1, true), outcome.err)
+    end
   end)
 
   it("writes comments, every setting it was given, and nothing it would refuse itself", function()
@@ -156,7 +170,8 @@ return {
       local outcome = init("--tenant", "x.com", "--config", config)
       assert.equal(1, outcome.status)
       assert.equal(("error: add the profile 'x' to %s\n  why: there is a profile of that name\n"
-        .. "  fix: Nothing was changed. Choose another name: --profile NAME.\n"):format(config), outcome.err)
+        .. "  fix: Nothing was changed. Choose another name: moonlatch init --tenant TENANT --profile "
+        .. "NAME\n"):format(config), outcome.err)
       assert.equal(MINE, text())
     end)
 
@@ -184,7 +199,8 @@ return {
         local outcome = init("--tenant", "fabrikam.com", "--config", place.path .. "/mine.lua", "--profile=" .. name)
         assert.equal(2, outcome.status, name)
         assert.truthy(outcome.err:find("the name may not have special characters\n"
-          .. "  fix: Use letters, digits, _, - and . only.\n", 1, true), outcome.err)
+          .. "  fix: Choose a name of letters, digits, _, - and . for --profile: moonlatch init --profile contoso.\n",
+          1, true), outcome.err)
       end
       assert.equal(MINE, text())
     end)

@@ -41,7 +41,8 @@ describe("moonlatch journal", function()
     assert.equal(0, run("verify", file, "--head", head).status)
     assert.truthy(refused("verify", file, "--head", "8:abcd"):find("record 8 is not the one it was", 1, true))
     assert.equal("error: back the journal up to /P/backup\n  why: cannot make '/P/backup': it exists already and is "
-      .. "not replaced\n  fix: Name a new file: a backup is never replaced.\n",
+      .. "not replaced\n  fix: Name a file that does not exist: moonlatch journal backup FILE. A backup is "
+      .. "never replaced.\n",
       refused("backup", file))
   end)
 
@@ -49,8 +50,8 @@ describe("moonlatch journal", function()
     local file = place:write("backup", "none")
     assert.truthy(refused("verify", file):find("why: cannot open the journal in '/P/backup': ", 1, true))
     assert.equal("error: verify /P/none\n  why: cannot open the journal in '/P/none': unable to open database file (No "
-      .. "such file or directory)\n  fix: Make room, or name a file that can be written, then run the same command "
-      .. "again.\n", refused("verify", place.path .. "/none"))
+      .. "such file or directory)\n  fix: Make sure that your user may use the file that the message names and that "
+      .. "its disk has room; then run the same command again.\n", refused("verify", place.path .. "/none"))
   end)
 
   it("restore puts a backup in the place of a journal that is lost, and says what comes next", function()

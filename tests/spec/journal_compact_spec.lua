@@ -251,7 +251,8 @@ describe("moonlatch journal compact", function()
     for _, words in ipairs { {}, { "--before", "soon" }, { "--before", "2025-02-30" } } do
       local status, said = run("compact", "--yes", table.unpack(words))
       assert.equal(2, status)
-      assert.matches("fix: Write %-%-before 2026%-01%-31 to move the records made before that day, in UTC%.", said)
+      assert.matches("fix: Name a day: moonlatch journal compact %-%-before 2026%-01%-31 moves the records made "
+        .. "before that day, in UTC%.", said)
     end
   end)
 end)

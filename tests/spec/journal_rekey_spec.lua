@@ -120,6 +120,19 @@ describe("moonlatch journal rekey", function()
     assert.matches("%(sealed anew: 0 values, 1 file%)", outcome.out)
   end)
 
+  it("says what is wrong with a lock that cannot be opened, and tells nobody to wait for it", function()
+    with_new_key()
+    local lock = place.path .. "/j/client-secret.lock"
+    assert(sys.remove(lock) ~= false and sys.mkdir(lock))
+    local outcome = run("rekey", "--old-key", "file:" .. place.path .. "/key", "--yes")
+    assert.equal(1, outcome.status)
+    assert.matches("error: seal client%-secret under another key\n  why: [^\n]*client%-secret%.lock[^\n]*\n"
+      .. "  fix: Make sure that the folder [^\n]+/j exists, that the user [^\n]+ may write to it, and that its disk "
+      .. "has room%. Then run the same command again%.\n$", outcome.err)
+    assert(sys.remove_tree(lock))
+    assert.equal(0, run("rekey", "--old-key", "file:" .. place.path .. "/key", "--yes").status)
+  end)
+
   it("refuses what does not tell the two keys", function()
     local function refused(status, why, ...)
       local outcome = run("rekey", "--yes", ...)

@@ -322,8 +322,9 @@ describe("a journal's folder", function()
     local place <close> = journals.folder()
     journals.fill(place)
     journals.tamper(place, "PRAGMA user_version = 99")
-    assert.equal(("cannot open the journal in '%s/j': a newer moonlatch made it; use that one"):format(place.path),
+    assert.equal(("cannot open the journal in '%s/j': a newer version of Moonlatch made it"):format(place.path),
       select(2, journal.open(place.path .. "/j", journals.KEY, journals.BINDING)))
+    assert.equal("newer", select(3, journal.open(place.path .. "/j", journals.KEY, journals.BINDING)))
   end)
 end)
 

@@ -70,9 +70,9 @@ describe("the certificates of an application", function()
     keeps(function(one) return one.displayName ~= "second" end)
     local failure = tenant:fails(add)
     assert.equal("change the certificates of 'Billing': certificates of others are not listed any more after the "
-      .. "change, although they were written back: 'second' (key-of-second)\nWhoever signs in with one "
-      .. "of them cannot: look at the application's certificates in the portal, and at the audit log for who "
-      .. "changed them.", tostring(failure))
+      .. "change, although they were written back: 'second' (key-of-second)\nAdd the missing certificates "
+      .. "again, because nobody can sign in with them now: Entra admin center > App registrations > the application > "
+      .. "Certificates & secrets. The audit log says who changed them.", tostring(failure))
     assert.equal(2, #written)
   end)
 

@@ -60,7 +60,7 @@ describe("the keyring", function()
     assert.equal(1, outcome.status, outcome.out)
     assert.matches("^error: read the journal's key from the keyring %(key login%.microsoftonline%.com/contoso%.com%)\n"
       .. "  why: the keyring is locked, and was not unlocked\n"
-      .. "  fix: Unlock the keyring in a session of its own", outcome.err)
+      .. "  fix: Unlock the keyring and run the same command again", outcome.err)
   end)
 
   it("that lost the key says how to make one, unless something is sealed already", function()
@@ -68,7 +68,7 @@ describe("the keyring", function()
     local clear = "secret-tool clear application moonlatch"
     assert.equal("error: read the journal's key from the keyring (key login.microsoftonline.com/contoso.com)\n"
       .. "  why: the keyring holds nothing for application=moonlatch name=key login.microsoftonline.com/contoso.com\n"
-      .. "  fix: `moonlatch init` makes the first key; a key that existed before has to be brought back.\n",
+      .. "  fix: Make the first key: moonlatch init. If there was a key before, bring that one back instead.\n",
       run({ "-e", KEY }, clear).err)
     assert.equal(0, run({ "init" }).status)
     assert.equal("43\n", run({ "-e", KEY }).out)
@@ -97,6 +97,7 @@ describe("the keyring", function()
     assert.equal(1, outcome.status)
     assert.matches("^error: make a key in the keyring %(profile 'contoso' in .*%)\n"
       .. "  why: the keyring said: Could not connect: No such file or directory\n"
-      .. '  fix: A machine without a desktop has key = { from = "file", … }%.\n$', outcome.err)
+      .. '  fix: Unlock the keyring%. On a machine without a desktop, write key = { from = "file", path = "…" } in '
+      .. 'the profile%.\n$', outcome.err)
   end)
 end)

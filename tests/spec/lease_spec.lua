@@ -26,8 +26,9 @@ describe("a lease", function()
     assert.is_false(ok)
     assert.is_true(fail.is(failure, "journal"))
     assert.equal(("set a new password for anna: the lock file '%s' cannot be opened: Is a directory\n"
-      .. "Let the user %s write to that file, with room on its disk and files left to open, then run the same command"
-      .. " again. Nothing was changed."):format(path, sys.user()), tostring(failure))
+      .. "Nothing was changed. Make sure that it is a file that the user %s may write, that its disk has room, and "
+      .. "that files can still be opened (ulimit -n). Then run the same command again."):format(path, sys.user()),
+      tostring(failure))
   end)
 end)
 

@@ -147,8 +147,8 @@ If nobody needs it any more, take it back:
     end)
     local outcome = scene:run({ "login" }, { before = { "setsid", "-w" } })
     assert.equal("error: ask for the client secret to sign in with\n"
-      .. "  why: cannot ask for a secret: there is no terminal; give it by a file or a file descriptor\n"
-      .. "  fix: moonlatch login --secret client-secret --fd 3 3<file\n", outcome.err)
+      .. "  why: cannot ask for a secret: there is no terminal\n"
+      .. "  fix: Without a terminal: moonlatch login --secret client-secret --fd 3 3<file\n", outcome.err)
     assert.matches("why: %-%-fd is given without %-%-secret\n", run("login", "--fd", "3").err)
 
     local wrong = scene:talk({ "login", "--no-color" }, { "to sign in with: ", "not-the-secret\\n" })
@@ -167,8 +167,7 @@ If nobody needs it any more, take it back:
     for _, command in ipairs { "login", "logout" } do
       local outcome = scene.place:run { command, "--emulator" }
       assert.equal(2, outcome.status)
-      assert.matches("fix: For an emulator that keeps running, name its configuration: %-%-config FILE%.\n$",
-        outcome.err)
+      assert.matches(("moonlatch %s %%-%%-config FILE, with the file that it print"):format(command), outcome.err)
     end
   end)
 

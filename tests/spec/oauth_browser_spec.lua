@@ -206,7 +206,8 @@ describe("oauth in a browser", function()
     tenant.profile.sign_in.redirect = ("http://localhost:%d"):format(port)
     local err = tenant:fails(function() oauth.sign_in(tenant.profile) end)
     assert.equal(("wait for the browser on this computer: cannot listen on 127.0.0.1 port %d: Address already in use\n"
-      .. "Name another port in `redirect` of the profile's sign_in, or none for any free one."):format(port),
+      .. "Name another port in the profile, sign_in = { redirect = \"http://localhost:PORT\" }; or write no port, for "
+      .. "any free one."):format(port),
       tostring(err))
   end)
 end)

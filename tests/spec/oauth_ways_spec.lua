@@ -184,7 +184,7 @@ describe("oauth", function()
       assert(os.execute(("chmod 644 '%s'"):format(path)))
       local err = fails(sign_in)
       assert.equal(("use the certificate %s: refused '%s': other users may read it; run chmod 600 on it\n"
-        .. "Its key is a secret: chmod 600 '%s'."):format(path, path, path), tostring(err))
+        .. "Close it to other users: chmod 600 '%s'"):format(path, path, path), tostring(err))
       tenant.profile.sign_in.certificate = { path = file("none", "hello") }
       err = fails(sign_in)
       assert.equal("it is neither PEM nor PKCS#12", err.why)

@@ -24,7 +24,7 @@ describe("an option", function()
   end)
 
   it("that is like none is refused with those there are", function()
-    assert.equal("Its options are any, filter, top, what.", refusal(read, { zzzzz = 1 }).fix)
+    assert.equal("Use one of its options: any, filter, top, what.", refusal(read, { zzzzz = 1 }).fix)
     assert.equal("it has no option '1'", refusal(read, { "filter" }).why)
   end)
 

@@ -52,7 +52,7 @@ describe("a passphrase", function()
       "characters or more: ", "correct horse battery\\n", "once more: ", "another\\n" },
       { "init", "--tenant", "contoso.com", "--key", "passphrase" })
     assert.equal(1, status)
-    assert.matches("why: the two are not the same\n  fix: Nothing was written; start again%.", shown)
+    assert.matches("why: the two are not the same\n  fix: Nothing was written%. Run the same command again", shown)
     assert.is_nil(sys.stat(place.path .. "/.config"))
   end)
 
@@ -68,7 +68,7 @@ describe("a passphrase", function()
     assert.equal(one.out, run({ "-e", SHOW, "--config", file }, "correct horse battery\n").out)
     local wrong = run({ "-e", SHOW, "--config", file }, "correct horse batteri")
     assert.matches("^error: make the key of the passphrase %(.*/state/passphrase%.json%)\n"
-      .. "  why: that is not the passphrase\n  fix: A passphrase cannot be recovered", wrong.err)
+      .. "  why: that is not the passphrase\n  fix: Run the same command again, and type the passphrase", wrong.err)
 
     local path = place.path .. "/state/passphrase.json"
     local found = json.decode(assert(sys.read(path, 4096)))
@@ -90,7 +90,7 @@ describe("a passphrase", function()
     assert.matches("why: it has 6 characters; 12 are the least", short.err)
     assert.is_nil(sys.stat(place.path .. "/state"))
     local alone = place:run({ "init", "--config", config() }, { before = { "setsid", "-w" } })
-    assert.matches('fix: Without a terminal: key = { from = "passphrase", fd = 3 } and 3<file; better',
+    assert.matches('fix: Without a terminal, write key = { from = "credentials_directory"',
       alone.err, 1, true)
   end)
 end)

@@ -99,13 +99,14 @@ describe("profile", function()
 
   it("keeps emulators on this machine and real tenants off it", function()
     assert.equal("DIR/moonlatch.lua: profiles.contoso.cloud.login: an emulator's profile may only reach this machine, "
-      .. "and https://login.microsoftonline.com is elsewhere\nUse a profile without `emulator` for a real tenant.",
+      .. "and https://login.microsoftonline.com is elsewhere\nRemove `emulator` from the profile for a real tenant; "
+      .. "for an emulator, write its address on this machine.",
       refusal(load_body, [[tenant = "x", emulator = true]]))
     for _, host in ipairs { "127.0.0.1", "localhost", "[::1]:8443", "127.9.9.9:1" } do
       assert.matches("a real profile may not reach this machine",
         refusal(load_body, ([[tenant = "x", cloud = { login = "https://%s", graph = "https://g" }]]):format(host)))
     end
-    assert.matches("http://login.example is not protected by TLS\nUse https.$",
+    assert.matches("http://login.example is not protected by TLS\nWrite it with https:// at the beginning.$",
       refusal(load_body, [[tenant = "x", cloud = { login = "http://login.example", graph = "https://g" }]]))
     assert.matches("devolutions.server: an emulator's profile may only reach this machine",
       refusal(load_body, [[tenant = "x", emulator = true,
@@ -118,23 +119,24 @@ describe("profile", function()
       [""] = "profiles.contoso.tenant: it is missing; a string is needed",
       [ [[tenant = 5]] ] = "profiles.contoso.tenant: a string is needed, but it is a number",
       [ [[tenat = "x"]] ] = 'profiles.contoso.tenat: there is no such member\nDid you mean "tenant"?',
-      [ [[tenant = "common"]] ] = 'tenant: "common" stands for many tenants; name one, by its domain or GUID',
+      [ [[tenant = "common"]] ] = 'tenant: "common" stands for many tenants\nName the tenant by its domain or GUID',
       [ [[tenant = "a/b"]] ] = 'tenant: "a/b" is neither a domain nor a GUID',
       [ [[tenant = "x", cloud = "globl"]] ] = 'cloud: "globl" is not a known cloud\nDid you mean "global"?',
       [ [[tenant = "x", cloud = "bleu"]] ] =
-        "Use global, gcc, gcc_high, dod or china; name another cloud by { login = …",
+        '"bleu" is not a known cloud\nWrite "global", "gcc", "gcc_high", "dod" or "china"; or name another cloud',
       [ [[tenant = "x", cloud = { login = "nonsense", graph = "https://g" }]] ] =
         'cloud.login: "nonsense" is not a URL of the form https://host',
       [ [[tenant = "x", cloud = { login = "https://a@b", graph = "https://g" }]] ] =
-        "cloud.login: a URL carries no user or password here",
-      [ [[tenant = "x", proxy = "http://ann:hunter2@proxy"]] ] = "proxy: a URL carries no user or password here",
+        "cloud.login: the URL carries a user or a password",
+      [ [[tenant = "x", proxy = "http://ann:hunter2@proxy"]] ] = "proxy: the URL carries a user or a password",
       [ [[tenant = "x", sign_in = { method = "devicecode" }]] ] =
         'sign_in.method: "devicecode" is none of',
       [ [[tenant = "x", sign_in = { method = "certificate" }]] ] = 'sign_in: method = "certificate" needs a client_id',
       [ [[tenant = "x", sign_in = { method = "certificate", client_id = "c" }]] ] =
         'sign_in: method = "certificate" needs certificate = { path = "…" }',
       [ [[tenant = "x", sign_in = { method = "certificate", client_id = "c", certificate = { name = "b" } }]] ] =
-        'sign_in.certificate: it is { path = "app.pem" }, { from = "credentials_directory", name = "app.pem" }',
+        'sign_in.certificate: its members do not fit together\nWrite { path = "app.pem" }, { from = '
+          .. '"credentials_directory", name = "app.pem" }',
       [ [[tenant = "x", sign_in = { method = "workload_identity", client_id = "c" }]] ] =
         'sign_in: method = "workload_identity" needs token_file = "…"',
       [ [[tenant = "x", sign_in = { method = "browser", token_file = "t" }]] ] =
@@ -148,7 +150,7 @@ describe("profile", function()
       [ [[tenant = "x", sign_in = { method = "browser", redirect = "http://localhost:81@evil.example" }]] ] =
         "is not http://localhost or",
       [ [[tenant = "x", sign_in = { method = "token", token = { from = "fd" } }]] ] =
-        'sign_in.token: it is { from = "stdin" } or { from = "fd", fd = 3 }',
+        'sign_in.token: its members do not fit together\nWrite { from = "stdin" } or { from = "fd", fd = 3 }.',
       [ [[tenant = "x", sign_in = { method = "managed_identity", endpoint = "http://169.254.169.254/x" }]] ] =
         "sign_in.endpoint: it is for an emulator's profile only",
       [ [[tenant = "x", sign_in = { method = "client_secret", client_id = "c" }]] ] =
@@ -159,17 +161,17 @@ describe("profile", function()
       [ [[tenant = "x", sign_in = { secret = { from = "environment" } }]] ] =
         'sign_in.secret: from = "environment" needs name = "…"',
       [ [[tenant = "x", sign_in = { secret = { from = "environment", name = "A=B" } }]] ] =
-        'sign_in.secret: "A=B" is no name of a variable',
+        'sign_in.secret: "A=B" cannot be the name of an environment variable',
       [ [[tenant = "x", sign_in = { secret = { from = "fd", fd = "3" } }]] ] =
         'sign_in.secret.fd: an integer is needed, but it is a string',
       [ [[tenant = "x", sign_in = { secret = { from = "credentials_directory", name = "../key" } }]] ] =
-        "sign_in.secret: name is the name of a credential, without a folder",
+        "sign_in.secret: name has a folder in it\nWrite the name of the credential alone",
       [ [[tenant = "x", sign_in = { secret = { from = "sealed", name = "x" } }]] ] =
         'sign_in.secret: from = "sealed" has no name',
       [ [[tenant = "x", devolutions = { cloud = "https://d", path = "Entra\tier0" }]] ] =
         "devolutions.path: it contains an invisible character (\\t in a Lua string)",
       [ [[tenant = "x", devolutions = { cloud = "https://d", path = "Entra/Tier0" }]] ] =
-        "devolutions.path: folders are separated by \\. Write it as",
+        "devolutions.path: folders are separated by \\\nWrite it as",
       [ [[tenant = "x", devolutions = { cloud = "https://d", vault = "P\rivileged" }]] ] =
         "devolutions.vault: it contains an invisible character (\\r in a Lua string)",
       [ [[tenant = "x", devolutions = {}]] ] = "devolutions: it needs either server or cloud",
@@ -186,15 +188,16 @@ describe("profile", function()
     assert.equal("b", load_text(two:format "", "b").tenant)
     assert.equal("a", load_text(two:format [[default = "a",]]).tenant)
     assert.equal("choose a profile of DIR/moonlatch.lua: there are several, and none is the default\n"
-      .. 'Say --profile NAME (a, b), or set default = "NAME" in the file.', refusal(load_text, two:format ""))
+      .. 'Add --profile NAME to the command, with one of a, b; or write default = "a" in the file.',
+      refusal(load_text, two:format ""))
     assert.equal("choose the profile 'c' of DIR/moonlatch.lua: there is no such profile\nDid you mean 'a'?",
       refusal(load_text, two:format "", "c"))
-    assert.matches("There are: a, b.$", refusal(load_text, two:format "", "production"))
+    assert.matches("Name one of the profiles with %-%-profile: a, b.$", refusal(load_text, two:format "", "production"))
   end)
 
   it("refuses a file that is missing, open to others, or runs away", function()
     assert.matches("^read the configuration /nowhere/moonlatch.lua: .*\n"
-      .. "Check the path; `moonlatch init %-%-config /nowhere/moonlatch.lua` makes one there%.$",
+      .. "Correct the path; or make a configuration there: moonlatch init %-%-config /nowhere/moonlatch.lua$",
       refusal(profile.load, { config = "/nowhere/moonlatch.lua" }))
     assert.matches("ten million instructions", refusal(load_text, "while true do end"))
     assert.matches("global 'require'", refusal(load_text, "return require 'x'"))
@@ -240,11 +243,12 @@ describe("profile", function()
     it("is refused when it is not named, not there, or too short", function()
       assert.equal("open the journal's key (profile 'contoso' in DIR/moonlatch.lua): "
         .. "the key has 31 bytes, and 32 are the least\n"
-        .. "Bring the right one back. A new key does not open what the old one sealed.", refusal(key_of, 31))
+        .. "Bring the right key back from your copy of it: a new key does not open what the old one "
+        .. "sealed.", refusal(key_of, 31))
       load_body [[tenant = "x"]]
       assert.matches("the profile names no key, and there is no silent default\nAdd key = ", refusal(profile.key))
       load_body [[tenant = "x", key = { from = "file", path = "none" }]]
-      assert.matches("^read the journal's key from DIR/none: .*\n`moonlatch init` makes the first key",
+      assert.matches("^read the journal's key from DIR/none: .*\nMake the first key: moonlatch init%.",
         refusal(profile.key))
     end)
   end)

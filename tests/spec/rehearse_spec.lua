@@ -36,7 +36,7 @@ describe("a rehearsal", function()
   it("is refused with the reason", function()
     local function with(event) return { summary = "s", policy = "x", over = "10d", events = { event } } end
     assert.truthy(why { summary = "s" }:find("policy", 1, true))
-    assert.truthy(why(with { at = "1d" }):find("it is one of fault, resume and act", 1, true))
+    assert.truthy(why(with { at = "1d" }):find("it has none, or several, of fault, resume and act", 1, true))
     assert.truthy(why(with { at = "1d", act = function() end }):find("act needs what", 1, true))
     assert.truthy(why(with { at = "11d", fault = "* /** 503" }):find("the rehearsal is over after 10 days", 1, true))
     assert.truthy(why(with { at = "soon", fault = "* /** 503" }):find("it is not of the form 180d", 1, true))

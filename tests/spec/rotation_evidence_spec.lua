@@ -374,7 +374,7 @@ describe("a rotation", function()
     local ok, failure = by_hand("close", UPN)
     assert.is_false(ok)
     assert.matches("^close the rotation of t0%-chen.*: a request that sets the password may still be carried out\n"
-      .. "Close it after 20", tostring(failure))
+      .. "Run the same command again after 20", tostring(failure))
     cloud:wait(200)
     assert.is_true((by_hand("close", UPN)))
     assert.equal("left", row_of().state)

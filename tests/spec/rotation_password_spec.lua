@@ -477,7 +477,7 @@ describe("a user's password", function()
       local ok, err = pcall(require("rotation.command").notify, words, values)
       assert.is_false(ok)
       assert.matches("^run the program 'tell': its argument {name}.* would become '%-%-exec=sh.*', which it would take "
-        .. "for an option\nWrite it behind the option that takes it in the policy %(%-%-name={name}", tostring(err))
+        .. "for an option\nWrite it in the policy behind the option that takes it %(%-%-name={name}", tostring(err))
     end
   end)
 end)
@@ -600,8 +600,8 @@ describe("a run", function()
     local _, status, found = go { select = TIER0 }
     assert.equal(1, status)
     assert.equal("begin policies/x as Rotator: its token carries no User-PasswordProfile.ReadWrite.All, and it holds "
-      .. "no directory role\nSomebody withdrew its rights: `moonlatch verify setup/rotator --policies policies/x` "
-      .. "shows which, and apply gives them back.", tostring(found.failure))
+      .. "no directory role\nGive the rights back: moonlatch apply setup/rotator --policies policies/x. To see which "
+      .. "are missing: moonlatch verify setup/rotator --policies policies/x", tostring(found.failure))
   end)
 
   it("works on an account in one process at a time", function()
@@ -616,8 +616,8 @@ describe("a run", function()
     cloud.server:permit("view_password", false)
     local _, status, found = go()
     assert.equal(1, status)
-    assert.equal('In Devolutions Server, give the application identity "View password" on the vault.',
-      found.failure.fix)
+    assert.equal('Give the application identity "View password" on the vault in Devolutions Server, then run the same '
+      .. "command again.", found.failure.fix)
     assert.equal(0, count("PATCH", PATCH))
     assert.equal(0, #journal:list())
   end)
@@ -674,7 +674,8 @@ describe("a run", function()
     assert.is_nil(rows["t0-boris"])
     local _, status, found = plan { select = policy.users { upn = UPN } - policy.users { upn = "typo@contoso" } }
     assert.equal(1, status)
-    assert.equal("find the user 'typo@contoso': there is no such user\nCheck the user principal name: it has an @.",
+    assert.equal("find the user 'typo@contoso': there is no such user\nCopy the user principal name, which has an @: "
+      .. "Entra admin center > Users > the user.",
       tostring(found.failure))
   end)
 end)

@@ -740,7 +740,8 @@ describe("the client secret", function()
 
     it("does not know what is not there", function()
       local err = tenant:fails(by_word.confirm, journal, "nothing")
-      assert.equal("confirm nothing: the journal knows no credential by that id\n`moonlatch journal` lists them.",
+      assert.equal("confirm nothing: the journal knows no credential by that id\n"
+        .. "Run `moonlatch journal` for the ids of the credentials, and name one of these.",
         tostring(err))
     end)
 

@@ -56,6 +56,59 @@ describe("a recording", function()
     end
   end)
 
+  -- Names as an attacker would choose them: with apostrophes that turn quotes around, English words, encodings.
+  it("keeps no name of a sentence, quoted or not", function()
+    for said, kept in pairs {
+      ["The user's application 'Contoso Payroll' can't be used."] =
+        "The user's application 'Xxxxxxx Xxxxxxx' can't be used.",
+      ["Tenant 'O'Brien Ltd' not found. Check 'Mark's shoes'."] =
+        "Tenant 'X'Xxxxx Xxx' not found. Check 'Xxxx'x xxxxx'.",
+      ["AADSTS50105: The application Contoso Payroll is blocked for Adele Vance."] =
+        "AADSTS50105: The application Xxxxxxx Xxxxxxx is blocked for Xxxxx Xxxxx.",
+      ["The directory contoso, api://contoso/x, +49 170 555-0100 and 015155501001."] =
+        "The directory xxxxxxx, xxx://xxxxxxx/x, +00 000 000-0000 and 000000000000.",
+      ["The role of \u{202e}Großmann and of Straße is not found."] =
+        "The role of xXxxxxxxx and of Xxxxxx is not found.",
+    } do
+      assert.equal(kept, sanitiser.new(PROFILE):value(said, "message"))
+    end
+  end)
+
+  it("knows names that are percent-encoded, and options that are a tenant's", function()
+    for url, kept in pairs {
+      ["https://graph.microsoft.us/v1.0/applications(uniqueName=%27bobs-app%27)"] =
+        "https://graph.microsoft.com/v1.0/applications(uniqueName=%27xxxx-xxx%27)",
+      ["https://graph.microsoft.us/v1.0/users?%24search=%22displayName%3AAdele%22&$filter=city eq 'O''Neil'"] =
+        "https://graph.microsoft.com/v1.0/users?%24search=%22xxxxxxxXxxx:Xxxxx%22&$filter=city eq 'X''Xxxx'",
+      ["https://login.microsoftonline.us/common/oauth2/authorize?login_hint=adele%40contoso.com&domain_hint=contoso"] =
+        "https://login.microsoftonline.com/common/oauth2/authorize?xxxxx_xxxx=xxxxx@xxxxxxx.xxx&xxxxxx_xxxx=xxxxxxx",
+      ["https://graph.microsoft.us/v1.0/$contoso/applications(contoso)?$select=extension_1ab_shoe,id"] =
+        "https://graph.microsoft.com/v1.0/$xxxxxxx/applications(xxxxxxx)?$select=xxxxxxxxx_0xx_xxxx,id",
+    } do
+      assert.equal(kept, sanitiser.new(PROFILE):url(url))
+    end
+  end)
+
+  it("keeps words only where they are the service's, numbers only where they are small", function()
+    assert.same({ state = "Xxxxxxx", type = "xxxxxxx", code = "Xxxxxxx", phone = 10000000000, error_codes = { 700016 },
+      status = 404, count = 12, category = "xxx.xxxxx", scope = "User.Read.All Xxxxxxx.Xxxxxxx" },
+      clean:value { state = "Bavaria", type = "contoso", code = "Contoso", phone = 49170555010,
+        error_codes = { 700016 },
+        status = 404, count = 12, category = "bob.smith", scope = "User.Read.All Contoso.Payroll" })
+    assert.same({ code = "Strange_NewCode", message = "" }, clean:value { code = "Strange_NewCode", message = "" })
+  end)
+
+  it("keeps no name of a member that is a tenant's", function()
+    assert.same({ ["xxxxx@xxxxxxx.xxx@odata.type"] = 1, xxxxxxx_xxxxx = 2, ["xxx.xxxxxxx.xxxxx"] = 3,
+      customSecurityAttributes = { xxxxxxxxxxx = { xxxxxxx = "Xxxxx" } }, ["@odata.nextLink"] = "x",
+      expires_in = 3599,
+    }, clean:value { ["adele@contoso.com@odata.type"] = 1, contoso_shoes = 2, ["com.contoso.theme"] = 3,
+      customSecurityAttributes = { engineering = { project = "Baker" } }, ["@odata.nextLink"] = "x",
+      expires_in = 3599,
+    })
+    assert.equal("<removed>", clean:form "adele@contoso.com")
+  end)
+
   it("keeps the words of addresses, and neither keys nor the tenant", function()
     for url, kept in pairs {
       ["https://graph.microsoft.us/v1.0/users/adele@contoso.com?$select=id,displayName"] =
@@ -76,7 +129,7 @@ describe("a recording", function()
   end)
 
   it("keeps the permissions of a scope, and what a discovery supports", function()
-    assert.equal("https://graph.microsoft.com/User.Read.All xxxxxx .default https://xxx.xxxxxxx.xxx/Xxxxx_xxxxx",
+    assert.equal("https://graph.microsoft.com/User.Read.All openid .default https://xxx.xxxxxxx.xxx/Xxxxx_xxxxx",
       clean:value("https://graph.microsoft.us/User.Read.All openid .default https://api.contoso.com/Shoes_write",
         "scope"))
     assert.same(json.array { "RS256", "form_post" }, clean:value(json.array { "RS256", "form_post" }, "x_supported"))

@@ -33,15 +33,18 @@ describe("schema", function()
   end)
 
   it("names file, member and expected type", function()
-    assert.equal("x.lua: top: a table is needed, but it is a number", refusal(1))
-    assert.equal("x.lua: top.name: it is missing; a string is needed", refusal {})
-    assert.equal("x.lua: top.name: a string is needed, but it is a boolean", refusal { name = true })
-    assert.equal("x.lua: top.count: an integer is needed, but it is a number", refusal { name = "", count = 1.5 })
-    assert.equal("x.lua: top.parts[2]: a string or boolean is needed, but it is a table",
-      refusal { name = "", parts = { "a", {} } })
-    assert.equal("x.lua: top.inner.deep: a number is needed, but it is a string",
+    assert.equal("x.lua: top: a table is needed, but it is a number\nWrite { … } as top in x.lua.", refusal(1))
+    assert.equal('x.lua: top.name: it is missing; a string is needed\nAdd name = "…" to top in x.lua.', refusal {})
+    assert.equal('x.lua: top.name: a string is needed, but it is a boolean\nWrite "…" as top.name in x.lua.',
+      refusal { name = true })
+    assert.equal("x.lua: top.count: an integer is needed, but it is a number\nWrite 1 as top.count in x.lua.",
+      refusal { name = "", count = 1.5 })
+    assert.equal("x.lua: top.parts[2]: a string or boolean is needed, but it is a table\n"
+      .. 'Write "…" as top.parts[2] in x.lua.', refusal { name = "", parts = { "a", {} } })
+    assert.equal("x.lua: top.inner.deep: a number is needed, but it is a string\nWrite 1 as top.inner.deep in x.lua.",
       refusal { name = "", inner = { deep = "1" } })
-    assert.equal("x.lua: top.even: it is odd", refusal { name = "", even = 3 })
+    assert.equal("x.lua: top.even: it is odd\nCorrect top.even in x.lua, then run the same command again.",
+      refusal { name = "", even = 3 })
     assert.equal("x.lua", (function()
       local _, failure = pcall(schema.check, "x.lua", "", 1, rule)
       return failure.what
@@ -50,11 +53,14 @@ describe("schema", function()
 
   it("guesses what was meant", function()
     assert.equal('x.lua: top.nmae: there is no such member\nDid you mean "name"?', refusal { nmae = "" })
-    assert.equal('x.lua: top.color: "gren" is none of "red", "green"\nDid you mean "green"?',
+    assert.equal('x.lua: top.color: "gren" is none of "red", "green"\nDid you mean "green"? Write it as top.color in '
+      .. 'x.lua.',
       refusal { name = "", color = "gren" })
-    assert.equal("x.lua: top.something: there is no such member\nThere are color, count, even, inner, name, parts.",
+    assert.equal("x.lua: top.something: there is no such member\nLeave it out of top in x.lua, or use one of color, "
+      .. "count, even, inner, name, parts.",
       refusal { name = "", something = 1 })
-    assert.equal("x.lua: top[1]: there is no such member\nThere are color, count, even, inner, name, parts.",
+    assert.equal("x.lua: top[1]: there is no such member\nLeave it out of top in x.lua, or use one of color, count, "
+      .. "even, inner, name, parts.",
       refusal { "stray", name = "" })
   end)
 end)

@@ -103,7 +103,7 @@ describe("session", function()
     local _, failure = pcall(session.open, loaded()) -- a new key
     assert.is_true(fail.is(failure, "journal"))
     assert.equal("open the journal in " .. folder .. "/state", failure.what)
-    assert.matches("a new one cannot open what is sealed under the old one", failure.fix)
+    assert.matches("To give the journal the new key: moonlatch journal rekey %-%-old%-key file:PATH", failure.fix)
     assert.is_nil(session.current())
     assert.equal("no session is open: a file that is loaded may call no service", select(2, pcall(profile.current)).why)
   end)
@@ -119,7 +119,7 @@ describe("session", function()
     assert.equal("x.lua: use the folder 'reports': the profile p names no folder 'reports'\nAdd folders = { "
       .. 'reports = "/path/of/the/folder" } to the profile in DIR/moonlatch.lua.', refused { files = { "reports" } })
     assert.equal("x.lua: reach the peer 'vault': the profile p names no such service, and this version of "
-      .. "Moonlatch reaches login, Graph and Devolutions Server only\nLeave needs.peers out of the script.",
+      .. "Moonlatch reaches login, Graph and Devolutions Server only\nRemove `needs.peers` from the script.",
       refused { peers = { vault = { "GET /v1/x" } } })
   end)
 
@@ -131,7 +131,9 @@ describe("session", function()
     assert.is_true(math.abs(time.now() - sys.time()) < 1)
     sys.remove(folder .. "/clock")
     local _, failure = pcall(session.open, loaded [[emulator = { clock = "clock" }]])
-    assert.matches("^follow the emulator's clock .*\nThe emulator writes this file%. Is the emulator running%?$",
+    assert.matches("^follow the emulator's clock .*\nStart the emulator again %(moonlatch emulator%), and name the "
+      .. "configuration that it prints with "
+      .. "%-%-config FILE%.$",
       tostring(failure))
   end)
 

@@ -6,6 +6,7 @@ local profile = require "profile.current"
 local secret = require "host.secret"
 local sink = require "sink"
 local stage = require "stage"
+local time = require "time"
 local workflow = require "workflow"
 local workflow_run = require "workflow.run"
 
@@ -51,10 +52,41 @@ local function made_by_another(seconds)
   }
 end
 
-local function remove_of_another()
-  local entries = cloud.server.entries[cloud.server:vault_id "Privileged"]
-  if entries:get "another" then entries:remove "another" end
+local function vault() return cloud.server.entries[cloud.server:vault_id "Privileged"] end
+
+local LEASE = "PAM (being written)"
+
+-- The lease entry of a run that began to write the same entry, seconds ago.
+local function leased_by(marker, seconds, id)
+  local now = cloud.server.now() - (seconds or 0)
+  vault():add {
+    id = id or "lease", name = LEASE, path = "", type = "Credential", subType = "Default", created = now,
+    modified = now, tags = { "moonlatch-write-lease" },
+    description = ("Since %s Moonlatch (%s) writes the entry 'PAM' in this folder, and deletes this one when it is "
+      .. "done."):format(time.iso(now), marker),
+    data = { domain = "", username = "lease", password = secret.from "worthless" },
+  }
 end
+
+local function leases()
+  local list = {}
+  for i, entry in ipairs(cloud:entries()[LEASE] or {}) do list[i] = entry.id end
+  return list
+end
+
+-- Do something after so many listings of lease entries.
+local function at_look(number, act)
+  local looks = 0
+  cloud.meet = function(request, at)
+    local is_look = at == "applied" and request.method == "GET" and request.query.name == LEASE
+    looks = looks + (is_look and 1 or 0)
+    if is_look and looks == number then act() end
+  end
+end
+
+local BUSY = "write the entry 'PAM': another run is writing it: the entry 'PAM (being written)' (lease) says so\nRun "
+  .. "the same command again in five minutes: by then the other run has ended, or its entry counts no more."
+local LOWER, HIGHER, OWN = "ml:00000000:1", "ml:99999999:2", "ml:0a0b0c0d:0"
 
 -- At the moment when this call has, or has not yet, been carried out.
 local function when(method, ending, moment, act)
@@ -101,68 +133,145 @@ describe("the entry of a client secret", function()
     assert.same({ "another" }, ids())
   end)
 
-  it("is listed once after it was made, and again where that failed", function()
-    for refused, expected in pairs { [false] = 1, [true] = 2 } do
-      local lists, made = 0, false
-      cloud.meet = function(request, at)
-        if at == "applied" and request.method == "POST" and request.name:find "/entry$" then made = true end
-        if not made or at ~= "before" or request.method ~= "GET" or not request.name:find "/entry$" then return nil end
-        lists = lists + 1
-        return refused and lists == 1 and 403 or nil
-      end
-      assert.equal(0, select(2, apply()))
-      assert.equal(expected, lists)
-      cloud.meet = nil
-      local entries = cloud.server.entries[cloud.server:vault_id "Privileged"]
-      entries:remove(ids()[1])
-    end
+  it("leaves no lease entry behind", function()
+    apply()
+    assert.same({}, leases())
   end)
 
-  for title, seconds in pairs { ["earlier"] = -5, ["in the same second"] = 0 } do
-    it("is removed again when another installation made the same " .. title, function()
-      when("POST", "/entry$", "before", function() made_by_another(seconds) end)
+  it("is left alone when another installation has made the same after the last look", function()
+    when("POST", "/entry$", "before", function() made_by_another(0) end)
+    local result, status = apply()
+    assert.equal(0, status) -- what lies there belongs to nobody's rotation here, so it is brought to what is wanted
+    assert.same({ "another" }, ids())
+    assert.equal(1, result.changes.create)
+  end)
+
+  it("that another one makes without a lease, meanwhile, is told of: nothing is said to be done", function()
+    local posts = 0
+    cloud.meet = function(request, at)
+      if at ~= "before" or request.method ~= "POST" or not request.name:find "/entry$" then return end
+      posts = posts + 1
+      if posts == 2 then made_by_another(0) end -- the first is the lease entry
+    end
+    local result, status = apply()
+    assert.equal(1, status)
+    assert.matches("2 entries in the vault 'Privileged' have this name and the tag 'moonlatch%-test'",
+      tostring(result.failure))
+    assert.same({}, leases())
+  end)
+
+  for title, marker in pairs { lower = LOWER, higher = HIGHER } do
+    it("is written when another run, of a " .. title .. " marker, has ended", function()
+      leased_by(marker)
+      at_look(4, function() vault():remove "lease" end)
+      assert.equal(0, select(2, apply()))
+      assert.equal(1, #ids())
+      assert.same({}, leases())
+    end)
+
+    it("is not written while another run, of a " .. title .. " marker, writes it", function()
+      leased_by(marker)
       local result, status = apply()
       assert.equal(1, status)
-      assert.equal("create Devolutions entry 'PAM': another run made an entry of the same name (another) at the same "
-        .. "time, so the entry made here was removed\nRun the same command again: it goes on with the other entry. The "
-        .. "client secret made here is kept in the journal.", tostring(result.failure))
-      assert.same({ "another" }, ids())
+      assert.equal(BUSY, tostring(result.failure))
+      assert.same({}, ids())
+      assert.same({ "lease" }, leases())
     end)
   end
 
-  it("is removed when it cannot be told which is the older one", function()
-    cloud.server.flags.date_layout = "%s"
-    when("POST", "/entry$", "before", function() made_by_another(5) end)
-    assert.equal(1, select(2, apply()))
-    assert.same({ "another" }, ids())
+  it("is written beside a person's entry that only has the name of a lease entry, and leaves that one", function()
+    leased_by(LOWER, 7200, "theirs")
+    vault():get("theirs").tags = {}
+    assert.equal(0, select(2, apply()))
+    assert.same({ "theirs" }, leases())
   end)
 
-  it("stays when it is the older one, once the other has given way", function()
-    when("POST", "/entry$", "applied", function()
-      made_by_another(5)
-      local looks = 0
-      cloud.meet = function(request, at)
-        if at == "applied" and request.method == "GET" and request.name:find("/entry$") then looks = looks + 1 end
-        if looks == 3 then remove_of_another() end
-      end
-    end)
+  it("is written over another machine's lease entry of which nothing can come any more, and not before", function()
+    leased_by(LOWER, 200)
+    assert.equal(1, select(2, apply()))
+    vault():remove "lease"
+    leased_by(LOWER, 271)
     assert.equal(0, select(2, apply()))
     assert.equal(1, #ids())
-    assert.is_nil(ids()[1]:find "another")
+    assert.same({}, leases())
   end)
 
-  it("that is the older one is not said to be done while the other stays", function()
-    when("POST", "/entry$", "applied", function() made_by_another(5) end)
+  it("waits until nothing can be carried out any more that a run of this machine has sent", function()
+    leased_by(OWN, 10)
+    local began = cloud.server.now()
+    assert.equal(0, select(2, apply()))
+    local waited = cloud.server.now() - began
+    assert.is_true(waited >= 230 and waited < 240, tostring(waited))
+    assert.same({}, leases())
+  end)
+
+  it("is not written when the lease became old before the request could leave", function()
+    local begun = false
+    cloud.meet = function(request, at)
+      if at == "applied" and request.query.name == LEASE then begun = true end
+      if begun and at == "applied" and request.query.name == "PAM" then cloud:wait(91) end
+    end
     local result, status = apply()
     assert.equal(1, status)
-    assert.equal("create Devolutions entry 'PAM': another run made an entry of the same name later (another), and did "
-      .. "not delete it\nDelete the entry that is not used, then run the same command again.", tostring(result.failure))
-    assert.equal(2, #ids())
+    assert.equal("write the entry 'PAM': Devolutions Server did not answer within the 90 seconds for which this run "
+      .. "may write it\nRun the same command again when it answers faster.", tostring(result.failure))
+    assert.same({}, ids())
+    assert.same({}, leases())
+  end)
+
+  it("keeps its lease entry while it is not known what became of the write", function()
+    apply()
+    local changed = vault():get(ids()[1])
+    changed.data.clientId = "c-2"
+    cloud.meet = function(request) return request.method == "PUT" and "before" or nil end
+    local result, status = apply()
+    assert.equal(1, status)
+    assert.equal("unknown_outcome", result.failure.kind)
+    assert.equal(1, #leases())
+    cloud.meet = nil
+    assert.equal(0, select(2, apply()))
+    assert.same({}, leases())
+  end)
+
+  it("gives its lease entry back when the write was refused", function()
+    local posts = 0
+    cloud.meet = function(request, at)
+      if at ~= "before" or request.method ~= "POST" or not request.name:find "/entry$" then return end
+      posts = posts + 1
+      return posts == 2 and "403" or nil
+    end
+    assert.equal(1, select(2, apply()))
+    assert.same({}, leases())
+  end)
+
+  it("is not written while the vault does not list the lease entry", function()
+    cloud.meet = function(request, at)
+      if at == "before" and request.method == "GET" and request.query.name == LEASE then
+        for _, id in ipairs(leases()) do vault():remove(id) end
+      end
+    end
+    local result, status = apply()
+    assert.equal(1, status)
+    assert.equal("write the entry 'PAM': the vault does not list the entry 'PAM (being written)' that was made just "
+      .. "now\nRun the same command again: it reads the present state, and goes on from there.",
+      tostring(result.failure))
+    assert.same({}, ids())
+  end)
+
+  it("is written when the answer to the lease entry was lost", function()
+    local done = false
+    cloud.meet = function(request, at)
+      if done or at ~= "before" or request.method ~= "POST" or not request.name:find "/entry$" then return end
+      done = true
+      return "after"
+    end
+    assert.equal(0, select(2, apply()))
+    assert.equal(1, #ids())
+    assert.same({}, leases())
   end)
 
   it("is not made while another run on this machine does", function()
-    local vault = cloud.server:vault_id "Privileged"
-    journal.leases[("make/entry/%s//pam"):format(vault)] = true
+    journal.leases[("make/entry/%s//pam"):format(cloud.server:vault_id "Privileged")] = true
     local result, status = apply()
     assert.equal(1, status)
     assert.equal("create Devolutions entry 'PAM': another process holds it\n"

@@ -32,7 +32,7 @@ describe("a file", function()
     local ok, err = pcall(file.check, path)
     assert.is_false(ok)
     assert.equal(("write the client secret to %s: the file exists already\n"):format(path)
-      .. "Name a new file; an existing one is never overwritten.", tostring(err))
+      .. "Name a new file with --secret-file PATH: an existing file is never overwritten.", tostring(err))
     assert.is_false(pcall(file.write, path, secret.from "the-client-secret-value"))
     assert.equal("x", sys.read(path, 10))
   end)
@@ -68,6 +68,7 @@ describe("handing over to a person", function()
       profile = { tenant = "t-1", devolutions = { cloud = "https://c.devolutions.app" } },
       acting = function(self) return self.mode == "apply" end,
       await = function(self, waiting) table.insert(self.waiting, waiting) end,
+      warn = function(self, text, ...) self.warned = text:format(...) end,
       note = function(self, text, ...) table.insert(self.notes, text:format(...)) end,
       before_change = function(self, hook) table.insert(self.hooks, hook) end,
     }
@@ -177,7 +178,8 @@ describe("handing over to a person", function()
     assert.is_nil(sys.stat(path))
     assert.is_false(ok)
     assert.equal(("write the client secret to %s: nobody named this file on the command line\n"):format(path)
-      .. 'Give the script an argument of type "path", and pass the value of that argument unchanged.', tostring(err))
+      .. 'Declare an argument of type "path" in `args` of the script, and pass the value of that argument '
+      .. 'unchanged.', tostring(err))
     ok, err = pcall(certificate.ensure, run, { application = { appId = CLIENT }, name = "PAM", path = path })
     assert.is_false(ok)
     assert.equal(("write the key of a certificate to %s"):format(path), err.what)
@@ -209,10 +211,11 @@ describe("handing over to a person", function()
     run.journal:put("adopted", CLIENT, "adopted", { id = "obj-1" }, 1)
     run.waiting = {}
     handover.tell_what_stays(run, "PAM")
-    assert.equal("see whether the provider 'PAM' in Devolutions Cloud still works", run.waiting[1].what)
-    assert.equal("Its application was adopted and stays, without the credentials and permissions that were added "
-      .. "here. The accounts of Tier 0 are rotated only while it has roles, permissions and a client secret of its "
-      .. "own.", run.waiting[1].why)
+    assert.same({}, run.waiting)
+    assert.equal("whether the provider 'PAM' in Devolutions Cloud still works is unknown: its application was adopted "
+      .. "and stays, without what was added to it here. The accounts of Tier 0 are rotated only while it has roles, "
+      .. "permissions and a client secret of its own. To see: on the entry of a managed account: ellipsis menu > Reset "
+      .. "password; then Reports > Privileged Access > Tasks shows that reset as Completed", run.warned)
     assert.same({}, run.hooks)
   end)
 end)

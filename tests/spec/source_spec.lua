@@ -56,7 +56,7 @@ describe("a secret of a profile", function()
     os.execute(("chmod 644 '%s/secret'"):format(place.path))
     assert.equal("error: read the client secret from HOME/secret\n"
       .. "  why: refused 'HOME/secret': other users may read it; run chmod 600 on it\n"
-      .. "  fix: The file must be yours and closed to others: chmod 600 'HOME/secret'.\n",
+      .. "  fix: Close the file to other users: chmod 600 'HOME/secret'\n",
       refused 'from = "file", path = "secret"')
     os.execute(("rm '%s/secret'; ln -s key '%s/secret'"):format(place.path, place.path))
     assert.equal("error: read the client secret from HOME/secret\n"
@@ -114,7 +114,8 @@ describe("a secret of a profile", function()
   it("comes from a variable, which is gone once it was read", function()
     gives('from = "environment", name = "ML_SECRET"', { env = { "ML_SECRET=" .. VALUE } })
     assert.equal("error: read the client secret from the variable ML_SECRET\n  why: it is not set, or empty\n"
-      .. "  fix: Every process of yours can read the environment: a file descriptor or a credential is better.\n",
+      .. "  fix: Set the variable ML_SECRET for this command. Better, because every process of yours can read the "
+      .. 'environment: name another source in the profile, such as { from = "sealed" }.\n',
       refused 'from = "environment", name = "ML_SECRET"')
   end)
 
@@ -127,7 +128,7 @@ describe("a secret of a profile", function()
     assert.equal(PROOF, outcome.out, outcome.err)
     assert.equal("error: read the client secret from file descriptor 3\n"
       .. "  why: cannot read the secret from file descriptor 3: Bad file descriptor\n"
-      .. "  fix: Open it for this program: moonlatch … 3<file\n", refused 'from = "fd", fd = 3')
+      .. "  fix: Open the file for it: add 3<FILE to the same command.\n", refused 'from = "fd", fd = 3')
   end)
 
   it("comes from the service manager's credentials", function()
@@ -140,19 +141,21 @@ describe("a secret of a profile", function()
     assert.matches("other users may read it", refused('from = "credentials_directory", name = "secret"', { env = env }))
     assert.equal("error: read the client secret from the credential other\n"
       .. "  why: cannot open 'HOME/credentials/other': No such file or directory\n"
-      .. "  fix: In the service's unit: LoadCredential=other:/path, or LoadCredentialEncrypted=.\n",
+      .. "  fix: Add LoadCredential=other:/path (or LoadCredentialEncrypted=) to the service's unit, "
+      .. "then restart the service.\n",
       refused('from = "credentials_directory", name = "other"', { env = env }))
     assert.equal("error: read the client secret from the credential secret\n"
       .. "  why: CREDENTIALS_DIRECTORY is not set: systemd sets it for a service that has credentials\n"
-      .. "  fix: In its unit: LoadCredential=secret:/path, or LoadCredentialEncrypted=. "
-      .. "By hand, what the units of moonlatch have: sudo moonlatch-operator, then what follows `moonlatch`.\n",
+      .. "  fix: For a service, add LoadCredential=secret:/path to its unit. "
+      .. "To act by hand with the credentials of the installed units: sudo moonlatch-operator, then what follows "
+      .. "`moonlatch`.\n",
       refused 'from = "credentials_directory", name = "secret"')
   end)
 
   it("is asked for at the terminal, and nowhere else", function()
     assert.equal("error: read the client secret from the terminal\n"
-      .. "  why: cannot ask for a secret: there is no terminal; give it by a file or a file descriptor\n"
-      .. "  fix: Without a terminal, name another source in the profile: { from = \"file\", … }.\n",
+      .. "  why: cannot ask for a secret: there is no terminal\n"
+      .. "  fix: Without a terminal, name another source in the profile: { from = \"file\", path = \"…\" }.\n",
       refused('from = "prompt"', { before = { "setsid", "-w" } }))
   end)
 
@@ -164,8 +167,9 @@ describe("a secret of a profile", function()
       or "the program secret-tool, which talks to keyrings, is not installed (Debian: libsecret-tools)"
     assert.equal("error: read the client secret from the keyring "
       .. "(client-secret login.microsoftonline.com/contoso.onmicrosoft.com)\n  why: " .. why .. "\n"
-      .. "  fix: Unlock the keyring in a session of its own, or name another source: a service has "
-      .. 'from = "credentials_directory", a machine without a desktop "file".\n', refused 'from = "keyring"')
+      .. "  fix: Unlock the keyring and run the same command again. A service needs "
+      .. 'from = "credentials_directory" in the profile, a machine without a desktop from = "file".\n',
+      refused 'from = "keyring"')
   end)
 
   it("is kept sealed, once it was put there", function()
@@ -184,8 +188,8 @@ describe("a secret of a profile", function()
     place:write("key", secret.generate(43))
     assert.matches("error: open the secret in HOME/state/client%-secret%.sealed\n"
       .. "  why: cannot open the sealed value: it was sealed with another key .*\n"
-      .. "  fix: Bring the right key or file back; or put the secret there anew: "
-      .. "moonlatch login%.\n$", refused 'from = "sealed"')
+      .. "  fix: Bring back the key or the file that was used before. If it is lost, put the secret there anew: "
+      .. "moonlatch login %-%-secret client%-secret\n$", refused 'from = "sealed"')
   end)
 
   it("is put in its place only where Moonlatch may write that place", function()
@@ -193,11 +197,12 @@ describe("a secret of a profile", function()
     local function put(name) return place:run { "login", "--secret", name, "--config", config }.err end
     assert.equal("error: store the client secret to sign in with\n"
       .. "  why: the profile 'contoso' takes it from the variable X, which Moonlatch does not write\n"
-      .. '  fix: Name a source in the profile that Moonlatch can write: from = "sealed", "keyring" or "file".\n',
+      .. '  fix: Write a source into sign_in.secret of the profile that Moonlatch can write, such as '
+      .. '{ from = "sealed" } (or "keyring", "file"); then run the same command again.\n',
       put "client-secret")
     assert.matches("why: the profile 'contoso' names no source for it\n", put "devolutions-secret")
     assert.matches("why: there is no such secret\n"
-      .. "  fix: There are client%-secret, certificate%-passphrase, "
-      .. "devolutions%-secret, proxy%-password%.\n", put "password")
+      .. "  fix: Name one of client%-secret, certificate%-passphrase, devolutions%-secret, proxy%-password: "
+      .. "moonlatch login %-%-secret client%-secret\n", put "password")
   end)
 end)

@@ -63,6 +63,20 @@ local function loaded(text)
   return names
 end
 
+describe("a command in a text", function()
+  it("exists: nobody is told to run what there is not", function()
+    local known = { ["-e"] = true, ["--help"] = true }
+    for _, path in ipairs(files(SOURCE .. "/stdlib/command", ".lua")) do known[path:match "([%w_]+)%.lua$"] = true end
+    for _, folder in ipairs { "/stdlib", "/scripts" } do
+      for _, path in ipairs(files(SOURCE .. folder, ".lua")) do
+        for name in read(path):gmatch "[`:] ?moonlatch ([%l-]+)" do
+          assert(known[name], ("%s names the command '%s', which does not exist"):format(short(path), name))
+        end
+      end
+    end
+  end)
+end)
+
 describe("the rooms", function()
   it("of the library stand in one order, and none reaches up: neither when it is loaded nor later", function()
     for _, path in ipairs(files(SOURCE .. "/stdlib", ".lua")) do

@@ -22,11 +22,13 @@ describe("time", function()
     } do
       local _, err = pcall(time.parse, text)
       assert.is_true(fail.is(err, "usage"), text)
-      assert.equal(('read the time "%s": it is not of the form 2026-11-23T05:00:00Z'):format(text), tostring(err))
+      assert.equal(('read the time "%s": it is not of the form 2026-11-23T05:00:00Z\nWrite it as 2026-11-23T05:00:00Z.')
+        :format(text), tostring(err))
     end
     for _, text in ipairs { "2026-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-01-01T24:00:00Z" } do
       local _, err = pcall(time.parse, text)
-      assert.equal(('read the time "%s": there is no such moment'):format(text), tostring(err))
+      assert.equal(('read the time "%s": there is no such moment\nWrite it as 2026-11-23T05:00:00Z.'):format(text),
+        tostring(err))
     end
   end)
 

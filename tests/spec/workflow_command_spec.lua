@@ -91,14 +91,16 @@ describe("a job", function()
     local outcome = run { "apply", "./job.lua" }
     assert.same({ 2, "" }, { outcome.status, outcome.out })
     assert.equal("error: apply ./job.lua\n  why: there is no terminal on which to ask before changes\n"
-      .. "  fix: moonlatch plan shows what would change; moonlatch apply ./job.lua --yes does it.\n", outcome.err)
+      .. "  fix: To see what would change: moonlatch --profile emulated plan ./job.lua. To make the changes without a "
+      .. "question, add --yes to the same command.\n", outcome.err)
   end)
 
   it("is destroyed in a real tenant only when the profile is named again", function()
     local outcome = run({ "destroy", "./job.lua", "--yes" }, "contoso")
     assert.equal(2, outcome.status)
     assert.matches("why: the profile is of a real tenant, and %-%-confirm is missing\n"
-      .. "  fix: If you mean this tenant, add %-%-confirm contoso%.\n$", outcome.err)
+      .. "  fix: If you mean this tenant: moonlatch %-%-profile contoso destroy %./job%.lua %-%-confirm contoso\n$",
+      outcome.err)
     outcome = run({ "destroy", "./job.lua", "--yes", "--confirm", "fabrikam" }, "contoso")
     assert.matches("why: %-%-confirm says 'fabrikam', the profile is 'contoso'\n", outcome.err)
     assert.equal(0, run({ "destroy", "./job.lua", "--yes", "--confirm", "contoso" }, "contoso").status)
@@ -120,7 +122,8 @@ describe("a job", function()
     assert.equal("(nothing)\n", journal().out)
     assert.matches("^%d+ records, unbroken; the last is %d+:%x+\n$", journal("verify").out)
     assert.equal("error: journal show none\n  why: there is no record of that id\n"
-      .. "  fix: `moonlatch journal list` lists the records.\n", journal("show", "none").err)
+      .. "  fix: Run `moonlatch --profile emulated journal list` for the ids, and name one of these.\n",
+      journal("show", "none").err)
     assert.equal(2, journal("show").status)
     assert.matches("there is no such action", journal("lsit").err)
     assert.equal(1, journal("confirm", "none").status)
@@ -182,7 +185,7 @@ describe("a job", function()
       local outcome = with("print 'hello'", { "plan", "./job.lua" })
       assert.equal(1, outcome.status)
       assert.matches("error: start a private emulator\n  why: its first line is not the expected JSON: hello\n"
-        .. "  fix: Run `moonlatch emulator %-%-private` to see what the emulator prints.\n$", outcome.err)
+        .. "  fix: Run `moonlatch emulator` and read what it prints; then run the same command again.\n$", outcome.err)
       outcome = with("", { "plan", "./job.lua" })
       assert.matches("why: it did not print the line that says it is ready\n", outcome.err)
     end)

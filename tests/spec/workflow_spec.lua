@@ -379,7 +379,7 @@ describe("steps beside each other", function()
     local ok, err = pcall(function() return step "Two" { beside = true, settled = true, function() end } end)
     assert.is_false(ok)
     assert.equal("declare the step 'Two': it is `settled`, which waits for the step before, and `beside`, which does "
-      .. "not\nLeave out one of the two.", tostring(err))
+      .. "not\nRemove `settled` or `beside` from the step.", tostring(err))
   end)
 
   it("stay beside in a copy of the job", function()
@@ -458,6 +458,17 @@ describe("destroying", function()
     assert.equal(3, status)
     assert.same({}, w.log)
     assert.equal("Plan: 2 to remove.", show.summary_line(result))
+  end)
+
+  it("is not done while a person has to do something", function()
+    local declaration = workflow.declare { id = "t", summary = "s", steps = { step "Provider" (function(r)
+      r:await { what = "remove the provider" }
+    end) } }
+    local result, status = run(declaration, "destroy")
+    assert.equal(1, status)
+    assert.equal("Nothing of ours is left to remove here; the rest waits for a person, as said above.",
+      show.summary_line(result))
+    assert.equal(1, select(2, run(declaration, "destroy", { dry = true })))
   end)
 
   it("makes durable what was put on record, whatever comes of it", function()
@@ -541,7 +552,7 @@ describe("a copy with other steps", function()
   it("knows only the steps there are", function()
     local ok, err = pcall(function() two_steps(world()):with { ["Thrid"] = false } end)
     assert.is_false(ok)
-    assert.equal("change the step 'Thrid': there is no step of that name\nThe steps are 'First', 'Second'.",
+    assert.equal("change the step 'Thrid': there is no step of that name\nName one of its steps: 'First', 'Second'.",
       tostring(err))
   end)
 

@@ -191,7 +191,7 @@ describe("a window", function()
       assert.is_true(fail.is(err, "config"), text)
       assert.equal(why, err.why)
       assert.equal(('read the window "%s"'):format(text), err.what)
-      assert.equal('Write it as "02:00-04:00 America/Toronto" or "Mon-Fri 22:00-05:00 Europe/Paris".', err.fix)
+      assert.equal('Write the window as "02:00-04:00 America/Toronto" or "Mon-Fri 22:00-05:00 Europe/Paris".', err.fix)
     end
   end)
 end)
@@ -249,8 +249,8 @@ describe("excepted days", function()
       assert.is_true(fail.is(err, "config"), text)
       assert.equal(why, err.why)
       assert.equal(('read the dates "%s"'):format(text), err.what)
-      assert.equal('Write them as "2026-12-24", "2026-12-15..2027-01-05" or "2026-12-15..2027-01-05 Europe/Paris".',
-        err.fix)
+      assert.equal('Write the dates as "2026-12-24", "2026-12-15..2027-01-05" or "2026-12-15..2027-01-05 '
+        .. 'Europe/Paris".', err.fix)
     end
     local _, err = pcall(window.parse, nil, "2026-12-24 Mars/Olympus")
     assert.equal("use the time zone 'Mars/Olympus'", err.what)

@@ -10,13 +10,13 @@ local function report_application_missing(findings, facts)
   if item then
     return findings:broken { evidence = ("the application '%s' was deleted"):format(facts.args.name),
       cause = ("It was deleted on %s, and can be restored for 30 days."):format(deleted.deletion_day(item)),
-      fix = facts.setup .. " restores it. By hand: Entra admin center > App registrations > Deleted applications > "
-        .. "Restore." }
+      fix = "Run " .. facts.setup .. ": it restores it. By hand: Entra admin center > App registrations > Deleted "
+        .. "applications > Restore." }
   end
   findings:broken {
     evidence = ("there is no application with the uniqueName '%s'"):format(wanted.unique_name),
     cause = "The setup was not applied in this tenant, or under another name, or it was deleted for good.",
-    fix = facts.setup .. "; or say which it is, with --name or --client-id.",
+    fix = "Make it: " .. facts.setup .. "; or name the one that is meant: moonlatch doctor --client-id ID",
   }
 end
 

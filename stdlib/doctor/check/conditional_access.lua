@@ -25,7 +25,7 @@ local function does_policy_block(policy, id)
 end
 
 ---------------------------------------------------------------------------
--- Where
+-- Locations that a policy blocks
 
 local LOCATION_NAMES = { All = "everywhere", AllTrusted = "all trusted locations" }
 
@@ -66,7 +66,7 @@ local function blocked_risks(policy)
 end
 
 ---------------------------------------------------------------------------
--- Reading
+-- Reading the policies
 
 local function read_access_policies(path, what)
   local ok, list = pcall(graph.all, path, { what = what })

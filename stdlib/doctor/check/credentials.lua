@@ -15,7 +15,7 @@ end
 -- client secret a person has to say which one it is.
 local function credential_adoption_fix(facts, credential, has_journal)
   if has_journal then return "" end
-  if facts:want "entry" then return facts.setup .. " adopts what the entry holds. " end
+  if facts:want "entry" then return "Run " .. facts.setup .. ": it adopts what the entry holds. " end
   return ("If %s has it: %s --in-use %s. "):format(facts:want("use").who, facts.setup, credential.keyId)
 end
 

@@ -8,7 +8,7 @@ local UNFINISHED = { known = true, proven = true }
 local function report_other_value(findings, facts, found, values)
   local proof = facts:want "entry_proof"
   local pasted = secret_check.credential_with_id(values.entry, found.passwordCredentials or {})
-  local fix = facts.setup .. " puts the one that works there."
+  local fix = "Run " .. facts.setup .. ": it puts the one that works there."
   if pasted then
     return findings:broken { evidence = "the entry holds the Secret ID of a credential, where its Value belongs",
       cause = ("Somebody pasted the id %s."):format(pasted.keyId), fix = fix }
@@ -16,12 +16,13 @@ local function report_other_value(findings, facts, found, values)
   if UNFINISHED[values.newest.state] then
     return findings:broken { evidence = "the entry does not hold the newest secret",
       cause = "A run stopped after the secret was made and before it was stored.",
-      fix = facts.setup .. " goes on there." }
+      fix = "Run " .. facts.setup .. ": it goes on there." }
   end
   if proof.accepted then
     return findings:warning { evidence = "the entry holds a secret that works, but not the one on record",
       cause = "Another rotator is at work, or somebody pasted a secret of their own.",
-      fix = ("Let only one rotate this application. %s adopts it, and retires the one on record."):format(facts.setup) }
+      fix = ("Let only one program rotate this application, then run %s: it adopts that secret, and retires the one on "
+        .. "record."):format(facts.setup) }
   end
   findings:broken { evidence = ("the entry holds a secret that is refused (AADSTS%s), not the one on record")
     :format(tostring(proof.failure.code)), cause = "Somebody edited the entry by hand.", fix = fix }
@@ -29,7 +30,7 @@ end
 
 local function report_entry_missing(findings, facts, to)
   findings:broken { evidence = ("there is no entry '%s' %s"):format(to.name, to.made),
-    cause = "It was deleted, moved or renamed.", fix = facts.setup .. " writes it again." }
+    cause = "It was deleted, moved or renamed.", fix = "Run " .. facts.setup .. ": it writes it again." }
 end
 
 -- The member of the entry that names another application or tenant, as text; nil when none does.
@@ -52,7 +53,8 @@ return {
     local elsewhere = other_application_or_tenant(facts, found, to.entry.data)
     if elsewhere then
       return findings:broken { evidence = ("the entry '%s' names %s"):format(to.name, elsewhere),
-        cause = "Somebody edited the entry by hand, or it belongs to another setup.", fix = facts.setup }
+        cause = "Somebody edited the entry by hand, or it belongs to another setup.",
+        fix = "Write it anew: " .. facts.setup }
     end
     local values = facts:want "values"
     local same = not values.journal or secret.equals(values.journal, values.entry)

@@ -23,7 +23,7 @@ local function report_waiting_secret(findings, facts, state)
     evidence = ("the client secret %s, %s, %s, and nobody said that it is in use%s"):format(waiting.short,
       waiting_secret_expiry(waiting), STAGES[state.secret.state], has),
     cause = "Until somebody confirms that it is in use, the client secret before it is never retired.",
-    fix = "moonlatch handover shows the form. When it is pasted and Test connection succeeded: moonlatch handover "
+    fix = "Paste it into the form that moonlatch handover shows. When Test connection succeeded: moonlatch handover "
       .. "--confirm",
   }
 end
@@ -41,7 +41,7 @@ local function report_open_items(findings, state)
     evidence = ("%s open in %s; the next is %s: %s"):format(layout.count(state.open, "item"),
       summary.consumer_name(state), item.key, item.what),
     cause = "Nobody ticked it, and it cannot be looked at from here.",
-    fix = ("%s. moonlatch handover lists all items; --done %s ticks this one."):format(item.where, item.key),
+    fix = ("%s. When it is done: moonlatch handover --done %s"):format(item.where, item.key),
   }
 end
 

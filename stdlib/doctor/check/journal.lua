@@ -7,7 +7,9 @@ local function check_journal_chain(findings, journal, profile)
   local count, message, seq = journal:verify()
   if not count then
     return findings:broken { evidence = "the journal was altered" .. (seq and (" (record %d)"):format(seq) or ""),
-      cause = message, fix = ("Keep %s as it is: it is evidence. Restore a backup to go on."):format(profile.state) }
+      cause = message,
+      fix = ("Keep %s as it is: it is evidence. To go on with a backup: moonlatch journal restore FILE --set-aside")
+        :format(profile.state) }
   end
   findings:ok("the journal's %d records are unbroken", count)
 end
@@ -17,7 +19,7 @@ local function report_overdue(findings, facts, row)
   findings:warning {
     evidence = ("%s was replaced, and its grace ended on %s"):format(row.body.marker, time.day(row.body.retire_at)),
     cause = by_person and "A person made it, so only a person removes it." or "No run has removed it yet.",
-    fix = by_person and "moonlatch journal retire " .. row.body.key_id or facts.setup .. " removes it.",
+    fix = by_person and "Remove it: moonlatch journal retire " .. row.body.key_id or "Remove it: " .. facts.setup,
   }
 end
 
@@ -25,7 +27,7 @@ local function report_lost_answers(findings, facts, view)
   for _, lost in ipairs(view.lost) do
     findings:warning { evidence = ("the answer to %s was lost, and its value with it"):format(lost.row.body.marker),
       cause = "A run was cut off while a secret was made.",
-      fix = facts.setup .. " looks for it, and removes it when that is safe; else it names the command." }
+      fix = "Run " .. facts.setup .. ": it looks for it, and removes it when that is safe; else it names the command." }
   end
   for _, row in ipairs(view.overdue) do report_overdue(findings, facts, row) end
 end
@@ -36,7 +38,7 @@ local function report_unfinished_secret(findings, facts, newest)
   -- without an entry a proven secret waits for a person: the check of the hand-over reports that
   if newest.state == "proven" and not facts:want "entry" then return end
   findings:warning { evidence = ("%s is %s"):format(newest.body.marker, HALFWAY[newest.state]),
-    cause = "A run stopped there.", fix = facts.setup .. " goes on there." }
+    cause = "A run stopped there.", fix = "Run " .. facts.setup .. ": it goes on there." }
 end
 
 ---@type doctor.check

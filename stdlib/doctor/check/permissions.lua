@@ -26,8 +26,8 @@ local function missing_permissions(wanted, offered, ids)
   return missing_permission_values(wanted, granted)
 end
 
-local CONSENT = "%s grants it; or in the Entra admin center: App registrations > the application > API permissions > "
-  .. "Grant admin consent."
+local CONSENT = "Run %s: it grants it; or in the Entra admin center: App registrations > the application > API "
+  .. "permissions > Grant admin consent."
 
 local function report_missing_consent(findings, facts, absent)
   findings:broken { evidence = "no admin consent for " .. table.concat(absent, ", "),
@@ -69,7 +69,7 @@ return {
     if #undeclared > 0 then
       findings:warning { evidence = "the application does not declare " .. table.concat(undeclared, ", "),
         cause = "Somebody removed it from its API permissions; the next \"Grant admin consent\" would leave it out.",
-        fix = facts.setup }
+        fix = "Declare it again: " .. facts.setup }
     end
   end,
 }

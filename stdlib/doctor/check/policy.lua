@@ -34,14 +34,14 @@ return {
         evidence = ("%s allows %s, and a secret is renewed %s before it expires")
           :format(policy.says, time.span(longest), time.span(facts.args.renew_before)),
         cause = "A new secret would be due for renewal at once.",
-        fix = ("%s --renew-before %dd"):format(facts.setup, math.max(1, longest // 86400 // 2)),
+        fix = ("Renew it earlier: %s --renew-before %dd"):format(facts.setup, math.max(1, longest // 86400 // 2)),
       }
     elseif longest and lifetime and lifetime > longest + 86400 then
       return findings:warning {
         evidence = ("%s allows %s; the secret in use was made for %s")
           :format(policy.says, time.span(longest), time.span(lifetime)),
         cause = "The tenant's policy was shortened since.",
-        fix = ("From now on: %s --lifetime %dd; the one in use stays valid.")
+        fix = ("From now on, use a shorter lifetime: %s --lifetime %dd. The secret in use stays valid.")
           :format(facts.setup, longest // 86400),
       }
     end

@@ -1,6 +1,7 @@
 --- Does the application hold the directory roles that the managed accounts need, and when do they expire?
 
 local microsoft_ids = require "base.microsoft_ids"
+local name_list = require "base.name_list"
 local reach = require "entra.reach"
 local sets = require "base.sets"
 local time = require "time"
@@ -25,7 +26,7 @@ local HOW = "In the Entra admin center: Roles and administrators > %s > Add assi
 
 local function report_role_missing(findings, facts, name, scopes)
   local apply, managed = facts.setup, facts.args.managed or {}
-  if #managed > 0 then apply = ("%s --managed '%s'"):format(apply, table.concat(managed, ",")) end
+  if #managed > 0 then apply = ("%s --managed '%s'"):format(apply, name_list.text(managed):gsub("'", "'\\''")) end
   if scopes then
     return findings:broken {
       evidence = ("the role '%s' is held on %s only"):format(name, table.concat(scopes, ", ")),

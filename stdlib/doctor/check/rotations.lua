@@ -11,7 +11,8 @@ local MOST = 10 -- rotations reported one by one
 local function report_orphaned(findings, row)
   findings:broken { evidence = ("the rotation of %s stopped: %s"):format(row.body.name, row.body.why),
     cause = "It is not known which password is in force, or somebody else set it.",
-    fix = ("moonlatch journal resume %s (a new password is set), or moonlatch journal close %s (it stays as it is)")
+    fix = ("Find out which password is in force, then: moonlatch journal resume %s (a new password is "
+      .. "set), or moonlatch journal close %s (it stays as it is)")
       :format(row.body.name, row.body.name) }
 end
 
@@ -26,7 +27,7 @@ end
 local function report_open_rotation(findings, row)
   findings:warning { evidence = ("a rotation of %s was left in the state '%s'"):format(row.body.name, row.state),
     cause = "A run was cut off, or could not end it.",
-    fix = ("moonlatch rotate %s goes on with it."):format(row.body.policy) }
+    fix = ("Run moonlatch rotate %s: it goes on with it."):format(row.body.policy) }
 end
 
 local REPORT = { orphaned = report_orphaned, left = report_left }
@@ -44,7 +45,7 @@ local function report_left_over_entries(findings, row)
   end
   if body.count > MOST then
     findings:warning { evidence = ("and %d more entries are left over from %s"):format(body.count - MOST, row.id),
-      fix = ("moonlatch plan %s --verbose names them."):format(row.id) }
+      fix = ("See their names: moonlatch plan %s --verbose"):format(row.id) }
   end
 end
 
@@ -64,7 +65,7 @@ return {
     for i = 1, math.min(MOST, #open) do (REPORT[open[i].state] or report_open_rotation)(findings, open[i]) end
     if #open > MOST then
       findings:warning { evidence = ("and %d more open rotations"):format(#open - MOST),
-        fix = "moonlatch journal list shows them all." }
+        fix = "See all of them: moonlatch journal list" }
     end
     if #open == 0 then findings:ok "no rotation of a user's password is open" end
     for _, row in ipairs(left_over.recorded(journal)) do report_left_over_entries(findings, row) end

@@ -11,7 +11,8 @@ return {
     local principal = facts:want "principal_of_app"
     if not principal then
       return findings:broken { evidence = ("'%s' has no service principal in this tenant"):format(found.displayName),
-        cause = "The enterprise application was deleted.", fix = facts.setup .. " makes it again, with its grants." }
+        cause = "The enterprise application was deleted.",
+        fix = "Run " .. facts.setup .. ": it makes it again, with its grants." }
     end
     if principal.accountEnabled == false then
       return findings:broken { evidence = ("the service principal of '%s' is disabled"):format(found.displayName),

@@ -68,7 +68,7 @@ function Server:limit(user) end
 ---@param host string
 ---@param port integer
 ---@param plain boolean? plain HTTP on this port, although the server has an identity
----@return integer|nil port, integer|string listener_or_message
+---@return integer|nil port, integer|string listener_or_message, "address"|"port"|nil kind
 function Server:listen(host, port, plain) end
 --- Wait for requests, at most `ms` milliseconds. May return early without a request, after a fifth of a second at the
 --- latest, so that an interrupt is noticed.

@@ -114,7 +114,8 @@ function Lease:close() end
 local M = {}
 --- Open the journal in this folder, or make it. The folder has mode 0700 and belongs to this user. Kinds: "key" (the
 --- key does not open the journal), "binding" (the journal belongs to another tenant), "damaged", "gone" (removed or
---- emptied), "older" (older than the journal that was used last), "restoring" (a restore was stopped), "io".
+--- emptied), "older" (older than the journal that was used last), "restoring" (a restore was stopped),
+--- "newer" (a newer version of Moonlatch made it), "io".
 ---@param directory string
 ---@param key host.secret at least 32 bytes
 ---@param binding string "<login host>/<tenant>"
@@ -125,7 +126,7 @@ local M = {}
 ---@return host.journal.journal|nil, string? message, string? kind
 function M.open(directory, key, binding, clock, failure) end
 --- Open a backup, or another journal that no process writes to, for reading and verifying only.
---- Kinds: "key", "binding", "damaged", "io".
+--- Kinds: "key", "binding", "damaged", "newer", "io".
 ---@param path string
 ---@param key host.secret
 ---@param binding string

@@ -110,11 +110,12 @@ function M.remove_tree(path) end
 ---@param prefix string
 ---@return string|nil path, string? message
 function M.temporary(prefix) end
---- Type, mode, size and time of a file; nil when it cannot be looked at. `type` is "file", "directory", "link" or
+--- Type, mode, size and time of a file; nil when there is no such file, nil and a message when that is unknown, because
+--- the file cannot be looked at. `type` is "file", "directory", "link" or
 --- "other".
 ---@param path string
 ---@param follow boolean? look at the target of a link instead of the link
----@return {type: string, mode: integer, ours: boolean, size: integer, modified: number}|nil
+---@return {type: string, mode: integer, ours: boolean, size: integer, modified: number}|nil, string? message
 function M.stat(path, follow) end
 --- The owner of a file or folder: the user's name, or the user's number as text when the number has no name.
 ---@param path string

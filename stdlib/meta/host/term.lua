@@ -47,7 +47,7 @@ function M.height() end
 function M.read_line(prompt) end
 --- Prompt on /dev/tty without echo.
 ---@param prompt string
----@return host.secret|nil, string? message
+---@return host.secret|nil, string? message, "empty"|"interrupted"|"terminal"|nil kind
 function M.read_secret(prompt) end
 --- Is there a terminal that can show a secret and clear it again?
 ---@return boolean
