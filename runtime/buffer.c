@@ -49,7 +49,8 @@ int buffer_append_string(struct buffer *buffer, const char *text) {
 
 const char *buffer_next_text(const struct buffer *buffer, const char *before) {
   const char *text = before ? before + strlen(before) + 1 : buffer->data;
-  return text && text < buffer->data + buffer->length ? text : NULL;
+  size_t left = text ? (size_t)(buffer->data + buffer->length - text) : 0;
+  return left > 0 && memchr(text, '\0', left) ? text : NULL;
 }
 
 void buffer_free(struct buffer *buffer) {

@@ -26,7 +26,7 @@ void buffer_add(lua_State *L, struct buffer *buffer, const void *data, size_t le
 int buffer_append_string(struct buffer *buffer, const char *text);
 
 /* In a buffer of NUL-terminated texts: return the text after `before`, or the first text when `before` is NULL; NULL
- * after the last text. */
+ * after the last text. A text without its NUL, which lack of memory may leave at the end, is not returned. */
 const char *buffer_next_text(const struct buffer *buffer, const char *before);
 
 /* Wipe, free and empty the buffer. Idempotent. */

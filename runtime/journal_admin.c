@@ -91,7 +91,8 @@ static int journal_admin_start(lua_State *L) {
   struct journal *journal = journal_check(L, 1);
   struct chain_head head;
   if (!journal_audit_read_start(journal, &head))
-    return luaL_error(L, "the start of the audit chain in '%s' is not sealed by this key", journal->directory);
+    return luaL_error(L, "the journal in '%s' cannot be read: %s", journal->directory,
+                      journal_audit_fault(journal, "the start of its audit chain is not sealed by this key"));
   lua_pushinteger(L, head.seq);
   push_hash_hex(L, head.hash);
   return 2;

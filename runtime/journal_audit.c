@@ -71,21 +71,21 @@ static int hash_audit_record(struct journal *journal, const struct audit_record 
 }
 
 /* Compute the HMAC of the head; it covers binding and installation too. */
-static void compute_audit_head_hmac(const struct journal *journal, const struct chain_head *head,
-                                    unsigned char out[HASH_SIZE]) {
+static int compute_audit_head_hmac(const struct journal *journal, const struct chain_head *head,
+                                   unsigned char out[HASH_SIZE]) {
   unsigned char bytes[JOURNAL_BINDING + INSTALLATION_SIZE + 1 + 8 + HASH_SIZE] = {0};
   memcpy(bytes, journal->binding, strlen(journal->binding));
   memcpy(bytes + JOURNAL_BINDING, journal->installations, INSTALLATION_SIZE);
   bytes[JOURNAL_BINDING + INSTALLATION_SIZE] = journal->is_segment != 0;
   put_audit_number(bytes + JOURNAL_BINDING + INSTALLATION_SIZE + 1, (uint64_t)head->seq);
   memcpy(bytes + sizeof bytes - HASH_SIZE, head->hash, HASH_SIZE);
-  journal_seal_mac(journal, bytes, sizeof bytes, out);
+  return journal_seal_mac(journal, bytes, sizeof bytes, out);
 }
 
 /* Compute the HMAC of the start of a shortened chain. It covers the installation that the journal was made with,
  * which never changes. */
-static void compute_audit_start_hmac(const struct journal *journal, const struct chain_head *head,
-                                     unsigned char out[HASH_SIZE]) {
+static int compute_audit_start_hmac(const struct journal *journal, const struct chain_head *head,
+                                    unsigned char out[HASH_SIZE]) {
   static const char label[] = "moonlatch journal 1: start of a chain";
   unsigned char bytes[sizeof label + JOURNAL_BINDING + INSTALLATION_SIZE + 8 + HASH_SIZE] = {0};
   unsigned char *at = bytes + sizeof label;
@@ -95,18 +95,32 @@ static void compute_audit_start_hmac(const struct journal *journal, const struct
   memcpy(at, journal->installations + strlen(journal->installations) - INSTALLATION_SIZE, INSTALLATION_SIZE);
   put_audit_number(at + INSTALLATION_SIZE, (uint64_t)head->seq);
   memcpy(at + INSTALLATION_SIZE + 8, head->hash, HASH_SIZE);
-  journal_seal_mac(journal, bytes, sizeof bytes, out);
+  return journal_seal_mac(journal, bytes, sizeof bytes, out);
+}
+
+const char *journal_audit_fault(const struct journal *journal, const char *text) {
+  return journal->unchecked ? "its audit chain could not be checked: memory is out, or the file cannot be read. "
+                              "Run the same command again"
+                            : text;
+}
+
+/* Does the stored HMAC fit the one that was computed? When none was computed, that is unknown. */
+static int compare_audit_hmac(struct journal *journal, int is_computed, const unsigned char *expected,
+                              const unsigned char *stored) {
+  if (!is_computed) journal->unchecked = 1;
+  return is_computed && CRYPTO_memcmp(expected, stored, HASH_SIZE) == 0;
 }
 
 int journal_audit_read_start(struct journal *journal, struct chain_head *start) {
   unsigned char stored[STORED_HEAD_SIZE], expected[HASH_SIZE];
   size_t length = journal_store_read_meta(journal, "start", stored, sizeof stored);
-  journal_audit_empty_head(journal, start);
+  if (!journal_audit_empty_head(journal, start)) journal->unchecked = 1;
+  if (journal->unchecked) return 0;
   if (length == 0) return 1;
   start->seq = (int64_t)get_audit_number(stored);
   memcpy(start->hash, stored + 8, HASH_SIZE);
-  compute_audit_start_hmac(journal, start, expected);
-  return length == sizeof stored && CRYPTO_memcmp(expected, stored + 8 + HASH_SIZE, HASH_SIZE) == 0;
+  int is_computed = compute_audit_start_hmac(journal, start, expected);
+  return length == sizeof stored && compare_audit_hmac(journal, is_computed, expected, stored + 8 + HASH_SIZE);
 }
 
 int journal_audit_write_start(struct journal *journal, const struct chain_head *start) {
@@ -114,14 +128,15 @@ int journal_audit_write_start(struct journal *journal, const struct chain_head *
   if (start->seq == 0) return 1; /* an empty start needs no record: every chain begins there */
   put_audit_number(stored, (uint64_t)start->seq);
   memcpy(stored + 8, start->hash, HASH_SIZE);
-  compute_audit_start_hmac(journal, start, stored + 8 + HASH_SIZE);
+  if (!compute_audit_start_hmac(journal, start, stored + 8 + HASH_SIZE))
+    return journal_store_refuse(journal, "not enough memory");
   return journal_store_write_meta(journal, "start", stored, sizeof stored);
 }
 
-void journal_audit_empty_head(const struct journal *journal, struct chain_head *head) {
+int journal_audit_empty_head(const struct journal *journal, struct chain_head *head) {
   head->seq = 0;
   const char *first = journal->installations + strlen(journal->installations) - INSTALLATION_SIZE;
-  SHA256((const unsigned char *)first, INSTALLATION_SIZE, head->hash);
+  return SHA256((const unsigned char *)first, INSTALLATION_SIZE, head->hash) != NULL;
 }
 
 int journal_audit_read_stored_head(struct journal *journal, struct chain_head *head) {
@@ -129,15 +144,16 @@ int journal_audit_read_stored_head(struct journal *journal, struct chain_head *h
   if (journal_store_read_meta(journal, "head", stored, sizeof stored) != sizeof stored) return 0;
   head->seq = (int64_t)get_audit_number(stored);
   memcpy(head->hash, stored + 8, HASH_SIZE);
-  compute_audit_head_hmac(journal, head, expected);
-  return CRYPTO_memcmp(expected, stored + 8 + HASH_SIZE, HASH_SIZE) == 0;
+  int is_computed = compute_audit_head_hmac(journal, head, expected);
+  return compare_audit_hmac(journal, is_computed, expected, stored + 8 + HASH_SIZE);
 }
 
 static int write_audit_head(struct journal *journal) {
   unsigned char stored[STORED_HEAD_SIZE];
   put_audit_number(stored, (uint64_t)journal->head.seq);
   memcpy(stored + 8, journal->head.hash, HASH_SIZE);
-  compute_audit_head_hmac(journal, &journal->head, stored + 8 + HASH_SIZE);
+  if (!compute_audit_head_hmac(journal, &journal->head, stored + 8 + HASH_SIZE))
+    return journal_store_refuse(journal, "not enough memory");
   return journal_store_write_meta(journal, "head", stored, sizeof stored);
 }
 
@@ -157,11 +173,12 @@ static int read_last_audit_record(struct journal *journal, struct chain_head *ta
 const char *journal_audit_read_head(struct journal *journal, struct chain_head *head) {
   struct chain_head tail;
   if (!journal_audit_read_stored_head(journal, head))
-    return "the end of its audit chain is not sealed by this key: it was altered outside moonlatch. Run: moonlatch "
-           "journal verify";
+    return journal_audit_fault(journal, "the end of its audit chain is not sealed by this key: it was altered outside "
+                                        "moonlatch. Run: moonlatch journal verify");
   if (read_last_audit_record(journal, &tail) && tail.seq == head->seq && memcmp(tail.hash, head->hash, HASH_SIZE) == 0)
     return NULL;
-  return "the end of its audit chain was altered outside moonlatch. Run: moonlatch journal verify";
+  return journal_audit_fault(journal, "the end of its audit chain was altered outside moonlatch. Run: moonlatch "
+                                      "journal verify");
 }
 
 int journal_audit_begin(struct journal *journal) {
@@ -265,11 +282,11 @@ static int copy_audit_record(struct journal *to, sqlite3_stmt *walk, const struc
 
 int journal_audit_walk(struct journal *journal, int64_t last, struct journal *to, struct chain_head *at) {
   sqlite3_stmt *walk = journal_store_statement(journal, WALK);
-  int sound =
-      journal_audit_read_start(journal, at) || set_audit_message(journal,
-                                                                 "the start of the audit chain is not sealed by this "
-                                                                 "key; what was before it may be gone (%lld)",
-                                                                 at->seq);
+  int sound = journal_audit_read_start(journal, at) ||
+              set_audit_message(journal,
+                                journal_audit_fault(journal, "the start of the audit chain is not sealed by this key; "
+                                                             "what was before it may be gone (%lld)"),
+                                at->seq);
   int code = SQLITE_DONE;
   sqlite3_bind_int64(walk, 1, last);
   while (sound && (code = sqlite3_step(walk)) == SQLITE_ROW) {
@@ -288,7 +305,9 @@ static int check_sealed_audit_head(struct journal *journal, struct chain_head *a
   int64_t last = at->seq;
   if (!journal->writing && !journal_audit_read_stored_head(journal, &head))
     return set_audit_message(journal,
-                             "the head of the audit chain is not sealed by this key; the chain has %lld records", last);
+                             journal_audit_fault(journal, "the head of the audit chain is not sealed by this key; the "
+                                                          "chain has %lld records"),
+                             last);
   if (head.seq == last && memcmp(head.hash, at->hash, HASH_SIZE) == 0) return 1;
   if (head.seq > last) return set_audit_message(journal, "the audit chain was cut off after record %lld", last);
   if (head.seq == last) return set_audit_message(journal, "audit record %lld and others were replaced", last);

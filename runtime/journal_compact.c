@@ -76,7 +76,8 @@ const char *journal_compact_write(struct journal *journal, struct compact *compa
   char path[PATH_MAX + NAME_MAX + 16], part[sizeof path + 8];
   struct chain_head head;
   const char *why = journal_audit_read_head(journal, &head);
-  if (!why && !journal_audit_read_start(journal, &compact->start)) why = "the start of its audit chain was altered";
+  if (!why && !journal_audit_read_start(journal, &compact->start))
+    why = journal_audit_fault(journal, "the start of its audit chain was altered");
   if (why) {
     snprintf(journal->message, sizeof journal->message, "%s", why);
     return "damaged";
@@ -96,7 +97,8 @@ int journal_compact_begin(struct journal *journal, struct compact *compact) {
   struct chain_head start;
   if (!journal_audit_begin(journal)) return 0;
   if (journal_audit_read_start(journal, &start) && start.seq == compact->start.seq) return 1;
-  return journal_store_refuse(journal, "another moonlatch compacted the journal meanwhile");
+  return journal_store_refuse(journal,
+                              journal_audit_fault(journal, "another moonlatch compacted the journal meanwhile"));
 }
 
 int journal_compact_drop_row(struct journal *journal, const struct compact *compact, const char *kind, const char *id) {

@@ -115,6 +115,7 @@ struct journal {
   int mark_altered;         /* 1: there is a mark that this key did not make */
   int unmarked;             /* 1: something was committed since the mark was written */
   int writing;              /* 1: a transaction is open */
+  int unchecked;            /* 1: the last read of a head or start failed, so it tells nothing */
   int refusing;             /* 1: a write failed, and every further write is refused */
   char message[1024];
 };
@@ -194,23 +195,27 @@ size_t journal_seal_plaintext_size(const unsigned char *sealed, size_t length, s
 int journal_seal_decrypt(const struct journal *journal, const struct seal_name *name, const unsigned char *sealed,
                          size_t length, char *plain);
 
-/* Compute the HMAC-SHA-256 of data under the chain's key. */
-void journal_seal_mac(const struct journal *journal, const void *data, size_t length, unsigned char out[HASH_SIZE]);
+/* Compute the HMAC-SHA-256 of data under the chain's key; 0 when memory is out, and out is then unset. */
+int journal_seal_mac(const struct journal *journal, const void *data, size_t length, unsigned char out[HASH_SIZE]);
 
 /* journal_audit.c */
 
 /* Return the seconds since 1970 on the clock in use. */
 double journal_audit_now(const struct journal *journal);
 
-/* Set head to the head of an empty chain. */
-void journal_audit_empty_head(const struct journal *journal, struct chain_head *head);
+/* Set head to the head of an empty chain; 0 when memory is out. */
+int journal_audit_empty_head(const struct journal *journal, struct chain_head *head);
 
 /* Read the head, and check it against its HMAC and the chain's last record. Returns NULL, or what is wrong (static
  * text). */
 const char *journal_audit_read_head(struct journal *journal, struct chain_head *head);
 
+/* Return the text, or that it is unknown whether the text is true: the last read of a head or start failed for lack of
+ * memory, or because the file could not be read. Static text. */
+const char *journal_audit_fault(const struct journal *journal, const char *text);
+
 /* Read where the chain begins: at its first record, or after the records that are in segments. 0 when this key did
- * not seal the start. */
+ * not seal the start, or that is unknown (journal_audit_fault). */
 int journal_audit_read_start(struct journal *journal, struct chain_head *start);
 int journal_audit_write_start(struct journal *journal, const struct chain_head *start);
 
@@ -218,7 +223,8 @@ int journal_audit_write_start(struct journal *journal, const struct chain_head *
  * of the part that was checked. */
 int journal_audit_walk(struct journal *journal, int64_t last, struct journal *to, struct chain_head *at);
 
-/* Read the stored head, and check it against its HMAC alone; 0 when this key did not make it. */
+/* Read the stored head, and check it against its HMAC alone; 0 when this key did not make it, or that is unknown
+ * (journal_audit_fault). */
 int journal_audit_read_stored_head(struct journal *journal, struct chain_head *head);
 
 /* Copy the hash of the record with this number; 0 when there is no such record. */

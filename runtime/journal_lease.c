@@ -28,11 +28,11 @@ static int lease_close(lua_State *L) {
   return 0;
 }
 
-/* Return the offset of the byte that is locked for this name. */
+/* Return the offset of the byte that is locked for this name; -1 when memory is out. */
 static off_t lease_offset(const char *name, size_t length) {
   unsigned char hash[SHA256_DIGEST_LENGTH];
   uint64_t offset;
-  SHA256((const unsigned char *)name, length, hash);
+  if (!SHA256((const unsigned char *)name, length, hash)) return -1;
   memcpy(&offset, hash, sizeof offset);
   return (off_t)(offset & (UINT64_MAX >> 2));
 }
@@ -42,7 +42,8 @@ int journal_lease_take(lua_State *L, const char *directory, const char *name, si
   int is_held = 0;
   struct lease *lease = lib_new(L, sizeof *lease, LEASE);
   int fits = snprintf(path, sizeof path, "%s/" LEASES_NAME, directory) < (int)sizeof path;
-  int code = fits ? sys_lock_open(path, lease_offset(name, length), 1, &lease->fd, &is_held) : ENAMETOOLONG;
+  off_t offset = lease_offset(name, length);
+  int code = !fits ? ENAMETOOLONG : offset < 0 ? ENOMEM : sys_lock_open(path, offset, 1, &lease->fd, &is_held);
   if (code == 0) return 1;
   int was_opened = lease->fd > 0;
   if (was_opened) close(lease->fd);

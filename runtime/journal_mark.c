@@ -22,7 +22,7 @@ enum { MARK_SIZE = 256, READ_TRIES = 3 };
 
 #define MARK_FORMAT "moonlatch journal %019" PRId64 " %.8s %s " /* always of the same length */
 
-/* Write the line for this head and installation into out, and return its length. */
+/* Write the line for this head and installation into out, and return its length; 0 when memory is out. */
 static int format_mark(const struct journal *journal, const struct chain_head *head, const char *installation,
                        char out[MARK_SIZE]) {
   char bytes[MARK_SIZE + JOURNAL_BINDING] = {0}, hex[2 * HASH_SIZE + 1];
@@ -31,7 +31,7 @@ static int format_mark(const struct journal *journal, const struct chain_head *h
   int length = snprintf(out, MARK_SIZE, MARK_FORMAT, head->seq, installation, hex);
   memcpy(bytes, out, (size_t)length);
   snprintf(bytes + MARK_SIZE, JOURNAL_BINDING, "%s", journal->binding);
-  journal_seal_mac(journal, bytes, sizeof bytes, mac);
+  if (!journal_seal_mac(journal, bytes, sizeof bytes, mac)) return 0;
   hex_text(mac, HASH_SIZE, hex);
   return length + snprintf(out + length, MARK_SIZE - (size_t)length, "%s\n", hex);
 }
@@ -43,6 +43,7 @@ static int get_mark_path(const struct journal *journal, char path[PATH_MAX]) {
 int journal_mark_write(const struct journal *journal) {
   char path[PATH_MAX], line[MARK_SIZE];
   int length = format_mark(journal, &journal->head, journal->installations, line);
+  if (length == 0) return ENOMEM;
   int fd = get_mark_path(journal, path) ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
   if (fd < 0) return errno;
   int ok = pwrite(fd, line, (size_t)length, 0) == length && fdatasync(fd) == 0;

@@ -46,7 +46,7 @@ int journal_owner_write(struct journal *journal, struct buffer *sealed) {
 /* Fill a new journal: installation, owner's record and an empty chain. */
 static int fill_new_owner(struct journal *journal, struct buffer *sealed) {
   if (!add_owner_installation(journal)) return 0;
-  journal_audit_empty_head(journal, &journal->head);
+  if (!journal_audit_empty_head(journal, &journal->head)) return journal_store_refuse(journal, "not enough memory");
   return journal_owner_write(journal, sealed) && !journal_audit_commit(journal);
 }
 

@@ -71,7 +71,7 @@ static int rekey_all_values(struct journal *current, struct journal *next, doubl
 static int rekey_change_keys(struct journal *current, const struct journal *next, struct buffer *scratch) {
   struct chain_head start;
   if (!journal_audit_read_start(current, &start))
-    return journal_store_refuse(current, "the start of its audit chain was altered");
+    return journal_store_refuse(current, journal_audit_fault(current, "the start of its audit chain was altered"));
   current->keys = next->keys;
   memcpy(current->key_id, next->key_id, KEY_ID_SIZE);
   scratch->length = 0;

@@ -31,8 +31,8 @@ int journal_seal_derive(struct journal *journal, const char *key, size_t length)
   return 0;
 }
 
-void journal_seal_mac(const struct journal *journal, const void *data, size_t length, unsigned char out[HASH_SIZE]) {
-  HMAC(EVP_sha256(), journal->keys + KEY_SIZE, KEY_SIZE, data, length, out, NULL);
+int journal_seal_mac(const struct journal *journal, const void *data, size_t length, unsigned char out[HASH_SIZE]) {
+  return HMAC(EVP_sha256(), journal->keys + KEY_SIZE, KEY_SIZE, data, length, out, NULL) != NULL;
 }
 
 /* Return the length of version and key id; 0 for an unknown version. */

@@ -93,7 +93,10 @@ static void sql_sha256(sqlite3_context *context, int count, sqlite3_value **valu
   char hex[2 * SHA256_DIGEST_LENGTH + 1];
   (void)count;
   const void *data = sqlite3_value_blob(values[0]);
-  SHA256(data ? data : "", (size_t)sqlite3_value_bytes(values[0]), hash);
+  if (!SHA256(data ? data : "", (size_t)sqlite3_value_bytes(values[0]), hash)) {
+    sqlite3_result_error_nomem(context);
+    return;
+  }
   sqlite3_result_text(context, hex_text(hash, sizeof hash, hex), -1, SQLITE_TRANSIENT);
 }
 
@@ -181,7 +184,9 @@ int journal_store_commit(struct journal *journal) {
 size_t journal_store_read_meta(struct journal *journal, const char *name, void *out, size_t size) {
   sqlite3_stmt *read = journal_store_statement(journal, READ_META);
   sqlite3_bind_text(read, 1, name, -1, SQLITE_STATIC);
-  size_t length = sqlite3_step(read) == SQLITE_ROW ? (size_t)sqlite3_column_bytes(read, 0) : 0;
+  int code = sqlite3_step(read);
+  size_t length = code == SQLITE_ROW ? (size_t)sqlite3_column_bytes(read, 0) : 0;
+  journal->unchecked = code != SQLITE_ROW && code != SQLITE_DONE;
   if (length > size) length = 0;
   if (length) memcpy(out, sqlite3_column_blob(read, 0), length);
   sqlite3_reset(read);

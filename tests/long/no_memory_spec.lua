@@ -116,16 +116,27 @@ describe("a lack of memory", function()
   end)
 
   it("loses no password of a rotation, and claims none", function()
-    sweep(emu, function(how)
+    -- A rotation that ended after its request was sent is stopped an hour later; a person then lets it go on.
+    local function rotate(how)
       emu:later "2h" -- so that the account does not rest
       local outcome = emu:run({ "rotate", POLICY, "--now", ANNA, "--yes" }, how)
       -- Also when lua-cjson ended the process: what a later rotation repairs was lost until then.
-      assert.is_true(is_password_held(emu), table.concat(how.env, " ") .. "\n" .. outcome.out .. outcome.err)
+      local told = outcome.out .. outcome.err
+      assert.is_true(is_password_held(emu), told)
+      if told:find("1 stopped: a person must look", 1, true) then
+        local resumed = emu:run { "journal", "resume", ANNA, "--yes" }
+        assert.equal(0, resumed.status, resumed.out .. resumed.err)
+      end
+      return outcome
+    end
+
+    sweep(emu, function(how)
+      local outcome = rotate(how)
       if outcome.status == 0 then outcome.out = outcome.out:match "\n  (1 changed)\n" or outcome.out end
       return outcome
     end)
-    emu:later "2h"
-    local outcome = emu:run { "rotate", POLICY, "--now", ANNA, "--yes" }
+    local outcome = rotate()
+    if outcome.status ~= 0 then outcome = rotate() end
     assert.equal(0, outcome.status, outcome.out .. outcome.err)
     assert.equal(0, emu:run({ "journal", "verify" }).status)
     for _, row in ipairs(emu:control("GET", "/held").held) do

@@ -10,11 +10,24 @@
 #include "secret.h"
 #include "state.h"
 
+#include <dlfcn.h>
 #include <lualib.h>
+#include <openssl/hmac.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+
+static int hmac_fails; /* as it does when memory is out */
+
+/* Stands before libcrypto's function in the order in which symbols are looked up. */
+unsigned char *HMAC(const EVP_MD *algorithm, const void *key, int key_length, const unsigned char *data, size_t length,
+                    unsigned char *out, unsigned int *out_length) {
+  static unsigned char *(*real)(const EVP_MD *, const void *, int, const unsigned char *, size_t, unsigned char *,
+                                unsigned int *);
+  if (!real) *(void **)&real = dlsym(RTLD_NEXT, "HMAC");
+  return hmac_fails ? NULL : real(algorithm, key, key_length, data, length, out, out_length);
+}
 
 static const char test_prologue[] =
     "local journal, sys = require 'host.journal', require 'host.sys'\n"
@@ -90,10 +103,46 @@ static void refuses_for_good(void **state) {
   if (luaL_dostring(L, check) != LUA_OK) fail_msg("%s", lua_tostring(L, -1));
 }
 
+/* A head that was not sealed must not be committed: no key would open the journal afterwards. */
+static void refuses_unsealed_head(void **state) {
+  lua_State *L = *state;
+  struct journal *journal = open_journal(L);
+  assert_null(journal_audit_record(journal, "sent", "{}", 2));
+  hmac_fails = 1;
+  const char *message = journal_audit_commit(journal);
+  hmac_fails = 0;
+  assert_non_null(message);
+  assert_string_equal(message, "the journal cannot be written: not enough memory");
+  lua_setglobal(L, "first");
+  open_journal(L);
+  lua_setglobal(L, "second");
+  static const char check[] = "first:close() assert(second:verify() == 0) second:close()";
+  if (luaL_dostring(L, check) != LUA_OK) fail_msg("%s", lua_tostring(L, -1));
+}
+
+/* A head that could not be checked is not called altered, and the file is as it was. */
+static void tells_unchecked_head(void **state) {
+  lua_State *L = *state;
+  struct journal *journal = open_journal(L);
+  hmac_fails = 1;
+  const char *message = journal_audit_record(journal, "sent", "{}", 2);
+  hmac_fails = 0;
+  assert_non_null(message);
+  assert_string_equal(message, "the journal cannot be written: its audit chain could not be checked: memory is "
+                               "out, or the file cannot be read. Run the same command again");
+  lua_setglobal(L, "first");
+  open_journal(L);
+  lua_setglobal(L, "second");
+  static const char check[] = "first:close() assert(second:verify() == 0) second:close()";
+  if (luaL_dostring(L, check) != LUA_OK) fail_msg("%s", lua_tostring(L, -1));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(audits_and_commits, open_journal_state, close_journal_state),
       cmocka_unit_test_setup_teardown(refuses_for_good, open_journal_state, close_journal_state),
+      cmocka_unit_test_setup_teardown(refuses_unsealed_head, open_journal_state, close_journal_state),
+      cmocka_unit_test_setup_teardown(tells_unchecked_head, open_journal_state, close_journal_state),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* Hexadecimal digits (hex.c) and UTF-8 (utf8.c). */
+/* Hexadecimal digits (hex.c), UTF-8 (utf8.c) and lists of texts (buffer.c). */
+#include "buffer.h"
 #include "hex.h"
 #include "utf8.h"
 
@@ -75,10 +76,28 @@ static void utf8_knows_what_is_none(void **state) {
   assert_int_equal(utf8_size("a", 0), 0);
 }
 
+/* Lack of memory leaves a text without its NUL: the byte after the buffer's end is not read. */
+static void texts_end_within_their_buffer(void **state) {
+  struct buffer texts = {0};
+  (void)state;
+  assert_null(buffer_next_text(&texts, NULL));
+  assert_true(buffer_append(&texts, "one\0two", 8));
+  assert_true(buffer_append_string(&texts, "half"));
+  const char *first = buffer_next_text(&texts, NULL);
+  assert_string_equal(first, "one");
+  const char *second = buffer_next_text(&texts, first);
+  assert_string_equal(second, "two");
+  assert_null(buffer_next_text(&texts, second));
+  buffer_free(&texts);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(hex_goes_both_ways),      cmocka_unit_test(hex_takes_either_case_and_nothing_else),
-      cmocka_unit_test(a_uuid_says_its_version), cmocka_unit_test(utf8_goes_both_ways),
+      cmocka_unit_test(texts_end_within_their_buffer),
+      cmocka_unit_test(hex_goes_both_ways),
+      cmocka_unit_test(hex_takes_either_case_and_nothing_else),
+      cmocka_unit_test(a_uuid_says_its_version),
+      cmocka_unit_test(utf8_goes_both_ways),
       cmocka_unit_test(utf8_knows_what_is_none),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
