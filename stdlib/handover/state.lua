@@ -10,6 +10,7 @@ local hint = require "log.hint"
 local in_use = require "journal.in_use"
 local lifetime = require "journal.lifetime"
 local rows = require("journal.rotations").client_secrets
+local shell_quote = require "base.shell_quote"
 local time = require "time"
 
 local M = {}
@@ -148,7 +149,7 @@ function M.setup_command(workflow, name, client_id)
   workflow = workflow or SETUP
   local command = (workflow:find "^policies/" and "moonlatch rotate " or "moonlatch apply ") .. workflow
   if client_id then return ("%s --client-id %s"):format(command, client_id) end
-  return workflow == SETUP and name and name ~= NAME and ("%s --name '%s'"):format(command, name) or command
+  return workflow == SETUP and name and name ~= NAME and ("%s --name %s"):format(command, shell_quote(name)) or command
 end
 
 local function setup_command_of(journal, body)

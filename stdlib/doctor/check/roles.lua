@@ -4,6 +4,7 @@ local microsoft_ids = require "base.microsoft_ids"
 local name_list = require "base.name_list"
 local reach = require "entra.reach"
 local sets = require "base.sets"
+local shell_quote = require "base.shell_quote"
 local time = require "time"
 
 local SOON = 14 * 86400
@@ -26,7 +27,7 @@ local HOW = "In the Entra admin center: Roles and administrators > %s > Add assi
 
 local function report_role_missing(findings, facts, name, scopes)
   local apply, managed = facts.setup, facts.args.managed or {}
-  if #managed > 0 then apply = ("%s --managed '%s'"):format(apply, name_list.text(managed):gsub("'", "'\\''")) end
+  if #managed > 0 then apply = ("%s --managed %s"):format(apply, shell_quote(name_list.text(managed))) end
   if scopes then
     return findings:broken {
       evidence = ("the role '%s' is held on %s only"):format(name, table.concat(scopes, ", ")),
