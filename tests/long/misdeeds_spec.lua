@@ -47,7 +47,8 @@ describe("each misdeed alone", function()
       for _, name in ipairs(names) do
         if is_slow(name) then
           local words = {
-            os.getenv "MOONLATCH", "--stdlib", moonlatch.INSIDE, "--config", far.config, "run", file, what, "wait", name,
+            os.getenv "MOONLATCH", "--stdlib", moonlatch.INSIDE, "--config", far.config,
+            "run", file, what, "wait", name,
           }
           running[#running + 1] = { what = what, name = name, child = assert(process.start(words)) }
         end
