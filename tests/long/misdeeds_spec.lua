@@ -3,6 +3,7 @@
 
 local json = require "host.json"
 local misdeeds = require "misdeeds"
+local moonlatch = require "moonlatch"
 local process = require "host.process"
 local sys = require "host.sys"
 local tap = require "tap"
@@ -45,7 +46,10 @@ describe("each misdeed alone", function()
     for what, names in pairs(all) do
       for _, name in ipairs(names) do
         if is_slow(name) then
-          local words = { os.getenv "MOONLATCH", "--config", far.config, "run", file, what, "wait", name }
+          local words = {
+            os.getenv "MOONLATCH", "--stdlib", moonlatch.INSIDE, "--config", far.config,
+            "run", file, what, "wait", name,
+          }
           running[#running + 1] = { what = what, name = name, child = assert(process.start(words)) }
         end
       end
