@@ -1,3 +1,4 @@
+-- takes 12 s: runs the program once for each wrong input
 -- What a newcomer types wrong, and what the program says: why it is wrong, and what to do.
 
 local moonlatch = require "moonlatch"
