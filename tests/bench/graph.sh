@@ -101,8 +101,9 @@ patch_100() {
   row patch_100 "$wall" s "$raw" "PATCH of the department of 100 users, 100 at once at 100 ms latency, each on record before it \
 leaves, beside libcurl alone" "value <= 0.6" "$ratio"
   wall=$(ask changed-paced patches 100 --write)
-  row patch_100_paced "$(awk -v s="$wall" 'BEGIN { print 100 / s }')" /s 20 \
-    "the same with the write budget of 3,000 in 150 s: changes a second" "value <= 20 && value >= 19"
+  row patch_100_paced "$(awk -v s="$wall" 'BEGIN { print (100 - 30) / s }')" /s 20 \
+    "the same with the write budget of 3,000 in 150 s: changes a second, after the 30 that may leave at once" \
+    "value <= 20 && value >= 19"
 }
 
 switch_tasks() { "$build/moonlatch" run ./tests/bench/switches.lua 10000 20; }
