@@ -140,7 +140,7 @@ static int door_program(lua_State *L) {
   return 0;
 }
 
-/* door:folder(name, path) */
+/* door:folder(name, path): name a folder whose files scripts may be given. Returns nothing. */
 static int door_folder(lua_State *L) {
   struct door *door = gate_door_check_unsealed(L);
   const char *name = check_new_door_name(L, &door->folders);

@@ -98,11 +98,10 @@ end
 ---@field timeout number? seconds from sending to the answer (30), never more than the task has left
 ---@field note string? the purpose of the request, for the record
 ---@field own boolean? send with Moonlatch's own rights instead of the script's rights: to sign in
----@field ready nil|fun() called before each try, before the door gets the request; it may wait, and may raise an error
---- to
---- give up
----@field sending nil|fun() called for each try when the try has its turn: what it stages in the journal is durable
---- before the try leaves
+---@field ready nil|fun() called before each try, while nothing of the try is queued: it may wait, and may raise an
+--- error to give up
+---@field sending nil|fun() called for each try in its turn, just before the try leaves: what it writes to the journal
+--- is durable before the try leaves
 
 -- The rights that a request leaves with; or nil and why there are none.
 local function rights_of_request(sender, options)

@@ -10,7 +10,7 @@ local M = {}
 
 local documents = {}
 
---- See `report.json`.
+--- Print a value as JSON; with --json, keep it for the one document that the command prints at its end.
 ---@param value any
 function M.add(value)
   if log.json() then
