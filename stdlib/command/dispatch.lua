@@ -6,6 +6,7 @@ local hint = require "log.hint"
 local log = require "log"
 local nearest = require "base.nearest"
 local output = require "log.output"
+local sets = require "base.sets"
 local sys = require "host.sys"
 local term = require "host.term"
 
@@ -43,6 +44,11 @@ local COMMANDS = {
 local WITH_PROFILE = {
   "plan", "apply", "verify", "destroy", "handover", "rotate", "run", "repl", "permissions", "doctor", "discover",
   "login", "logout", "whoami", "journal",
+}
+
+-- The commands whose whole output is Moonlatch's own. What others print may be a script's, or a list of the tenant.
+local SHOWS_HINTS = sets.of {
+  "plan", "apply", "verify", "destroy", "handover", "rotate", "doctor", "login", "logout", "whoami", "journal",
 }
 
 ---@type cli.option[]
@@ -332,7 +338,7 @@ function M.run(words)
     return 0
   end
   check_option_pairs(options)
-  hint.use(options.profile, WITH_PROFILE)
+  hint.use(options.profile, WITH_PROFILE, not SHOWS_HINTS[name])
   require_command_arguments(name, command, options)
   local status = command.run(options)
   require("report.document").flush()

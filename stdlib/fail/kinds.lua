@@ -67,7 +67,7 @@ M.transports = {
     fix = "Check the network, the proxy and the address in the profile.",
   },
   proxy_login = {
-    kind = "config", unreached = true, cause = "the proxy lets nobody through without a login",
+    kind = "config", unreached = true, cause = "the proxy connects only after a login that it accepts",
     fix = 'Name user and password in the profile: proxy = { url = "…", user = "…", password = { from = '
       .. '"sealed" } }. Only the scheme Basic can be used.',
   },

@@ -5,6 +5,7 @@ local M = {}
 
 local words ---@type string? "--profile contoso", as it is typed
 local commands = {} ---@type table<string, true>
+local shows_data = false
 
 -- As a shell reads it: plain, or in quotes.
 local function quoted(word)
@@ -15,7 +16,10 @@ end
 --- Set what every command in a hint gets from now on.
 ---@param profile string? the profile that was named on the command line
 ---@param names string[] of the commands that there are
-function M.use(profile, names)
+---@param data boolean? is the output data, such as that of a script? Then only failures have hints: a name in the
+--- tenant that reads like a command has to stay as it is
+function M.use(profile, names, data)
+  shows_data = data == true
   words, commands = profile and "--profile " .. quoted(profile) or nil, {}
   for _, name in ipairs(names) do commands[name] = true end
 end
@@ -35,6 +39,11 @@ function M.complete(text)
   end))
 end
 
+--- The same for a line of output, unless the output is data.
+---@param text string
+---@return string
+function M.complete_output(text) return shows_data and text or M.complete(text) end
+
 -- The members of results that hold sentences or commands for a person.
 local SENTENCES = { fix = true, how = true, why = true, what = true, notes = true, warnings = true, unknown = true,
   maker = true }
@@ -52,5 +61,10 @@ function M.complete_all(value, is_sentence)
   end
   return value
 end
+
+--- The same for a document of the output, unless the output is data.
+---@param value any
+---@return any
+function M.complete_document(value) return shows_data and value or M.complete_all(value) end
 
 return M

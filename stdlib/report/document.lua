@@ -45,7 +45,7 @@ function M.flush()
   local document = documents[1]
   if #documents > 1 then document = json.array(documents) end
   documents = {}
-  term.write("out", json.encode(hint.complete_all(document), true) .. "\n")
+  term.write("out", json.encode(hint.complete_document(document), true) .. "\n")
 end
 
 return M

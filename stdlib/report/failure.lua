@@ -94,7 +94,7 @@ function M.print(err)
   output.end_progress()
   local document
   if fail.is(err) then
-    log.error(M.text(err, kinds.of(err.kind).fix))
+    log.error(hint.complete(M.text(err, kinds.of(err.kind).fix)))
     print_failure_causes(err)
     document = M.table(err)
   else

@@ -47,4 +47,11 @@ describe("a command in a hint", function()
       waiting = { { how = { "moonlatch --profile contoso apply x" }, what = "moonlatch --profile contoso apply" } },
     }, hint.complete_all(result))
   end)
+
+  it("is looked for in failures only, where the output is data", function()
+    hint.use("contoso", COMMANDS, true)
+    assert.equal("moonlatch apply me", hint.complete_output "moonlatch apply me")
+    assert.same({ notes = "moonlatch apply me" }, hint.complete_document { notes = "moonlatch apply me" })
+    assert.equal("moonlatch --profile contoso apply x", hint.complete "moonlatch apply x")
+  end)
 end)
