@@ -78,8 +78,8 @@ describe("a proxy that asks for a name and password", function()
     emulator.place:write("wrong", "other-password")
     local outcome = whoami(emulator.place.path .. "/wrong")
     assert.equal(1, outcome.status)
-    assert.matches("\n  why: the proxy connects only after a login that it accepts %(the proxy http://127%.0%.0%.1:%d+ does "
-      .. "not accept the name and password %(407%)%)\n", outcome.err)
+    assert.matches("\n  why: the proxy connects only after a login that it accepts %(the proxy "
+      .. "http://127%.0%.0%.1:%d+ does not accept the name and password %(407%)%)\n", outcome.err)
     assert.matches('  fix: Name user and password in the profile: proxy = { url = "…", user = "…", password = ',
       outcome.err, 1, true)
   end)
