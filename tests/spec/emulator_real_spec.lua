@@ -110,8 +110,8 @@ describe("the emulated Graph, as recorded,", function()
       assert.matches("^Resource '.*' does not exist", message)
       assert.same({ "Directory_ObjectNotFound", "Unable to read the company information from the directory." },
         { told "Directory_ObjectNotFound" })
-      refused(404, "Request_ResourceNotFound", "Resource 'eeeeeeee-0000-4000-8000-000000000001' does not exist or one of "
-        .. "its queried reference-property objects are not present.",
+      refused(404, "Request_ResourceNotFound", "Resource 'eeeeeeee-0000-4000-8000-000000000001' does not exist or one "
+        .. "of its queried reference-property objects are not present.",
         ask("POST", "/applications/eeeeeeee-0000-4000-8000-000000000001/addPassword", {}))
     end)
   end)

@@ -1,5 +1,5 @@
---- How much an application or service principal may hold (Microsoft Learn: supported-accounts-validation, "a global limit
---- of about 1000 items across all the collection properties").
+--- How much an application or service principal may hold (Microsoft Learn: supported-accounts-validation, "a global
+--- limit of about 1000 items across all the collection properties").
 
 local answer = require "emulator.graph.answer"
 local directory = require "emulator.tenant.directory"
