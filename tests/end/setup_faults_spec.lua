@@ -105,9 +105,9 @@ describe("a tenant", function()
     emu:admin("set_flag", "owner_delay", { 60, 60 })
     local outcome = must(apply(emu), 1)
     assert.matches("error: setup/entra%-pam%-provider, step 'Service principal': create service principal "
-      .. "'Devolutions PAM'\n  why: Graph refused this for 30 seconds, although the token has the permission: Entra may "
-      .. "not know yet what was made a moment ago, or a directory role is missing%. Graph said: 403 Authorization_RequestDenied.*\n"
-      .. "  fix: Run the same command again in some minutes", outcome.err)
+      .. "'Devolutions PAM'\n  why: Graph refused this for 30 seconds, although the token has the permission: Entra "
+      .. "may not know yet what was made a moment ago, or a directory role is missing%. Graph said: 403 "
+      .. "Authorization_RequestDenied.*\n  fix: Run the same command again in some minutes", outcome.err)
     emu:later "1m"
     emu:admin("set_flag", "owner_delay", false)
     must(apply(emu), 0)
