@@ -3,6 +3,7 @@
 
 local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
+local directory = require "emulator.tenant.directory"
 local head = require "emulator.graph.head"
 local random = require "emulator.random"
 local time = require "time"
@@ -43,6 +44,7 @@ end
 ---@field version "v1.0"|"beta"
 ---@field at number the moment whose state reads see
 ---@field collection string? name of the list in @odata.context
+---@field keys (string|table)[]? the keys in the path
 local Context = { __name = "emulator.context" }
 Context.__index = Context
 
@@ -229,9 +231,30 @@ local function run(ctx)
   throttle_logs(ctx, found.call)
   ctx.tenant:decay()
   check_body(ctx)
-  ctx.call = found.call
+  ctx.call, ctx.keys = found.call, parameters
   if not OWN_CHECKS[found.call] then access.need(ctx, found.call) end
   return found.handler(ctx, table.unpack(parameters))
+end
+
+-- Does the path name an object that was made, and cannot be seen yet?
+local function is_unseen(ctx)
+  for _, key in ipairs(ctx.keys) do
+    local is_id = type(key) == "string"
+    if is_id and directory.object(ctx.tenant, key, math.huge) and not directory.object(ctx.tenant, key, ctx.at) then
+      return true
+    end
+  end
+  return false
+end
+
+-- The refusal of a write to an object that cannot be seen yet; see the flag unseen_code.
+local function refusal_of_unseen(ctx, refusal)
+  local code = ctx.tenant.flags.unseen_code
+  if refusal.code ~= "Request_ResourceNotFound" or ctx.request.method == "GET" or not is_unseen(ctx) then
+    return refusal
+  end
+  local message = code == "Directory_ObjectNotFound" and "Unable to read the company information from the directory."
+  return { status = refusal.status, code = code, message = message or refusal.message }
 end
 
 -- The inner error of a 429 has no ids (recorded 2024).
@@ -268,7 +291,7 @@ function M.handle(tenant, request, caller)
   tenant.actor = before
   if ok then return status, head.of_answer(ctx, ids, body, more), body end
   if not answer.is_refusal(status) then error(status, 0) end
-  local refusal = status
+  local refusal = refusal_of_unseen(ctx, status)
   return refusal.status, head.of_refusal(ctx, ids, refusal.headers), error_body(ctx, refusal, ids)
 end
 

@@ -36,6 +36,13 @@ M.ALL = {
   -- For how long after addPassword does removePassword answer 400 "No password credential found", though the
   -- credential is there? Seconds {min, max} in the field (2026, two projects); false: not at all.
   removal_lag = { 1, 8 },
+  -- How many values an application or service principal may hold in all of its lists together: "about 1000" (Microsoft
+  -- Learn, supported-accounts-validation, 2024-11); one more is refused with Directory_ResourceSizeExceeded (recorded
+  -- 2019 and 2023: microsoftgraph/microsoft-graph-docs#21469). Which lists count is not known; here all of the object.
+  object_values = 1000,
+  -- What a write to an object is answered that was made a moment ago and cannot be seen yet: this code and status 404.
+  -- Directory_ObjectNotFound was seen as well (microsoftgraph/microsoft-graph-docs-contrib#2465, 2022).
+  unseen_code = "Request_ResourceNotFound",
   -- Does the delegated permission Directory.AccessAsUser.All allow what the person's roles allow? Older pages of Learn
   -- list it for most calls of the directory (2021); whether it is enough for role assignments is not established.
   access_as_user = true,
