@@ -1,8 +1,8 @@
 --- What may be concluded from the sign-ins in Entra's log: is a client secret in use, and may an older one be removed?
 ---
 --- Pure functions over what `evidence.store` keeps. A sign-in that the log shows has happened; a sign-in that it does
---- not show may have happened all the same. So use is concluded from what was seen, and silence only from a log that was
---- read without a gap, and that showed each of our own daily sign-ins.
+--- not show may have happened all the same. So use is concluded from what was seen, and silence only from a log that
+--- was read without a gap, and that showed each of our own daily sign-ins.
 
 local time = require "time"
 
