@@ -266,16 +266,37 @@ static int sys_remove_tree(lua_State *L) {
   return push_file_outcome(L, remove_folder_entry(AT_FDCWD, path, MAX_DEPTH), "remove", path);
 }
 
+static const char temporary_key; /* registry key of the set of temporary folders that were made */
+
+/* Push the set of temporary folders. [-0, +1, m] */
+static void push_temporary_folders(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &temporary_key) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &temporary_key);
+}
+
+void sys_files_remove_temporary(lua_State *L) {
+  push_temporary_folders(L);
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) remove_folder_entry(AT_FDCWD, lua_tostring(L, -2), MAX_DEPTH);
+  lua_pop(L, 1);
+}
+
 /* sys.temporary(prefix) -> path | nil, message */
 static int sys_temporary(lua_State *L) {
   const char *prefix = luaL_checkstring(L, 1);
   const char *folder = getenv("TMPDIR");
   char path[PATH_MAX];
   luaL_argcheck(L, !strchr(prefix, '/'), 1, "a name without '/' expected");
+  push_temporary_folders(L);
   int length = snprintf(path, sizeof path, "%s/%sXXXXXX", folder && *folder == '/' ? folder : "/tmp", prefix);
   if (length >= (int)sizeof path || !mkdtemp(path))
     return lib_fail(L, "cannot make a folder '%s': %s", path, strerror(errno));
   lua_pushstring(L, path);
+  lua_pushvalue(L, -1);
+  lua_pushboolean(L, 1);
+  lua_rawset(L, -4);
   return 1;
 }
 
