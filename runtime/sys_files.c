@@ -327,6 +327,15 @@ static int sys_stat(lua_State *L) {
   return 1;
 }
 
+/* sys.resolve(path) -> path | nil, message. The absolute path without links. */
+static int sys_resolve(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  char real[PATH_MAX];
+  if (!realpath(path, real)) return lib_fail(L, "cannot look at '%s': %s", path, strerror(errno));
+  lua_pushstring(L, real);
+  return 1;
+}
+
 /* sys.list(path) -> names | nil, message */
 static int sys_list(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
@@ -363,6 +372,7 @@ const luaL_Reg sys_file_functions[] = {
     {"remove_tree", sys_remove_tree},
     {"temporary", sys_temporary},
     {"stat", sys_stat},
+    {"resolve", sys_resolve},
     {"list", sys_list},
     {"free_space", sys_free_space},
     {NULL, NULL},

@@ -117,6 +117,10 @@ function M.temporary(prefix) end
 ---@param follow boolean? look at the target of a link instead of the link
 ---@return {type: string, mode: integer, ours: boolean, size: integer, modified: number}|nil, string? message
 function M.stat(path, follow) end
+--- The absolute path of a file or folder, without links.
+---@param path string
+---@return string|nil path, string? message
+function M.resolve(path) end
 --- The owner of a file or folder: the user's name, or the user's number as text when the number has no name.
 ---@param path string
 ---@return string|nil name nil when there is no such file
