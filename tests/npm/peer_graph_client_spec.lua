@@ -89,7 +89,7 @@ describe("Graph's client for JavaScript", function()
     end
     assert.equal(21, report.walked["/users"].count)
     local sign_ins = report.walked["/beta/auditLogs/signIns?$filter=signInEventTypes/any(t: t eq 'servicePrincipal')"]
-    assert.equal(26, sign_ins.count) -- five programs at five moments, and this client
+    assert.equal(28, sign_ins.count) -- five programs at five moments, and three clients here
     assert.equal(5, report.walked["/beta/reports/appCredentialSignInActivities"].count)
     assert.equal(#cloud.emulator.tenant:audit_events(), report.walked["/v1.0/auditLogs/directoryAudits"].count)
     assert.equal(21, report.walked["/users/delta"].count)
