@@ -90,7 +90,7 @@ describe("Graph's client for JavaScript", function()
     assert.equal(21, report.walked["/users"].count)
     local sign_ins = report.walked["/beta/auditLogs/signIns?$filter=signInEventTypes/any(t: t eq 'servicePrincipal')"]
     assert.equal(28, sign_ins.count) -- five programs at five moments, and three clients here
-    assert.equal(5, report.walked["/beta/reports/appCredentialSignInActivities"].count)
+    assert.equal(6, report.walked["/beta/reports/appCredentialSignInActivities"].count) -- the certificate, too
     assert.equal(#cloud.emulator.tenant:audit_events(), report.walked["/v1.0/auditLogs/directoryAudits"].count)
     assert.equal(21, report.walked["/users/delta"].count)
     assert.equal(141, report.walked["/roleManagement/directory/roleDefinitions"].count)
