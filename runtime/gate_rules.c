@@ -173,6 +173,17 @@ static const char *path_below_peer_base(const char *path, const char *base) {
   return path[length] == '/' ? path + length : NULL;
 }
 
+/* Return the path of the call that a peer sees in this path; NULL when it lies outside the peer's base. Calls of Graph
+ * that only its beta version has are "/beta/…", beside the base "/v1.0". */
+static const char *call_path_of_peer(const struct peer *peer, const char *path) {
+  static const char version[] = "/v1.0", beta[] = "/beta/";
+  size_t length = strlen(peer->base), end = sizeof version - 1;
+  if (strcmp(peer->name, "graph") == 0 && length >= end && strcmp(peer->base + length - end, version) == 0 &&
+      strncmp(path, peer->base, length - end) == 0 && strncmp(path + length - end, beta, sizeof beta - 1) == 0)
+    return path + length - end;
+  return path_below_peer_base(path, peer->base);
+}
+
 /* Are the calls that the request names the calls that its URL makes? The rules check the calls, and the peer sees the
  * URL. Only a $batch names other calls than its URL. */
 static int request_calls_match_url(const struct request *request, const char *path) {
@@ -194,7 +205,7 @@ static const char *rules_refuse_route(const struct peer *peer, const struct requ
     snprintf(message, size, "not enough memory");
     return "memory";
   }
-  const char *call_path = path_below_peer_base(path, peer->base);
+  const char *call_path = call_path_of_peer(peer, path);
   const char *kind = !call_path ? "peer" : request_calls_match_url(request, call_path) ? NULL : "undeclared";
   if (kind && peer->is_secret)
     snprintf(message, size, "%s %s is refused: it is not the secret address of this peer", request->method,

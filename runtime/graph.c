@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#define BETA "/beta/" /* the start of the path of a call that only Graph's beta version has */
 #define BATCH_MOST 20 /* learn.microsoft.com: "Combine multiple HTTP requests using JSON batching" */
 
 #define ID_BYTES 18  /* more than the 16 of a UUID */
@@ -233,6 +234,15 @@ static void add_graph_request_calls(lua_State *L, struct request *request, const
   lua_pop(L, 1);
 }
 
+/* Return the length of base, or of the part before its version for a path of the beta version: calls that only beta has
+ * are named "/beta/…", beside the version that the base ends with. */
+static size_t graph_base_length(const char *base, const char *path) {
+  static const char version[] = "/v1.0";
+  size_t length = strlen(base), end = sizeof version - 1;
+  int is_beta = strncmp(path, BETA, sizeof BETA - 1) == 0 && length >= end && strcmp(base + length - end, version) == 0;
+  return is_beta ? length - end : length;
+}
+
 /* graph.request(base, method, path, query?, body?, headers?) -> request */
 static int graph_request(lua_State *L) {
   const char *base = lib_checktext(L, 1);
@@ -242,7 +252,7 @@ static int graph_request(lua_State *L) {
   if (!lua_isnoneornil(L, 5)) luaL_checktype(L, 5, LUA_TTABLE);
   lua_settop(L, 6);
   struct buffer *url = buffer_borrow(L);
-  buffer_add(L, url, base, strlen(base));
+  buffer_add(L, url, base, graph_base_length(base, path));
   buffer_add(L, url, path, strlen(path));
   wire_append_query(L, 4, url);
   buffer_add(L, url, "", 1);
@@ -253,14 +263,16 @@ static int graph_request(lua_State *L) {
   return 1;
 }
 
-/* Push the link's path below base and return 1; or push why the link is refused and return 0. [-0, +1, m] */
-static int push_next_page_path(lua_State *L, const char *base, const char *link) {
+/* Push the link's path below base and return 1; or push why the link is refused and return 0. The link of a beta call's
+ * page leads to the beta version, any other link to the base's. [-0, +1, m] */
+static int push_next_page_path(lua_State *L, const char *base, const char *link, const char *first) {
   const char *base_path = wire_path_of(base), *path = wire_path_of(link);
-  size_t prefix = strlen(base_path), length = strcspn(path, "?#");
+  size_t prefix = graph_base_length(base_path, first), length = strcspn(path, "?#");
   const char *problem = NULL;
   if (strchr(link, '#') || strchr(link, '\\'))
     problem = "it has a character that no link of Graph has";
-  else if (length <= prefix || strncmp(path, base_path, prefix) != 0)
+  else if (length <= prefix || strncmp(path, base_path, prefix) != 0 ||
+           (prefix < strlen(base_path) && strncmp(path + prefix, BETA, sizeof BETA - 1) != 0))
     problem = "its path is not below the address of Graph";
   else
     problem = wire_path_problem(path + prefix, length - prefix);
@@ -278,16 +290,17 @@ static int link_has_base_origin(lua_State *L, const char *base, const char *link
   return request_url_push_origin(L, link) && strcmp(lua_tostring(L, -1), origin) == 0;
 }
 
-/* graph.next(base, link, headers?) -> request | nil, message */
+/* graph.next(base, link, headers?, path of the first page?) -> request | nil, message */
 static int graph_next(lua_State *L) {
   size_t length;
   const char *base = lib_checktext(L, 1);
   const char *link = luaL_checklstring(L, 2, &length);
-  lua_settop(L, 3);
+  const char *first = luaL_optstring(L, 4, "");
+  lua_settop(L, 4);
   if (!wire_is_visible(link, length)) return lib_fail(L, "the next page's link is refused: it is not a URL");
   if (!link_has_base_origin(L, base, link))
     return lib_fail(L, "the next page's link is refused: its host is not the host of Graph");
-  if (!push_next_page_path(L, base, link)) return lib_fail(L, "%s", lua_tostring(L, -1));
+  if (!push_next_page_path(L, base, link, first)) return lib_fail(L, "%s", lua_tostring(L, -1));
   const char *path = lua_tostring(L, -1);
   struct request *request = new_graph_request(L, "GET", link, 3);
   request_add_call(L, request, "GET", path, NULL);

@@ -60,8 +60,7 @@ static void check_record_has_no_secret(lua_State *L, const char *text, size_t le
                 "it has a secret: seal the secret (journal:seal) and record its id");
 }
 
-/* Return the kind, id or state at index: 1 to 512 bytes without control characters and without a secret. */
-static const char *check_record_name(lua_State *L, int index) {
+const char *journal_check_name(lua_State *L, int index) {
   size_t length;
   const char *name = luaL_checklstring(L, index, &length);
   luaL_argcheck(L, length > 0 && length <= MAX_NAME, index, "1 to 512 bytes expected");
@@ -73,7 +72,7 @@ static const char *check_record_name(lua_State *L, int index) {
 
 /* Return the kind of audit record at index. Callers may not write the journal's own kinds. */
 static const char *check_audit_kind(lua_State *L, int index) {
-  const char *kind = check_record_name(L, index);
+  const char *kind = journal_check_name(L, index);
   luaL_argcheck(L, strncmp(kind, "journal.", 8) != 0, index, "kinds that begin with 'journal.' are the journal's own");
   return kind;
 }
@@ -84,9 +83,7 @@ double journal_check_time(lua_State *L, int index) {
   return time;
 }
 
-/* Push the table at index as JSON in a borrowed buffer, after checking that it has no secret: neither a secret value
- * nor the text of a secret. [-0, +1, e] */
-static const struct buffer *push_record_body(lua_State *L, int index) {
+const struct buffer *journal_push_body(lua_State *L, int index) {
   luaL_checktype(L, index, LUA_TTABLE);
   struct buffer *body = buffer_borrow(L);
   size_t secrets = json_encode(L, index, body, 0);
@@ -95,9 +92,7 @@ static const struct buffer *push_record_body(lua_State *L, int index) {
   return body;
 }
 
-/* Give back the body's buffer on top of the stack, and return nothing when the operation is done; else raise the
- * journal's message. */
-static int finish_record_body(lua_State *L, const struct journal *journal, int done) {
+int journal_finish_body(lua_State *L, const struct journal *journal, int done) {
   buffer_give_back(L, -1);
   return done ? 0 : journal_raise(L, journal);
 }
@@ -119,26 +114,29 @@ static int put_journal_record(struct journal *journal, const char *const names[3
 /* journal:put(kind, id, state, body, time) */
 static int journal_put(lua_State *L) {
   struct journal *journal = journal_check_working(L);
-  const char *const names[] = {check_record_name(L, 2), check_record_name(L, 3), check_record_name(L, 4)};
+  const char *const names[] = {journal_check_name(L, 2), journal_check_name(L, 3), journal_check_name(L, 4)};
   double time = journal_check_time(L, 6);
   lua_settop(L, 6);
-  return finish_record_body(L, journal, put_journal_record(journal, names, push_record_body(L, 5), time));
+  return journal_finish_body(L, journal, put_journal_record(journal, names, journal_push_body(L, 5), time));
 }
 
 static void push_journal_column(lua_State *L, sqlite3_stmt *row, int column) {
   lua_pushlstring(L, (const char *)sqlite3_column_text(row, column), (size_t)sqlite3_column_bytes(row, column));
 }
 
+void journal_push_json(lua_State *L, const char *text, size_t length) {
+  struct json_rules rules = {0};
+  if (json_decode(L, text, length, &rules)) return;
+  lua_pushfstring(L, "the journal cannot be read: a record's body is not JSON: %s", lua_tostring(L, -1));
+  raise_journal_text(L);
+}
+
 /* Decode the JSON in this column. [-0, +1, e] */
 static void push_journal_json(lua_State *L, sqlite3_stmt *row, int column) {
-  struct json_rules rules = {0};
   push_journal_column(L, row, column); /* copied first, because raising an error resets the row */
   size_t length;
   const char *text = lua_tolstring(L, -1, &length);
-  if (!json_decode(L, text, length, &rules)) {
-    lua_pushfstring(L, "the journal cannot be read: a record's body is not JSON: %s", lua_tostring(L, -1));
-    raise_journal_text(L);
-  }
+  journal_push_json(L, text, length);
   lua_remove(L, -2);
 }
 
@@ -158,8 +156,7 @@ static void push_journal_record(lua_State *L, sqlite3_stmt *row) {
   lua_setfield(L, -2, "updated");
 }
 
-/* Step a reading statement: 1 for a row, 0 at the end. Raises an error when the database cannot be read. */
-static int next_journal_row(lua_State *L, struct journal *journal, sqlite3_stmt *statement) {
+int journal_next_row(lua_State *L, struct journal *journal, sqlite3_stmt *statement) {
   int code = sqlite3_step(statement);
   if (code == SQLITE_ROW) return 1;
   if (code != SQLITE_DONE)
@@ -176,7 +173,7 @@ static int journal_get(lua_State *L) {
   sqlite3_stmt *get = journal_store_statement(journal, GET);
   sqlite3_bind_text(get, 1, kind, -1, SQLITE_TRANSIENT);
   sqlite3_bind_text(get, 2, id, -1, SQLITE_TRANSIENT);
-  if (!next_journal_row(L, journal, get)) return 0;
+  if (!journal_next_row(L, journal, get)) return 0;
   push_journal_record(L, get);
   sqlite3_reset(get);
   return 1;
@@ -191,7 +188,7 @@ static int journal_list(lua_State *L) {
   sqlite3_bind_text(list, 1, kind, -1, SQLITE_TRANSIENT);
   sqlite3_bind_text(list, 2, except, -1, SQLITE_TRANSIENT);
   lua_newtable(L);
-  while (next_journal_row(L, journal, list)) {
+  while (journal_next_row(L, journal, list)) {
     push_journal_record(L, list);
     lua_rawseti(L, -2, ++count);
   }
@@ -204,7 +201,7 @@ static int push_sealed_value(lua_State *L, struct journal *journal, const char *
   const struct seal_name name = {"value", journal->binding, id};
   sqlite3_stmt *read = journal_store_statement(journal, UNSEAL);
   sqlite3_bind_text(read, 1, id, -1, SQLITE_TRANSIENT);
-  if (!next_journal_row(L, journal, read)) return 0;
+  if (!journal_next_row(L, journal, read)) return 0;
   size_t length = (size_t)sqlite3_column_bytes(read, 0);
   length = journal_seal_plaintext_size(sqlite3_column_blob(read, 0), length, SIZE_MAX);
   if (length == SIZE_MAX) return -1;
@@ -250,7 +247,7 @@ static int check_same_sealed_value(lua_State *L, const char *id, const struct se
  * be in force. */
 static int journal_seal(lua_State *L) {
   struct journal *journal = journal_check_working(L);
-  const char *id = check_record_name(L, 2);
+  const char *id = journal_check_name(L, 2);
   const struct secret *value = secret_check(L, 3);
   const struct seal_name name = {"value", journal->binding, id};
   lua_settop(L, 3);
@@ -288,13 +285,13 @@ static int drop_sealed_value(struct journal *journal, const char *id, const stru
 /* journal:forget(id). When there is no such value, nothing happens. */
 static int journal_forget(lua_State *L) {
   struct journal *journal = journal_check_working(L);
-  const char *id = check_record_name(L, 2);
+  const char *id = journal_check_name(L, 2);
   lua_settop(L, 2);
   lua_createtable(L, 0, 1);
   lua_pushvalue(L, 2);
   lua_setfield(L, 3, "id");
-  const struct buffer *body = push_record_body(L, 3);
-  return finish_record_body(L, journal, journal_audit_begin(journal) && drop_sealed_value(journal, id, body));
+  const struct buffer *body = journal_push_body(L, 3);
+  return journal_finish_body(L, journal, journal_audit_begin(journal) && drop_sealed_value(journal, id, body));
 }
 
 /* journal:audit(kind, body, time) */
@@ -303,8 +300,8 @@ static int journal_audit(lua_State *L) {
   const char *kind = check_audit_kind(L, 2);
   double time = journal_check_time(L, 4);
   lua_settop(L, 4);
-  const struct buffer *body = push_record_body(L, 3);
-  return finish_record_body(
+  const struct buffer *body = journal_push_body(L, 3);
+  return journal_finish_body(
       L, journal, journal_audit_begin(journal) && journal_audit_append(journal, time, kind, body->data, body->length));
 }
 
@@ -329,7 +326,7 @@ static int journal_history(lua_State *L) {
   sqlite3_stmt *history = journal_store_statement(journal, HISTORY);
   sqlite3_bind_int64(history, 1, wanted);
   lua_newtable(L);
-  while (next_journal_row(L, journal, history)) {
+  while (journal_next_row(L, journal, history)) {
     push_audit_record(L, history);
     lua_rawseti(L, -2, ++count);
   }
@@ -379,7 +376,7 @@ static int journal_hash(lua_State *L) {
   char hex[2 * HASH_SIZE + 1];
   sqlite3_stmt *read = journal_store_statement(journal, HASH_AT);
   sqlite3_bind_int64(read, 1, seq);
-  if (!next_journal_row(L, journal, read) || sqlite3_column_bytes(read, 0) != HASH_SIZE) return 0;
+  if (!journal_next_row(L, journal, read) || sqlite3_column_bytes(read, 0) != HASH_SIZE) return 0;
   hex_text(sqlite3_column_blob(read, 0), HASH_SIZE, hex);
   sqlite3_reset(read);
   lua_pushstring(L, hex);
@@ -479,6 +476,7 @@ int luaopen_host_journal(lua_State *L) {
   lib_type(L, JOURNAL, methods, journal_close);
   luaL_getmetatable(L, JOURNAL);
   lua_getfield(L, -1, "__index");
+  luaL_setfuncs(L, journal_kept_methods, 0);
   luaL_setfuncs(L, journal_admin_methods, 0);
   lua_pop(L, 2);
   journal_lease_type(L);

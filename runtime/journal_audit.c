@@ -356,7 +356,8 @@ static int verify_audit_and_rows(struct journal *journal, int64_t *count, int64_
          check_audit_query_empty(journal, ALTERED_VALUE, "the sealed value %s differs from the audit chain", seq) &&
          check_audit_query_empty(journal, LOST_VALUE,
                                  "the sealed value %s is missing, or is older than its audit record", seq) &&
-         check_audit_query_empty(journal, FOREIGN_VALUE, "the sealed value %s was deleted, and is there again", seq);
+         check_audit_query_empty(journal, FOREIGN_VALUE, "the sealed value %s was deleted, and is there again", seq) &&
+         journal_kept_verify(journal);
 }
 
 int journal_audit_verify(struct journal *journal, int64_t *count, int64_t *seq) {

@@ -1,5 +1,6 @@
 /* Declarations that the files of host.journal share. Calls go down this list:
- * journal.c, journal_admin.c: functions for Lua, on the records and on the journal as a whole;
+ * journal.c, journal_kept.c, journal_admin.c: functions for Lua, on the records, on values outside the chain, and on
+ * the journal as a whole;
  * journal_rekey.c, journal_restore.c, journal_compact.c, journal_copy.c: a new key, a backup, a segment, a copy in
  * one file;
  * journal_owner.c: which tenant and installation the journal belongs to;
@@ -30,7 +31,7 @@ enum { HASH_SIZE = 32, KEY_SIZE = 32, INSTALLATION_SIZE = 8, MOST_INSTALLATIONS 
 
 /* The name that a sealed value is bound to: all three parts are authenticated data of its box. */
 struct seal_name {
-  const char *use; /* "value" or "check" */
+  const char *use; /* "value", "check" or "kept" */
   const char *binding;
   const char *id;
 };
@@ -90,6 +91,12 @@ enum statement {
   ALTERED_VALUE,
   LOST_VALUE,
   FOREIGN_VALUE,
+  FIRST_KEPT_STATEMENT, /* the statements on the table of kept values, which files of the first version lack */
+  KEEP = FIRST_KEPT_STATEMENT,
+  KEPT,
+  DROP_KEPT,
+  KEPT_NAMES,
+  NEXT_KEPT,
   STATEMENTS
 };
 
@@ -109,6 +116,7 @@ struct journal {
   struct chain_head head; /* the head while a transaction is open */
   EVP_MD_CTX *hashing;    /* SHA-256 context, made once; NULL before the first record */
   enum database_use use;
+  int has_kept;             /* 1: the file has the table of kept values */
   int is_segment;           /* 1: the file is a segment, which has only audit records */
   struct chain_head copied; /* head of the last backup */
   int marked;               /* 1: there is a mark, and it fits this journal */
@@ -136,6 +144,35 @@ double journal_check_time(lua_State *L, int index);
  * for another value. */
 const struct secret *journal_check_key(lua_State *L, int index);
 const char *journal_check_binding(lua_State *L, int index);
+
+/* Return the name at index: 1 to 512 bytes without control characters and without a secret; raise an argument error for
+ * another value. */
+const char *journal_check_name(lua_State *L, int index);
+
+/* Push the table at index as JSON in a borrowed buffer, after checking that it has no secret: neither a secret value
+ * nor the text of a secret. [-0, +1, e] */
+const struct buffer *journal_push_body(lua_State *L, int index);
+
+/* Give back the body's buffer on top of the stack, and return nothing when the operation is done; else raise the
+ * journal's message. */
+int journal_finish_body(lua_State *L, const struct journal *journal, int done);
+
+/* Step a reading statement: 1 for a row, 0 at the end. Raises an error when the database cannot be read. */
+int journal_next_row(lua_State *L, struct journal *journal, sqlite3_stmt *statement);
+
+/* Decode the JSON text of this length. Raises an error when it is not JSON. [-0, +1, e] */
+void journal_push_json(lua_State *L, const char *text, size_t length);
+
+/* journal_kept.c */
+
+/* Further methods of a journal: values outside the chain. */
+extern const luaL_Reg journal_kept_methods[];
+
+/* Does every kept value open with the journal's key? Sets the message when one does not. */
+int journal_kept_verify(struct journal *journal);
+
+/* Seal every kept value with the next keys; part of the open transaction. */
+int journal_kept_rekey(struct journal *current, struct journal *next, struct buffer *scratch);
 
 /* journal_admin.c */
 

@@ -95,7 +95,8 @@ static void rekey_remove_mark(const struct journal *journal) {
 static const char *rekey_open_journal(struct journal *old, struct journal *current, struct journal *next, double time,
                                       struct buffer *scratch, int64_t *count) {
   int done = journal_audit_begin(current) && rekey_all_values(current, next, time, scratch, count) &&
-             rekey_change_keys(current, next, scratch) && append_rekey_record(current, time);
+             journal_kept_rekey(current, next, scratch) && rekey_change_keys(current, next, scratch) &&
+             append_rekey_record(current, time);
   if (done) rekey_remove_mark(old);
   if (!done || journal_audit_commit(current) != NULL) return "io";
   memcpy(old->installations, current->installations, sizeof old->installations);

@@ -41,8 +41,9 @@ static const char *const migrations[] = {
     "  body TEXT NOT NULL, created REAL NOT NULL, updated REAL NOT NULL, seq INTEGER NOT NULL, UNIQUE (kind, id)) "
     "STRICT;"
     "CREATE TABLE sealed (id TEXT PRIMARY KEY, value BLOB NOT NULL, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
+    "CREATE TABLE kept (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;",
 };
-enum { SCHEMA_VERSION = sizeof migrations / sizeof *migrations };
+enum { SCHEMA_VERSION = sizeof migrations / sizeof *migrations, KEPT_VERSION = 2 };
 
 static const char *const statement_texts[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
@@ -85,6 +86,11 @@ static const char *const statement_texts[STATEMENTS] = {
                       " AND audit.kind = '" AUDIT_SEAL "' AND audit.body = " VALUE_JSON ") LIMIT 1",
     [LOST_VALUE] = "SELECT id, seq FROM (" LAST_SEALS " EXCEPT SELECT id, seq FROM sealed) LIMIT 1",
     [FOREIGN_VALUE] = "SELECT id, seq FROM (SELECT id, seq FROM sealed EXCEPT " LAST_SEALS ") LIMIT 1",
+    [KEEP] = "INSERT INTO kept VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    [KEPT] = "SELECT value FROM kept WHERE name = ?1",
+    [DROP_KEPT] = "DELETE FROM kept WHERE name = ?1",
+    [KEPT_NAMES] = "SELECT name FROM kept WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name",
+    [NEXT_KEPT] = "SELECT name, value FROM kept WHERE name > ?1 ORDER BY name LIMIT 1",
 };
 
 /* sha256(blob) -> hex: an SQL function, for queries that compare sealed values with the chain. */
@@ -308,8 +314,10 @@ static int configure_when_free(struct journal *journal) {
   return 1;
 }
 
+/* A file of the first version that is only read has no table of kept values, so the statements on it stay NULL. */
 static int prepare_sql_statements(struct journal *journal) {
-  for (int i = 0; i < STATEMENTS; i++) {
+  journal->has_kept = read_schema_version(journal) >= KEPT_VERSION;
+  for (int i = 0; i < (journal->has_kept ? STATEMENTS : FIRST_KEPT_STATEMENT); i++) {
     int code = sqlite3_prepare_v3(journal->database, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT,
                                   &journal->statements[i], NULL);
     if (code != SQLITE_OK) return 0;

@@ -55,8 +55,8 @@ local function open_vault(world)
   end
 end
 
-local function entry_of(name, value)
-  return { name = name, path = "Bench", type = "Credential", subType = "Default", tags = json.array { "t" },
+local function entry_of(name, value, tag)
+  return { name = name, path = "Bench", type = "Credential", subType = "Default", tags = json.array { tag or "t" },
     data = { username = name, password = value } }
 end
 
@@ -82,8 +82,9 @@ function M.passwords(users)
   return function(n)
     if n > 1 and n % users == 1 then world:wait(31 * DAY) end
     local id, value = world.tenant.users.crowd.id((n - 1) % users + 1), secret.generate(64)
-    local pending = vault("POST", "", nil, entry_of(id .. " (pending)", value)).id
-    vault("GET", "", { name = id .. " (pending)" })
+    local pending = vault("POST", "", nil, entry_of(id .. " (pending)", value, "pending")).id
+    assert(#vault("GET", "", { tag = "pending", pageSize = "1000" }).data == 1)
+    vault("GET", "", { name = id })
     expect(204, (world:ask(app, "PATCH", "/users/" .. id, { passwordProfile = { password = value } })))
     expect(200, (world:ask(app, "GET", "/users/" .. id .. "?$select=id,lastPasswordChangeDateTime")))
     stored[id] = store(vault, stored[id], id, value)

@@ -29,8 +29,8 @@ function M.open(place)
   return assert(journal.open(place.path .. "/j", M.KEY, M.BINDING))
 end
 
-local function python(place, script, argument)
-  local file = place.path .. "/j/journal.db"
+local function python(place, script, argument, name)
+  local file = place.path .. "/j/" .. (name or "journal.db")
   local run <close> = assert(process.start { "/usr/bin/python3", "-c", script, file, argument })
   return run:line(20)
 end
@@ -45,7 +45,8 @@ end
 
 --- Change the database behind the journal's back. `step` is the chain's hash.
 ---@param statements string
-function M.tamper(place, statements)
+---@param name string? of another database in the journal's folder
+function M.tamper(place, statements, name)
   local done = python(place, [[
 import hashlib, sqlite3, struct, sys
 database = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -56,7 +57,7 @@ def step(before, seq, time, kind, body):
 database.create_function("step", 5, step)
 database.executescript(sys.argv[2])
 print("done")
-]], statements)
+]], statements, name)
   assert(done == "done", "the database could not be changed")
 end
 

@@ -20,12 +20,13 @@ POST   /emulator/clock          {"advance": "30d"}, or seconds; it never goes ba
 POST   /emulator/lag            {"lag": "1-5"}; "0" for none
 POST   /emulator/approve        {"user": "adele"|"none"|"decline", "consent": true}: who signs in from now on;
                                 with {"code": "ABCDEFGHJ"} only at that device code
-POST   /emulator/tenant         {"do": "disable", "with": ["adele"]}: what another admin would do; see `actions`
+POST   /emulator/tenant         {"do": "disable", "with": ["adele"]}: what another admin would do; see `actions`;
+                                with {"as": "priya"} the audits name that person, or the application of a client id
 GET    /emulator/cloud          what is in Devolutions Cloud, and which secret its providers hold; no secrets
 POST   /emulator/cloud          {"do": "reset_password", "with": ["uma@…"]}: what a person does there; see `actions`
 *      /emulator/server         the same for privileged access in Devolutions Server
-GET    /emulator/sign-ins       sign-ins of applications, with the key they used; those of the last 30 days
-GET    /emulator/audits         passwords that were set, and by whom; those of the last 30 days
+GET    /emulator/sign-ins       all sign-ins of applications in the last 30 days, without the delays of Graph
+GET    /emulator/audits         all directory audits of the last 30 days, likewise
 POST   /emulator/devolutions    {"do": "permit", "with": ["view_password", false]}, likewise "seal" and "enable"
 *      /emulator/graph/v1.0/... Graph as a Global Administrator with every permission
 ]]
@@ -134,6 +135,15 @@ local function act(target, actions, body)
   return done(result)
 end
 
+-- Acts in the tenant have an initiator.
+local function act_in_tenant(world, request, body)
+  local tenant, status, headers, answer = world.tenant, nil, nil, nil
+  tenant:acting({ caller = tenant:claims_of(body.as or world.admin), address = request.address }, function()
+    status, headers, answer = act(tenant, M.ACTIONS, body)
+  end)
+  return status, headers, answer
+end
+
 local function approve(world, body)
   local name = body.user
   if name and name ~= "none" and name ~= "decline" and not world.tenant:person(name) then
@@ -196,7 +206,7 @@ local ROUTES = {
     return done()
   end,
   ["POST /emulator/approve"] = function(world, _, body) return approve(world, body) end,
-  ["POST /emulator/tenant"] = function(world, _, body) return act(world.tenant, M.ACTIONS, body) end,
+  ["POST /emulator/tenant"] = act_in_tenant,
   ["GET /emulator/cloud"] = function(world) return 200, {}, world.cloud:state() end,
   ["POST /emulator/cloud"] = function(world, _, body) return act(world.cloud, M.CLOUD_ACTIONS, body) end,
   ["GET /emulator/server"] = function(world) return 200, {}, world.server:state() end,

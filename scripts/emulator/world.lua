@@ -137,8 +137,14 @@ local function ask_inside(self, peer, request)
   return answer.status, answer.body
 end
 
+-- Where a request comes from: the caller says so, because every caller is on this machine.
+local function address_of(self, request)
+  return request.header("x-emulator-address") or self.tenant.flags.address or "127.0.0.1"
+end
+
 --- Answer one request to a service: faults, latency, log.
 local function serve(self, peer, request)
+  request.address = address_of(self, request)
   local service = SERVICES[peer]
   self.cloud:catch_up()
   self.server:catch_up()
@@ -217,10 +223,11 @@ local function check_approve(self, name)
   }
 end
 
-local FLIP = 2 -- the flag reads_flip of a tenant that is served
+local FLIP = 2 -- the flag reads_flip of a tenant that is served, see tenant/flags.lua
 
 local function make_tenant(self, options, range)
   local flags = { reads_flip = FLIP }
+  if range then flags.sign_in_delay, flags.audit_delay = { 120, 300 }, { 30, 120 } end -- seconds
   for name, value in pairs(options.flags or {}) do flags[name] = value end
   self.tenant = tenant.new {
     seed = options.seed or 1, users = options.users or 0, now = time.now, lag = range, flags = flags,

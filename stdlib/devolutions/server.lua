@@ -21,7 +21,9 @@ local M = {}
 M.TIMEOUT = 30
 
 local PAGE = 100
+local LARGEST_PAGE = 1000 -- what Devolutions' own client allows (Devolutions/ScriptLibrary@9fda8b1, PageSize)
 local MOST_PAGES = 1000
+local READINGS = 20 -- readings of a list of several pages, until two in a row agree
 
 ---@class devolutions.entry
 ---@field id string
@@ -191,19 +193,19 @@ local function raise_too_many_pages(what)
   raise_bad_answer(what, ("there are more than %d pages"):format(MOST_PAGES))
 end
 
--- Go through the items of all pages.
+-- Go through the items of all pages. Also returns the state of the reading, with the number of pages read so far.
 local function each_page_item(what, path, filter)
-  local page, number, place = { data = {} }, 0, 0
+  local page, place, reading = { data = {} }, 0, { pages = 0 }
   return function()
     while place >= #page.data do
-      if number > 0 and number >= (math.tointeger(page.totalPage) or 1) then return nil end
-      if number >= MOST_PAGES then raise_too_many_pages(what) end
-      number, place = number + 1, 0
-      page = read_list_page(what, path, filter, number)
+      if reading.pages > 0 and reading.pages >= (math.tointeger(page.totalPage) or 1) then return nil end
+      if reading.pages >= MOST_PAGES then raise_too_many_pages(what) end
+      reading.pages, place = reading.pages + 1, 0
+      page = read_list_page(what, path, filter, reading.pages)
     end
     place = place + 1
     return page.data[place]
-  end
+  end, reading
 end
 
 local function list_all_items(what, path, filter)
@@ -280,6 +282,36 @@ function M.entries(vault_id, filter)
   local entries = {}
   for entry in M.each_entry(vault_id, filter) do entries[#entries + 1] = entry end
   return entries
+end
+
+-- Read all entries with a tag once. Also returns their ids, in order, and the number of pages.
+local function read_tagged_entries(vault_id, tag)
+  local entries, ids = {}, {}
+  local path, asked = fill_path("/api/v1/vault/{id}/entry", vault_id), { tag = tag, pageSize = tostring(LARGEST_PAGE) }
+  local next_entry, reading = each_page_item("list the vault's entries", path, asked)
+  for entry in next_entry do
+    if M.has_tag(entry, tag) then entries[#entries + 1], ids[#ids + 1] = entry, entry.id end
+  end
+  return entries, table.concat(ids, " "), reading.pages
+end
+
+--- All entries of a vault with a tag, without their secrets. None is missed: while entries are removed, others move to
+--- a page that was read already, so a list of several pages counts when two readings agree. Waits.
+---@param vault_id string
+---@param tag string
+---@return devolutions.entry[]
+function M.tagged_entries(vault_id, tag)
+  local before
+  for _ = 1, READINGS do
+    local entries, ids, pages = read_tagged_entries(vault_id, tag)
+    if pages == 1 or ids == before then return entries end
+    before = ids
+  end
+  fail.raise {
+    kind = "transient", resumes = true, what = ("list the entries with the tag %s"):format(tag),
+    why = ("they changed during each of %d readings"):format(READINGS),
+    fix = "Run the same command again when fewer programs write to the vault.",
+  }
 end
 
 ---------------------------------------------------------------------------

@@ -63,8 +63,8 @@ function M.query(options)
   return query, { ConsistencyLevel = options.consistency or eventual, Prefer = options.prefer }
 end
 
--- The resource that the service throttles as a whole: the first segment of the path, "/users".
-function Call:resource() return self.path:match("^/[^/?(]*") end
+-- The resource that the service throttles as a whole: the first segment of the path, "/users", in either version.
+function Call:resource() return (self.path:gsub("^/beta/", "/"):match("^/[^/?(]*")) end
 
 -- The names of the members of a body.
 local function body_member_names(body)
@@ -111,7 +111,7 @@ end
 -- Build the request of the next try. The request of each try has an id of its own.
 ---@return host.request|nil, string?
 function Call:build()
-  if self.link then return native_graph.next(self.base, self.link, self.headers) end
+  if self.link then return native_graph.next(self.base, self.link, self.headers, self.path) end
   local request = self.first
     or native_graph.request(self.base, self.method, self.path, self.query, self.body, self.headers)
   self.first = nil

@@ -193,7 +193,9 @@ local function unknown_denial_reason(holder, rows, roles)
   }
 end
 
-local function find_denial_reason(asked)
+-- Find the reason. A call that was refused for a while after we made something, although the token has the permission
+-- (`waited`), has a better one already than "we do not own it" or "unknown".
+local function find_denial_reason(asked, waited)
   local rows = required.rows(asked.method, asked.path, asked.members)
   if #rows == 0 then return nil end
   local holder = granted.holder_of_token()
@@ -202,8 +204,9 @@ local function find_denial_reason(asked)
   local roles, why = granted.roles(holder)
   local ok, target = pcall(protected_target_reason, asked, roles)
   if ok and target then return target end
-  return missing_role_reason(holder, rows, roles, why) or owned_applications_reason(asked, holder, rows)
-    or unknown_denial_reason(holder, rows, roles)
+  reason = missing_role_reason(holder, rows, roles, why)
+  if reason or waited then return reason end
+  return owned_applications_reason(asked, holder, rows) or unknown_denial_reason(holder, rows, roles)
 end
 
 -- Codes of refusals that no permission would change.
@@ -221,8 +224,9 @@ function M.explain(err)
   err.explained = true
   local made = call.denied_call(err)
   if not made then return end
+  local waited = type(err.cause) == "table" and err.cause.lagged ~= nil
   local ok, reason = rights.with(scheduler.require_current(), rights.diagnosis(), pcall, task.within, LONGEST_DIAGNOSIS,
-    find_denial_reason, made)
+    find_denial_reason, made, waited)
   if not ok then log.detail("could not find out why the call was denied: " .. tostring(reason)) end
   if not ok or not reason then return end
   err.why = ("%s. Graph said: %s"):format(reason.cause, err.said or err.why)

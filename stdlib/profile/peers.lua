@@ -196,8 +196,8 @@ end
 ---@return string
 function M.secret_word(name) return "peer-" .. name end
 
---- The source of the secret that `moonlatch login --secret` stores for a peer, what the secret is, and the member of the
---- profile that names the source; nil when the peer has no secret.
+--- The source of the secret that `moonlatch login --secret` stores for a peer, what the secret is, and the member of
+--- the profile that names the source; nil when the peer has no secret.
 ---@param peer profile.peer
 ---@return profile.source? source, string? what, string? member
 function M.secret_source(peer)

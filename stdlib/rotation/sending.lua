@@ -59,6 +59,8 @@ function M.look_at_account(rotation)
   if now then now.roles, now.group, now.outside = account.roles, account.group, account.outside end
   rotation.slot, rotation.is_gone, rotation.looked_at = slot, now == nil, began
   if now then rotation.account, rotation.names = now, read[2] end
+  -- The entries were listed by the account's former name.
+  if now and now.upn:lower() ~= account.upn:lower() then return M.look_at_account(rotation) end
   check_pending_content(rotation)
 end
 

@@ -1,6 +1,7 @@
 --- A sink for users' passwords: entries of Devolutions Server, one for each account. An entry's name is the account's
 --- user name, and its description has the object id. Each pending value has an entry of its own beside the current
---- entry, so that a new value never overwrites a value that may be in force.
+--- entry, so that a new value never overwrites a value that may be in force. Pending entries are found by their tag and
+--- the object id, so that no new name of an account or an entry hides them.
 
 local class = require "base.class"
 local fail = require "fail"
@@ -8,6 +9,7 @@ local markers = require "journal.marker"
 local probe = require "sink.probe"
 local secret = require "host.secret"
 local server = require "devolutions.server"
+local single_flight = require "task.single_flight"
 local task = require "task"
 local time = require "time"
 local vault_folder = require "base.vault_folder"
@@ -49,7 +51,8 @@ local Passwords = class "sink.Passwords"
 ---@param fields { vault: string, path: string? }
 ---@return sink.Passwords
 local function passwords(fields)
-  return Passwords { vault = fields.vault, path = vault_folder.canonical(fields.path), slots = {}, tries = {} }
+  return Passwords { vault = fields.vault, path = vault_folder.canonical(fields.path), slots = {}, tries = {},
+    listings_begun = 0 }
 end
 
 -- The name of an account's pending entry, different for each place, because a vault may refuse entries of equal names.
@@ -140,11 +143,25 @@ local function add_entry_to_account_slot(self, listed)
   end
 end
 
+-- The reader of one listing of all pending entries.
+local function pending_entries_reader(self)
+  return single_flight.wrap(function()
+    self.listings_begun = self.listings_begun + 1
+    local number = self.listings_begun
+    local here = {}
+    for _, listed in ipairs(server.tagged_entries(self.vault_id, PENDING)) do
+      if vault_folder.is_same(listed.path, self.path) then here[#here + 1] = pending_entry_from_listing(listed) end
+    end
+    self.pending_listing = { number = number, entries = here }
+  end)
+end
+
 --- Connect to the server, find the vault, and read its list. Changes nothing. Waits.
 ---@param profile table
 function Passwords:open(profile)
   server.login(profile)
   self.vault_id = server.vault(self.vault).id
+  self.read_pending = pending_entries_reader(self)
   for entry in server.each_entry(self.vault_id, { path = self.path }) do add_entry_to_account_slot(self, entry) end
 end
 
@@ -181,8 +198,8 @@ function Passwords:each_slot()
   end
 end
 
--- The names that the account's entries may have, because its user name may have changed since.
-local function account_entry_names(slot, account, more)
+-- The names that the account's current entry may have, because its user name may have changed since.
+local function current_entry_names(slot, account, more)
   local names, seen = {}, {}
   local function add(name)
     if name and not seen[name:lower()] then names[#names + 1] = name end
@@ -191,46 +208,55 @@ local function account_entry_names(slot, account, more)
   add(account.upn)
   add(more)
   if slot.current then add(slot.current.name) end
-  for _, entry in ipairs(slot.pending) do add(account_name_of_pending(entry.name)) end
   return names
 end
 
-local function password_entries_reader(self, name)
-  return function() return server.entries(self.vault_id, { name = name, path = self.path }) end
+-- All pending entries, by a listing that begins after this call. Calls that wait for it share the listing.
+local function list_pending_entries(self)
+  local number = self.listings_begun + 1
+  while (self.pending_listing and self.pending_listing.number or 0) < number do self.read_pending() end
+  return self.pending_listing.entries
 end
 
-local function add_listed_to_slot(slot, entry)
-  if server.has_tag(entry, PENDING) then add_pending_to_slot(slot, pending_entry_from_listing(entry))
-  elseif entry.type == "Credential" or entry.type == nil then
-    set_current_of_slot(slot, current_entry_from_listing(entry))
+-- The account's pending entries. An entry without an object id is the account's when the entry has one of its names.
+local function list_pending_of_account(self, account, names)
+  local found, is_name = {}, {}
+  for _, name in ipairs(names) do is_name[name:lower()] = true end
+  for _, entry in ipairs(list_pending_entries(self)) do
+    local is_named = not entry.user and is_name[account_name_of_pending(entry.name):lower()]
+    if entry.user == account.id or is_named then found[#found + 1] = entry end
   end
+  return found
 end
 
--- Add the account's third and later pending entries, which have names of their own in a vault that refuses equal names.
-local function add_further_pending_to_slot(self, slot, name)
-  local place = 3
-  repeat
-    local list = password_entries_reader(self, pending_entry_name(name, place))()
-    for _, entry in ipairs(list) do add_listed_to_slot(slot, entry) end
-    place = place + 1
-  until #list == 0
+-- The entries of a name that hold, or may hold, a value in force.
+local function list_current_entries(self, name)
+  local found = {}
+  for entry in server.each_entry(self.vault_id, { name = name, path = self.path }) do
+    local is_pending = server.has_tag(entry, PENDING)
+    if not is_pending and (entry.type == "Credential" or entry.type == nil) then
+      found[#found + 1] = current_entry_from_listing(entry)
+    end
+  end
+  return found
 end
 
---- List the account's entries anew. The result includes an entry of the account's name that was written for another
---- account. Waits.
+--- List the account's entries anew. The result includes a current entry of the account's name that was written for
+--- another account. Waits.
 ---@param account sink.passwords.account
 ---@param name string? another name that its entries may have
 ---@return sink.passwords.slot
 function Passwords:look(account, name)
   local slot, reads = { pending = {} }, {}
-  for _, one in ipairs(account_entry_names(self:slot(account), account, name)) do
-    for place = 0, 2 do
-      reads[#reads + 1] = password_entries_reader(self, place == 0 and one or pending_entry_name(one, place))
-    end
+  local names = current_entry_names(self:slot(account), account, name)
+  for i, one in ipairs(names) do
+    reads[i] = function() return list_current_entries(self, one) end
   end
-  for i, list in ipairs { task.all(reads) } do
-    for _, entry in ipairs(list) do add_listed_to_slot(slot, entry) end
-    if i % 3 == 0 and #list > 0 then add_further_pending_to_slot(self, slot, account_name_of_pending(list[1].name)) end
+  reads[#reads + 1] = function() return list_pending_of_account(self, account, names) end
+  local lists = { task.all(reads) }
+  slot.pending = table.remove(lists)
+  for _, list in ipairs(lists) do
+    for _, entry in ipairs(list) do set_current_of_slot(slot, entry) end
   end
   self.slots[account.id], self.slots[account.upn:lower()] = slot, nil
   return slot
@@ -296,14 +322,17 @@ local function create_pending_named(self, user, pending, value, name)
   })
 end
 
--- Is the name taken by a pending entry of this rotation, or by one that a person passed over?
-local function is_pending_name_explained(slot, pending, name)
-  for _, entry in ipairs(slot.pending) do
-    if entry.name == name and (entry.marker == pending.marker or (pending.left or {})[entry.marker or entry.id]) then
-      return true
-    end
+-- Is the name taken only by pending entries that do not stop this rotation: its own, other accounts', and those that a
+-- person passed over?
+local function is_pending_name_explained(self, account, pending, name)
+  local list = server.entries(self.vault_id, { name = name, path = self.path })
+  for _, listed in ipairs(list) do
+    local entry = pending_entry_from_listing(listed)
+    local is_others = entry.user and entry.user ~= account.id
+    local is_known = entry.marker == pending.marker or (pending.left or {})[entry.marker or entry.id]
+    if not server.has_tag(listed, PENDING) or not (is_others or is_known) then return false end
   end
-  return false
+  return #list > 0
 end
 
 -- Create the pending entry under the first free name. After a lost answer the entry may exist already.
@@ -313,10 +342,9 @@ local function create_pending_entry(self, account, pending, value)
     local ok, made = pcall(create_pending_named, self, account.id, pending, value, name)
     if ok then return made end
     if not fail.is(made) then error(made, 0) end
-    local slot = self:look(account, pending.name)
-    local found = find_pending_entry(slot, pending.marker, pending.number)
+    local found = find_pending_entry(self:look(account, pending.name), pending.marker, pending.number)
     if found then return read_back_pending(self, pending.name, found.id, value) end
-    local is_taken = made.status == 409 and is_pending_name_explained(slot, pending, name)
+    local is_taken = made.status == 409 and is_pending_name_explained(self, account, pending, name)
     if not is_taken or place == MOST_PENDING then error(made, 0) end
   end
 end

@@ -73,6 +73,74 @@ describe("answers that are none", function()
   end
 end)
 
+describe("a tenant", function()
+  -- Lets the setup sign in as an application that may change what it owns only.
+  local function sign_in_as_owner(emu)
+    local app = emu:admin("add_app", { name = "Installer", permissions = {
+      "Application.ReadWrite.OwnedBy", "Application.Read.All", "AppRoleAssignment.ReadWrite.All",
+      "RoleManagement.ReadWrite.Directory", "User.Read.All", "Group.Read.All", "Policy.Read.All",
+      "Organization.Read.All", "PrivilegedEligibilitySchedule.Read.AzureADGroup",
+    } })
+    assert(sys.write(emu.config:match "^(.*)/" .. "/app.secret", app.secret, "replace"))
+    local sign_in = ('{ method = "client_secret", client_id = %q, secret = { from = "file", path = "app.secret" } }')
+      :format(app.appId)
+    emu:configure(function(text) return (text:gsub("emulator = by%(device%)", function()
+      return "emulator = by(" .. sign_in .. ")"
+    end)) end)
+  end
+
+  it("that does not know yet who owns what was just made (403) is waited for, for half a minute", function()
+    local emu <close> = rehearsal.new()
+    sign_in_as_owner(emu)
+    emu:admin("set_flag", "owner_delay", { 12, 12 })
+    local outcome = must(apply(emu), 0)
+    assert.matches("create service principal 'Devolutions PAM': it was refused %(403%) although we may do it, so Entra "
+      .. "may not know yet what was just made; trying again in %d seconds", outcome.err)
+    assert_exact(emu)
+  end)
+
+  it("that never knows its owner is told of as such, and what was made is gone on with", function()
+    local emu <close> = rehearsal.new()
+    sign_in_as_owner(emu)
+    emu:admin("set_flag", "owner_delay", { 60, 60 })
+    local outcome = must(apply(emu), 1)
+    assert.matches("error: setup/entra%-pam%-provider, step 'Service principal': create service principal "
+      .. "'Devolutions PAM'\n  why: Graph refused this for 30 seconds, although the token has the permission: Entra "
+      .. "may not know yet what was made a moment ago, or a directory role is missing%. Graph said: 403 "
+      .. "Authorization_RequestDenied.*\n  fix: Run the same command again in some minutes", outcome.err)
+    emu:later "1m"
+    emu:admin("set_flag", "owner_delay", false)
+    must(apply(emu), 0)
+    assert_exact(emu)
+  end)
+
+  it("that says Directory_ObjectNotFound of what was just made is waited for", function()
+    local emu <close> = rehearsal.new()
+    emu:admin("set_flag", "unseen_code", "Directory_ObjectNotFound")
+    must(apply(emu), 0)
+    local refused = 0
+    for _, request in ipairs(emu:control("GET", "/requests").requests) do
+      refused = refused + (request.status == 404 and request.method == "POST" and 1 or 0)
+    end
+    assert.is_true(refused > 0) -- else nothing was tried
+    assert_exact(emu)
+  end)
+
+  it("whose application is full names the cause, and takes the secret when there is room", function()
+    local emu <close> = rehearsal.new()
+    emu:admin("set_flag", "object_values", 4)
+    local outcome = must(apply(emu), 1)
+    assert.matches("step 'Client secret': add a client secret to 'Devolutions PAM'\n  why: the object has no room for "
+      .. "another value %(such as a credential, an owner or a permission%).*Graph said: 403 "
+      .. "Directory_ResourceSizeExceeded: The size of the object has exceeded its limit.*\n  fix: Remove expired "
+      .. "credentials first: Entra admin center > App registrations > the application > Certificates & secrets.",
+      outcome.err)
+    emu:admin("set_flag", "object_values", 1000)
+    must(apply(emu), 0)
+    assert_exact(emu)
+  end)
+end)
+
 describe("Devolutions Server", function()
   for number, name in pairs { [2] = "Devolutions PAM (being written)", [3] = "Devolutions PAM" } do
     it("that refuses '" .. name .. "' after the secret exists does not lose it", function()

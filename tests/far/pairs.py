@@ -140,3 +140,26 @@ def passed_over_for_good(far):
     one = account(far, pair.key)
     pair.check(one["held_current"] and one["who"] == pair.one.client, f"it is not changed: {one}")
     return pair
+
+
+@case("two: the account is renamed before one writes its pending entry and after the other began")
+def renamed_between(far):
+    pair = Pair(far)
+    name, new_name = pair.name(), "renamed@far.example"
+    at_pending, write = pair.hold(lambda exchange: pending_entry(exchange) and name.encode() in exchange.request.body, True)
+    first = pair.one.start("rotate", pair.one.policy, "--yes", "--json")
+    pair.check(at_pending.wait(30), "the first did not come to its pending entry")
+    far.directory.change_user(pair.key, userPrincipalName=new_name)
+    at_send, send = pair.hold(pair.of_two(rules.password_of()), True)
+    second = pair.two.start("rotate", pair.two.policy, "--yes", "--json")
+    pair.check(at_send.wait(30), "the second did not come to its password")
+    # The first looks at the account once more, then sends or gives way; the second sends only after that look.
+    far.rule(lambda exchange: exchange.client == pair.one.client and exchange.request.method == "GET"
+             and exchange.user == pair.key, rules.around(after=lambda _: send.set()))
+    write.set()
+    pair.watch(end(first))
+    pair.watch(end(second))
+    changes = account(far, pair.key)["changes"]
+    pair.check(changes == 1, f"changed {changes} times")
+    pair.settle()
+    return pair

@@ -73,6 +73,49 @@ describe("the emulated Graph, as recorded,", function()
     end)
   end)
 
+  describe("refuses", function()
+    it("one value more than an object holds, in whichever list, and takes it when one is gone", function()
+      local FULL = "The size of the object has exceeded its limit. Please reduce the number of values and retry your "
+        .. "request."
+      local application, principal = world:set_up("priya")
+      local function put(path, body) return ask(body and "PATCH" or "POST", path, body or {}) end
+      local add = ("/applications/%s/addPassword"):format(application.id)
+      world.tenant:set_flag("object_values", 3)
+      local _, secret_made = put(add)
+      assert.equal(204, (put("/applications/" .. application.id, { tags = json.array { "a", "b" } })))
+      refused(403, "Directory_ResourceSizeExceeded", FULL, put(add))
+      refused(403, "Directory_ResourceSizeExceeded", FULL,
+        put("/applications/" .. application.id, { web = { redirectUris = json.array { "https://a.example" } } }))
+      refused(403, "Directory_ResourceSizeExceeded", FULL, put("/servicePrincipals/" .. principal.id,
+        { tags = json.array { "a", "b", "c", "d" } }))
+      world:wait(9)
+      assert.equal(204, (ask("POST", add:gsub("add", "remove", 1), { keyId = secret_made.keyId })))
+      assert.equal(200, (put(add)))
+    end)
+
+    it("a write to what cannot be seen yet with the code that the flag names", function()
+      local function told(code)
+        world = fake.new { lag = { 5, 5 }, flags = { unseen_code = code } }
+        local _, made = ask("POST", "/applications", { displayName = "x" })
+        local add = ("/applications/%s/addPassword"):format(made.id)
+        local status, body = ask("POST", add, {})
+        local read_status, read = ask("GET", "/applications/" .. made.id)
+        world:wait(6)
+        assert.same({ 404, 404, "Request_ResourceNotFound", 200 },
+          { status, read_status, read.error.code, (ask("POST", add, {})) })
+        return body.error.code, body.error.message
+      end
+      local code, message = told "Request_ResourceNotFound"
+      assert.equal("Request_ResourceNotFound", code)
+      assert.matches("^Resource '.*' does not exist", message)
+      assert.same({ "Directory_ObjectNotFound", "Unable to read the company information from the directory." },
+        { told "Directory_ObjectNotFound" })
+      refused(404, "Request_ResourceNotFound", "Resource 'eeeeeeee-0000-4000-8000-000000000001' does not exist or one "
+        .. "of its queried reference-property objects are not present.",
+        ask("POST", "/applications/eeeeeeee-0000-4000-8000-000000000001/addPassword", {}))
+    end)
+  end)
+
   describe("takes a secret's", function()
     local application
     before_each(function() application = world:set_up("priya") end)

@@ -167,6 +167,20 @@ describe("host.graph.next", function()
     { "https://graph.microsoft.com/v1.0/users?a\r\nb", "the next page's link is refused: it is not a URL" },
     { "", "the next page's link is refused: it is not a URL" },
   }
+  it("stays in the version of the first page", function()
+    local path = "/beta/auditLogs/signIns"
+    local request = graph.request(BASE, "GET", path, { ["$top"] = "5" })
+    assert.equal("https://graph.microsoft.com/beta/auditLogs/signIns?$top=5", request:url())
+    local link = "https://graph.microsoft.com/beta/auditLogs/signIns?$skiptoken=x"
+    assert.equal(link, assert(graph.next(BASE, link, nil, path)):url())
+    for _, case in ipairs { { link, "/auditLogs/signIns" }, { BASE .. "/auditLogs/signIns?$skiptoken=x", path },
+      { "https://graph.microsoft.com/betatest/x", path }, { "https://graph.microsoft.com/beta", path } } do
+      local refused, message = graph.next(BASE, case[1], nil, case[2])
+      assert.same({ nil, BELOW }, { refused, message })
+    end
+    assert.equal("https://other/base/beta/x", graph.request("https://other/base", "GET", "/beta/x"):url())
+  end)
+
   for _, case in ipairs(links) do
     it(("refuses %q"):format(case[1]), function()
       local request, message = graph.next(BASE, case[1])

@@ -44,7 +44,7 @@ end
 local ORDER = {
   "fail", "time", "base", "json", "terminal", "secret", "log", "report", "task", "machine", "http", "resource",
   "explain", "profile", "oauth", "graph", "devolutions", "peer", "journal", "program",
-  "folder", "entra", "permissions", "workflow", "policy",
+  "folder", "entra", "permissions", "evidence", "workflow", "policy",
   "rotation", "certificate", "handover", "sink", "session", "script", "rotate", "setup", "doctor", "discover",
   "rehearse", "cli", "repl", "command",
 }

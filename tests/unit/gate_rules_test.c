@@ -401,6 +401,28 @@ static void a_request_goes_only_where_its_peer_is(void **state) {
   free_rules(&rules);
 }
 
+static void a_call_of_beta_is_declared_as_such(void **state) {
+  char text[1200];
+  struct rules rules = graph_rules();
+  allow(&rules, "GET", "/beta/reports/{id}", NULL);
+  allow(&rules, "GET", "/users", NULL);
+  struct request *beta = request_new(*state, "graph", "GET", "https://graph.test/beta/reports/x");
+  request_add_call(*state, beta, "GET", "/beta/reports/x", NULL);
+  assert_string_equal(check_request(&rules, beta, NULL, text), "sent");
+  struct request *users = request_new(*state, "graph", "GET", "https://graph.test/beta/users");
+  request_add_call(*state, users, "GET", "/beta/users", NULL);
+  assert_non_null(strstr(check_request(&rules, users, NULL, text), "undeclared: "));
+  struct request *disguised = request_new(*state, "graph", "GET", "https://graph.test/beta/users");
+  request_add_call(*state, disguised, "GET", "/users", NULL);
+  assert_string_equal(
+      check_request(&rules, disguised, NULL, text),
+      "undeclared: GET /beta/users is refused: its URL makes another call than the one that was checked");
+  struct request *near = request_new(*state, "graph", "GET", "https://graph.test/betatest/reports/x");
+  request_add_call(*state, near, "GET", "/beta/reports/x", NULL);
+  assert_non_null(strstr(check_request(&rules, near, NULL, text), "peer: "));
+  free_rules(&rules);
+}
+
 static void a_credential_goes_only_where_it_was_made_for(void **state) {
   char text[1200];
   struct rules rules = graph_rules();
@@ -504,6 +526,7 @@ int main(void) {
       cmocka_unit_test(programs_and_folders_are_declared),
       cmocka_unit_test_setup_teardown(modes_let_undeclared_calls_through, open_rules_state, close_rules_state),
       cmocka_unit_test_setup_teardown(a_request_goes_only_where_its_peer_is, open_rules_state, close_rules_state),
+      cmocka_unit_test_setup_teardown(a_call_of_beta_is_declared_as_such, open_rules_state, close_rules_state),
       cmocka_unit_test_setup_teardown(a_credential_goes_only_where_it_was_made_for, open_rules_state,
                                       close_rules_state),
       cmocka_unit_test(a_peer_named_again_is_replaced),

@@ -9,6 +9,7 @@ local groups = require "emulator.graph.groups"
 local head = require "emulator.graph.head"
 local json = require "json"
 local moments = require "emulator.moments"
+local object_size = require "emulator.graph.object_size"
 local query = require "emulator.query"
 local schema = require "emulator.schema"
 local time = require "time"
@@ -248,6 +249,7 @@ local function change(ctx, row)
   if changes.keyCredentials then
     changes.keyCredentials = certificates.settle(ctx, ctx.tenant.applications:newest(row.id), changes.keyCredentials)
   end
+  object_size.check(ctx, row.id, changes)
   ctx.tenant.applications:change(row.id, changes)
   return 204
 end

@@ -5,6 +5,7 @@ local answer = require "emulator.graph.answer"
 local crypto = require "base.crypto"
 local directory = require "emulator.tenant.directory"
 local json = require "json"
+local object_size = require "emulator.graph.object_size"
 local restrictions = require "emulator.graph.restrictions"
 local schema = require "emulator.schema"
 local time = require "time"
@@ -127,6 +128,7 @@ function M.add(ctx, application)
     displayName = entry.displayName })
   local list = json.array { table.unpack(application.keyCredentials or {}) }
   list[#list + 1] = row
+  object_size.check(ctx, application.id, { keyCredentials = list })
   ctx.tenant.applications:change(application.id, { keyCredentials = list })
   local shown = { ["@odata.context"] = ctx:context("microsoft.graph.keyCredential") }
   for name, value in pairs(row) do shown[name] = value end

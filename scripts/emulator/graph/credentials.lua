@@ -9,6 +9,7 @@ local directory = require "emulator.tenant.directory"
 local head = require "emulator.graph.head"
 local json = require "json"
 local moments = require "emulator.moments"
+local object_size = require "emulator.graph.object_size"
 local principals = require "emulator.graph.principals"
 local restrictions = require "emulator.graph.restrictions"
 local schema = require "emulator.schema"
@@ -83,6 +84,7 @@ local function add(ctx, row)
   local asked = asked_for(ctx)
   local from, to = span(ctx, asked)
   check_policy(ctx, row, to - from)
+  object_size.check(ctx, row.id, nil, 1)
   local value = secret.generate(40, "\"'`\\ ,;:|^<>{}[]()#%&$@!?/+=*")
   local lag = ctx.tenant.flags.removal_lag
   local stored = ctx.tenant:put_secret(row.id, { keyId = key_id(ctx, asked), displayName = asked.displayName,

@@ -8,6 +8,7 @@ local applications = require "emulator.graph.applications"
 local directory = require "emulator.tenant.directory"
 local head = require "emulator.graph.head"
 local json = require "json"
+local object_size = require "emulator.graph.object_size"
 local query = require "emulator.query"
 local schema = require "emulator.schema"
 local time = require "time"
@@ -126,6 +127,7 @@ local function change(ctx, row)
   for name, value in pairs(ctx.body) do
     if name ~= "appId" and not name:find("@odata.", 1, true) then changes[name] = value end
   end
+  object_size.check(ctx, row.id, changes)
   ctx.tenant.service_principals:change(row.id, changes)
   return 204
 end

@@ -201,6 +201,8 @@ function M:set_policy(rule)
   local restrictions = { passwordCredentials = list, keyCredentials = keys }
   if not rule.app then
     self.policy.isEnabled, self.policy.applicationRestrictions = #list + #keys > 0, restrictions
+    self:audit { name = "Update policy", category = "Policy", operation = "Update", service = "Core Directory",
+      targets = { { id = self.policy.id, type = "Policy", name = self.policy.displayName } } }
     return
   end
   local id = directory.new_id(self)
@@ -208,7 +210,7 @@ function M:set_policy(rule)
     restrictions = restrictions, _app = principal_id(self, rule.app) }, 0)
 end
 
---- Change a switch (tenant.FLAGS).
+--- Change a switch (tenant/flags.lua).
 ---@param name string
 ---@param value any
 function M:set_flag(name, value)

@@ -28,18 +28,21 @@ function M.changes(method, path) end
 --- client-request-id.
 ---@param base string "https://graph.microsoft.com/v1.0"
 ---@param method string
----@param path string below base, segments already escaped (graph.segment), no query
+---@param path string below base, segments already escaped (graph.segment), no query; "/beta/…" goes to the beta
+--- version, beside the base "…/v1.0"
 ---@param query table<string, string>? "$select" = "id,…": escaped here
 ---@param body table?
 ---@param headers table<string, string>? only ConsistencyLevel and Prefer
 ---@return host.request
 function M.request(base, method, path, query, body, headers) end
---- Build the request for the next page. A link to another origin than that of `base` is refused.
+--- Build the request for the next page. A link to another origin than that of `base`, or to another version than that
+--- of the first page, is refused.
 ---@param base string
 ---@param link string @odata.nextLink
 ---@param headers table<string, string>? the headers of the first page's request
+---@param path string? of the first page's request
 ---@return host.request|nil, string? message
-function M.next(base, link, headers) end
+function M.next(base, link, headers, path) end
 --- The text of a query, with its "?"; "" for no query.
 ---@param query table<string, string>
 ---@return string

@@ -42,6 +42,20 @@ function Journal:unseal(id) end
 --- Drop a sealed secret. The caller drops only secrets whose successor is confirmed.
 ---@param id string
 function Journal:forget(id) end
+--- Keep a value outside the audit chain, for what was seen elsewhere and can be read again or be missing. It is sealed
+--- with the journal's key and bound to its name. A value that is lost, or replaced by an older one, is not noticed.
+--- Durable at the next commit.
+---@param name string
+---@param body table? encoded as JSON; a secret in it is an error; nil drops the value
+function Journal:keep(name, body) end
+--- The value that is kept under this name. nil without a message means that there is none.
+---@param name string
+---@return table|nil body, string? message why it cannot be opened
+function Journal:kept(name) end
+--- The names of kept values that begin with this text, sorted.
+---@param start string
+---@return string[]
+function Journal:kept_names(start) end
 --- Append a record to the audit chain.
 ---@param kind string not beginning with "journal."
 ---@param body table encoded as JSON; a secret in it is an error
@@ -54,7 +68,7 @@ function Journal:history(count) end
 --- Commit: make all changes since the last commit durable.
 ---@return boolean|nil ok, string? message
 function Journal:commit() end
---- Verify the audit chain, and compare the records with the chain.
+--- Verify the audit chain, compare the records with the chain, and open the values kept outside it.
 ---@return integer|nil count of the chain's records, string? message, integer? seq of the wrong record
 function Journal:verify() end
 --- The number and the hash of the last record of the chain.

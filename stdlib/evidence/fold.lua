@@ -1,0 +1,110 @@
+--- Sum up sign-in events: one summary for each key id, address and `ours`.
+
+local M = {}
+
+local MOST_USES = 500 -- summaries of one application: further addresses are counted without the address
+local MOST_DAYS = 100 -- days with a success that are kept one by one in a summary
+
+local DAY = 86400
+
+local function use_name(use)
+  return use.key_id .. "|" .. use.address .. "|" .. tostring(use.ours)
+end
+
+local function least(a, b) return a and b and math.min(a, b) or a or b end
+local function most(a, b) return a and b and math.max(a, b) or a or b end
+
+-- Add days to the days of a use; both lists are sorted.
+local function join_days(use, days)
+  local has, list = {}, {}
+  for _, some in ipairs { use.days, days } do
+    for _, day in ipairs(some) do
+      if not has[day] then list[#list + 1] = day end
+      has[day] = true
+    end
+  end
+  table.sort(list)
+  while #list > MOST_DAYS do
+    table.remove(list, 1)
+    use.earlier_days = use.earlier_days + 1
+  end
+  use.days = list
+end
+
+local function copy_use(use)
+  local copy = {}
+  for name, value in pairs(use) do copy[name] = value end
+  copy.days, copy.earlier_days = { table.unpack(use.days or {}) }, use.earlier_days or 0
+  return copy
+end
+
+-- Add a summary to another one of the same name.
+local function join_uses(use, other)
+  if other.last_error_at and other.last_error_at >= (use.last_error_at or -math.huge) then
+    use.last_error, use.last_error_at = other.last_error, other.last_error_at
+  end
+  use.first, use.last = math.min(use.first, other.first), math.max(use.last, other.last)
+  use.first_success = least(use.first_success, other.first_success)
+  use.last_success = most(use.last_success, other.last_success)
+  use.count, use.earlier_days = use.count + other.count, use.earlier_days + (other.earlier_days or 0)
+  join_days(use, other.days or {})
+end
+
+-- The summary to which this one belongs; its address is left out where there are too many.
+local function find_use(by_name, list, use)
+  local found = by_name[use_name(use)]
+  if found or #list < MOST_USES or use.address == "" then return found end
+  use.address = ""
+  return by_name[use_name(use)]
+end
+
+--- Join lists of summaries. The lists are not changed.
+---@param ... evidence.summary[]
+---@return evidence.summary[]
+function M.merge(...)
+  local by_name, list = {}, {}
+  for _, uses in ipairs { ... } do
+    for _, one in ipairs(uses) do
+      local use = copy_use(one)
+      local found = find_use(by_name, list, use)
+      if found then join_uses(found, use)
+      else
+        list[#list + 1], by_name[use_name(use)] = use, use
+      end
+    end
+  end
+  return list
+end
+
+--- The summary of a single event.
+---@param event evidence.sign_in
+---@param ours boolean
+---@return evidence.summary
+function M.use(event, ours)
+  local is_success = event.error == 0
+  return {
+    key_id = event.key_id or "", address = event.address or "", ours = ours,
+    first = event.at, last = event.at, count = 1,
+    first_success = is_success and event.at or nil, last_success = is_success and event.at or nil,
+    last_error = not is_success and event.error or nil, last_error_at = not is_success and event.at or nil,
+    days = is_success and { event.at // DAY | 0 } or {}, earlier_days = 0,
+  }
+end
+
+--- Leave the address out of the summaries whose last sign-in is older than `before`: addresses are personal data.
+---@param uses evidence.summary[]
+---@param before number
+---@return evidence.summary[]
+function M.forget_addresses(uses, before)
+  local list = {}
+  for i, use in ipairs(uses) do
+    list[i] = use
+    if use.last < before and use.address ~= "" then
+      list[i] = copy_use(use)
+      list[i].address = ""
+    end
+  end
+  return M.merge(list)
+end
+
+return M

@@ -1,0 +1,269 @@
+--- What is kept of Entra's logs: for each application a summary of its sign-ins, what of the log was read, and our own
+--- sign-ins; for each account and application the latest changes; for each source, when it was read and why it could
+--- not be.
+---
+--- All of it is in the journal's file, sealed, and outside the audit chain. What belongs to one application is one
+--- value, so that nobody without the key can take away the uses of a secret and leave the proof that the log was read.
+
+local fold = require "evidence.fold"
+local time = require "time"
+
+local M = {}
+
+---@class evidence.sign_in one sign-in event of an application
+---@field id string
+---@field at number server time, seconds
+---@field app_id string lower case
+---@field key_id string? lower case; nil: the event does not say
+---@field credential "secret"|"certificate"|"federated"|"managed_identity"|"unknown"
+---@field address string?
+---@field error integer 0: the sign-in succeeded
+---@field reason string?
+---@field resource string?
+---@field correlation_id string?
+
+---@class evidence.last_use one row of the daily report, which is about a day late; a missing row is unknown
+---@field app_id string lower case
+---@field key_id string lower case
+---@field at number? nil: tracked, and never used
+---@field origin "application"|"servicePrincipal"
+
+---@class evidence.actor who made a change
+---@field kind "application"|"person"|"unknown"
+---@field object_id string? of the service principal or the user
+---@field name string?
+---@field user_name string?
+---@field address string?
+
+---@class evidence.target what a change changed
+---@field object_id string lower case
+---@field name string?
+---@field type string "User", "Application", "ServicePrincipal", …
+---@field user_name string?
+
+---@class evidence.change one record of the directory's audit log
+---@field id string
+---@field at number
+---@field name string activityDisplayName, as the tenant wrote it
+---@field kind "reset"|"credentials"|"consent"|"role"|"deleted"|"disabled"|"other"
+---@field result string "success", "failure", "timeout", …
+---@field by evidence.actor
+---@field targets evidence.target[]
+---@field added string[] key ids, of kind "credentials"
+---@field removed string[] key ids, of kind "credentials"
+---@field correlation_id string?
+
+---@class evidence.use the summary of the sign-ins with one credential from one address
+---@field app_id string
+---@field key_id string "" when the events do not say
+---@field address string "" when the events do not say, or when it is no longer kept
+---@field ours boolean our own sign-ins: with the same key id, within ten minutes of one on record
+---@field first number
+---@field last number
+---@field count integer
+---@field first_success number?
+---@field last_success number?
+---@field success_days integer days (UTC) with a sign-in that succeeded
+---@field last_error integer?
+---@field last_error_at number?
+
+---@class evidence.span
+---@field from number
+---@field to number
+
+---@class evidence.hole: evidence.span
+---@field why string
+
+---@class evidence.own_sign_in
+---@field at number
+---@field key_id string
+---@field failed boolean? Entra refused the sign-in
+---@field seen boolean? true: the log showed it; false: the log did not show it within three days; nil: not known yet
+
+---@class evidence.coverage what the sign-in log was read for, of one application
+---@field spans evidence.span[] read without an error, oldest first; touching spans are joined
+---@field holes evidence.hole[] times of which nothing can be concluded although they are in a span, and why
+---@field own evidence.own_sign_in[] our own sign-ins, oldest first
+
+---@class evidence.age
+---@field read_at number? when the source was last read without an error; nil: never
+---@field why string? why it could not be read when it was tried last; nil: it was read
+---@field fix string? what would lift that
+---@field unavailable boolean? the tenant does not have this source for us: the next try will not help by itself
+
+---@alias evidence.source "sign_ins"|"report"|"audits"
+
+---@class evidence.summary a use, with the days of its successes
+---@field days integer[] the latest days with a success, as days since 1970
+---@field earlier_days integer how many more there were
+
+---@class evidence.app_record what is kept of one application
+---@field settled evidence.use[] of the time before settled_to
+---@field recent evidence.use[] of the time since then: read again each time
+---@field settled_to number?
+---@field spans evidence.span[]
+---@field holes evidence.hole[]
+---@field own evidence.own_sign_in[]
+---@field last_uses evidence.last_use[]
+
+local LISTS_OF_AN_APPLICATION = { "settled", "recent", "spans", "holes", "own", "last_uses" }
+
+M.OWN_WITHIN = 600 -- a sign-in this close to one of ours, with its key id, is taken for ours
+local OWN_KEPT = 40 * 86400
+local MOST_CHANGES = 20 -- of one account or application
+local CHANGES_KEPT = 400 * 86400
+
+local function app_name(app_id) return "evidence/application/" .. app_id:lower() end
+local function object_name(object_id) return "evidence/object/" .. object_id:lower() end
+local function source_name(source) return "evidence/source/" .. source end
+
+-- A value that was altered counts as none: it proves nothing, and `journal verify` tells of it.
+local function read_kept(journal, name)
+  return journal and journal:kept(name) or {}
+end
+
+--- What is kept of an application.
+---@param journal host.journal.journal?
+---@param app_id string client id
+---@return evidence.app_record
+function M.read_application(journal, app_id)
+  local record = read_kept(journal, app_name(app_id))
+  for _, member in ipairs(LISTS_OF_AN_APPLICATION) do record[member] = record[member] or {} end
+  return record
+end
+
+--- Keep what is known of an application; durable with the next commit.
+---@param journal host.journal.journal
+---@param app_id string client id
+---@param record evidence.app_record
+function M.keep_application(journal, app_id, record)
+  journal:keep(app_name(app_id), record)
+end
+
+--- The client ids of the applications of which something is kept.
+---@param journal host.journal.journal?
+---@return string[]
+function M.applications(journal)
+  local ids, start = {}, app_name ""
+  for i, name in ipairs(journal and journal:kept_names(start) or {}) do ids[i] = name:sub(#start + 1) end
+  return ids
+end
+
+---------------------------------------------------------------------------
+-- What rules and people read
+
+local function add_to_day_count(use)
+  use.success_days = (use.earlier_days or 0) + #(use.days or {})
+  use.days, use.earlier_days = nil, nil
+  return use
+end
+
+--- The summaries of an application's sign-ins: at most one for each key id, address and `ours`.
+---@param journal host.journal.journal?
+---@param app_id string client id
+---@return evidence.use[]
+function M.uses(journal, app_id)
+  local record, uses = M.read_application(journal, app_id), {}
+  for _, use in ipairs(fold.merge(record.settled, record.recent)) do
+    use.app_id = app_id:lower()
+    uses[#uses + 1] = add_to_day_count(use)
+  end
+  return uses
+end
+
+--- What the sign-in log was read for, of an application.
+---@param journal host.journal.journal?
+---@param app_id string client id
+---@return evidence.coverage
+function M.coverage(journal, app_id)
+  local record = M.read_application(journal, app_id)
+  return { spans = record.spans, holes = record.holes, own = record.own }
+end
+
+--- The rows of the daily report about an application's credentials.
+---@param journal host.journal.journal?
+---@param app_id string client id
+---@return evidence.last_use[]
+function M.last_uses(journal, app_id) return M.read_application(journal, app_id).last_uses end
+
+--- The latest changes of an object (an account, an application, a service principal) that are kept, newest first.
+---@param journal host.journal.journal?
+---@param asked { target: string, since: number? } target: object id
+---@return evidence.change[]
+function M.changes(journal, asked)
+  local found = {}
+  for _, change in ipairs(read_kept(journal, object_name(asked.target)).changes or {}) do
+    if not asked.since or change.at >= asked.since then found[#found + 1] = change end
+  end
+  return found
+end
+
+--- How old the knowledge of a source is: of an application's sign-ins with the application, of the other sources
+--- without one.
+---@param journal host.journal.journal?
+---@param source evidence.source
+---@param app_id string? client id
+---@return number? seconds since the source was read; nil: never
+---@return string? why it could not be read when it was tried last
+---@return string? fix what would lift that
+function M.age(journal, source, app_id)
+  local known = read_kept(journal, source_name(source))
+  local read_at = known.read_at
+  if app_id then
+    local spans = M.read_application(journal, app_id).spans
+    read_at = #spans > 0 and spans[#spans].to or nil
+  end
+  return read_at and math.max(0, time.now() - read_at), known.why, known.fix
+end
+
+---------------------------------------------------------------------------
+-- What is put there
+
+--- Put on record that we signed in as an application. Durable with the next commit.
+---@param journal host.journal.journal? nil: nothing is kept
+---@param app_id string client id
+---@param key_id string? of the credential; nil: not known, and then nothing is kept
+---@param at number server time
+---@param failed boolean? Entra refused the sign-in
+function M.own_sign_in(journal, app_id, key_id, at, failed)
+  if not journal or not key_id then return end
+  local record = M.read_application(journal, app_id)
+  local kept = {}
+  for _, own in ipairs(record.own) do
+    if own.at > at - OWN_KEPT then kept[#kept + 1] = own end
+  end
+  table.insert(kept, { at = at, key_id = key_id:lower(), failed = failed or nil })
+  record.own = kept
+  M.keep_application(journal, app_id, record)
+end
+
+--- Keep changes of an object, besides those that are kept already. Durable with the next commit.
+---@param journal host.journal.journal
+---@param object_id string
+---@param changes evidence.change[]
+function M.add_changes(journal, object_id, changes)
+  local known, list = {}, {}
+  local oldest = time.now() - CHANGES_KEPT
+  for _, some in ipairs { changes, read_kept(journal, object_name(object_id)).changes or {} } do
+    for _, change in ipairs(some) do
+      if not known[change.id] and change.at >= oldest then list[#list + 1] = change end
+      known[change.id] = true
+    end
+  end
+  table.sort(list, function(a, b) return a.at > b.at or a.at == b.at and a.id < b.id end)
+  for i = #list, MOST_CHANGES + 1, -1 do list[i] = nil end
+  journal:keep(object_name(object_id), #list > 0 and { changes = list } or nil)
+end
+
+--- Keep what a try to read a source came to. Durable with the next commit.
+---@param journal host.journal.journal
+---@param source evidence.source
+---@param outcome evidence.age
+function M.keep_source(journal, source, outcome)
+  local known = read_kept(journal, source_name(source))
+  known.read_at = outcome.read_at or known.read_at
+  known.why, known.fix, known.unavailable = outcome.why, outcome.fix, outcome.unavailable
+  journal:keep(source_name(source), known)
+end
+
+return M
