@@ -47,10 +47,14 @@ static struct peer *find_or_append_peer(struct peers *peers, const char *name) {
 
 int gate_peers_add(struct peers *peers, const struct peer *peer) {
   int ok = 1;
-  struct peer copy = {gate_peer_copy_text(peer->name, &ok),  gate_peer_copy_text(peer->origin, &ok),
-                      gate_peer_copy_text(peer->base, &ok),  gate_peer_copy_text(peer->ca, &ok),
-                      gate_peer_copy_text(peer->proxy, &ok), peer->lenient,
-                      peer->is_local,                        peer->is_secret};
+  struct peer copy = {gate_peer_copy_text(peer->name, &ok),
+                      gate_peer_copy_text(peer->origin, &ok),
+                      gate_peer_copy_text(peer->base, &ok),
+                      gate_peer_copy_text(peer->ca, &ok),
+                      gate_peer_copy_text(peer->proxy, &ok),
+                      peer->lenient,
+                      peer->is_local,
+                      peer->is_secret};
   struct peer *slot = ok ? find_or_append_peer(peers, peer->name) : NULL;
   if (!slot) {
     free_peer(&copy);

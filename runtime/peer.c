@@ -315,9 +315,9 @@ static int push_peer_body(lua_State *L, const struct answer *answer) {
     push_peer_failure(L, answer, "bad_answer", lua_pushfstring(L, "the answer is not JSON: %s", why));
     return 0;
   }
-  const char *problem = wire_is_html(answer)                ? "the answer is an HTML page"
+  const char *problem = wire_is_html(answer)              ? "the answer is an HTML page"
                         : answer->body.length > MOST_TEXT ? "the answer is a text of more than 64 KiB"
-                                                            : NULL;
+                                                          : NULL;
   if (problem) {
     push_peer_failure(L, answer, "bad_answer", problem);
     return 0;
@@ -350,14 +350,8 @@ static int peer_judge(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"credential", peer_credential},
-    {"judge", peer_judge},
-    {"origin", peer_origin},
-    {"request", peer_request},
-    {"request_at", peer_request_at},
-    {"segment", peer_segment},
-    {"sign", peer_sign},
-    {NULL, NULL},
+    {"credential", peer_credential}, {"judge", peer_judge},     {"origin", peer_origin}, {"request", peer_request},
+    {"request_at", peer_request_at}, {"segment", peer_segment}, {"sign", peer_sign},     {NULL, NULL},
 };
 
 int luaopen_host_peer(lua_State *L);

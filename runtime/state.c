@@ -27,13 +27,20 @@ int luaopen_host_term(lua_State *L);
 
 /* All native modules. They are preloaded, not opened: a module that nobody requires costs nothing. */
 static const luaL_Reg native_modules[] = {
-    {"host.crypto", luaopen_host_crypto},   {"host.devolutions", luaopen_host_devolutions},
-    {"host.edit", luaopen_host_edit},       {"host.gate", luaopen_host_gate},
-    {"host.graph", luaopen_host_graph},     {"host.httpd", luaopen_host_httpd},
-    {"host.journal", luaopen_host_journal}, {"host.json", luaopen_host_json},
-    {"host.oauth", luaopen_host_oauth},     {"host.peer", luaopen_host_peer},
-    {"host.process", luaopen_host_process}, {"host.secret", luaopen_host_secret},
-    {"host.sys", luaopen_host_sys},         {"host.term", luaopen_host_term},
+    {"host.crypto", luaopen_host_crypto},
+    {"host.devolutions", luaopen_host_devolutions},
+    {"host.edit", luaopen_host_edit},
+    {"host.gate", luaopen_host_gate},
+    {"host.graph", luaopen_host_graph},
+    {"host.httpd", luaopen_host_httpd},
+    {"host.journal", luaopen_host_journal},
+    {"host.json", luaopen_host_json},
+    {"host.oauth", luaopen_host_oauth},
+    {"host.peer", luaopen_host_peer},
+    {"host.process", luaopen_host_process},
+    {"host.secret", luaopen_host_secret},
+    {"host.sys", luaopen_host_sys},
+    {"host.term", luaopen_host_term},
     {NULL, NULL},
 };
 
