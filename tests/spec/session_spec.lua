@@ -119,7 +119,8 @@ describe("session", function()
     assert.equal("x.lua: use the folder 'reports': the profile p names no folder 'reports'\nAdd folders = { "
       .. 'reports = "/path/of/the/folder" } to the profile in DIR/moonlatch.lua.', refused { files = { "reports" } })
     assert.equal("x.lua: use the peer 'vault': the profile p names no peer 'vault'\nAdd peers = { vault = "
-      .. '{ url = "https://…" } } to the profile in DIR/moonlatch.lua.', refused { peers = { vault = { "GET /v1/x" } } })
+      .. '{ url = "https://…" } } to the profile in DIR/moonlatch.lua.',
+      refused { peers = { vault = { "GET /v1/x" } } })
   end)
 
   it("follows an emulator's clock while it is open", function()
