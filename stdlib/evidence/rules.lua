@@ -13,6 +13,9 @@ local DAY = 86400
 --- Seconds after which a sign-in that the log does not show counts as lost.
 M.LATE = 3 * DAY
 
+--- The shortest rhythm that may be declared, in seconds: sign-ins show up in the log minutes late.
+M.LEAST_RHYTHM = 3600
+
 local MARGIN = 7 * DAY -- seconds of silence asked for beyond two rhythms
 local RECENT = 7 * DAY -- seconds for which a use of a replaced secret holds its removal back
 local OWN_APART = 36 * 3600 -- seconds between two of our daily sign-ins, at most: a daily job may be half a day late
