@@ -108,6 +108,9 @@ local M = {}
 
 local LISTS_OF_AN_APPLICATION = { "settled", "recent", "spans", "holes", "own", "last_uses" }
 
+--- The categories of changes that are followed: of accounts, applications and roles.
+M.CATEGORIES = { "UserManagement", "ApplicationManagement", "RoleManagement" }
+
 M.OWN_WITHIN = 600 -- a sign-in this close to one of ours, with its key id, is taken for ours
 local OWN_KEPT = 40 * 86400
 local MOST_CHANGES = 20 -- of one account or application
@@ -118,25 +121,29 @@ local function object_name(object_id) return "evidence/object/" .. object_id:low
 local function source_name(source) return "evidence/source/" .. source end
 
 -- A value that was altered counts as none: it proves nothing, and `journal verify` tells of it.
-local function read_kept(journal, name)
-  return journal and journal:kept(name) or {}
+local function read_kept(journal, name, to_change)
+  return journal and journal:kept(name, to_change) or {}
+end
+
+local function fill_lists(record)
+  for _, member in ipairs(LISTS_OF_AN_APPLICATION) do record[member] = record[member] or {} end
+  return record
 end
 
 --- What is kept of an application.
 ---@param journal host.journal.journal?
 ---@param app_id string client id
 ---@return evidence.app_record
-function M.read_application(journal, app_id)
-  local record = read_kept(journal, app_name(app_id))
-  for _, member in ipairs(LISTS_OF_AN_APPLICATION) do record[member] = record[member] or {} end
-  return record
-end
+function M.read_application(journal, app_id) return fill_lists(read_kept(journal, app_name(app_id))) end
 
---- Keep what is known of an application; durable with the next commit.
+--- Change what is kept of an application: `change` gets the record as it is now, and changes it. It does not wait.
+--- Durable with the next commit; other processes wait for that.
 ---@param journal host.journal.journal
 ---@param app_id string client id
----@param record evidence.app_record
-function M.keep_application(journal, app_id, record)
+---@param change fun(record: evidence.app_record)
+function M.change_application(journal, app_id, change)
+  local record = fill_lists(read_kept(journal, app_name(app_id), true))
+  change(record)
   journal:keep(app_name(app_id), record)
 end
 
@@ -219,40 +226,100 @@ end
 ---------------------------------------------------------------------------
 -- What is put there
 
---- Put on record that we signed in as an application. Durable with the next commit.
+--- Put on record that we sign in as an application, before the request leaves. Durable with the next commit.
 ---@param journal host.journal.journal? nil: nothing is kept
 ---@param app_id string client id
 ---@param key_id string? of the credential; nil: not known, and then nothing is kept
 ---@param at number server time
----@param failed boolean? Entra refused the sign-in
+---@param failed boolean? Entra refused the sign-in, or its answer is not known yet
 function M.own_sign_in(journal, app_id, key_id, at, failed)
   if not journal or not key_id then return end
-  local record = M.read_application(journal, app_id)
-  local kept = {}
-  for _, own in ipairs(record.own) do
-    if own.at > at - OWN_KEPT then kept[#kept + 1] = own end
-  end
-  table.insert(kept, { at = at, key_id = key_id:lower(), failed = failed or nil })
-  record.own = kept
-  M.keep_application(journal, app_id, record)
+  M.change_application(journal, app_id, function(record)
+    local kept, id = {}, key_id:lower()
+    for _, own in ipairs(record.own) do
+      if own.at > at - OWN_KEPT and not (own.at == at and own.key_id == id) then kept[#kept + 1] = own end
+    end
+    table.insert(kept, { at = at, key_id = id, failed = failed or nil })
+    record.own = kept
+  end)
 end
+
+local function is_newer(a, b) return a.at > b.at or a.at == b.at and a.id < b.id end
 
 --- Keep changes of an object, besides those that are kept already. Durable with the next commit.
 ---@param journal host.journal.journal
 ---@param object_id string
 ---@param changes evidence.change[]
 function M.add_changes(journal, object_id, changes)
-  local known, list = {}, {}
+  local name = object_name(object_id)
+  local record, known, list = read_kept(journal, name, true), {}, {}
   local oldest = time.now() - CHANGES_KEPT
-  for _, some in ipairs { changes, read_kept(journal, object_name(object_id)).changes or {} } do
+  for _, some in ipairs { changes, record.changes or {} } do
     for _, change in ipairs(some) do
       if not known[change.id] and change.at >= oldest then list[#list + 1] = change end
       known[change.id] = true
     end
   end
-  table.sort(list, function(a, b) return a.at > b.at or a.at == b.at and a.id < b.id end)
+  table.sort(list, is_newer)
   for i = #list, MOST_CHANGES + 1, -1 do list[i] = nil end
-  journal:keep(object_name(object_id), #list > 0 and { changes = list } or nil)
+  record.changes = list
+  journal:keep(name, record)
+end
+
+--- Follow the changes of objects from now on. Where one of them was not followed before, the log is read again from
+--- `begin`, and what it shows is whole from `whole_since`. Durable with the next commit.
+---@param journal host.journal.journal
+---@param object_ids string[]
+---@param begin number
+---@param whole_since number
+function M.follow(journal, object_ids, begin, whole_since)
+  local has_new = false
+  for _, id in ipairs(object_ids) do
+    local record = read_kept(journal, object_name(id), true)
+    if not record.followed_from then
+      has_new, record.followed_from = true, whole_since
+      journal:keep(object_name(id), record)
+    end
+  end
+  if not has_new then return end
+  local known = read_kept(journal, source_name "audits", true)
+  for category in pairs(known.read_to or {}) do known.read_to[category] = begin end
+  journal:keep(source_name "audits", known)
+end
+
+--- From when to when the changes of an object were followed; nil when they never were, or not since they were lost.
+---@param journal host.journal.journal?
+---@param object_id string
+---@return evidence.span?
+function M.followed(journal, object_id)
+  local from = read_kept(journal, object_name(object_id)).followed_from
+  local known = read_kept(journal, source_name "audits")
+  local to = math.huge
+  for _, category in ipairs(M.CATEGORIES) do to = math.min(to, known.read_to and known.read_to[category] or 0) end
+  from = from and math.max(from, known.lost_until or from)
+  return from and from < to and { from = from, to = to } or nil
+end
+
+--- How far the audit log was read, in a category; `begin` when it was not.
+---@param journal host.journal.journal
+---@param category string
+---@param begin number
+---@return number
+function M.read_to(journal, category, begin)
+  local read_to = read_kept(journal, source_name "audits").read_to or {}
+  return math.max(begin, read_to[category] or begin)
+end
+
+--- Keep how far the audit log was read, in a category. Durable with the next commit.
+---@param journal host.journal.journal
+---@param category string
+---@param to number
+---@param lost_until number? changes before this moment may have left the log before they were read
+function M.keep_read_to(journal, category, to, lost_until)
+  local known = read_kept(journal, source_name "audits", true)
+  known.read_to = known.read_to or {}
+  known.read_to[category], known.lost_until = to, lost_until or known.lost_until
+  journal:keep(source_name "audits", known)
 end
 
 --- Keep what a try to read a source came to. Durable with the next commit.
@@ -260,7 +327,7 @@ end
 ---@param source evidence.source
 ---@param outcome evidence.age
 function M.keep_source(journal, source, outcome)
-  local known = read_kept(journal, source_name(source))
+  local known = read_kept(journal, source_name(source), true)
   known.read_at = outcome.read_at or known.read_at
   known.why, known.fix, known.unavailable = outcome.why, outcome.fix, outcome.unavailable
   journal:keep(source_name(source), known)

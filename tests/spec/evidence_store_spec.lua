@@ -71,10 +71,10 @@ describe("what is kept", function()
     local place <close> = journals.folder()
     do
       local j <close> = journals.open(place)
-      local record = store.read_application(j, APP)
-      record.settled, record.recent = { fold.use(event(MORNING), false) }, { fold.use(event(MORNING + DAY), false) }
-      record.spans = { { from = 1, to = MORNING + DAY } }
-      store.keep_application(j, APP, record)
+      store.change_application(j, APP, function(record)
+        record.settled, record.recent = { fold.use(event(MORNING), false) }, { fold.use(event(MORNING + DAY), false) }
+        record.spans = { { from = 1, to = MORNING + DAY } }
+      end)
       store.own_sign_in(j, APP:lower(), "K1", MORNING)
       store.own_sign_in(j, APP, nil, MORNING)
       assert(j:commit())
