@@ -136,6 +136,7 @@ end
 ---@field grace_over boolean
 ---@field proven boolean did the newer one sign in just now?
 ---@field for_people boolean|nil does the application sign in on behalf of people? nil: unknown
+---@field why_people string? what shows that: "it has redirect URIs"
 
 --- Seconds for which the log must show no use of an older secret before it may be removed: two rhythms, a margin, and
 --- the time that late events take.
@@ -257,8 +258,9 @@ end
 
 local function check_people(case)
   if case.for_people == false then return true, "the application does not sign in on behalf of people" end
-  return false, case.for_people and "the application signs in on behalf of people, and the log of applications does "
-    .. "not show that" or "whether the application signs in on behalf of people is unknown"
+  if case.for_people == nil then return false, "whether the application signs in on behalf of people is unknown" end
+  return false, ("the application signs in on behalf of people%s, which the log of applications does not show"):format(
+    case.why_people and (" (%s)"):format(case.why_people) or "")
 end
 
 local CONDITIONS = {

@@ -246,6 +246,7 @@ local function run_application_rotation(self, entry, mode)
   entry.due = credential and credential.row and lifetime.due_at(credential.row, credential.terms) or nil
   entry.adopts = credential and credential.adopted_value ~= nil
   entry.records_use = credential and credential.is_use_unrecorded
+  entry.remarks = credential and credential.remarks
   entry.credential = nil
   return entry.result
 end

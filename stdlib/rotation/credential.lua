@@ -78,6 +78,7 @@ local M = {}
 ---@field unknown_value host.secret? a value in the sink that this journal does not know, and that does not sign in
 ---@field is_known boolean? did the journal know a credential of the application when this run began?
 ---@field has_asked boolean? was a person asked which client secret the consumer was given?
+---@field remarks string[] what Entra's log shows of the use of credentials
 ---@field is_use_unrecorded boolean? does Entra's log show that it is in use, and is that not on record?
 local Credential = class("rotation.Credential", { open = {
   "prove", "placed", "confirm", "tidy", "is_held",
@@ -341,7 +342,7 @@ end
 function M.ensure(kind, run, fields)
   run.keeps_credentials = true
   local self = Credential {
-    kind = kind, run = run, application = fields.application, sink = fields.sink, roles = {}, seen = {},
+    kind = kind, run = run, application = fields.application, sink = fields.sink, roles = {}, seen = {}, remarks = {},
     terms = {
       name = fields.name, workflow = run.id, renew_before = fields.renew_before, every = fields.every,
       grace = fields.grace, policy = fields.policy, wanted = fields.lifetime, description = fields.description,

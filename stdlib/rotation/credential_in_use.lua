@@ -30,7 +30,7 @@ end
 
 local function record_use(self, found)
   local run, row = self.run, self.row
-  run:note("Entra's log shows that %s is in use: %s", row.body.marker, found.text)
+  use_in_log.tell(self, false, "Entra's log shows that %s is in use: %s", row.body.marker, found.text)
   if not run:acting() then
     self.is_use_unrecorded = true
     return
@@ -49,7 +49,7 @@ function M.confirm_by_log(self)
   local found = use_in_log.verdict(self, row)
   if found.verdict == "in use" then return record_use(self, found) end
   if found.verdict == "tried" then
-    self.run:note("%s was tried, which does not show that it is in use: %s", row.body.marker, found.text)
+    use_in_log.tell(self, false, "%s was tried, which does not show that it is in use: %s", row.body.marker, found.text)
   end
 end
 

@@ -139,11 +139,11 @@ end
 local function tell_kept_credential(self, kept)
   local row = kept.row
   if kept.is_used then
-    return self.run:warn("%s is not removed, although its grace ended on %s: %s. " .. OVERRIDE, row.body.marker,
-      time.day(row.body.retire_at), kept.why, row.body.key_id)
+    return use_in_log.tell(self, true, "%s is not removed, although its grace ended on %s: %s. " .. OVERRIDE,
+      row.body.marker, time.day(row.body.retire_at), kept.why, row.body.key_id)
   end
-  self.run:note("%s stays %s, because the log, and no person, confirmed the new one: %s; %s", row.body.marker,
-    until_expiry(row), kept.why, use_in_log.last_use_text(self, row))
+  use_in_log.tell(self, false, "%s stays %s, because the log, and no person, confirmed the new one: %s; %s",
+    row.body.marker, until_expiry(row), kept.why, use_in_log.last_use_text(self, row))
 end
 
 local function note_retirement_dates(self)
@@ -171,8 +171,8 @@ end
 -- Warn of who may be cut off. The log tells only what was read of it.
 local function warn_of_refused_sign_ins(self, list)
   for _, row in ipairs(list) do
-    self.run:warn("%s is removed: %s. Whoever signs in with it is refused from now on", row.body.marker,
-      use_in_log.last_use_text(self, row))
+    use_in_log.tell(self, true, "%s is removed: %s. Whoever signs in with it is refused from now on",
+      row.body.marker, use_in_log.last_use_text(self, row))
   end
 end
 

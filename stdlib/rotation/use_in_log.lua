@@ -9,6 +9,7 @@ local on_behalf = require "entra.on_behalf"
 local refresh = require "evidence.refresh"
 local store = require "evidence.store"
 local time = require "time"
+local workflow_print = require "workflow.print"
 
 local M = {}
 
@@ -28,7 +29,8 @@ end
 ---@param args { rhythm: number?, retire_unused: boolean? }
 function M.check_arguments(args)
   if args.retire_unused and not args.rhythm then
-    raise_wrong_argument("--retire-unused", "silence tells nothing while it is not said how often the consumer signs in",
+    raise_wrong_argument("--retire-unused",
+      "silence tells nothing while it is not said how often the consumer signs in",
       "Add --rhythm 1d, if the consumer signs in every day; it is not learned from the log.")
   elseif args.rhythm and args.rhythm < evidence_rules.LEAST_RHYTHM then
     raise_wrong_argument("--rhythm", "it is less than 1h", "Write --rhythm 1h or longer.")
@@ -82,6 +84,16 @@ end
 ---@return evidence.verdict
 function M.verdict(self, row) return evidence_rules.confirmed(case_of(self, row)) end
 
+--- Tell what the log shows: to the reader of the run, and, in `remarks`, to whoever started it.
+---@param self rotation.Credential
+---@param is_urgent boolean is it a warning?
+---@param text string a format
+function M.tell(self, is_urgent, text, ...)
+  table.insert(self.remarks, workflow_print.filled(text, ...))
+  local run = self.run
+  if is_urgent then run:warn(text, ...) else run:note(text, ...) end
+end
+
 ---------------------------------------------------------------------------
 -- Why a replaced credential stays
 
@@ -108,12 +120,13 @@ end
 local function missing_conditions(self, row)
   local case, terms = case_of(self, self.row), self.terms
   case.old, case.grace_over, case.proven = row.body.key_id, row.body.retire_at <= case.now, true
-  if terms.rhythm then case.for_people = on_behalf.of(self.application.id) end
+  if terms.rhythm then case.for_people, case.why_people = on_behalf.of(self.application.id) end
   local may, conditions = evidence_rules.may_remove(case)
   if may then return nil end
   local texts = {}
   for _, condition in ipairs(conditions) do
-    if not condition.holds and #texts < 3 then texts[#texts + 1] = condition.text end
+    if not condition.holds then texts[#texts + 1] = condition.text end
+    if not terms.rhythm then break end -- the others depend on it
   end
   return table.concat(texts, "; ")
 end
