@@ -25,6 +25,7 @@ POST   /emulator/tenant         {"do": "disable", "with": ["adele"]}: what anoth
 GET    /emulator/cloud          what is in Devolutions Cloud, and which secret its providers hold; no secrets
 POST   /emulator/cloud          {"do": "reset_password", "with": ["uma@…"]}: what a person does there; see `actions`
 *      /emulator/server         the same for privileged access in Devolutions Server
+*      /emulator/programs       programs that sign in by themselves, and when they did; see `actions`
 GET    /emulator/sign-ins       all sign-ins of applications in the last 30 days, without the delays of Graph
 GET    /emulator/audits         all directory audits of the last 30 days, likewise
 POST   /emulator/devolutions    {"do": "permit", "with": ["view_password", false]}, likewise "seal" and "enable"
@@ -102,6 +103,13 @@ M.CLOUD_ACTIONS = {
   set_licence = "false to take the licence for PAM away",
 }
 for name, arguments in pairs(M.PAM_ACTIONS) do M.CLOUD_ACTIONS[name] = arguments end
+
+--- What a person does with programs that sign in in a rhythm of their own.
+M.PROGRAM_ACTIONS = {
+  add_program = "{name, client_id, client_secret, every, address?}: signs in at once, and then each `every`",
+  edit_program = "name, {client_secret?, every?, address?}",
+  remove_program = "name",
+}
 
 local function bad(message)
   return 400, {}, { message = message, error = { code = "badRequest", message = message } }
@@ -211,6 +219,8 @@ local ROUTES = {
   ["POST /emulator/cloud"] = function(world, _, body) return act(world.cloud, M.CLOUD_ACTIONS, body) end,
   ["GET /emulator/server"] = function(world) return 200, {}, world.server:state() end,
   ["POST /emulator/server"] = function(world, _, body) return act(world.server, M.PAM_ACTIONS, body) end,
+  ["GET /emulator/programs"] = function(world) return 200, {}, world.programs:state() end,
+  ["POST /emulator/programs"] = function(world, _, body) return act(world.programs, M.PROGRAM_ACTIONS, body) end,
   ["GET /emulator/sign-ins"] = function(world) return 200, {}, { sign_ins = world.tenant:sign_in_events() } end,
   ["GET /emulator/audits"] = function(world) return 200, {}, { audits = world.tenant:audit_events() } end,
   ["POST /emulator/devolutions"] = function(world, _, body) return act(world.devolutions, M.SERVER_ACTIONS, body) end,

@@ -18,6 +18,7 @@ local random = require "emulator.random"
 local secret = require "secret.emulator"
 local seed = require "emulator.tenant.seed"
 local sign_ins = require "emulator.tenant.sign_ins"
+local uses = require "emulator.tenant.uses"
 
 local M = {}
 
@@ -26,7 +27,7 @@ M.GRAPH_APP, M.CLI_APP = seed.GRAPH_APP, seed.CLI_APP
 ---@class emulator.tenant
 local Tenant = { __name = "emulator.tenant" }
 Tenant.__index = Tenant
-for _, part in ipairs { admin, audits, awkward, conditional_access, graveyard, sign_ins } do
+for _, part in ipairs { admin, audits, awkward, conditional_access, graveyard, sign_ins, uses } do
   for name, method in pairs(part) do
     if type(method) == "function" then Tenant[name] = method end
   end
@@ -104,7 +105,7 @@ function M.new(options)
     flags = flags_of(options.flags), made = 0, ids = {}, keys_of = {}, issuers = {}, former_names = {},
     role_ids = {}, role_names = {}, role_order = {}, role_objects = {}, role_templates = {},
     writes = {}, asked = {},
-    sign_ins = events.list(), audits = events.list(), operations = 0,
+    sign_ins = events.list(), audits = events.list(), operations = 0, uses = uses.none(), ends = {},
   }, Tenant)
   tenant.id = random.guid(tenant.seed, "tenant", 1)
   tenant.source = lag.source { seed = tenant.seed, now = options.now, min = range[1], max = range[2],
@@ -391,6 +392,7 @@ end
 function Tenant:drop_secret(key, delay)
   self.listed_secrets:drop(key, delay)
   self.working_secrets:drop(key, delay)
+  self:forget_use(key)
 end
 
 return M

@@ -1,12 +1,12 @@
 --- Changes in the directory, from its audit log: who reset which password, who added or removed a credential, gave
---- consent or a role, deleted or disabled something. Some minutes late; the log keeps 7 days, with a licence Entra ID P1
---- or P2 30 days (Microsoft Learn, "List directoryAudits"; "Microsoft Entra data retention").
+--- consent or a role, deleted or disabled something. Some minutes late; the log keeps 7 days, with a licence Entra ID
+--- P1 or P2 30 days (Microsoft Learn, "List directoryAudits"; "Microsoft Entra data retention").
 ---
 --- A record names the application that acted by the object id of its service principal: its client id is null in every
 --- published record (elastic/integrations@0c1eadf, azure/data_stream/auditlogs; rknightion/graph2otel@dfd9ef7,
 --- internal/collectors/entra/directoryaudits). So records are filtered by moment and target there, and by actor here.
 
-local source = require "evidence.source"
+local reading = require "evidence.reading"
 
 local M = {}
 
@@ -48,7 +48,8 @@ local function kind_of_properties(properties)
     local plain = name:lower()
     if plain:find("password", 1, true) and not plain:find("polic", 1, true) then return "reset" end
     if name == "KeyDescription" or name == "FederatedIdentityCredentials" then return "credentials" end
-    if name == "AccountEnabled" and tostring(property.newValue):lower():find("false", 1, true) then return "disabled" end
+    local value = tostring(property.newValue):lower()
+    if name == "AccountEnabled" and value:find("false", 1, true) then return "disabled" end
   end
 end
 
@@ -67,9 +68,9 @@ end
 -- The modified properties of all targets, by name.
 local function properties_of(record)
   local properties = {}
-  for _, target in ipairs(source.object(record.targetResources)) do
-    for _, property in ipairs(source.object(source.object(target).modifiedProperties)) do
-      local name = source.text(source.object(property).displayName)
+  for _, target in ipairs(reading.object(record.targetResources)) do
+    for _, property in ipairs(reading.object(reading.object(target).modifiedProperties)) do
+      local name = reading.text(reading.object(property).displayName)
       if name then properties[name] = property end
     end
   end
@@ -79,7 +80,7 @@ end
 -- The key ids in a value of KeyDescription: JSON in a text, "[KeyIdentifier=…,KeyType=Password,…]" for each credential.
 local function key_ids_in(value)
   local ids, list = {}, {}
-  for id in tostring(source.text(value) or ""):gmatch "KeyIdentifier=([%x-]+)" do
+  for id in tostring(reading.text(value) or ""):gmatch "KeyIdentifier=([%x-]+)" do
     ids[id:lower()] = true
     list[#list + 1] = id:lower()
   end
@@ -103,26 +104,26 @@ end
 
 ---@return evidence.actor
 local function actor_of(record)
-  local by = source.object(record.initiatedBy)
-  local app, user = source.object(by.app), source.object(by.user)
-  if source.id(app.servicePrincipalId) or source.text(app.displayName) then
-    return { kind = "application", object_id = source.id(app.servicePrincipalId), name = source.text(app.displayName),
-      address = source.text(user.ipAddress) }
-  elseif source.id(user.id) or source.text(user.userPrincipalName) then
-    return { kind = "person", object_id = source.id(user.id), name = source.text(user.displayName),
-      user_name = source.text(user.userPrincipalName), address = source.text(user.ipAddress) }
+  local by = reading.object(record.initiatedBy)
+  local app, user = reading.object(by.app), reading.object(by.user)
+  if reading.id(app.servicePrincipalId) or reading.text(app.displayName) then
+    return { kind = "application", object_id = reading.id(app.servicePrincipalId), name = reading.text(app.displayName),
+      address = reading.text(user.ipAddress) }
+  elseif reading.id(user.id) or reading.text(user.userPrincipalName) then
+    return { kind = "person", object_id = reading.id(user.id), name = reading.text(user.displayName),
+      user_name = reading.text(user.userPrincipalName), address = reading.text(user.ipAddress) }
   end
   return { kind = "unknown" }
 end
 
 local function targets_of(record)
   local targets = {}
-  for _, one in ipairs(source.object(record.targetResources)) do
-    local target = source.object(one)
-    local id = source.id(target.id)
+  for _, one in ipairs(reading.object(record.targetResources)) do
+    local target = reading.object(one)
+    local id = reading.id(target.id)
     if id then
-      targets[#targets + 1] = { object_id = id, name = source.text(target.displayName),
-        type = source.text(target.type) or "unknown", user_name = source.text(target.userPrincipalName) }
+      targets[#targets + 1] = { object_id = id, name = reading.text(target.displayName),
+        type = reading.text(target.type) or "unknown", user_name = reading.text(target.userPrincipalName) }
     end
   end
   return targets
@@ -132,15 +133,15 @@ end
 ---@param record table
 ---@return evidence.change
 function M.decode(record)
-  local properties, name = properties_of(record), source.text(record.activityDisplayName)
+  local properties, name = properties_of(record), reading.text(record.activityDisplayName)
   local added, removed = key_difference(properties.KeyDescription)
   return {
-    id = source.text(record.id) or source.raise_unreadable(WHAT, "id"),
-    at = source.moment(record.activityDateTime) or source.raise_unreadable(WHAT, "activityDateTime"),
-    name = name or source.raise_unreadable(WHAT, "activityDisplayName"),
-    kind = kind_of_change(name, properties), result = source.text(record.result) or "unknown",
+    id = reading.text(record.id) or reading.raise_unreadable(WHAT, "id"),
+    at = reading.moment(record.activityDateTime) or reading.raise_unreadable(WHAT, "activityDateTime"),
+    name = name or reading.raise_unreadable(WHAT, "activityDisplayName"),
+    kind = kind_of_change(name, properties), result = reading.text(record.result) or "unknown",
     by = actor_of(record), targets = targets_of(record), added = added, removed = removed,
-    correlation_id = source.id(record.correlationId),
+    correlation_id = reading.id(record.correlationId),
   }
 end
 
@@ -164,7 +165,7 @@ end
 ---@param asked evidence.audits.asked
 ---@return fun(): evidence.change|nil
 function M.read(asked)
-  local items = source.items(PATH, WHAT, filter_of(asked))
+  local items = reading.items(PATH, WHAT, filter_of(asked))
   return function()
     for record in items do
       local change = M.decode(record)

@@ -7,7 +7,7 @@
 --- matched by key id and application.
 
 local fail = require "fail"
-local source = require "evidence.source"
+local reading = require "evidence.reading"
 
 local M = {}
 
@@ -21,11 +21,11 @@ local WHAT = "read the report on the use of credentials"
 ---@param record table
 ---@return evidence.last_use
 function M.decode(record)
-  local activity = source.object(record.signInActivity)
+  local activity = reading.object(record.signInActivity)
   return {
-    app_id = source.id(record.appId) or source.raise_unreadable(WHAT, "appId"),
-    key_id = source.id(record.keyId) or source.raise_unreadable(WHAT, "keyId"),
-    at = source.moment(activity.lastSignInDateTime),
+    app_id = reading.id(record.appId) or reading.raise_unreadable(WHAT, "appId"),
+    key_id = reading.id(record.keyId) or reading.raise_unreadable(WHAT, "keyId"),
+    at = reading.moment(activity.lastSignInDateTime),
     origin = record.credentialOrigin == "servicePrincipal" and "servicePrincipal" or "application",
   }
 end
@@ -48,11 +48,11 @@ end
 
 --- All rows of the report. Waits.
 ---@return fun(): evidence.last_use|nil
-function M.read() return rows_of(source.items(PATH, WHAT)) end
+function M.read() return rows_of(reading.items(PATH, WHAT)) end
 
 -- The documentation's example of a filtered answer is a bare object instead of a page, so both are read.
 local function read_filtered(app_id)
-  return list_of(rows_of(source.items(PATH, WHAT, { "appId eq %s", app_id:lower() }, true), app_id))
+  return list_of(rows_of(reading.items(PATH, WHAT, { "appId eq %s", app_id:lower() }, true), app_id))
 end
 
 --- The rows of one application, the newest for each key id. Editions of the documentation differ in whether the report
@@ -63,7 +63,7 @@ function M.of_application(app_id)
   local ok, list = pcall(read_filtered, app_id)
   if ok then return M.newest(list) end
   if not fail.is(list) or list.status ~= 400 then error(list, 0) end
-  return M.newest(list_of(rows_of(source.items(PATH, WHAT), app_id)))
+  return M.newest(list_of(rows_of(reading.items(PATH, WHAT), app_id)))
 end
 
 --- The newest row for each key id: one key id may have a row for the application and one for its service principal.

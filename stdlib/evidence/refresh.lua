@@ -8,8 +8,8 @@ local commit = require "journal.commit"
 local daily_report = require "evidence.daily_report"
 local fold = require "evidence.fold"
 local graph_clock = require "graph.clock"
+local reading = require "evidence.reading"
 local sign_ins = require "evidence.sign_ins"
-local source = require "evidence.source"
 local store = require "evidence.store"
 local task = require "task"
 local time = require "time"
@@ -48,8 +48,10 @@ local FEW_APPLICATIONS = 10 -- for more, the whole report takes fewer requests
 ---------------------------------------------------------------------------
 -- Sign-ins of one application
 
+-- Is the event this sign-in of ours? Where one of the two has no key id, the moment decides.
 local function is_of(own, event)
-  return own.key_id == event.key_id and math.abs(own.at - event.at) <= store.OWN_WITHIN
+  if math.abs(own.at - event.at) > store.OWN_WITHIN then return false end
+  return own.key_id == event.key_id or own.key_id == "" or event.key_id == nil and own.failed == true
 end
 
 -- Is the event one of our own sign-ins? Notes which of them the log showed.
@@ -132,7 +134,7 @@ end
 -- Our own sign-ins that the log should have shown by now: each that it did not show is a hole.
 local function judge_own_sign_ins(record, now)
   for _, own in ipairs(record.own) do
-    if own.seen == nil and not own.failed and own.at < now - M.LATE then
+    if own.seen == nil and not own.failed and own.key_id ~= "" and own.at < now - M.LATE then
       own.seen = false
       add_hole(record, own.at, own.at, "the log did not show a sign-in of our own within three days")
     end
@@ -246,7 +248,7 @@ end
 -- Read a source; keep when it was read, or why it could not be. Returns the gap, if there is one.
 local function read_source(journal, name, fn, ...)
   local ok, failure = pcall(fn, ...)
-  local outcome = ok and { read_at = time.now() } or source.gap(failure)
+  local outcome = ok and { read_at = time.now() } or reading.gap(failure)
   store.keep_source(journal, name, outcome)
   commit.commit(journal)
   if ok then return nil end

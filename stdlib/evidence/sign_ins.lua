@@ -4,7 +4,7 @@
 --- is in the global cloud, needs a licence Entra ID P1 or P2, and keeps 30 days (Microsoft Learn, "List signIns";
 --- "Microsoft Entra data retention"). Sign-ins on behalf of people are not in it.
 
-local source = require "evidence.source"
+local reading = require "evidence.reading"
 
 local M = {}
 
@@ -30,17 +30,17 @@ local EMPTY_ID = "00000000-0000-0000-0000-000000000000"
 ---@return evidence.sign_in
 function M.decode(record, app_id)
   local what = WHAT:format(app_id)
-  local status, key_id = source.object(record.status), source.id(record.servicePrincipalCredentialKeyId)
+  local status, key_id = reading.object(record.status), reading.id(record.servicePrincipalCredentialKeyId)
   local code = math.tointeger(tonumber(status.errorCode))
   return {
-    id = source.text(record.id) or source.raise_unreadable(what, "id"),
-    at = source.moment(record.createdDateTime) or source.raise_unreadable(what, "createdDateTime"),
-    app_id = source.id(record.appId) or app_id:lower(),
+    id = reading.text(record.id) or reading.raise_unreadable(what, "id"),
+    at = reading.moment(record.createdDateTime) or reading.raise_unreadable(what, "createdDateTime"),
+    app_id = reading.id(record.appId) or app_id:lower(),
     key_id = key_id ~= EMPTY_ID and key_id or nil,
-    credential = CREDENTIALS[record.clientCredentialType] or "unknown", address = source.text(record.ipAddress),
-    error = code or source.raise_unreadable(what, "status.errorCode"),
-    reason = code ~= 0 and source.text(status.failureReason) or nil,
-    resource = source.text(record.resourceDisplayName), correlation_id = source.id(record.correlationId),
+    credential = CREDENTIALS[record.clientCredentialType] or "unknown", address = reading.text(record.ipAddress),
+    error = code or reading.raise_unreadable(what, "status.errorCode"),
+    reason = code ~= 0 and reading.text(status.failureReason) or nil,
+    resource = reading.text(record.resourceDisplayName), correlation_id = reading.id(record.correlationId),
   }
 end
 
@@ -52,7 +52,7 @@ end
 ---@return fun(): evidence.sign_in|nil
 function M.read(app_id, from, to)
   local filter = { FILTER, app_id:lower(), math.floor(from), math.ceil(to) }
-  local items = source.items("/beta/auditLogs/signIns", WHAT:format(app_id), filter)
+  local items = reading.items("/beta/auditLogs/signIns", WHAT:format(app_id), filter)
   return function()
     for record in items do
       local event = M.decode(record, app_id)

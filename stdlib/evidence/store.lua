@@ -76,8 +76,8 @@ local M = {}
 
 ---@class evidence.own_sign_in
 ---@field at number
----@field key_id string
----@field failed boolean? Entra refused the sign-in
+---@field key_id string "" when it is not known
+---@field failed boolean? Entra refused the sign-in, or whether it did is not known
 ---@field seen boolean? true: the log showed it; false: the log did not show it within three days; nil: not known yet
 
 ---@class evidence.coverage what the sign-in log was read for, of one application
@@ -112,9 +112,11 @@ local LISTS_OF_AN_APPLICATION = { "settled", "recent", "spans", "holes", "own", 
 M.CATEGORIES = { "UserManagement", "ApplicationManagement", "RoleManagement" }
 
 M.OWN_WITHIN = 600 -- a sign-in this close to one of ours, with its key id, is taken for ours
-local OWN_KEPT = 40 * 86400
+local DAY = 86400
+local OWN_KEPT = 400 * DAY
+local OWN_THINNED = 4 * DAY -- of older sign-ins of ours, one each day and key id is enough: the first that was accepted
 local MOST_CHANGES = 20 -- of one account or application
-local CHANGES_KEPT = 400 * 86400
+local CHANGES_KEPT = 400 * DAY
 
 local function app_name(app_id) return "evidence/application/" .. app_id:lower() end
 local function object_name(object_id) return "evidence/object/" .. object_id:lower() end
@@ -226,21 +228,32 @@ end
 ---------------------------------------------------------------------------
 -- What is put there
 
+-- Our own sign-ins that stay on record at `at`, oldest first.
+local function thin_own_sign_ins(list, at)
+  local kept, has_day = {}, {}
+  for _, own in ipairs(list) do
+    local day = own.key_id .. (own.at // DAY | 0)
+    local is_extra = own.at < at - OWN_THINNED and (own.failed or has_day[day])
+    if own.at > at - OWN_KEPT and not is_extra then kept[#kept + 1] = own end
+    has_day[day] = has_day[day] or not own.failed
+  end
+  return kept
+end
+
 --- Put on record that we sign in as an application, before the request leaves. Durable with the next commit.
 ---@param journal host.journal.journal? nil: nothing is kept
 ---@param app_id string client id
----@param key_id string? of the credential; nil: not known, and then nothing is kept
+---@param key_id string? of the credential; nil: not known, so sign-ins with any credential at that time count as ours
 ---@param at number server time
 ---@param failed boolean? Entra refused the sign-in, or its answer is not known yet
 function M.own_sign_in(journal, app_id, key_id, at, failed)
-  if not journal or not key_id then return end
+  if not journal then return end
   M.change_application(journal, app_id, function(record)
-    local kept, id = {}, key_id:lower()
-    for _, own in ipairs(record.own) do
-      if own.at > at - OWN_KEPT and not (own.at == at and own.key_id == id) then kept[#kept + 1] = own end
-    end
-    table.insert(kept, { at = at, key_id = id, failed = failed or nil })
-    record.own = kept
+    local own = { at = at, key_id = key_id and key_id:lower() or "", failed = failed or nil }
+    local last = record.own[#record.own]
+    record.own = thin_own_sign_ins(record.own, at)
+    if last and last.at == at and last.key_id == own.key_id then record.own[#record.own] = own
+    else table.insert(record.own, own) end
   end)
 end
 

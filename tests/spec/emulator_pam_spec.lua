@@ -22,7 +22,7 @@ end
 
 -- Something a person does in Cloud; what was due before happens first, as with every request.
 local function act(what, ...)
-  emulator.cloud:catch_up()
+  emulator:catch_up()
   return page("POST", "/cloud", { ["do"] = what, with = { ... } })
 end
 
@@ -34,7 +34,7 @@ end
 
 local function later(span)
   emulator.clock:advance(time.duration(span))
-  emulator.cloud:catch_up()
+  emulator:catch_up()
 end
 
 local function state() return page("GET", "/cloud") end
@@ -340,14 +340,14 @@ end)
 
 describe("privileged access in the emulated Devolutions Server", function()
   local function server(what, ...)
-    emulator.server:catch_up()
+    emulator:catch_up()
     return page("POST", "/server", { ["do"] = what, with = { ... } })
   end
 
   local function reset()
     server("reset_password", UMA)
     emulator.clock:advance(60)
-    emulator.server:catch_up()
+    emulator:catch_up()
     local tasks = page("GET", "/server").tasks
     return tasks[#tasks]
   end
@@ -367,7 +367,7 @@ describe("privileged access in the emulated Devolutions Server", function()
     assert.equal("Pending", reset().status)
     server("run_services", true)
     emulator.clock:advance(60)
-    emulator.server:catch_up()
+    emulator:catch_up()
     assert.equal("Completed", page("GET", "/server").tasks[2].status)
   end)
 

@@ -6,8 +6,8 @@ local audits = require "evidence.audits"
 local daily_report = require "evidence.daily_report"
 local fail = require "fail"
 local json = require "json"
+local reading = require "evidence.reading"
 local sign_ins = require "evidence.sign_ins"
-local source = require "evidence.source"
 local time = require "time"
 
 local APP = "a70a7931-c387-4dce-9f35-fbf95bdcc91e"
@@ -104,7 +104,7 @@ describe("a record of the audit log", function()
   end
 
   it("has the key ids that were added and removed, in the recorded form", function()
-    local change = audits.decode(json.decode [==[{
+    local change = audits.decode(json.decode([==[{
       "id":"Directory_53161141-e3f4-4944-85b6-7b953f17265e_6X649_134684731","category":"ApplicationManagement",
       "correlationId":"53161141-e3f4-4944-85b6-7b953f17265e","result":"success","resultReason":"",
       "activityDisplayName":"Add service principal credentials","activityDateTime":"2022-01-22T18:15:02.5168093+00:00",
@@ -113,11 +113,15 @@ describe("a record of the audit log", function()
         "servicePrincipalId":"b9814691-9ca1-4e55-a1ac-8ef5dd010ec0","servicePrincipalName":null}},
       "targetResources":[{"id":"a7d5dcbe-0627-4ddf-a2f4-86b6785bcc42","displayName":"billing-test-wus",
         "type":"ServicePrincipal","modifiedProperties":[{"displayName":"KeyDescription",
-        "oldValue":"[\"[KeyIdentifier=7dffcdc5-f2d5-43ae-86f1-682561befd4b,KeyType=AsymmetricX509Cert,KeyUsage=Verify,DisplayName=CN=a70a7931]\",\"[KeyIdentifier=C9C0B961-a80a-4a71-9c3a-b67b33edf874,KeyType=AsymmetricX509Cert,KeyUsage=Verify,DisplayName=CN=a70a7931]\"]",
-        "newValue":"[\"[KeyIdentifier=7dffcdc5-f2d5-43ae-86f1-682561befd4b,KeyType=AsymmetricX509Cert,KeyUsage=Verify,DisplayName=CN=a70a7931]\",\"[KeyIdentifier=d747da7e-e11b-4af2-aede-0487c44067af,KeyType=Password,KeyUsage=Verify,DisplayName=x]\"]"},
+        "oldValue":"[\"[]==]
+      .. [==[KeyIdentifier=7dffcdc5-f2d5-43ae-86f1-682561befd4b,KeyType=AsymmetricX509Cert,KeyUsage=Verify]\",\"[]==]
+      .. [==[KeyIdentifier=C9C0B961-a80a-4a71-9c3a-b67b33edf874,KeyType=AsymmetricX509Cert,KeyUsage=Verify]\"]",
+        "newValue":"[\"[]==]
+      .. [==[KeyIdentifier=7dffcdc5-f2d5-43ae-86f1-682561befd4b,KeyType=AsymmetricX509Cert,KeyUsage=Verify]\",\"[]==]
+      .. [==[KeyIdentifier=d747da7e-e11b-4af2-aede-0487c44067af,KeyType=Password,KeyUsage=Verify,DisplayName=x]\"]"},
         {"displayName":"Included Updated Properties","oldValue":null,"newValue":"\"KeyDescription\""}],
         "administrativeUnits":[]}],"additionalDetails":[{"key":"AppId","value":"a70a7931-c387-4dce-9f35-fbf95bdcc91e"}]
-      }]==])
+      }]==]))
     assert.same({ "credentials", "success", { "d747da7e-e11b-4af2-aede-0487c44067af" },
       { "c9c0b961-a80a-4a71-9c3a-b67b33edf874" } }, { change.kind, change.result, change.added, change.removed })
     assert.same({ kind = "application", object_id = "b9814691-9ca1-4e55-a1ac-8ef5dd010ec0",
@@ -182,7 +186,7 @@ describe("a record of the audit log", function()
 end)
 
 describe("a source that cannot be read", function()
-  local function gap(failure) return source.gap(fail.new(failure)) end
+  local function gap(failure) return reading.gap(fail.new(failure)) end
 
   it("is not available here, with the reason and what would lift it", function()
     local unlicensed = gap { kind = "denied", what = "x", why = "y", status = 403,
@@ -204,9 +208,9 @@ describe("a source that cannot be read", function()
     assert.equal("there was no time to read it", gap({ kind = "timeout", what = "x", why = "y" }).why)
     for _, kind in ipairs { "interrupted", "journal" } do
       local stop = fail.new { kind = kind, what = "x", why = "y" }
-      local ok, failure = pcall(source.gap, stop)
+      local ok, failure = pcall(reading.gap, stop)
       assert.same({ false, stop }, { ok, failure })
     end
-    assert.error_matches(function() source.gap "a mistake" end, "a mistake", 1, true)
+    assert.error_matches(function() reading.gap "a mistake" end, "a mistake", 1, true)
   end)
 end)

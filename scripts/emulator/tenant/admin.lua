@@ -32,8 +32,10 @@ function M:assign_role(who, role, options)
   options = options or {}
   local id = directory.new_long_id(self) .. (options.eligible and "-1-e" or "-1")
   local collection = options.eligible and self.role_eligibilities or self.role_assignments
+  local ends = options.days and self.now() + options.days * 86400
   collection:put(id, { id = id, principalId = principal_id(self, who), roleDefinitionId = role_id(self, role),
-    directoryScopeId = options.scope or "/", _ends = options.days and self.now() + options.days * 86400 }, 0)
+    directoryScopeId = options.scope or "/", _ends = ends }, 0)
+  if not options.eligible then self:note_end(id, ends) end
   return id
 end
 
@@ -68,6 +70,7 @@ function M:provision_role(request, delay)
   self.role_assignments:put(id, { id = id, _schedule = request.targetScheduleId,
     principalId = request.principalId, roleDefinitionId = request.roleDefinitionId,
     directoryScopeId = request.directoryScopeId, _starts = request._from, _ends = request._until }, delay)
+  self:note_end(id, request._until)
   return id
 end
 

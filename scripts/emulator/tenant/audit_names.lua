@@ -408,6 +408,14 @@ local function role_judge(tenant, _, before, after)
     kind), row, true, PIM)
 end
 
+--- Record that an assignment ended by itself.
+---@param tenant emulator.tenant
+---@param row table
+function M.role_ended(tenant, row)
+  role_record(tenant, "Remove member from role", row, false)
+  role_record(tenant, "Remove member from role (PIM activation expired)", row, false, PIM)
+end
+
 local function eligibility_judge(tenant, _, before, after)
   local row = after or before
   role_record(tenant, after and "Add eligible member to role" or "Remove eligible member from role", row,

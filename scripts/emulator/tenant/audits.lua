@@ -126,6 +126,36 @@ function M:record_consent(app_id, is_admin)
 end
 
 ---------------------------------------------------------------------------
+-- What ends by itself
+
+--- Remember when a role assignment ends.
+---@param id string
+---@param ends number?
+function M:note_end(id, ends)
+  if ends then self.ends[id] = ends end
+end
+
+-- PIM itself is the initiator.
+local function end_assignment(tenant, id)
+  local row = tenant.role_assignments:newest(id)
+  tenant.ends[id] = nil
+  if not row then return end
+  local by = { user = json.null, app = { appId = json.null, displayName = "MS-PIM",
+    servicePrincipalId = random.guid(tenant.seed, "MS-PIM", 1), servicePrincipalName = json.null } }
+  tenant:acting({ by = by }, function() audit_names.role_ended(tenant, row) end)
+end
+
+--- The next end of an assignment; see emulator.schedule.
+---@return number moment, function? act, string? id
+function M:next_act()
+  local moment, found = math.huge, nil
+  for id, ends in pairs(self.ends) do
+    if ends < moment or ends == moment and id < found then moment, found = ends, id end
+  end
+  return moment, end_assignment, found
+end
+
+---------------------------------------------------------------------------
 -- The form in Graph
 
 local LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"

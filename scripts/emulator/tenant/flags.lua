@@ -107,6 +107,29 @@ M.ALL = {
   -- Has the tenant Entra ID P1? Without it sign-ins and reports are refused, and audits are kept for 7 days instead of
   -- 30 (reference-reports-data-retention, 2026-01).
   p1 = true,
+  -- Seconds after the end of a UTC day until that day is in the reports: the newest use that they show is 6 to 30
+  -- hours old. At most eight days.
+  report_delay = 6 * 3600,
+  -- The share of the rows that the reports lack.
+  report_lost = 0,
+  -- Do the reports have rows of credentials that were never used? Unknown; one program expects them.
+  report_has_unused = false,
+  -- Is a failed sign-in the last one in the report, too? Unknown.
+  report_counts_failures = false,
+  -- Has each credential a second row, with the origin servicePrincipal and without a use? Two programs expect it.
+  report_doubles = false,
+  -- Can the report on credentials be filtered? Three editions of its page differ; without, 400.
+  report_filters = true,
+  -- Is a filtered answer one object, as in the example of its page, instead of a list?
+  report_bare = false,
+  -- The keyType of a secret: "password" on the wire (2026), "clientSecret" in the documentation.
+  report_key_type = "password",
+  -- Is the id made of key id and origin, as documented, instead of the key id alone, as on the wire?
+  report_id_has_origin = false,
+  -- The member with the credential's end: expirationDateTime on the wire, expirationDate in the examples.
+  report_end = "expirationDateTime",
+  -- What the reports answer without Entra ID P1: a status, or "empty" for an empty list. Unknown.
+  unlicensed_report = 403,
   -- Is the tenant in a national cloud, where the reports on credentials do not exist?
   national_cloud = false,
   -- Requests to the logs and reports that an application may make: {count, seconds} (Learn, throttling-limits).

@@ -32,7 +32,7 @@ local MANAGER = { appId = "797f4846-ba00-4fd7-ba43-dac1f8f63013", displayName = 
 --- Record a sign-in.
 ---@param about emulator.sign_in without number and moment
 function M:record_sign_in(about)
-  events.add(self.sign_ins, about, self.now())
+  self:note_use(events.add(self.sign_ins, about, self.now()))
 end
 
 -- The forms of createdDateTime that were seen.

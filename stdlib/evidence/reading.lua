@@ -95,7 +95,7 @@ function M.gap(failure)
     if refusal.fits(failure) then return { why = refusal.why, fix = refusal.fix, unavailable = true } end
   end
   if failure.kind == "timeout" then
-    return { why = "there was no time to read it", fix = "Read it all: moonlatch activity" }
+    return { why = "there was no time to read it", fix = "Run the same command again: it goes on where it stopped." }
   end
   return { why = tostring(failure.why), fix = failure.fix }
 end
