@@ -16,8 +16,9 @@ local M = {}
 local LONGEST = 60 -- seconds that reading the log may take
 local JUST_NOW = 600 -- seconds for which a reading counts as new: a plan and its run share one
 
+--- Was the credential confirmed by the log alone, and by no person?
 ---@param row rotation.row
----@return boolean was the credential confirmed by the log alone?
+---@return boolean
 function M.is_by_log(row) return row.body.confirmed_by == in_use.BY_LOG end
 
 local function raise_wrong_argument(what, why, fix)
