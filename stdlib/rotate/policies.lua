@@ -7,6 +7,7 @@ local log = require "log"
 local rotate_print = require "rotate.print"
 local rotate_run = require "rotate.run"
 local script = require "script.load"
+local sink_scripts = require "rotate.sink_scripts"
 local task = require "task"
 local time = require "time"
 local traceback = require "base.traceback"
@@ -48,7 +49,8 @@ function M.load(names)
     local declaration, found = script.load(name)
     copies.tell_replacement(found)
     policies[i] = declaration.policy or raise_not_a_policy(name, declaration)
-    scripts[i] = { name = policies[i].name, owner = script.describe(found), needs = declaration.needs }
+    table.insert(scripts, { name = policies[i].name, owner = script.describe(found), needs = declaration.needs })
+    sink_scripts.load(policies[i], found.path, scripts)
     for peer, list in pairs(needs) do add_needs(list, declaration.needs[peer]) end
   end
   for _, list in pairs(needs) do list.seen = nil end
