@@ -40,6 +40,8 @@ local M = {}
 ---@field remove fun(application, row, credential, value, kept)
 ---@field give_way nil|fun(self: rotation.Credential) raises "conflict" when another installation made a credential
 --- meanwhile
+---@field check_listed nil|fun(self: rotation.Credential) raises "conflict" when the credential was removed after it was
+--- proven
 ---@field withdraw nil|fun(self: rotation.Credential, why: string)
 ---@field look_for nil|fun(journal, row, application): table?
 ---@field removable nil|fun(credential, newest, held): boolean
@@ -421,6 +423,7 @@ function Credential:prove(roles)
     reread_beside_sink(self, function() run:look(self.sink) end) -- the value is stored there next
     self.kind.give_way(self)
   end
+  if self.minted and self.kind.check_listed then self.kind.check_listed(self) end
   if #proof.missing > 0 then prove.raise_missing(proof.missing) end
   run:found("proof", row.body.marker, prove.proof_text("three sign-ins on fresh connections", roles))
 end
