@@ -106,8 +106,8 @@ describe("the certificates of an application", function()
     local failure = tenant:fails(add)
     assert.equal("transient", failure.kind)
     assert.equal("add a certificate to 'Billing': Entra accepted the list of certificates, and does not show the "
-      .. "change after 120 seconds: somebody else may have written the list at the same time\nRun the same command again: it "
-      .. "reads the list, and makes the change once more if need be.", tostring(failure))
+      .. "change after 120 seconds: somebody else may have written the list at the same time\n"
+      .. "Run the same command again: it reads the list, and makes the change once more if need be.", tostring(failure))
   end)
 
   it("are not written while two readings never agree", function()
@@ -115,16 +115,18 @@ describe("the certificates of an application", function()
     shown = function(nth) return nth % 2 == 0 and { list[1] } or { list[2] } end
     local failure = tenant:fails(add)
     assert.equal("add a certificate to 'Billing': the list of certificates keeps changing, or Entra takes more than "
-      .. "five seconds to show it\nRun the same command again in a few minutes. Nothing was changed.", tostring(failure))
+      .. "five seconds to show it\n"
+      .. "Run the same command again in a few minutes. Nothing was changed.", tostring(failure))
     assert.equal(0, #written)
   end)
 
   it("are named when ours is gone after it was proven", function()
     local failure = tenant:fails(key_credentials.check_listed, application(), own)
     assert.equal("conflict", failure.kind)
-    assert.equal("find the new certificate of 'Billing' in Entra's list once more: the certificate ours is not listed "
-      .. "any more: somebody else wrote the list of certificates at the same time\nRun the same command again: it "
-      .. "makes another certificate. One program should change the certificates of an application at a time.",
+    assert.equal("find the new certificate of 'Billing' in Entra's list once more: the certificate ours is not "
+      .. "listed any more: somebody else wrote the list of certificates at the same time\n"
+      .. "Run the same command again: it makes another certificate. One program should change the certificates of "
+      .. "an application at a time.",
       tostring(failure))
   end)
 

@@ -226,7 +226,8 @@ describe("a policy for applications", function()
 
     it("ends with 1 when there are two entries, and names them", function()
       go()
-      local first, twin = vault():each()(), { id = "another-entry", name = "Billing" }
+      local first = vault():each()()
+      local twin = { id = "another-entry", name = "Billing", tags = first.tags }
       for name, value in pairs(first) do
         if name:sub(1, 1) ~= "_" and name ~= "id" then twin[name] = value end
       end
