@@ -62,7 +62,7 @@ static int devolutions_request(lua_State *L) {
   wire_push_members(L, 5);
   request_add_call(L, request, method, path, lua_tostring(L, -1));
   lua_pop(L, 1);
-  if (lua_istable(L, 5)) request_set_json_body(L, lua_gettop(L), 5);
+  if (lua_istable(L, 5)) request_set_json_body(L, lua_gettop(L), 5, NULL);
   request->changes = is_devolutions_change(method, path);
   request->repeatable = strcmp(method, "POST") != 0;
   return 1;

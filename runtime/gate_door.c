@@ -12,6 +12,7 @@
 
 #include "journal.h"
 #include "sys.h"
+#include "wire.h"
 
 #include <openssl/rand.h>
 #include <stdio.h>
@@ -58,35 +59,66 @@ void gate_door_new_record_id(lua_State *L, char id[17]) {
 
 /* ---- peers, programs, folders, budget ---- */
 
-/* Push and return the path of the request's URL without slashes at its end: the base of a peer. [-0, +1, e] */
+/* Push a buffer with the path of the request's URL without slashes at its end: the base of a peer. Returns the path.
+ * [-0, +1, e] */
 static const char *push_peer_base_path(lua_State *L, const struct request *request) {
   char *path = NULL;
+  struct buffer *base = buffer_new(L);
   if (curl_url_get(request->target->parsed, CURLUPART_PATH, &path, 0) != CURLUE_OK) lib_no_memory(L);
   size_t length = strlen(path);
   while (length && path[length - 1] == '/') length--;
-  const char *base = lua_pushlstring(L, path, length);
+  int ok = buffer_append(base, path, length) && buffer_append(base, "", 1);
+  explicit_bzero(path, strlen(path));
   curl_free(path);
-  return base;
+  if (!ok) lib_no_memory(L);
+  return base->data;
 }
 
-/* door:peer(name, base, ca, proxy, lenient) -> true | nil, message */
-static int door_peer(lua_State *L) {
-  struct door *door = gate_door_check_unsealed(L);
-  const char *name = lib_checktext(L, 2);
-  const char *url = lib_checktext(L, 3);
-  const char *ca = lib_opttext(L, 4);
-  const char *proxy = lib_opttext(L, 5);
-  int lenient = lua_toboolean(L, 6);
-  if (!request_url_push_peer_origin(L, name, url)) return 2;
-  const char *problem = gate_peer_problem(name, lua_tostring(L, -1), proxy, door->emulator);
-  if (!problem && strchr(url, '?')) problem = "its address has a query";
-  if (problem) return lib_fail(L, "%s cannot be at %s: %s", name, url, problem);
-  const struct request *base = request_new(L, name, "GET", url);
-  struct peer peer = {(char *)name, base->origin,  (char *)push_peer_base_path(L, base),
-                      (char *)ca,   (char *)proxy, lenient};
-  if (!gate_peers_add(&door->peers, &peer)) return lib_no_memory(L);
+/* Add the peer whose settings are at the indexes 4 to 7, for the URL of the request on top of the stack. Pushes true;
+ * or nil and a message, which names the address as `shown`. [-0, +1|+2, e] */
+static int add_door_peer(lua_State *L, struct door *door, struct peer *peer, const char *shown) {
+  const struct request *request = request_check(L, -1);
+  peer->origin = request->origin;
+  peer->ca = (char *)lib_opttext(L, 4);
+  peer->proxy = (char *)lib_opttext(L, 5);
+  peer->lenient = lua_toboolean(L, 6);
+  peer->is_local = lua_toboolean(L, 7);
+  const char *problem = gate_peer_problem(peer, door->emulator);
+  if (!problem && !peer->is_secret && strchr(request->url, '?')) problem = "its address has a query";
+  if (problem) return lib_fail(L, "%s cannot be at %s: %s", peer->name, shown, problem);
+  peer->base = (char *)push_peer_base_path(L, request);
+  if (!gate_peers_add(&door->peers, peer)) return lib_no_memory(L);
   lua_pushboolean(L, 1);
   return 1;
+}
+
+/* door:peer(name, base, ca, proxy, lenient, is_local) -> true | nil, message */
+static int door_peer(lua_State *L) {
+  struct door *door = gate_door_check_unsealed(L);
+  struct peer peer = {.name = (char *)lib_checktext(L, 2)};
+  const char *url = lib_checktext(L, 3);
+  lua_settop(L, 7);
+  if (!request_url_push_peer_origin(L, peer.name, url)) return 2;
+  request_new(L, peer.name, "GET", url);
+  return add_door_peer(L, door, &peer, url);
+}
+
+/* door:secret_peer(name, address, ca, proxy, lenient, is_local) -> true | nil, message */
+static int door_secret_peer(lua_State *L) {
+  struct door *door = gate_door_check_unsealed(L);
+  struct peer peer = {.name = (char *)lib_checktext(L, 2), .is_secret = 1};
+  const struct secret *address = secret_check(L, 3);
+  lua_settop(L, 7);
+  if (strlen(address->bytes) != address->length || !request_url_push_peer_origin(L, peer.name, address->bytes))
+    return lib_fail(L, "the secret address of %s is not a URL of the form https://HOST/PATH", peer.name);
+  const char *hidden = wire_path_of(address->bytes);
+  lua_getiuservalue(L, 1, 1);
+  lua_pushfstring(L, "address of %s", peer.name);
+  secret_new(L, SECRET_CREDENTIAL, hidden, strlen(hidden)); /* masks path and query as long as the door exists */
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+  const struct request *request = request_new(L, peer.name, "GET", address->bytes);
+  return add_door_peer(L, door, &peer, request->origin);
 }
 
 /* door:proxy_login(user, password). The encoded pair is itself registered as a secret, so that logs mask it too. */
@@ -231,6 +263,7 @@ int gate_door(lua_State *L) {
 
 void gate_door_type(lua_State *L) {
   static const luaL_Reg methods[] = {{"peer", door_peer},
+                                     {"secret_peer", door_secret_peer},
                                      {"proxy_login", door_proxy_login},
                                      {"program", door_program},
                                      {"folder", door_folder},

@@ -52,7 +52,9 @@ struct peer {
   char *base; /* path that the paths of calls are relative to, without a slash at its end */
   char *ca;
   char *proxy;
-  int lenient; /* as in struct http_peer */
+  int lenient;   /* as in struct http_peer */
+  int is_local;  /* 1: a program on this machine, which a real profile names */
+  int is_secret; /* 1: the address is a secret: base is the whole path, and no text shows it */
 };
 
 struct peers {
@@ -68,9 +70,8 @@ int gate_peers_add(struct peers *peers, const struct peer *peer);
 /* Return the peer of that name, or NULL. */
 const struct peer *gate_peers_find(const struct peers *peers, const char *name);
 
-/* Return why the peer of this name may not be at this origin, reached through this proxy (or NULL); NULL when it may
- * be. */
-const char *gate_peer_problem(const char *name, const char *origin, const char *proxy, int emulator);
+/* Return why the peer may not be at its origin, reached through its proxy (or NULL); NULL when it may be. */
+const char *gate_peer_problem(const struct peer *peer, int emulator);
 
 /* Return a copy of text, which may be NULL; *ok becomes 0 when memory is out. */
 char *gate_peer_copy_text(const char *text, int *ok);

@@ -16,6 +16,7 @@ char *gate_peer_copy_text(const char *text, int *ok) {
 static void free_peer(struct peer *peer) {
   free(peer->name);
   free(peer->origin);
+  if (peer->base) explicit_bzero(peer->base, strlen(peer->base)); /* it may be a secret */
   free(peer->base);
   free(peer->ca);
   free(peer->proxy);
@@ -46,9 +47,14 @@ static struct peer *find_or_append_peer(struct peers *peers, const char *name) {
 
 int gate_peers_add(struct peers *peers, const struct peer *peer) {
   int ok = 1;
-  struct peer copy = {gate_peer_copy_text(peer->name, &ok),  gate_peer_copy_text(peer->origin, &ok),
-                      gate_peer_copy_text(peer->base, &ok),  gate_peer_copy_text(peer->ca, &ok),
-                      gate_peer_copy_text(peer->proxy, &ok), peer->lenient};
+  struct peer copy = {gate_peer_copy_text(peer->name, &ok),
+                      gate_peer_copy_text(peer->origin, &ok),
+                      gate_peer_copy_text(peer->base, &ok),
+                      gate_peer_copy_text(peer->ca, &ok),
+                      gate_peer_copy_text(peer->proxy, &ok),
+                      peer->lenient,
+                      peer->is_local,
+                      peer->is_secret};
   struct peer *slot = ok ? find_or_append_peer(peers, peer->name) : NULL;
   if (!slot) {
     free_peer(&copy);
@@ -70,15 +76,20 @@ static void copy_origin_host(const char *origin, char *host, size_t size) {
   snprintf(host, size, "%.*s", (int)(end - begin) - 2 * bracket, begin + bracket);
 }
 
-/* Return why a door of this kind may not reach the host of the origin, or NULL. */
-static const char *peer_host_problem(const char *name, const char *origin, int emulator) {
+/* Return why a door of this kind may not reach the host of the peer, or NULL. */
+static const char *peer_host_problem(const struct peer *peer, int emulator) {
   char host[256];
-  copy_origin_host(origin, host, sizeof host);
+  copy_origin_host(peer->origin, host, sizeof host);
   int local = http_address_is_loopback(host);
-  if (!emulator && strcmp(name, "identity") == 0)
+  if (!emulator && strcmp(peer->name, "identity") == 0)
     return http_address_is_near(host) ? NULL
                                       : "managed identities are served on this machine or its link (169.254.*.*) only";
   if (emulator && !local) return "an emulator's profile reaches this machine only (127.0.0.1, ::1, localhost)";
+  if (!request_peer_is_own(peer->name) && !local && http_address_is_near(host))
+    return "no service is there: 169.254.*.* has the metadata of this machine";
+  if (peer->is_local) return local ? NULL : "a peer with local = true is on this machine (127.0.0.1, ::1, localhost)";
+  if (!emulator && local && !request_peer_is_own(peer->name))
+    return "a real profile reaches this machine only for a peer with local = true";
   if (!emulator && local) return "a real profile does not reach this machine; a profile with emulator = true does";
   return NULL;
 }
@@ -98,9 +109,9 @@ static const char *proxy_problem(const char *proxy) {
   return is_valid ? NULL : "the address of a proxy has the form http://host:port";
 }
 
-const char *gate_peer_problem(const char *name, const char *origin, const char *proxy, int emulator) {
-  const char *problem = peer_host_problem(name, origin, emulator);
-  if (!problem && proxy && strcmp(name, "identity") == 0)
+const char *gate_peer_problem(const struct peer *peer, int emulator) {
+  const char *problem = peer_host_problem(peer, emulator);
+  if (!problem && peer->proxy && strcmp(peer->name, "identity") == 0)
     problem = "managed identities are not reached through a proxy";
-  return problem ? problem : proxy_problem(proxy);
+  return problem ? problem : proxy_problem(peer->proxy);
 }

@@ -96,15 +96,6 @@ static void record_push(lua_State *L, struct record *record) {
   lua_remove(L, -2);
 }
 
-/* Return the value of a request's header, or NULL. */
-static const char *find_recorded_header(const struct request *request, const char *name) {
-  size_t length = strlen(name);
-  for (const char *line = buffer_next_text(&request->headers, NULL); line;
-       line = buffer_next_text(&request->headers, line))
-    if (strncasecmp(line, name, length) == 0 && line[length] == ':') return line + length + 2;
-  return NULL;
-}
-
 /* Add the calls of a $batch: [{"method":…,"path":…,"members":…},…] */
 static void record_add_batch_calls(struct record *record, const struct request *request) {
   record_append_name(record, "calls");
@@ -132,7 +123,7 @@ void gate_record_request(lua_State *L, const char *id, const struct request *req
   if (!single_call) record_add_batch_calls(&record, request);
   record_add_text(&record, "script", script);
   record_add_text(&record, "note", note);
-  record_add_text(&record, "client_request_id", find_recorded_header(request, "client-request-id"));
+  record_add_text(&record, "client_request_id", request_find_header(request, "client-request-id"));
   record_push(L, &record);
 }
 

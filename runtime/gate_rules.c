@@ -116,6 +116,9 @@ static void write_undeclared_refusal(const char *peer, const struct call *call, 
     snprintf(message, size, "%s %s is not declared: if it is meant, add \"%s %.*s%s%s\" to needs.graph of %s",
              call->method, call->path, call->method, (int)line.length, line.length ? line.data : "", members ? "#" : "",
              members ? call->members : "", owner);
+  else if (!request_peer_is_own(peer))
+    snprintf(message, size, "%s %s is not declared: if it is meant, add \"%s %.*s\" to needs.peers.%s of %s",
+             call->method, call->path, call->method, (int)line.length, line.length ? line.data : "", peer, owner);
   else
     snprintf(message, size, "%s %s is not declared: if it is meant, add it to needs.%s of %s", call->method, call->path,
              peer, owner);
@@ -166,7 +169,8 @@ static const char *rules_refuse_calls(const struct rights *rights, const struct 
 static const char *path_below_peer_base(const char *path, const char *base) {
   size_t length = strlen(base);
   if (strncmp(path, base, length) != 0) return NULL;
-  return path[length] == '/' || !path[length] ? path + length : NULL;
+  if (!path[length]) return "/"; /* the base itself: the only call of a peer whose address is a secret */
+  return path[length] == '/' ? path + length : NULL;
 }
 
 /* Return the path of the call that a peer sees in this path; NULL when it lies outside the peer's base. Calls of Graph
@@ -203,7 +207,10 @@ static const char *rules_refuse_route(const struct peer *peer, const struct requ
   }
   const char *call_path = call_path_of_peer(peer, path);
   const char *kind = !call_path ? "peer" : request_calls_match_url(request, call_path) ? NULL : "undeclared";
-  if (kind && !call_path)
+  if (kind && peer->is_secret)
+    snprintf(message, size, "%s %s is refused: it is not the secret address of this peer", request->method,
+             request->origin);
+  else if (kind && !call_path)
     snprintf(message, size, "%s %s is refused: it is not below %s%s, the address of this peer in the profile",
              request->method, path, peer->origin, peer->base);
   else if (kind)
@@ -229,8 +236,15 @@ const char *gate_rules_refuse(const struct rights *rights, const struct peers *p
   const char *kind = rules_refuse_route(gate_peers_find(peers, request->peer), request, message, size);
   if (!kind) kind = rules_refuse_calls(rights, request, message, size);
   if (!kind) kind = rules_refuse_secrets(rights, request, message, size);
-  if (kind || !credential || strcmp(credential->origin, request->origin) == 0) return kind;
-  snprintf(message, size, "the credential was made for %s and does not go to %s", credential->origin, request->origin);
+  if (kind || !credential) return kind;
+  if (strcmp(credential->origin, request->origin) != 0)
+    snprintf(message, size, "the credential was made for %s and does not go to %s", credential->origin,
+             request->origin);
+  else if (request_find_header(request, credential->header))
+    snprintf(message, size, "%s %s sets the header %s, which holds the credential of this peer", request->method,
+             request->origin, credential->header);
+  else
+    return NULL;
   return "credential";
 }
 

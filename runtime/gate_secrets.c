@@ -30,12 +30,6 @@ static const struct secret_place secret_places[] = {
 };
 enum { PLACE_COUNT = sizeof secret_places / sizeof *secret_places };
 
-static int has_known_places(const char *peer) {
-  for (size_t i = 0; i < PLACE_COUNT; i++)
-    if (strcmp(secret_places[i].peer, peer) == 0) return 1;
-  return 0;
-}
-
 static int place_matches_call(const struct secret_place *secret_place, const char *peer, const struct call *call) {
   return strcmp(secret_place->peer, peer) == 0 && strcmp(secret_place->method, call->method) == 0 &&
          gate_template_match(secret_place->path, call->path, gate_template_forms(peer, call->method));
@@ -77,7 +71,7 @@ static int is_declared_place(const char *declared, const char *path) {
 /* May a secret of this kind be at this member path of the call? */
 static int place_may_hold_secret(const char *peer, const struct call *call, const char *declared, enum secret_kind kind,
                                  const char *path) {
-  if (!has_known_places(peer)) return kind == SECRET_VALUE && is_declared_place(declared, path);
+  if (!request_peer_is_own(peer)) return kind == SECRET_VALUE && is_declared_place(declared, path);
   for (size_t i = 0; i < PLACE_COUNT; i++)
     if (secret_places[i].kind == kind && place_matches_call(&secret_places[i], peer, call) &&
         place_matches_path(&secret_places[i], path))
@@ -87,7 +81,7 @@ static int place_may_hold_secret(const char *peer, const struct call *call, cons
 
 /* Return the members of this call that may hold a secret, for a sentence; "no member" when there is none. */
 static const char *secret_place_members(const char *peer, const struct call *call, const char *declared) {
-  if (!has_known_places(peer)) return declared && *declared ? declared : "no member";
+  if (!request_peer_is_own(peer)) return declared && *declared ? declared : "no member";
   for (size_t i = 0; i < PLACE_COUNT; i++) {
     if (!place_matches_call(&secret_places[i], peer, call)) continue;
     return secret_places[i].member[strlen(secret_places[i].member) - 1] == '.' ? "the secret members of data"

@@ -65,6 +65,7 @@ const char *gate_template_problem(const char *text) {
   for (const char *c = text; *c; c++)
     if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7f || strchr("?#%\\", *c))
       return "a path may not have spaces, a query, \"%\", \"\\\" or characters beyond ASCII";
+  if (!text[1]) return NULL; /* the address of the peer itself */
   while (*text == '/') {
     text++;
     struct slice segment = gate_slice_cut(&text, "/");
@@ -199,6 +200,7 @@ enum gate_forms gate_template_forms(const char *peer, const char *method) {
 }
 
 int gate_template_match(const char *text, const char *path, enum gate_forms forms) {
+  if (*text == '/' && !text[1]) return strcmp(path, "/") == 0;
   while (*text == '/' && *path == '/') {
     text++, path++;
     struct slice pattern = gate_slice_cut(&text, "/");

@@ -102,7 +102,7 @@ static const char *record_transfer_request(lua_State *L, struct door *door, stru
 }
 
 static enum http_reach transfer_reach(const struct door *door, const struct peer *peer) {
-  if (door->emulator) return HTTP_LOOPBACK;
+  if (door->emulator || peer->is_local) return HTTP_LOOPBACK;
   return strcmp(peer->name, "identity") == 0 ? HTTP_NEAR : HTTP_OUTSIDE;
 }
 
@@ -129,6 +129,14 @@ static int push_transfer_budget_refusal(lua_State *L, const struct request *requ
   lib_fail_kind(L, "budget", "%s %s has to wait for the write budget", request->method, request->origin);
   lua_pushnumber(L, wait);
   return 4;
+}
+
+/* Note in the request which places of the answer its first call's rule declares as secrets. [-0, +0, e] */
+static void note_declared_answers(lua_State *L, struct request *request, const struct rights *rights) {
+  const struct rule *rule = request->call_count ? gate_rules_find(rights, request->peer, request->calls) : NULL;
+  free(request->answers);
+  request->answers = NULL;
+  if (rule && rule->answers) request->answers = lib_copy(L, rule->answers);
 }
 
 /* Record the request and queue its transfer: push the transfer and return 1; or push nil, message and kind and return
@@ -171,6 +179,7 @@ int gate_transfer_submit(lua_State *L) {
   if (kind) return lib_fail_kind(L, kind, "%s", message);
   double wait = seconds_until_budget(door, request);
   if (wait > 0) return push_transfer_budget_refusal(L, request, wait);
+  if (!request_peer_is_own(request->peer)) note_declared_answers(L, request, rights);
   return queue_transfer(L, door, request, credential, gate_rules_owner(rights), timeout);
 }
 

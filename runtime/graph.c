@@ -259,7 +259,7 @@ static int graph_request(lua_State *L) {
   struct request *request = new_graph_request(L, method, url->data, 6);
   buffer_give_back(L, 7);
   add_graph_request_calls(L, request, method, path, 5);
-  if (!lua_isnil(L, 5)) request_set_json_body(L, lua_gettop(L), 5);
+  if (!lua_isnil(L, 5)) request_set_json_body(L, lua_gettop(L), 5, NULL);
   return 1;
 }
 

@@ -56,7 +56,7 @@ static int curl_uses_openssl(void) {
 /* libcurl's global state is never freed: transfers may outlive a client. */
 struct http *http_open(long streams) {
   unsetenv("SSLKEYLOGFILE"); /* with this variable, libcurl creates the file even when nothing is written to it */
-  if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || !curl_uses_openssl()) return NULL;
+  if (!http_memory_init() || !curl_uses_openssl()) return NULL;
   struct http *http = calloc(1, sizeof *http);
   if (http) http->system_roots_file = find_system_root_file();
   for (int lane = 0; http && lane < LANE_COUNT; lane++) {
@@ -304,6 +304,7 @@ struct transfer *http_prepare(struct http *http, const struct request *request, 
 int http_start(struct transfer *transfer) {
   if (!transfer->http) return 0;
   enum lane lane = transfer_lane(transfer);
+  transfer->memory_failures = http_memory_failures();
   transfer->running = curl_multi_add_handle(transfer->http->multi[lane], transfer->easy) == CURLM_OK;
   transfer->http->running[lane] += transfer->running;
   return transfer->running;

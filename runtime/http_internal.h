@@ -1,4 +1,4 @@
-/* Declarations that http.c, http_options.c, http_judge.c, http_address.c and http_sockets.c share. */
+/* Declarations that http.c, http_options.c, http_judge.c, http_address.c, http_memory.c and http_sockets.c share. */
 #ifndef HTTP_INTERNAL_H
 #define HTTP_INTERNAL_H
 
@@ -75,14 +75,21 @@ struct transfer {
   int is_h2;           /* 1: the connection speaks HTTP/2 */
   int is_head;         /* 1: the method is HEAD, so no body follows */
   struct frame frame;
-  const char *hostile; /* why the answer is not accepted, or NULL */
-  int too_large;       /* 1: the body, 2: the headers, 3: one line of them */
-  int out_of_memory;   /* 1: memory ran out in a callback */
-  int complete;        /* 1: the answer is complete and accepted */
-  const char *kind;    /* kind of failure, or NULL */
+  const char *hostile;           /* why the answer is not accepted, or NULL */
+  int too_large;                 /* 1: the body, 2: the headers, 3: one line of them */
+  int out_of_memory;             /* 1: memory ran out in a callback */
+  unsigned long memory_failures; /* http_memory_failures() when the transfer began */
+  int complete;                  /* 1: the answer is complete and accepted */
+  const char *kind;              /* kind of failure, or NULL */
   char message[512];
   int maybe_sent;
 };
+
+/* Initialise libcurl with memory functions that count their failures; 0 when that fails. A second call does nothing. */
+int http_memory_init(void);
+
+/* Return how often libcurl asked for memory in vain. */
+unsigned long http_memory_failures(void);
 
 /* Set every option of a new easy handle; 0 when libcurl refuses one. */
 int http_options_set(struct transfer *transfer, const struct request *request);

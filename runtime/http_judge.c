@@ -80,7 +80,7 @@ static const char *judge_header_field(struct frame *frame, const char *line, con
   const char *value = colon + 1;
   size_t name = (size_t)(colon - line), size = trim_header_value(&value, end);
   if (header_has_control_character(line, name) || header_has_control_character(value, size))
-    return "a header with a it has a control character";
+    return "a header with a control character";
   if (!answer_append_header(&frame->headers, line, name, value, size)) frame->out_of_memory = 1;
   if (is_header_name(line, name, "content-length")) return judge_content_length(frame, value, size);
   if (is_header_name(line, name, "transfer-encoding")) frame->chunked = 1;
@@ -315,12 +315,14 @@ static void write_transfer_failure(struct transfer *transfer, CURLcode code) {
 static void correct_curl_code(struct transfer *transfer, CURLcode code) {
   if (transfer->hostile || transfer->too_large || transfer->out_of_memory) return;
   if (code == CURLE_WRITE_ERROR) transfer->hostile = "a compressed body that cannot be unpacked";
-  if (code == CURLE_RECV_ERROR && strstr(transfer->error, "chunked-encoding"))
+  /* libcurl reports a line beyond its limit as lack of memory. */
+  int has_lacked = transfer->memory_failures != http_memory_failures();
+  if (code == CURLE_RECV_ERROR && strstr(transfer->error, "Out of memory")) {
+    transfer->out_of_memory = has_lacked;
+    transfer->hostile = has_lacked ? NULL : "a trailer line that is too long";
+  } else if (code == CURLE_RECV_ERROR && strstr(transfer->error, "chunked-encoding"))
     transfer->hostile = "a chunk without a proper length";
-  /* libcurl reports a header line beyond its limit as lack of memory. A real lack of memory is noticed in our own
-   * callbacks, or before the request is sent. */
-  if (code == CURLE_OUT_OF_MEMORY && transfer->ready_count && (transfer->frame.in_headers || !transfer->frame.status))
-    transfer->too_large = 3;
+  if (code == CURLE_OUT_OF_MEMORY && !has_lacked && transfer->ready_count) transfer->too_large = 3;
 }
 
 void http_judge_outcome(struct transfer *transfer, CURLcode code) {

@@ -58,10 +58,12 @@ static int journal_keep(lua_State *L) {
   return journal_finish_body(L, journal, done);
 }
 
-/* journal:kept(name) -> body | nil | nil, message */
+/* journal:kept(name, to_change) -> body | nil | nil, message. With to_change a transaction begins first, so that no
+ * other process replaces the value between the look and the caller's keep. */
 static int journal_kept(lua_State *L) {
   struct journal *journal = journal_check_working(L);
   const char *name = luaL_checkstring(L, 2);
+  if (lua_toboolean(L, 3) && !journal_audit_begin(journal)) return journal_raise(L, journal);
   if (!journal->has_kept) return 0;
   struct buffer *plain = buffer_new(L);
   sqlite3_stmt *read = journal_store_statement(journal, KEPT);

@@ -303,6 +303,7 @@ int json_decode(lua_State *L, const char *text, size_t length, const struct json
   decoding.scan.length = length;
   decoding.scan.uses = NAMED_IN_JSON | (rules ? rules->uses : 0);
   decoding.scan.more_names = rules ? rules->secrets : NULL;
+  decoding.scan.places = rules ? rules->places : NULL;
   decoding.sent = rules ? rules->sent : 0;
   decoding.scan.all_strings = decoding.sent != 0;
   decoding.scan.spots = buffer_borrow(L);

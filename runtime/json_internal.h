@@ -56,6 +56,7 @@ struct json_scan {
   size_t length;
   unsigned uses;                 /* uses of the names that become secrets: bits of enum secret_use */
   const char *const *more_names; /* further names that become secrets, NULL-terminated; may be NULL */
+  const char *places;            /* places whose strings become secrets, as in struct json_rules; may be NULL */
   int all_strings;               /* 1: all strings become spots */
   struct buffer *spots;          /* of struct json_spot, in the order of the text */
   struct buffer *names;          /* of struct json_name; may be NULL */

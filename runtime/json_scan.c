@@ -225,6 +225,44 @@ static int secret_kind_of_escaped_name(const struct json_scan *scan, const char 
   return secret_kind_of_name(scan, plain, length, hash_member_name(plain, length));
 }
 
+/* Is the name of the value at this level the step of a place? "*" is any name. */
+static int is_level_step(const struct json_scan *scan, const struct json_level *level, const char *step,
+                         size_t length) {
+  char plain[6 * 128];
+  const char *name = (const char *)scan->text + level->key.start;
+  size_t name_length = level->key.end - level->key.start;
+  if (length == 1 && *step == '*') return 1;
+  if (level->key_has_escapes && name_length > sizeof plain) return 0;
+  if (level->key_has_escapes) {
+    name_length = json_unescape(name, name_length, plain);
+    name = plain;
+  }
+  return name_length == length && memcmp(name, step, length) == 0;
+}
+
+/* Is the value that is scanned at the place, or below it? The levels of arrays are no steps. */
+static int is_value_at_place(const struct json_scan *scan, const char *place, size_t length) {
+  const char *end = place + length;
+  for (unsigned i = 1; i <= scan->depth && place < end; i++) {
+    const struct json_level *level = &scan->levels[i];
+    if (!level->is_object) continue;
+    const char *dot = memchr(place, '.', (size_t)(end - place));
+    size_t step = (size_t)((dot ? dot : end) - place);
+    if (!is_level_step(scan, level, place, step)) return 0;
+    place += step + (dot != NULL);
+  }
+  return place == end;
+}
+
+static int is_value_at_any_place(const struct json_scan *scan) {
+  for (const char *rest = scan->places ? scan->places : ""; *rest;) {
+    size_t length = strcspn(rest, ",");
+    if (is_value_at_place(scan, rest, length)) return 1;
+    rest += length + (rest[length] == ',');
+  }
+  return 0;
+}
+
 /* Compare the hash of the name with those of earlier names in its object. Equal hashes, escapes and more than
  * JSON_HASHES names do not tell whether a name is repeated: then `repeats` is set. */
 static void check_repeated_hash(struct json_scan *scan, const struct json_level *level, uint32_t hash) {
@@ -301,6 +339,7 @@ static int begin_array(struct json_scan *scan) {
 
 static int begin_string(struct json_scan *scan) {
   size_t start = scan->at;
+  if (!scan->secret_of_next && scan->places && is_value_at_any_place(scan)) scan->secret_of_next = 1 + SECRET_VALUE;
   int is_secret = scan->secret_of_next;
   if (!scan_string(scan)) return 0;
   if (!is_secret) return scan->all_strings ? append_value_spot(scan, SPOT_TEXT, start) : 1;

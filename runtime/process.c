@@ -215,8 +215,8 @@ static int child_wait(lua_State *L) {
 
 /* child:kill(signal) */
 static int child_kill(lua_State *L) {
-  static const char *const names[] = {"TERM", "KILL", "INT", NULL};
-  static const int numbers[] = {SIGTERM, SIGKILL, SIGINT};
+  static const char *const names[] = {"TERM", "KILL", "INT", "HUP", NULL};
+  static const int numbers[] = {SIGTERM, SIGKILL, SIGINT, SIGHUP};
   struct child *child = check_child(L);
   signal_child_group(child, numbers[luaL_checkoption(L, 2, NULL, names)]);
   return 0;

@@ -1,7 +1,6 @@
 /* host.request: a value that protocol modules fill and the gate sends; see request.h.
  *
- * Ownership: the userdata owns all memory that its fields point to (except peer, which is static text); closing it
- * wipes and frees the memory.
+ * Ownership: the userdata owns all memory that its fields point to; closing it wipes and frees the memory.
  */
 #include "request.h"
 
@@ -31,6 +30,13 @@ int request_is_header_text(const char *text, size_t length) {
   for (size_t i = 0; i < length; i++)
     if (text[i] < ' ' || text[i] > '~') return 0;
   return 1;
+}
+
+int request_peer_is_own(const char *name) {
+  static const char *const names[] = {"login", "graph", "devolutions", "identity", NULL};
+  for (const char *const *own = names; *own; own++)
+    if (strcmp(*own, name) == 0) return 1;
+  return 0;
 }
 
 static void wipe_and_free_text(char **text) {
@@ -69,14 +75,16 @@ static int request_close(lua_State *L) {
   wipe_and_free_text(&request->url);
   free(request->origin);
   free(request->method);
+  free(request->answers);
   *request = (struct request){0};
   return 0;
 }
 
 struct request *request_new(lua_State *L, const char *peer, const char *method, const char *url) {
   if (!request_is_token(method)) luaL_error(L, "cannot build a request: '%s' is not an HTTP method", method);
+  if (strlen(peer) >= PEER_NAME_SIZE) luaL_error(L, "cannot build a request: the name of the peer is too long");
   struct request *request = lib_new(L, sizeof *request, REQUEST);
-  request->peer = peer;
+  memcpy(request->peer, peer, strlen(peer) + 1);
   request->url = lib_copy(L, url);
   request->target = request_url_new_target();
   const char *why = request_url_parse(L, request->target, peer, request->url, &request->origin);
@@ -105,6 +113,14 @@ void request_add_header(lua_State *L, struct request *request, const char *name,
     luaL_error(L, "cannot set header '%s': its value has a line break, a control character or one beyond ASCII", name);
   /* "Name;" is libcurl's form of an empty value */
   if (!append_request_header(&request->headers, name, *value ? ": " : ";", value)) lib_no_memory(L);
+}
+
+const char *request_find_header(const struct request *request, const char *name) {
+  size_t length = strlen(name);
+  for (const char *line = buffer_next_text(&request->headers, NULL); line;
+       line = buffer_next_text(&request->headers, line))
+    if (strncasecmp(line, name, length) == 0 && line[length] == ':') return line + length + 2;
+  return NULL;
 }
 
 void request_add_call(lua_State *L, struct request *request, const char *method, const char *path,
@@ -142,7 +158,7 @@ static int distribute_secret_places(struct request *request, const struct buffer
   return ok;
 }
 
-void request_set_json_body(lua_State *L, int index, int body) {
+void request_set_json_body(lua_State *L, int index, int body, const char *type) {
   struct request *request = request_check(L, index);
   index = lua_absindex(L, index);
   body = lua_absindex(L, body);
@@ -151,7 +167,7 @@ void request_set_json_body(lua_State *L, int index, int body) {
   lua_newtable(L);
   json_encode_body(L, body, &request->body, places, top + 1);
   request->has_body = 1;
-  request_add_header(L, request, "Content-Type", "application/json");
+  request_add_header(L, request, "Content-Type", type ? type : "application/json");
   if (places->length) {
     if (!distribute_secret_places(request, places)) lib_no_memory(L);
     lua_setiuservalue(L, index, 1);

@@ -15,6 +15,8 @@
 
 #define REQUEST "host.request"
 
+enum { PEER_NAME_SIZE = 65 }; /* bytes of the longest name of a peer, and a NUL */
+
 /* One call, which the gate checks. A plain request makes one call; a $batch makes one for each request in it. */
 struct call {
   char *method;
@@ -33,9 +35,9 @@ struct target {
 };
 
 struct request {
-  const char *peer; /* "login", "graph", "devolutions", "identity" or a peer of the profile; static text */
-  char *method;     /* "GET" */
-  char *url;        /* absolute URL, unchanged */
+  char peer[PEER_NAME_SIZE]; /* "login", "graph", "devolutions", "identity" or the name of a peer of the profile */
+  char *method;              /* "GET" */
+  char *url;                 /* absolute URL, unchanged */
   struct target *target;
   char *origin; /* scheme://host:port of url, in lower case and always with a port */
   struct call *calls;
@@ -47,7 +49,9 @@ struct request {
   struct buffer headers; /* NUL-terminated texts "Name: value", as libcurl accepts them */
   struct buffer body;
   int has_body;
-  int is_batch; /* 1: the calls are those in the body of a $batch */
+  int is_batch;  /* 1: the calls are those in the body of a $batch */
+  char *answers; /* places in the answer whose texts become secrets, comma-separated, as the rule declares them; the
+                    gate sets it, NULL for none */
 };
 
 /* Push an empty request for this method and absolute https URL (also http for the peer "identity"). Raises an error
@@ -69,9 +73,16 @@ void request_url_types(lua_State *L);
 struct target *request_url_share(struct target *target);
 void request_url_release(struct target *target);
 
+/* Is this the name of a service that Moonlatch itself speaks to: login, Graph, Devolutions Server, the endpoint of
+ * managed identities? Any other peer is a service that the profile names. */
+int request_peer_is_own(const char *name);
+
 /* Add a header. Raises an error when name or value have CR, LF, NUL or a character beyond ASCII, and for headers of
  * framing, routing and credentials. [-0, +0, e] */
 void request_add_header(lua_State *L, struct request *request, const char *name, const char *value);
+
+/* Return the value of the request's header, or NULL. */
+const char *request_find_header(const struct request *request, const char *name);
 
 /* Add a call, which the gate has to allow. members may be NULL. Except for a $batch, the first call is the request
  * itself: its method, and the path of its URL below the peer's base, byte for byte. [-0, +0, e] */
@@ -79,8 +90,8 @@ void request_add_call(lua_State *L, struct request *request, const char *method,
 
 /* Encode the value at body as the JSON body of the request at index. The calls, which have to be there already, get
  * the places of the secrets in it (each inner call of a $batch its own), and the request keeps copies of the secrets,
- * so that they are recognised in the answer. [-0, +0, e] */
-void request_set_json_body(lua_State *L, int index, int body);
+ * so that they are recognised in the answer. type: of the content; NULL for "application/json". [-0, +0, e] */
+void request_set_json_body(lua_State *L, int index, int body, const char *type);
 
 /* Push the list of secrets in the body of the request at index, or nil when there are none. Returns its stack index,
  * or 0. [-0, +1, -] */

@@ -19,6 +19,7 @@ int luaopen_host_httpd(lua_State *L);
 int luaopen_host_journal(lua_State *L);
 int luaopen_host_json(lua_State *L);
 int luaopen_host_oauth(lua_State *L);
+int luaopen_host_peer(lua_State *L);
 int luaopen_host_process(lua_State *L);
 int luaopen_host_secret(lua_State *L);
 int luaopen_host_sys(lua_State *L);
@@ -26,13 +27,21 @@ int luaopen_host_term(lua_State *L);
 
 /* All native modules. They are preloaded, not opened: a module that nobody requires costs nothing. */
 static const luaL_Reg native_modules[] = {
-    {"host.crypto", luaopen_host_crypto},   {"host.devolutions", luaopen_host_devolutions},
-    {"host.edit", luaopen_host_edit},       {"host.gate", luaopen_host_gate},
-    {"host.graph", luaopen_host_graph},     {"host.httpd", luaopen_host_httpd},
-    {"host.journal", luaopen_host_journal}, {"host.json", luaopen_host_json},
-    {"host.oauth", luaopen_host_oauth},     {"host.process", luaopen_host_process},
-    {"host.secret", luaopen_host_secret},   {"host.sys", luaopen_host_sys},
-    {"host.term", luaopen_host_term},       {NULL, NULL},
+    {"host.crypto", luaopen_host_crypto},
+    {"host.devolutions", luaopen_host_devolutions},
+    {"host.edit", luaopen_host_edit},
+    {"host.gate", luaopen_host_gate},
+    {"host.graph", luaopen_host_graph},
+    {"host.httpd", luaopen_host_httpd},
+    {"host.journal", luaopen_host_journal},
+    {"host.json", luaopen_host_json},
+    {"host.oauth", luaopen_host_oauth},
+    {"host.peer", luaopen_host_peer},
+    {"host.process", luaopen_host_process},
+    {"host.secret", luaopen_host_secret},
+    {"host.sys", luaopen_host_sys},
+    {"host.term", luaopen_host_term},
+    {NULL, NULL},
 };
 
 static const luaL_Reg standard_libraries[] = {

@@ -51,6 +51,9 @@ int sys_files_read_all(int fd, struct buffer *out, size_t limit);
  * non-blocking. */
 int sys_files_write_all(int fd, const char *data, size_t length);
 
+/* Remove the folders that sys.temporary made, before the program ends by a signal. [-0, +0, m] */
+void sys_files_remove_temporary(lua_State *L);
+
 /* Rename a synced temporary file to path, which must not exist (place_new) or is replaced (replace), and sync the
  * folder; 0 or an errno value. */
 int sys_files_place_new(const char *temporary, const char *path);

@@ -266,16 +266,37 @@ static int sys_remove_tree(lua_State *L) {
   return push_file_outcome(L, remove_folder_entry(AT_FDCWD, path, MAX_DEPTH), "remove", path);
 }
 
+static const char temporary_key; /* registry key of the set of temporary folders that were made */
+
+/* Push the set of temporary folders. [-0, +1, m] */
+static void push_temporary_folders(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &temporary_key) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &temporary_key);
+}
+
+void sys_files_remove_temporary(lua_State *L) {
+  push_temporary_folders(L);
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) remove_folder_entry(AT_FDCWD, lua_tostring(L, -2), MAX_DEPTH);
+  lua_pop(L, 1);
+}
+
 /* sys.temporary(prefix) -> path | nil, message */
 static int sys_temporary(lua_State *L) {
   const char *prefix = luaL_checkstring(L, 1);
   const char *folder = getenv("TMPDIR");
   char path[PATH_MAX];
   luaL_argcheck(L, !strchr(prefix, '/'), 1, "a name without '/' expected");
+  push_temporary_folders(L);
   int length = snprintf(path, sizeof path, "%s/%sXXXXXX", folder && *folder == '/' ? folder : "/tmp", prefix);
   if (length >= (int)sizeof path || !mkdtemp(path))
     return lib_fail(L, "cannot make a folder '%s': %s", path, strerror(errno));
   lua_pushstring(L, path);
+  lua_pushvalue(L, -1);
+  lua_pushboolean(L, 1);
+  lua_rawset(L, -4);
   return 1;
 }
 
@@ -303,6 +324,15 @@ static int sys_stat(lua_State *L) {
   lua_setfield(L, -2, "size");
   lua_pushnumber(L, (double)info.st_mtim.tv_sec + (double)info.st_mtim.tv_nsec / 1e9);
   lua_setfield(L, -2, "modified");
+  return 1;
+}
+
+/* sys.resolve(path) -> path | nil, message. The absolute path without links. */
+static int sys_resolve(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  char real[PATH_MAX];
+  if (!realpath(path, real)) return lib_fail(L, "cannot look at '%s': %s", path, strerror(errno));
+  lua_pushstring(L, real);
   return 1;
 }
 
@@ -342,6 +372,7 @@ const luaL_Reg sys_file_functions[] = {
     {"remove_tree", sys_remove_tree},
     {"temporary", sys_temporary},
     {"stat", sys_stat},
+    {"resolve", sys_resolve},
     {"list", sys_list},
     {"free_space", sys_free_space},
     {NULL, NULL},

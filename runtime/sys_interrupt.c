@@ -1,4 +1,4 @@
-/* host.sys: SIGINT and SIGTERM.
+/* host.sys: SIGINT, SIGTERM and SIGHUP, which a terminal sends when it closes.
  *
  * The first signal asks the program to stop: the loop of stdlib/task.lua calls sys.interrupts() in each turn, and
  * stops where stopping is safe. Three things end code that does not return to the loop:
@@ -29,7 +29,7 @@
 /* The only mutable static variable, because a signal handler has no argument. Only the main thread handles signals,
  * so two threads never write it. */
 static struct {
-  volatile sig_atomic_t signals; /* number of signals, plus TERMINATION for each SIGTERM */
+  volatile sig_atomic_t signals; /* number of signals, plus TERMINATION for each one but SIGINT */
   volatile sig_atomic_t latest;  /* number of the last signal */
   volatile sig_atomic_t expired; /* how often the timer expired since the last call of sys.interrupts() */
   volatile sig_atomic_t prompt;  /* 1: at the prompt, library code is interrupted too, and the process is not ended */
@@ -198,7 +198,7 @@ static int is_main_thread(int number) {
 
 static void on_interrupt_signal(int number) {
   if (!is_main_thread(number)) return;
-  interrupt.signals += number == SIGTERM ? 1 + TERMINATION : 1;
+  interrupt.signals += number == SIGINT ? 1 : 1 + TERMINATION;
   interrupt.latest = number;
   if (interrupt_signal_count() >= 2) signal(number, SIG_DFL);
   if (interrupt_signal_count() <= 2) set_interrupt_timer(SLOW_NS);
@@ -235,13 +235,21 @@ static void set_interrupt_function(lua_State *L, int index) {
   interrupt.running = L;
 }
 
-/* sys.catch_interrupts(raise). Without SA_RESTART, so that blocking calls return. */
+/* Without SA_RESTART, so that blocking calls return. SIGHUP stays ignored where it was: nohup(1). */
+static void catch_interrupt_signals(void) {
+  struct sigaction now;
+  set_signal_handler(SIGINT, on_interrupt_signal, 0);
+  set_signal_handler(SIGTERM, on_interrupt_signal, 0);
+  sigaction(SIGHUP, NULL, &now);
+  if (now.sa_handler != SIG_IGN) set_signal_handler(SIGHUP, on_interrupt_signal, 0);
+}
+
+/* sys.catch_interrupts(raise) */
 static int sys_catch_interrupts(lua_State *L) {
   if (!lua_isnoneornil(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
   interrupt.thread = pthread_self();
   if (!lua_isnoneornil(L, 1)) set_interrupt_function(L, 1);
-  set_signal_handler(SIGINT, on_interrupt_signal, 0);
-  set_signal_handler(SIGTERM, on_interrupt_signal, 0);
+  catch_interrupt_signals();
   return 0;
 }
 
@@ -250,8 +258,7 @@ static int sys_forget_interrupts(lua_State *L) {
   set_interrupt_timer(0);
   interrupt.signals = interrupt.expired = 0;
   lua_sethook(L, NULL, 0, 0);
-  set_signal_handler(SIGINT, on_interrupt_signal, 0); /* the second signal removed the handler */
-  set_signal_handler(SIGTERM, on_interrupt_signal, 0);
+  catch_interrupt_signals(); /* the second signal removed a handler */
   return 0;
 }
 
@@ -268,9 +275,10 @@ static int sys_interrupts(lua_State *L) {
   return 1;
 }
 
-/* sys.terminated() -> boolean */
+/* sys.terminated() -> "SIGTERM" | "SIGHUP" | nothing */
 static int sys_terminated(lua_State *L) {
-  lua_pushboolean(L, interrupt.signals >= TERMINATION);
+  if (interrupt.signals < TERMINATION) return 0;
+  lua_pushstring(L, interrupt.latest == SIGHUP ? "SIGHUP" : "SIGTERM");
   return 1;
 }
 

@@ -77,9 +77,10 @@ static const char lost_output_key; /* registry key of the message why output was
 
 /* End the program by SIGPIPE (141 in a shell), as other tools do, when the reader of standard output closed the pipe.
  * With an open journal a change may be under way: then the program runs to its end, and its exit status tells the
- * outcome. */
-static void end_if_pipe_closed(int code) {
+ * outcome. Temporary folders do not stay. */
+static void end_if_pipe_closed(lua_State *L, int code) {
   if (code != EPIPE || !sys_interrupt_may_end()) return;
+  sys_files_remove_temporary(L);
   signal(SIGPIPE, SIG_DFL);
   raise(SIGPIPE);
 }
@@ -116,7 +117,7 @@ static int write_standard_stream(lua_State *L, int fd, const char *text, size_t 
   }
   int count = lib_fail(L, "cannot write to standard %s: %s", name, strerror(code));
   if (fd == STDOUT_FILENO) {
-    end_if_pipe_closed(code);
+    end_if_pipe_closed(L, code);
     keep_lost_output(L, lua_tostring(L, -1), code);
   }
   return count;

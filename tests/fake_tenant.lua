@@ -46,13 +46,13 @@ function World:claims(who, more)
   return claims
 end
 
---- Ask Graph: status, body, headers. `headers` with lower-case names.
+--- Ask Graph: status, body, headers. `headers` with lower-case names. A target may begin with /beta.
 function World:ask(who, method, target, body, headers)
   local path, query = target:match("^([^?]*)%??(.*)$")
   headers = headers or {}
   local claims = who and (type(who) == "table" and who.oid and who or self:claims(who))
   local status, answered, content = graph.handle(self.tenant, {
-    method = method, path = "/v1.0" .. path, query = batch.options(query),
+    method = method, path = path:find("^/beta/") and path or "/v1.0" .. path, query = batch.options(query),
     header = function(name) return headers[name:lower()] end,
     body = body, base = "https://127.0.0.1:4711", stale = self.stale, refusal = self.refusal,
   }, claims)

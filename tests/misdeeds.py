@@ -74,6 +74,8 @@ PLAIN = {
     "endless_extension": lambda: endless(lines("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "", "2;x="), b"x" * 1000),
     "endless_trailer": lambda: endless(lines("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "", "2", "{}", "0", ""),
                                        b"X-More: " + b"x" * 1000 + b"\r\n"),
+    "endless_trailer_line": lambda: endless(lines("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "", "2", "{}", "0",
+                                                  "X-More: "), b"x" * 1000),
     "two_lengths": lambda: lines("HTTP/1.1 200 OK", "Content-Length: 2", "Content-Length: 3", "", "{} "),
     "length_and_chunks": lambda: lines("HTTP/1.1 200 OK", "Content-Length: 2", "Transfer-Encoding: chunked", "",
                                        "2", "{}", "0", "", ""),

@@ -79,15 +79,18 @@ end
 --- what to type. What the terminal showed, with the status first (tests/terminal.py).
 ---@param words string[]
 ---@param talk string[]
----@param inside boolean? may scripts and -e require all of the library?
+---@param options { inside: boolean?, before: string[]? }? as for run
 ---@return string
-function Place:talk(words, talk, inside)
+function Place:talk(words, talk, options)
+  options = options or {}
   local line = { "cd", quote(self.path), "&&", "python3", quote(SOURCE .. "/tests/terminal.py") }
   for _, word in ipairs(talk) do line[#line + 1] = quote(word) end
-  for _, word in ipairs { "--", "/usr/bin/env", "HOME=" .. self.path, os.getenv "MOONLATCH" } do
-    line[#line + 1] = quote(word)
+  for _, list in ipairs {
+    { "--", "/usr/bin/env", "HOME=" .. self.path }, options.before or {}, { os.getenv "MOONLATCH" },
+  } do
+    for _, word in ipairs(list) do line[#line + 1] = quote(word) end
   end
-  if inside then line[#line + 1] = "--stdlib " .. quote(M.INSIDE) end
+  if options.inside then line[#line + 1] = "--stdlib " .. quote(M.INSIDE) end
   for _, word in ipairs(words) do line[#line + 1] = quote(word) end
   local pipe <close> = assert(io.popen(table.concat(line, " ")))
   return pipe:read "a"

@@ -117,11 +117,12 @@ end
 --- Run it on a terminal of its own and play a person: see moonlatch.place.
 ---@param words string[]
 ---@param talk string[]
+---@param options table?
 ---@return string
-function Rehearsal:talk(words, talk)
+function Rehearsal:talk(words, talk, options)
   local all = table.move(words, 1, #words, 1, {})
   for _, word in ipairs { "--config", self.config } do all[#all + 1] = word end
-  return self.place:talk(all, talk)
+  return self.place:talk(all, talk, options)
 end
 
 --- The same with --json: status and the document.

@@ -20,12 +20,14 @@ POST   /emulator/clock          {"advance": "30d"}, or seconds; it never goes ba
 POST   /emulator/lag            {"lag": "1-5"}; "0" for none
 POST   /emulator/approve        {"user": "adele"|"none"|"decline", "consent": true}: who signs in from now on;
                                 with {"code": "ABCDEFGHJ"} only at that device code
-POST   /emulator/tenant         {"do": "disable", "with": ["adele"]}: what another admin would do; see `actions`
+POST   /emulator/tenant         {"do": "disable", "with": ["adele"]}: what another admin would do; see `actions`;
+                                with {"as": "priya"} the audits name that person, or the application of a client id
 GET    /emulator/cloud          what is in Devolutions Cloud, and which secret its providers hold; no secrets
 POST   /emulator/cloud          {"do": "reset_password", "with": ["uma@…"]}: what a person does there; see `actions`
 *      /emulator/server         the same for privileged access in Devolutions Server
-GET    /emulator/sign-ins       sign-ins of applications, with the key they used; those of the last 30 days
-GET    /emulator/audits         passwords that were set, and by whom; those of the last 30 days
+*      /emulator/programs       programs that sign in by themselves, and when they did; see `actions`
+GET    /emulator/sign-ins       all sign-ins of applications in the last 30 days, without the delays of Graph
+GET    /emulator/audits         all directory audits of the last 30 days, likewise
 POST   /emulator/devolutions    {"do": "permit", "with": ["view_password", false]}, likewise "seal" and "enable"
 *      /emulator/graph/v1.0/... Graph as a Global Administrator with every permission
 ]]
@@ -102,6 +104,13 @@ M.CLOUD_ACTIONS = {
 }
 for name, arguments in pairs(M.PAM_ACTIONS) do M.CLOUD_ACTIONS[name] = arguments end
 
+--- What a person does with programs that sign in in a rhythm of their own.
+M.PROGRAM_ACTIONS = {
+  add_program = "{name, client_id, client_secret, every, address?}: signs in at once, and then each `every`",
+  edit_program = "name, {client_secret?, every?, address?}",
+  remove_program = "name",
+}
+
 local function bad(message)
   return 400, {}, { message = message, error = { code = "badRequest", message = message } }
 end
@@ -132,6 +141,15 @@ local function act(target, actions, body)
   local ok, result = pcall(target[action], target, table.unpack(arguments))
   if not ok then return bad(tostring(result)) end
   return done(result)
+end
+
+-- Acts in the tenant have an initiator.
+local function act_in_tenant(world, request, body)
+  local tenant, status, headers, answer = world.tenant, nil, nil, nil
+  tenant:acting({ caller = tenant:claims_of(body.as or world.admin), address = request.address }, function()
+    status, headers, answer = act(tenant, M.ACTIONS, body)
+  end)
+  return status, headers, answer
 end
 
 local function approve(world, body)
@@ -196,11 +214,13 @@ local ROUTES = {
     return done()
   end,
   ["POST /emulator/approve"] = function(world, _, body) return approve(world, body) end,
-  ["POST /emulator/tenant"] = function(world, _, body) return act(world.tenant, M.ACTIONS, body) end,
+  ["POST /emulator/tenant"] = act_in_tenant,
   ["GET /emulator/cloud"] = function(world) return 200, {}, world.cloud:state() end,
   ["POST /emulator/cloud"] = function(world, _, body) return act(world.cloud, M.CLOUD_ACTIONS, body) end,
   ["GET /emulator/server"] = function(world) return 200, {}, world.server:state() end,
   ["POST /emulator/server"] = function(world, _, body) return act(world.server, M.PAM_ACTIONS, body) end,
+  ["GET /emulator/programs"] = function(world) return 200, {}, world.programs:state() end,
+  ["POST /emulator/programs"] = function(world, _, body) return act(world.programs, M.PROGRAM_ACTIONS, body) end,
   ["GET /emulator/sign-ins"] = function(world) return 200, {}, { sign_ins = world.tenant:sign_in_events() } end,
   ["GET /emulator/audits"] = function(world) return 200, {}, { audits = world.tenant:audit_events() } end,
   ["POST /emulator/devolutions"] = function(world, _, body) return act(world.devolutions, M.SERVER_ACTIONS, body) end,

@@ -2,7 +2,8 @@
 --- aad-advanced-queries, 2026-05).
 ---
 --- parse("startsWith(displayName,'a') and accountEnabled eq true") returns a function that tests a row, the equality
---- that the filter demands if there is one, and whether only the advanced query engine supports it.
+--- that the filter demands if there is one, and whether only the advanced query engine supports it. `judge` is told of
+--- each comparison, for lists that support only some.
 
 local json = require "json"
 local time = require "time"
@@ -101,6 +102,13 @@ function Parser:value()
   return value
 end
 
+-- Tell of a comparison. Within a lambda the variable stands for the list: "t/id" becomes "targetResources/id".
+function Parser:tell(path, operator, value)
+  if not self.judge then return end
+  local first, rest = path:match("^([^/]+)(.*)$")
+  self.judge((self.lists[first] or first) .. rest, operator, value)
+end
+
 --- A function that reads a property path of a row, or of the item a lambda bound `variable` to.
 function Parser:path(text, variable)
   local names = {}
@@ -159,10 +167,12 @@ local FUNCTIONS = {
 function Parser:call(name, variable)
   local fn = FUNCTIONS[name]
   self:expect("(")
-  local read = self:path(self:next("word").text, variable)
+  local path = self:next("word").text
+  local read = self:path(path, variable)
   self:expect(",")
   local wanted = self:value()
   self:expect(")")
+  self:tell(path, name, wanted)
   if name ~= "startswith" then self.advanced = true end
   return function(row)
     local value = read(row)
@@ -177,6 +187,7 @@ function Parser:lambda(path, how, variable)
     return function(row) return #(read(row) or {}) > 0 end
   end
   local bound = self:next("word").text
+  self.lists[bound] = path
   self:expect(":")
   local inner = self:any_of(bound)
   self:expect(")")
@@ -214,6 +225,7 @@ function Parser:comparison(variable)
   if operator == "in" then return self:members_of(read) end
   local compare = COMPARE[operator] or refuse(("Invalid filter clause: '%s' is no operator."):format(operator))
   local wanted = self:value()
+  self:tell(text, operator, wanted)
   if operator == "ne" then self.advanced = true end
   if operator == "eq" then self.last_equal = { text, wanted } end
   return function(row) return compare(read(row), wanted) end
@@ -257,14 +269,17 @@ end
 ---@field advanced boolean only the advanced query engine can do it
 ---@field equals {[1]: string, [2]: any}? a property that has to have this value
 
---- Read a filter. `check(name)` raises for a property the type does not have.
+--- Read a filter. `check(name)` raises for a property the type does not have, `judge` for a comparison that the list
+--- does not support; a date is a value {date = seconds}.
 ---@param text string
 ---@param check fun(name: string)
+---@param judge nil|fun(path: string, operator: string, value: any)
 ---@return emulator.filter?, string? message
-function M.parse(text, check)
+function M.parse(text, check, judge)
   local tokens, message = tokens_of(text)
   if not tokens then return nil, message end
-  local parser = setmetatable({ tokens = tokens, at = 1, check = check, advanced = false }, Parser)
+  local parser = setmetatable({ tokens = tokens, at = 1, check = check, judge = judge, lists = {},
+    advanced = false }, Parser)
   local ok, fits = pcall(parser.any_of, parser)
   if not ok then
     if type(fits) == "table" and fits.filter then return nil, fits.filter end

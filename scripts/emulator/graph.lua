@@ -1,5 +1,5 @@
---- Microsoft Graph v1.0 of an emulated tenant: makes an answer from a request and the claims of its token. Nothing here
---- waits or touches a socket.
+--- Microsoft Graph of an emulated tenant, v1.0 and the part of beta that v1.0 does not have: makes an answer from a
+--- request and the claims of its token. Nothing here waits or touches a socket.
 
 local access = require "emulator.graph.access"
 local answer = require "emulator.graph.answer"
@@ -13,7 +13,7 @@ local M = {}
 local PARTS = {}
 for i, name in ipairs { "users", "accounts", "groups", "applications", "credentials", "principals", "grants", "roles",
   "policies", "pim", "pim_groups", "directory", "deleted", "batch", "federation", "memberships", "devices", "delta",
-  "property" } do
+  "property", "logs", "activity_reports" } do
   PARTS[i] = require("emulator.graph." .. name)
 end
 
@@ -41,6 +41,7 @@ end
 ---@field request emulator.request
 ---@field caller emulator.caller
 ---@field body table
+---@field version "v1.0"|"beta"
 ---@field at number the moment whose state reads see
 ---@field collection string? name of the list in @odata.context
 ---@field keys (string|table)[]? the keys in the path
@@ -51,7 +52,7 @@ Context.__index = Context
 ---@param what string "applications/$entity"
 ---@return string
 function Context:context(what)
-  return self.request.base .. "/v1.0/$metadata#" .. what
+  return ("%s/%s/$metadata#%s"):format(self.request.base, self.version, what)
 end
 
 --- The emulator's time.
@@ -94,9 +95,9 @@ local function steps_of(path)
 end
 
 local METHODS = {} -- the key under which a node of the tree holds its handlers
-local tree ---@type table
+local trees ---@type table<string, table> by version
 
-local function add_route(method_and_path, handler, template)
+local function add_route(tree, method_and_path, handler, template)
   local method, path = method_and_path:match("^(%u+) (.+)$")
   local node = tree
   for segment in path:gmatch("[^/]+") do
@@ -109,11 +110,13 @@ local function add_route(method_and_path, handler, template)
   node[METHODS][method] = { handler = handler, call = method .. " " .. call }
 end
 
-local function build_tree()
-  tree = {}
+local function build_trees()
+  trees = { ["v1.0"] = {}, beta = {} }
   for _, part in ipairs(PARTS) do
-    for method_and_path, handler in pairs(part.routes) do
-      add_route(method_and_path, handler, method_and_path:match(" (.+)$"):lower())
+    for version, routes in pairs { ["v1.0"] = part.routes, beta = part.beta } do
+      for method_and_path, handler in pairs(routes) do
+        add_route(trees[version], method_and_path, handler, method_and_path:match(" (.+)$"):lower())
+      end
     end
   end
 end
@@ -141,12 +144,14 @@ local function known_steps(path)
 end
 
 --- The handler of a request and the keys in its path.
-local function route(request)
-  if not tree then build_tree() end
-  local path = request.path:match("^/v1%.0(/.*)$") or answer.bad_query("Invalid version: %s",
-    request.path:match("^/([^/]*)") or "")
+local function route(ctx)
+  local request = ctx.request
+  if not trees then build_trees() end
+  local version, path = request.path:match("^/([^/]*)(.*)$")
+  ctx.version = version
+  if not trees[version] then answer.bad_query("Invalid version: %s", version or "") end
   path = path:match("^/myorganization(/.*)$") or path -- an older name of the tenant, which clients still use
-  local node, parameters = tree, {}
+  local node, parameters = trees[version], {}
   for _, step in ipairs(known_steps(path)) do
     node = step_into(node, step, parameters)
   end
@@ -174,26 +179,38 @@ local function authenticate(ctx)
   end
 end
 
+-- Count a request of the caller against a limit {count, seconds}; the seconds to wait when it is above the limit.
+local function wait_for(ctx, made, quota)
+  local moments, now = made[ctx.caller.appid] or {}, ctx:now()
+  made[ctx.caller.appid] = moments
+  while moments[1] and moments[1] <= now - quota[2] do
+    table.remove(moments, 1)
+  end
+  if #moments >= quota[1] then return math.max(1, math.ceil(moments[1] + quota[2] - now)) end
+  moments[#moments + 1] = now
+end
+
+--- The limit of the logs and reports, which all share one (Microsoft Learn: throttling-limits, 2026-02-06). The answer
+--- has no Retry-After (graph2otel@dfd9ef7, graph-api-gotchas.md); its code and text: JBines/Remove-StaleGuests#7, 2022.
+local function throttle_logs(ctx, call)
+  local quota = ctx.tenant.flags.report_quota
+  if not quota or not access.is_log(call) or not wait_for(ctx, ctx.tenant.asked, quota) then return end
+  answer.refuse(429, "UnknownError", "Too Many Requests")
+end
+
 --- The write limit of an application in a tenant, when the flag sets one (Microsoft Learn: throttling-limits,
 --- 2026-02-06).
 local function throttle(ctx)
   local quota = ctx.tenant.flags.write_quota
   if not quota or ctx.request.method == "GET" then return end
-  local writes = ctx.tenant.writes[ctx.caller.appid] or {}
-  ctx.tenant.writes[ctx.caller.appid] = writes
-  local now = ctx:now()
-  while writes[1] and writes[1] <= now - quota[2] do
-    table.remove(writes, 1)
-  end
-  if #writes >= quota[1] then
-    local wait = math.max(1, math.ceil(writes[1] + quota[2] - now))
+  local wait = wait_for(ctx, ctx.tenant.writes, quota)
+  if wait then
     local message = ("Too many requests from Identifier:%s under category:aadgraph.app.tenant_large. "
       .. "Please try again later."):format(ctx.caller.appid) -- jsa2/AADAppAudit#9, 2024
     answer.refuse(429, "TooManyRequests", message, { headers = { ["Retry-After"] = ("%d"):format(wait),
       ["x-ms-throttle-information"] = "WriteLimitExceeded", ["x-ms-throttle-scope"] = "Tenant_Application/ReadWrite/"
       .. ctx.caller.appid .. "/" .. ctx.tenant.id } })
   end
-  writes[#writes + 1] = now
 end
 
 local function check_body(ctx)
@@ -208,9 +225,10 @@ end
 local OWN_CHECKS = { ["PATCH /users/{id}"] = true }
 
 local function run(ctx)
-  local found, parameters = route(ctx.request)
+  local found, parameters = route(ctx)
   authenticate(ctx)
   throttle(ctx)
+  throttle_logs(ctx, found.call)
   ctx.tenant:decay()
   check_body(ctx)
   ctx.call, ctx.keys = found.call, parameters
@@ -267,7 +285,10 @@ function M.handle(tenant, request, caller)
   ctx.at = moment(tenant, request)
   local ids = { request = random.guid(tenant.seed, "request", tenant.requests) }
   ids.client = request.header("client-request-id") or ids.request
+  local before = tenant.actor
+  tenant.actor = { caller = caller, address = request.address, agent = request.header("user-agent") }
   local ok, status, body, more = pcall(run, ctx)
+  tenant.actor = before
   if ok then return status, head.of_answer(ctx, ids, body, more), body end
   if not answer.is_refusal(status) then error(status, 0) end
   local refusal = refusal_of_unseen(ctx, status)

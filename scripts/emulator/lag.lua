@@ -58,6 +58,7 @@ end
 --- row can
 
 ---@class emulator.lag.collection
+---@field watch nil|fun(id: string, before: table?, after: table?) is told of each write before it is made
 local Collection = { __name = "emulator.lag.collection" }
 Collection.__index = Collection
 
@@ -169,11 +170,16 @@ function Collection:seed(id, row)
   self.named = #self.order
 end
 
+local function tell(self, id, row)
+  if self.watch then self.watch(id, self:newest(id), row or nil) end
+end
+
 --- Write a row. Visible after `delay` seconds, or after the source's next delay.
 ---@param id string
 ---@param row table
 ---@param delay number?
 function Collection:put(id, row, delay)
+  tell(self, id, row)
   add_version(self, id, self.source:visible_from(delay), row)
 end
 
@@ -198,6 +204,7 @@ end
 ---@param id string
 ---@param delay number?
 function Collection:drop(id, delay)
+  tell(self, id, false)
   self.latest_drop = self.latest_drop + 1
   self.dropped[self.latest_drop] = add_version(self, id, self.source:visible_from(delay), false)
 end

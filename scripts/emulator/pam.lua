@@ -23,6 +23,8 @@ M.FLAGS = {
   heartbeat = false,
   -- Seconds between two looks of the PAM service for tasks.
   poll = 60,
+  -- The address from which the PAM service signs in; Devolutions Server has 203.0.113.90.
+  address = "203.0.113.88",
 }
 
 ---@class emulator.pam
@@ -33,7 +35,6 @@ M.FLAGS = {
 ---@field tasks table[] of the report Tasks, oldest first
 ---@field tenant emulator.tenant
 ---@field ask fun(peer: "login"|"graph", request: table): integer, table sends a request from the service's machine
----@field at fun(moment: number, act: fun()) calls `act` at a moment that has passed
 ---@field linked fun(entry: string): host.secret? the value in an entry of the server
 
 -- Methods that both editions have.
@@ -41,7 +42,7 @@ local Pam = { __name = "emulator.pam" }
 for name, method in pairs(service) do Pam[name] = method end
 
 ---@param options { edition: "cloud"|"server", address: string, seed: integer, tenant: emulator.tenant, ask: function,
---- at: function, linked: (fun(entry: string): host.secret?)? }
+--- linked: (fun(entry: string): host.secret?)? }
 ---@return emulator.pam
 function M.new(options)
   local methods = {}
@@ -49,10 +50,11 @@ function M.new(options)
     for name, method in pairs(part) do methods[name] = method end
   end
   local self = setmetatable({
-    address = options.address, seed = options.seed, tenant = options.tenant, ask = options.ask, at = options.at,
+    address = options.address, seed = options.seed, tenant = options.tenant, ask = options.ask,
     linked = options.linked, flags = {}, vaults = {}, providers = {}, accounts = {}, tasks = {}, tokens = {},
   }, { __name = Pam.__name, __index = methods })
   for name, default in pairs(M.FLAGS) do self.flags[name] = default end
+  if options.edition == "server" then self.flags.address = "203.0.113.90" end
   self:open()
   return self
 end

@@ -109,11 +109,38 @@ local function expansions(text)
   return list
 end
 
-local function page_size(ctx, query)
+---@class emulator.query.limits what a list of one type supports, where that is less than usual
+---@field page integer the default page
+---@field largest integer
+---@field filter table<string, string> path -> operators: { ["status/errorCode"] = "eq" }
+---@field order table<string, boolean>
+---@field check nil|fun(ctx: emulator.context, path: string, operator: string, value: any) refuses more
+
+local limits = {} ---@type table<string, emulator.query.limits>
+
+--- Say what lists of a type support.
+---@param type_name string
+---@param limit emulator.query.limits
+function M.limit(type_name, limit) limits[type_name] = limit end
+
+-- Raises for a comparison that lists of the type do not support (the text: microsoft-graph-docs#14173).
+local function judge_of(ctx, type_name)
+  local limit = limits[type_name]
+  return limit and function(path, operator, value)
+    local operators = limit.filter[path] or ""
+    if not (" " .. operators .. " "):find(" " .. operator .. " ", 1, true) then
+      answer.bad_query("Invalid filter clause")
+    end
+    if limit.check then limit.check(ctx, path, operator, value) end
+  end
+end
+
+local function page_size(ctx, query, type_name)
   local text = option(ctx, "top")
-  local top = math.tointeger(tonumber(text or PAGE))
+  local limit = limits[type_name]
+  local top = math.tointeger(tonumber(text or limit and limit.page or PAGE))
   if not top then answer.bad_query("Invalid value '%s' for $top query option.", text) end
-  local largest = LARGEST
+  local largest = limit and limit.largest or LARGEST
   for _, name in ipairs(query.select or {}) do
     if name == "signInActivity" then largest = 500 end -- Microsoft Learn: throttling-limits
   end
@@ -143,6 +170,9 @@ local function order_of(text, type_name)
   if not text then return nil end
   local name, direction = text:match("^%s*([%w]+)%s*(%a*)")
   check_property(type_name, name or text)
+  if limits[type_name] and not limits[type_name].order[name] then
+    answer.bad_query("Invalid orderby clause: '%s' cannot be ordered by.", name)
+  end
   return { name = name, down = direction:lower() == "desc" }
 end
 
@@ -194,10 +224,12 @@ function M.read(ctx, type_name)
   local text = option(ctx, "filter")
   if text then
     local message
-    query.filter, message = filter.parse(text, function(name) check_filterable(type_name, name) end)
+    query.filter, message = filter.parse(text, function(name) check_filterable(type_name, name) end,
+      judge_of(ctx, type_name))
     if not query.filter then answer.bad_query("%s", message) end
+    if limits[type_name] and query.filter.advanced then answer.bad_query("Invalid filter clause") end
   end
-  query.top = page_size(ctx, query)
+  query.top = page_size(ctx, query, type_name)
   check_advanced(ctx, query, type_name)
   return query
 end

@@ -2,12 +2,14 @@
 --- pages and Graph are functions of this object.
 
 local admin = require "emulator.tenant.admin"
+local audits = require "emulator.tenant.audits"
 local awkward = require "emulator.tenant.awkward"
 local conditional_access = require "emulator.tenant.conditional_access"
 local crowd = require "emulator.tenant.crowd"
 local directory = require "emulator.tenant.directory"
 local events = require "emulator.tenant.events"
 local fact_tables = require "base.fact_tables"
+local flags = require "emulator.tenant.flags"
 local graveyard = require "emulator.tenant.graveyard"
 local json = require "json"
 local lag = require "emulator.lag"
@@ -15,113 +17,32 @@ local moments = require "emulator.moments"
 local random = require "emulator.random"
 local secret = require "secret.emulator"
 local seed = require "emulator.tenant.seed"
+local sign_ins = require "emulator.tenant.sign_ins"
+local uses = require "emulator.tenant.uses"
 
 local M = {}
 
 M.GRAPH_APP, M.CLI_APP = seed.GRAPH_APP, seed.CLI_APP
 
---- What only Microsoft knows, or what differs from tenant to tenant: switches, each tested both ways.
-M.FLAGS = {
-  -- Must an app that has the directory role hold User-PasswordProfile.ReadWrite.All too, to reset a password?
-  -- Microsoft's pages contradict each other (Learn, user-update, 2026-07-04: yes; microsoft-graph-docs#13135: the
-  -- role alone works).
-  reset_needs_permission = false,
-  -- Does an app with that permission need a directory role even for users who hold none? (Learn, user-update: yes;
-  -- the include users-passwordprofile-permissions.md and docs PR #9577: no.)
-  reset_needs_role = false,
-  -- A password for a synced user: "refuse" (microsoft-graph-docs#7301) or "cloud" (204, and only the cloud copy
-  -- changes: msgraph-sdk-powershell#1761).
-  synced_reset = "refuse",
-  -- May an entry of keyCredentials that is there already be written back without its key? (Terraform's azuread
-  -- provider does so; not documented.)
-  null_key_keeps = true,
-  -- How long new passwordCredentials stay out of GET, seconds {min, max} ("can take several minutes": terraform's
-  -- azuread provider). false: as any other write.
-  secret_hidden = { 5, 60 },
-  -- May any member register applications (authorizationPolicy.defaultUserRolePermissions.allowedToCreateApps)?
-  users_register_apps = false,
-  -- Has the tenant Entra ID P2? Without it PIM calls fail with AadPremiumLicenseRequired.
-  premium = true,
-  -- Status of that refusal: 400 and 403 were both seen.
-  premium_status = 400,
-  -- Status of "another object has this key": 409 in the field (see answer.same_key).
-  same_key_status = 409,
-  -- signInAudience of an application that was created without one: recorded 2025; AzureADandPersonalMicrosoftAccount
-  -- was recorded 2022.
-  default_audience = "AzureADMyOrg",
-  -- Does addPassword take the keyId of the request? Recorded 2021, two of two calls; not tried since.
-  own_key_id = true,
-  -- For how long after addPassword does removePassword answer 400 "No password credential found", though the
-  -- credential is there? Seconds {min, max} in the field (2026, two projects); false: not at all.
-  removal_lag = { 1, 8 },
-  -- How many values an application or service principal may hold in all of its lists together: "about 1000" (Microsoft
-  -- Learn, supported-accounts-validation, 2024-11); one more is refused with Directory_ResourceSizeExceeded (recorded
-  -- 2019 and 2023: microsoftgraph/microsoft-graph-docs#21469). Which lists count is not known; here all of the object.
-  object_values = 1000,
-  -- What a write to an object is answered that was made a moment ago and cannot be seen yet: this code and status 404.
-  -- Directory_ObjectNotFound was seen as well (microsoftgraph/microsoft-graph-docs-contrib#2465, 2022).
-  unseen_code = "Request_ResourceNotFound",
-  -- Does the delegated permission Directory.AccessAsUser.All allow what the person's roles allow? Older pages of Learn
-  -- list it for most calls of the directory (2021); whether it is enough for role assignments is not established.
-  access_as_user = true,
-  -- How far behind the replicas are that answer some of the reads, seconds: a list read twice then shows an older
-  -- state the second time (in the field, 2026: the number of secrets read 0, 1 and 2 in a row). false: never. With a
-  -- lag, the emulator that is served has 2.
-  reads_flip = false,
-  -- For how long is an application that created an object refused with a plain 403, as if it did not own it? Seconds
-  -- {min, max}; in the field for POST /servicePrincipals, with another text. false: not at all.
-  owner_delay = false,
-  -- Does the unique name of a deleted application stay taken (true), or can an upsert use it again (false)? Not
-  -- documented; we assume that it stays taken for the 30 days.
-  deleted_keeps_unique_name = true,
-  -- Does restoring an application restore its service principal? Not by Graph (directory-deleteditems-restore), by the
-  -- portal it does (enterprise-apps/restore-application).
-  restore_brings_principal = false,
-  -- Writes an app may make: {count, seconds}, as {3000, 150} in Learn, throttling-limits, 2026-02-06. false: no limit.
-  write_quota = false,
-  -- Does the policy (roleManagementPolicyAssignments) of these role names forbid active assignments without end?
-  pim_only = false,
-  -- How long an active assignment of such a role may last at most, as its policy says it.
-  pim_longest = "P15D",
-  -- Does the policy demand a ticket number for these role names?
-  pim_ticket = false,
-  -- Does the policy demand multifactor authentication of who assigns these role names? Sign-ins here have none.
-  pim_mfa = false,
-  -- Do an admin's assignments of these role names wait for an approver? Whether that can be is not documented; that
-  -- a request may have the status PendingApproval is.
-  pim_approval = false,
-  -- Does an assignment stay for its first five minutes (ActiveDurationTooShort)? Seen for roles that a person
-  -- activates; unknown for assignments by an admin.
-  pim_short = false,
-  -- Seconds until a granted permission is in an application's tokens (in the field: minutes; not documented).
-  token_delay = 0,
-  -- Id of the named location that the sign-ins of apps come from (false: none); policies may block there or elsewhere.
-  location = false,
-  -- Does a failed sign-in tell which credential was tried? Unknown for an expired or wrong secret.
-  failed_sign_in_has_key = false,
-  -- The names under which the audit log records that somebody set a password (no recorded example is known).
-  reset_activities = { "Reset user password", "Update user" },
-}
-
 ---@class emulator.tenant
 local Tenant = { __name = "emulator.tenant" }
 Tenant.__index = Tenant
-for _, part in ipairs { admin, awkward, conditional_access, events, graveyard } do
+for _, part in ipairs { admin, audits, awkward, conditional_access, graveyard, sign_ins, uses } do
   for name, method in pairs(part) do
     if type(method) == "function" then Tenant[name] = method end
   end
 end
 
 local function flags_of(given)
-  local flags = {}
-  for name, default in pairs(M.FLAGS) do
-    flags[name] = default
+  local made = {}
+  for name, default in pairs(flags.ALL) do
+    made[name] = default
   end
   for name, value in pairs(given or {}) do
-    if M.FLAGS[name] == nil then error(("unknown flag %q of the emulated tenant"):format(name), 3) end
-    flags[name] = value
+    if flags.ALL[name] == nil then error(("unknown flag %q of the emulated tenant"):format(name), 3) end
+    made[name] = value
   end
-  return flags
+  return made
 end
 
 local function load_roles(tenant)
@@ -172,7 +93,7 @@ end
 ---@field groups integer? one for a hundred users
 ---@field holders integer? of roles; one of two hundred users
 ---@field lag number[]|false|nil {min, max} seconds; {1, 5}
----@field flags table? see M.FLAGS
+---@field flags table? see tenant/flags.lua
 
 --- A new tenant.
 ---@param options emulator.tenant.options
@@ -182,8 +103,9 @@ function M.new(options)
   local tenant = setmetatable({
     seed = options.seed or 1, now = options.now, domain = "contoso.onmicrosoft.com", name = "Contoso",
     flags = flags_of(options.flags), made = 0, ids = {}, keys_of = {}, issuers = {}, former_names = {},
-    role_ids = {}, role_names = {}, role_order = {}, role_objects = {}, role_templates = {}, writes = {},
-    events = 0, sign_ins = events.list(), audits = events.list(),
+    role_ids = {}, role_names = {}, role_order = {}, role_objects = {}, role_templates = {},
+    writes = {}, asked = {},
+    sign_ins = events.list(), audits = events.list(), operations = 0, uses = uses.none(), ends = {},
   }, Tenant)
   tenant.id = random.guid(tenant.seed, "tenant", 1)
   tenant.source = lag.source { seed = tenant.seed, now = options.now, min = range[1], max = range[2],
@@ -192,6 +114,7 @@ function M.new(options)
   load_roles(tenant)
   tenant.policy = default_policy()
   seed.fill(tenant)
+  tenant:watch_writes()
   return tenant
 end
 
@@ -293,12 +216,12 @@ end
 
 --- The federated credentials of a client, as they are visible now.
 ---@param app_id string
----@return {issuer: string, subject: string, audience: string, keys: table}[] keys: of the issuer, as far as known
+---@return {id: string, issuer: string, subject: string, audience: string, keys: table}[] keys: of the issuer, if known
 function Tenant:federations_of(app_id)
   local list = {}
   for _, row in self.federations:scan(self.now()) do
     if row._client == app_id then
-      list[#list + 1] = { issuer = row.issuer, subject = row.subject, audience = row.audiences[1],
+      list[#list + 1] = { id = row.id, issuer = row.issuer, subject = row.subject, audience = row.audiences[1],
         keys = self.issuers[row.issuer] or {} }
     end
   end
@@ -457,6 +380,7 @@ function Tenant:put_secret(owner, row, listed, working)
   local keys = known_keys(self, owner)
   self.keys_of[owner] = keys
   keys[#keys + 1] = row.keyId
+  row._owner = owner
   self.listed_secrets:put(row.keyId, row, listed or self.source:delay(self.flags.secret_hidden or nil))
   self.working_secrets:put(row.keyId, row, working)
   return row
@@ -468,6 +392,7 @@ end
 function Tenant:drop_secret(key, delay)
   self.listed_secrets:drop(key, delay)
   self.working_secrets:drop(key, delay)
+  self:forget_use(key)
 end
 
 return M

@@ -14,7 +14,9 @@ local login = require "emulator.login"
 local pam = require "emulator.pam"
 local private_folder = require "machine.private_folder"
 local profile = require "emulator.profile"
+local programs = require "emulator.programs"
 local request_log = require "emulator.request_log"
+local schedule = require "emulator.schedule"
 local tenant = require "emulator.tenant"
 local time = require "time"
 local time_clock = require "time.clock"
@@ -28,6 +30,7 @@ local M = {}
 ---@field devolutions emulator.devolutions
 ---@field cloud emulator.pam privileged access in Devolutions Cloud
 ---@field server emulator.pam privileged access in Devolutions Server
+---@field programs emulator.programs others that sign in by themselves
 ---@field faults emulator.faults
 ---@field record emulator.record
 ---@field clock host.sys.clock
@@ -137,11 +140,29 @@ local function ask_inside(self, peer, request)
   return answer.status, answer.body
 end
 
+-- Call `act` at a moment that has passed: everything that reads the time then reads that moment.
+local function at(moment, act)
+  local clock = time_clock.use { offset = function() return 0 end, time = function() return moment end }
+  local ok, message = pcall(act)
+  time_clock.use(clock)
+  if not ok then error(message, 0) end
+end
+
+--- Do what became due in the world by itself.
+function World:catch_up()
+  schedule.catch_up({ self.tenant, self.cloud, self.server, self.programs }, time.now(), at)
+end
+
+-- Where a request comes from: the caller says so, because every caller is on this machine.
+local function address_of(self, request)
+  return request.header("x-emulator-address") or self.tenant.flags.address or "127.0.0.1"
+end
+
 --- Answer one request to a service: faults, latency, log.
 local function serve(self, peer, request)
+  request.address = address_of(self, request)
   local service = SERVICES[peer]
-  self.cloud:catch_up()
-  self.server:catch_up()
+  self:catch_up()
   if peer == "login" and control.owns(request.path) then return control.handle(self, request) end
   local rule = self.faults:take(peer, request.method, request.path)
   local function ask(asked) return as_answer(service.handle(self, asked)) end
@@ -217,10 +238,11 @@ local function check_approve(self, name)
   }
 end
 
-local FLIP = 2 -- the flag reads_flip of a tenant that is served
+local FLIP = 2 -- the flag reads_flip of a tenant that is served, see tenant/flags.lua
 
 local function make_tenant(self, options, range)
   local flags = { reads_flip = FLIP }
+  if range then flags.sign_in_delay, flags.audit_delay = { 120, 300 }, { 30, 120 } end -- seconds
   for name, value in pairs(options.flags or {}) do flags[name] = value end
   self.tenant = tenant.new {
     seed = options.seed or 1, users = options.users or 0, now = time.now, lag = range, flags = flags,
@@ -247,17 +269,9 @@ end
 ---@field signing_key string? PEM text of the RSA key that signs tokens; by default a new key
 ---@field flags table? switches of the tenant (tests)
 
--- Call `act` at a moment that has passed: everything that reads the time then reads that moment.
-local function at(moment, act)
-  local clock = time_clock.use { offset = function() return 0 end, time = function() return moment end }
-  local ok, message = pcall(act)
-  time_clock.use(clock)
-  if not ok then error(message, 0) end
-end
-
 local function pam_of(self, edition, address)
   return pam.new {
-    edition = edition, address = address, seed = self.tenant.seed, tenant = self.tenant, at = at,
+    edition = edition, address = address, seed = self.tenant.seed, tenant = self.tenant,
     ask = function(peer, request) return ask_inside(self, peer, request) end,
     linked = edition == "server" and function(name) return self.devolutions:value_of(name) end or nil,
   }
@@ -280,6 +294,8 @@ local function build(self, options, range)
   self.graph = function(request, caller) return ask_graph(self, request, caller) end
   self.cloud = pam_of(self, "cloud", profile.CLOUD)
   self.server = pam_of(self, "server", bases.devolutions)
+  self.programs = programs.new { tenant = self.tenant,
+    ask = function(peer, request) return ask_inside(self, peer, request) end }
   self.ready = profile.write(self)
 end
 

@@ -5,32 +5,46 @@ local http = require "http.client"
 local json = require "host.json"
 local log = require "log"
 local nearest = require "base.nearest"
+local profile_peers = require "profile.peers"
 local profiles = require "profile.current"
 local report = require "report"
 local scheduler = require "task.scheduler"
 local sealed_file = require "profile.sealed_file"
 local session = require "session.open"
+local sets = require "base.sets"
 local source = require "profile.source"
 local sys = require "host.sys"
 local token_cache = require "oauth.token_cache"
 local traceback = require "base.traceback"
 local typed_secret = require "machine.typed_secret"
 
-local SECRET_NAMES = {
-  ["client-secret"] = "the client secret to sign in with",
-  ["devolutions-secret"] = "the application secret for Devolutions Server",
-  ["certificate-passphrase"] = "the passphrase of the certificate",
-  ["proxy-password"] = "the password for the proxy",
-}
+---@class command.login.secret a secret that the profile names a source for
+---@field word string for --secret
+---@field what string for people
+---@field member string the member of the profile that says where the secret comes from
+---@field source profile.source?
 
--- The members of the profile that say where each secret comes from.
-local SECRET_MEMBERS = {
-  ["client-secret"] = "sign_in.secret", ["devolutions-secret"] = "devolutions.app_secret",
-  ["certificate-passphrase"] = "sign_in.certificate.passphrase", ["proxy-password"] = "proxy.password",
-}
-
--- In the order in which the person is asked.
-local SECRET_WORDS = { "client-secret", "certificate-passphrase", "devolutions-secret", "proxy-password" }
+-- The secrets of a profile, in the order in which the person is asked.
+local function secrets_of_profile(profile)
+  local certificate, proxy = profile.sign_in.certificate, profile.proxy
+  local list = {
+    { word = "client-secret", what = "the client secret to sign in with", member = "sign_in.secret",
+      source = profile.sign_in.secret },
+    { word = "certificate-passphrase", what = "the passphrase of the certificate",
+      member = "sign_in.certificate.passphrase", source = certificate and certificate.passphrase },
+    { word = "devolutions-secret", what = "the application secret for Devolutions Server",
+      member = "devolutions.app_secret", source = profile.devolutions and profile.devolutions.app_secret },
+    { word = "proxy-password", what = "the password for the proxy", member = "proxy.password",
+      source = proxy and proxy.password },
+  }
+  for _, name in ipairs(sets.sorted(profile.peers)) do
+    local from, what, member = profile_peers.secret_source(profile.peers[name])
+    if from then
+      list[#list + 1] = { word = profile_peers.secret_word(name), what = what, member = member, source = from }
+    end
+  end
+  return list
+end
 
 local function refuse_login_to_emulator()
   fail.raise {
@@ -47,70 +61,63 @@ local function refuse_descriptor_without_secret()
   }
 end
 
--- The sources of the profile's secrets, by the words for --secret.
-local function secret_sources_by_word(profile)
-  return {
-    ["client-secret"] = profile.sign_in.secret,
-    ["devolutions-secret"] = profile.devolutions and profile.devolutions.app_secret,
-    ["certificate-passphrase"] = profile.sign_in.certificate and profile.sign_in.certificate.passphrase,
-    ["proxy-password"] = profile.proxy and profile.proxy.password,
-  }
-end
-
 ---------------------------------------------------------------------------
 -- Storing a secret in the source that the profile names
 
-local function read_secret_from_descriptor(text, word)
-  local what = SECRET_NAMES[word]
+local function read_secret_from_descriptor(text, named)
   local fd = math.tointeger(tonumber(text))
   local value, message
   if fd and fd >= 0 then value, message = sys.read_secret_fd(fd) end
   if value then return value end
   fail.raise {
-    kind = "usage", what = ("read %s from file descriptor %s"):format(what, text),
+    kind = "usage", what = ("read %s from file descriptor %s"):format(named.what, text),
     why = message or "it is not the number of a file descriptor",
-    fix = ("Open the file for it: moonlatch login --secret %s --fd 3 3<file"):format(word),
+    fix = ("Open the file for it: moonlatch login --secret %s --fd 3 3<file"):format(named.word),
   }
 end
 
-local function ask_for_profile_secret(word)
-  local value, why, fix = typed_secret.ask(SECRET_NAMES[word] .. ": ",
-    ("Without a terminal: moonlatch login --secret %s --fd 3 3<file"):format(word))
-  return value or fail.raise { kind = "config", what = "ask for " .. SECRET_NAMES[word], why = why, fix = fix }
+local function ask_for_profile_secret(named)
+  local value, why, fix = typed_secret.ask(named.what .. ": ",
+    ("Without a terminal: moonlatch login --secret %s --fd 3 3<file"):format(named.word))
+  return value or fail.raise { kind = "config", what = "ask for " .. named.what, why = why, fix = fix }
 end
 
-local function refuse_unwritable_source(profile, word, from)
+local function refuse_unwritable_source(profile, named)
   fail.raise {
-    kind = "usage", what = ("store %s"):format(SECRET_NAMES[word]),
-    why = from and ("the profile '%s' takes it from %s, which Moonlatch does not write"):format(profile.name,
-        source.describe(from))
+    kind = "usage", what = ("store %s"):format(named.what),
+    why = named.source and ("the profile '%s' takes it from %s, which Moonlatch does not write"):format(profile.name,
+        source.describe(named.source))
       or ("the profile '%s' names no source for it"):format(profile.name),
     fix = ('Write a source into %s of the profile that Moonlatch can write, such as { from = "sealed" } (or "keyring", '
-      .. '"file"); then run the same command again.'):format(SECRET_MEMBERS[word]),
+      .. '"file"); then run the same command again.'):format(named.member),
   }
 end
 
-local function store_profile_secret(profile, word, options)
-  local from = secret_sources_by_word(profile)[word]
-  if not (from and source.is_writable(from)) then refuse_unwritable_source(profile, word, from) end
+local function store_profile_secret(profile, named, options)
+  local from = named.source
+  if not (from and source.is_writable(from)) then refuse_unwritable_source(profile, named) end
   if from.from == "sealed" then profiles.key():close() end -- before anything is asked
-  local value <close> = options.fd and read_secret_from_descriptor(options.fd, word)
-    or ask_for_profile_secret(word)
-  source.write(from, SECRET_NAMES[word], value)
-  log.say(("%s is kept: %s"):format(SECRET_NAMES[word], from.from == "sealed" and sealed_file.path(profile, from.name)
+  local value <close> = options.fd and read_secret_from_descriptor(options.fd, named) or ask_for_profile_secret(named)
+  source.write(from, named.what, value)
+  log.say(("%s is kept: %s"):format(named.what, from.from == "sealed" and sealed_file.path(profile, from.name)
     or source.describe(from)))
 end
 
 local function store_named_secret(options)
-  if not SECRET_NAMES[options.secret] then
+  local profile = profiles.load { config = options.config, name = options.profile }
+  local words, chosen = {}, nil
+  for i, named in ipairs(secrets_of_profile(profile)) do
+    words[i] = named.word
+    if named.word == options.secret then chosen = named end
+  end
+  if not chosen then
     fail.raise {
       kind = "usage", what = "moonlatch login --secret " .. options.secret, why = "there is no such secret",
-      fix = ("Name one of %s: moonlatch login --secret %s"):format(table.concat(SECRET_WORDS, ", "),
-        nearest(options.secret, SECRET_NAMES) or SECRET_WORDS[1]),
+      fix = ("Name one of %s: moonlatch login --secret %s"):format(table.concat(words, ", "),
+        nearest(options.secret, words) or words[1]),
     }
   end
-  local profile = profiles.load { config = options.config, name = options.profile }
-  store_profile_secret(profile, options.secret, options)
+  store_profile_secret(profile, chosen, options)
   profiles.use(nil)
   return 0
 end
@@ -118,21 +125,22 @@ end
 -- Ask for the sealed secrets that are missing, and store them. Returns the names of their files.
 local function store_missing_secrets(profile)
   local names = {}
-  for _, word in ipairs(SECRET_WORDS) do
-    local from = secret_sources_by_word(profile)[word]
+  for _, named in ipairs(secrets_of_profile(profile)) do
+    local from = named.source
     if from and from.from == "sealed" and not sealed_file.has(profile, from.name) then
-      store_profile_secret(profile, word, {})
+      store_profile_secret(profile, named, {})
       names[#names + 1] = from.name
     end
   end
   return names
 end
 
--- Remove the secrets that were just typed, when the sign-in with them failed, so that the next login asks again.
+-- Remove the secrets that were just typed, when the sign-in with them failed, so that the next login asks again. The
+-- sign-in does not use the secrets of Devolutions Server and of peers.
 local function remove_stored_secrets(profile, names, err)
   if not (fail.is(err, "auth") or fail.is(err, "config")) then return end
   for _, name in ipairs(names) do
-    if name ~= "devolutions-secret" then sealed_file.remove(profile, name) end
+    if name ~= "devolutions-secret" and not name:find("^peer%-") then sealed_file.remove(profile, name) end
   end
 end
 

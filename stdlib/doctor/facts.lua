@@ -261,9 +261,11 @@ end))
 ---@field claims table?
 ---@field failure table?
 
-local function try_secret_value(found, value)
+-- Try a value to sign in; `row` is the row of its client secret, where that is known.
+local function try_secret_value(found, value, examination, row)
   if not value then return false end
-  local accepted, more = prove.sign_in_once(found.appId, value)
+  local accepted, more = prove.sign_in_once(found.appId, value,
+    { journal = examination.journal, key_id = row and row.body.key_id })
   if not accepted then prove.raise_if_passing(found.appId, more) end
   return { accepted = accepted, claims = accepted and more or nil, failure = not accepted and more or nil }
 end
@@ -272,7 +274,7 @@ end
 local works = "whether the client secret works"
 define_fact("proof", "client secret", works, fact_of_application(function(found, examination)
   local values = examination:need "values"
-  return try_secret_value(found, values.journal or values.entry)
+  return try_secret_value(found, values.journal or values.entry, examination, values.journal and values.newest)
 end))
 
 -- Does the secret that the consumer has sign in? False where the journal does not have its value.
@@ -281,7 +283,7 @@ define_fact("used_proof", "client secret", used_works, fact_of_application(funct
   local values = examination:need "values"
   if not values.used then return false end
   if values.journal and secret.equals(values.journal, values.used) then return examination:need "proof" end
-  return try_secret_value(found, values.used)
+  return try_secret_value(found, values.used, examination, examination:need("use").has)
 end))
 
 -- Does the value in the entry sign in?
@@ -290,7 +292,7 @@ define_fact("entry_proof", "entry", entry_works, fact_of_application(function(fo
   local values = examination:need "values"
   if not values.entry then return false end
   if not values.journal or secret.equals(values.journal, values.entry) then return examination:need "proof" end
-  return try_secret_value(found, values.entry)
+  return try_secret_value(found, values.entry, examination)
 end))
 
 return M

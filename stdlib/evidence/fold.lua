@@ -58,22 +58,33 @@ local function find_use(by_name, list, use)
   return by_name[use_name(use)]
 end
 
+---@class evidence.summaries
+---@field list evidence.summary[]
+---@field by_name table<string, evidence.summary>
+
+--- Begin a list of summaries, to add to one by one.
+---@return evidence.summaries
+function M.begin() return { list = {}, by_name = {} } end
+
+--- Add a summary; the caller does not use it afterwards.
+---@param summaries evidence.summaries
+---@param use evidence.summary
+function M.add(summaries, use)
+  local found = find_use(summaries.by_name, summaries.list, use)
+  if found then return join_uses(found, use) end
+  table.insert(summaries.list, use)
+  summaries.by_name[use_name(use)] = use
+end
+
 --- Join lists of summaries. The lists are not changed.
 ---@param ... evidence.summary[]
 ---@return evidence.summary[]
 function M.merge(...)
-  local by_name, list = {}, {}
+  local summaries = M.begin()
   for _, uses in ipairs { ... } do
-    for _, one in ipairs(uses) do
-      local use = copy_use(one)
-      local found = find_use(by_name, list, use)
-      if found then join_uses(found, use)
-      else
-        list[#list + 1], by_name[use_name(use)] = use, use
-      end
-    end
+    for _, one in ipairs(uses) do M.add(summaries, copy_use(one)) end
   end
-  return list
+  return summaries.list
 end
 
 --- The summary of a single event.

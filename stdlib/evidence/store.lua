@@ -76,8 +76,8 @@ local M = {}
 
 ---@class evidence.own_sign_in
 ---@field at number
----@field key_id string
----@field failed boolean? Entra refused the sign-in
+---@field key_id string "" when it is not known
+---@field failed boolean? Entra refused the sign-in, or whether it did is not known
 ---@field seen boolean? true: the log showed it; false: the log did not show it within three days; nil: not known yet
 
 ---@class evidence.coverage what the sign-in log was read for, of one application
@@ -108,35 +108,44 @@ local M = {}
 
 local LISTS_OF_AN_APPLICATION = { "settled", "recent", "spans", "holes", "own", "last_uses" }
 
+--- The categories of changes that are followed: of accounts, applications and roles.
+M.CATEGORIES = { "UserManagement", "ApplicationManagement", "RoleManagement" }
+
 M.OWN_WITHIN = 600 -- a sign-in this close to one of ours, with its key id, is taken for ours
-local OWN_KEPT = 40 * 86400
+local DAY = 86400
+local OWN_KEPT = 400 * DAY
+local OWN_THINNED = 4 * DAY -- of older sign-ins of ours, one each day and key id is enough: the first that was accepted
 local MOST_CHANGES = 20 -- of one account or application
-local CHANGES_KEPT = 400 * 86400
+local CHANGES_KEPT = 400 * DAY
 
 local function app_name(app_id) return "evidence/application/" .. app_id:lower() end
 local function object_name(object_id) return "evidence/object/" .. object_id:lower() end
 local function source_name(source) return "evidence/source/" .. source end
 
 -- A value that was altered counts as none: it proves nothing, and `journal verify` tells of it.
-local function read_kept(journal, name)
-  return journal and journal:kept(name) or {}
+local function read_kept(journal, name, to_change)
+  return journal and journal:kept(name, to_change) or {}
+end
+
+local function fill_lists(record)
+  for _, member in ipairs(LISTS_OF_AN_APPLICATION) do record[member] = record[member] or {} end
+  return record
 end
 
 --- What is kept of an application.
 ---@param journal host.journal.journal?
 ---@param app_id string client id
 ---@return evidence.app_record
-function M.read_application(journal, app_id)
-  local record = read_kept(journal, app_name(app_id))
-  for _, member in ipairs(LISTS_OF_AN_APPLICATION) do record[member] = record[member] or {} end
-  return record
-end
+function M.read_application(journal, app_id) return fill_lists(read_kept(journal, app_name(app_id))) end
 
---- Keep what is known of an application; durable with the next commit.
+--- Change what is kept of an application: `change` gets the record as it is now, and changes it. It does not wait.
+--- Durable with the next commit; other processes wait for that.
 ---@param journal host.journal.journal
 ---@param app_id string client id
----@param record evidence.app_record
-function M.keep_application(journal, app_id, record)
+---@param change fun(record: evidence.app_record)
+function M.change_application(journal, app_id, change)
+  local record = fill_lists(read_kept(journal, app_name(app_id), true))
+  change(record)
   journal:keep(app_name(app_id), record)
 end
 
@@ -219,40 +228,111 @@ end
 ---------------------------------------------------------------------------
 -- What is put there
 
---- Put on record that we signed in as an application. Durable with the next commit.
+-- Our own sign-ins that stay on record at `at`, oldest first.
+local function thin_own_sign_ins(list, at)
+  local kept, has_day = {}, {}
+  for _, own in ipairs(list) do
+    local day = own.key_id .. (own.at // DAY | 0)
+    local is_extra = own.at < at - OWN_THINNED and (own.failed or has_day[day])
+    if own.at > at - OWN_KEPT and not is_extra then kept[#kept + 1] = own end
+    has_day[day] = has_day[day] or not own.failed
+  end
+  return kept
+end
+
+--- Put on record that we sign in as an application, before the request leaves. Durable with the next commit.
 ---@param journal host.journal.journal? nil: nothing is kept
 ---@param app_id string client id
----@param key_id string? of the credential; nil: not known, and then nothing is kept
+---@param key_id string? of the credential; nil: not known, so sign-ins with any credential at that time count as ours
 ---@param at number server time
----@param failed boolean? Entra refused the sign-in
+---@param failed boolean? Entra refused the sign-in, or its answer is not known yet
 function M.own_sign_in(journal, app_id, key_id, at, failed)
-  if not journal or not key_id then return end
-  local record = M.read_application(journal, app_id)
-  local kept = {}
-  for _, own in ipairs(record.own) do
-    if own.at > at - OWN_KEPT then kept[#kept + 1] = own end
-  end
-  table.insert(kept, { at = at, key_id = key_id:lower(), failed = failed or nil })
-  record.own = kept
-  M.keep_application(journal, app_id, record)
+  if not journal then return end
+  M.change_application(journal, app_id, function(record)
+    local own = { at = at, key_id = key_id and key_id:lower() or "", failed = failed or nil }
+    local last = record.own[#record.own]
+    record.own = thin_own_sign_ins(record.own, at)
+    if last and last.at == at and last.key_id == own.key_id then record.own[#record.own] = own
+    else table.insert(record.own, own) end
+  end)
 end
+
+local function is_newer(a, b) return a.at > b.at or a.at == b.at and a.id < b.id end
 
 --- Keep changes of an object, besides those that are kept already. Durable with the next commit.
 ---@param journal host.journal.journal
 ---@param object_id string
 ---@param changes evidence.change[]
 function M.add_changes(journal, object_id, changes)
-  local known, list = {}, {}
+  local name = object_name(object_id)
+  local record, known, list = read_kept(journal, name, true), {}, {}
   local oldest = time.now() - CHANGES_KEPT
-  for _, some in ipairs { changes, read_kept(journal, object_name(object_id)).changes or {} } do
+  for _, some in ipairs { changes, record.changes or {} } do
     for _, change in ipairs(some) do
       if not known[change.id] and change.at >= oldest then list[#list + 1] = change end
       known[change.id] = true
     end
   end
-  table.sort(list, function(a, b) return a.at > b.at or a.at == b.at and a.id < b.id end)
+  table.sort(list, is_newer)
   for i = #list, MOST_CHANGES + 1, -1 do list[i] = nil end
-  journal:keep(object_name(object_id), #list > 0 and { changes = list } or nil)
+  record.changes = list
+  journal:keep(name, record)
+end
+
+--- Follow the changes of objects from now on. Where one of them was not followed before, the log is read again from
+--- `begin`, and what it shows is whole from `whole_since`. Durable with the next commit.
+---@param journal host.journal.journal
+---@param object_ids string[]
+---@param begin number
+---@param whole_since number
+function M.follow(journal, object_ids, begin, whole_since)
+  local has_new = false
+  for _, id in ipairs(object_ids) do
+    local record = read_kept(journal, object_name(id), true)
+    if not record.followed_from then
+      has_new, record.followed_from = true, whole_since
+      journal:keep(object_name(id), record)
+    end
+  end
+  if not has_new then return end
+  local known = read_kept(journal, source_name "audits", true)
+  for category in pairs(known.read_to or {}) do known.read_to[category] = begin end
+  journal:keep(source_name "audits", known)
+end
+
+--- From when to when the changes of an object were followed; nil when they never were, or not since they were lost.
+---@param journal host.journal.journal?
+---@param object_id string
+---@return evidence.span?
+function M.followed(journal, object_id)
+  local from = read_kept(journal, object_name(object_id)).followed_from
+  local known = read_kept(journal, source_name "audits")
+  local to = math.huge
+  for _, category in ipairs(M.CATEGORIES) do to = math.min(to, known.read_to and known.read_to[category] or 0) end
+  from = from and math.max(from, known.lost_until or from)
+  return from and from < to and { from = from, to = to } or nil
+end
+
+--- How far the audit log was read, in a category; `begin` when it was not.
+---@param journal host.journal.journal
+---@param category string
+---@param begin number
+---@return number
+function M.read_to(journal, category, begin)
+  local read_to = read_kept(journal, source_name "audits").read_to or {}
+  return math.max(begin, read_to[category] or begin)
+end
+
+--- Keep how far the audit log was read, in a category. Durable with the next commit.
+---@param journal host.journal.journal
+---@param category string
+---@param to number
+---@param lost_until number? changes before this moment may have left the log before they were read
+function M.keep_read_to(journal, category, to, lost_until)
+  local known = read_kept(journal, source_name "audits", true)
+  known.read_to = known.read_to or {}
+  known.read_to[category], known.lost_until = to, lost_until or known.lost_until
+  journal:keep(source_name "audits", known)
 end
 
 --- Keep what a try to read a source came to. Durable with the next commit.
@@ -260,7 +340,7 @@ end
 ---@param source evidence.source
 ---@param outcome evidence.age
 function M.keep_source(journal, source, outcome)
-  local known = read_kept(journal, source_name(source))
+  local known = read_kept(journal, source_name(source), true)
   known.read_at = outcome.read_at or known.read_at
   known.why, known.fix, known.unavailable = outcome.why, outcome.fix, outcome.unavailable
   journal:keep(source_name(source), known)

@@ -256,6 +256,32 @@ function M.devolutions(failure)
   return with_moment(DEVOLUTIONS[failure.kind] or by_kind(failure) or {}, failure)
 end
 
+local PEER = {
+  auth = { cause = "the service did not accept our credential",
+    fix = "Check the credential of peers.%s in the profile; to store it anew: moonlatch login --secret peer-%s" },
+  denied = { cause = "our credential may not do this",
+    fix = "Give the identity behind peers.%s of the profile the right to make this call." },
+  missing = { cause = "it does not exist, or our credential may not see it",
+    fix = "Check the path of the call, and the address of peers.%s in the profile." },
+  conflict = { cause = "it exists already, or somebody else changed it at the same time",
+    fix = "Run this again: the present state is read first." },
+  refused = { cause = "the service refuses this", fix = "The message says why; the log of the service says more." },
+  bad_answer = { cause = "the answer is not one of the service that was meant, or was damaged",
+    fix = "Check the address of peers.%s in the profile, and whether a proxy answers instead." },
+}
+
+--- Why a call to a peer of the profile failed.
+---@param failure table host.peer.failure or http.retry.failure
+---@param name string of the peer
+---@return explain.reason
+function M.peer(failure, name)
+  if failure.kind == "unknown_outcome" then return kinds.kinds.unknown_outcome end
+  if failure.transport then return kinds.transport(failure) end
+  local known = PEER[failure.kind]
+  local reason = known and { cause = known.cause, fix = known.fix:gsub("%%s", name) } or by_kind(failure) or {}
+  return with_moment(reason, failure)
+end
+
 --- The sentence that says why: our cause, then the words of the service, and whose words they are.
 ---@param reason explain.reason
 ---@param failure table a failure without a status was found on our side

@@ -22,6 +22,7 @@ local M = {}
 ---@field note string? the purpose of the call, for the record; `what` by default
 ---@field credential host.credential? the credential to use instead of ours, such as a new credential that is to be
 --- proven
+---@field bare boolean? of a list: may the answer be the only item itself, instead of a page?
 ---@field once boolean? an answer ends the call; only a request that was not sent is tried again
 ---@field ready nil|fun() called before each try, and again when the try had to wait for the write budget; it may wait,
 --- and may raise an error to give the call up

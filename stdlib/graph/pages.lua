@@ -70,6 +70,9 @@ end
 
 function Pages:first()
   local page = call.perform(self.call)
+  if self.call.options.bare and type(page) == "table" and page.value == nil and next(page) then
+    page = { value = { page } }
+  end
   return page and check_graph_page(self.call, page) or { value = {} }
 end
 

@@ -14,7 +14,7 @@ function Request:method() end
 --- Scheme, host, port, path and query; secrets redacted.
 ---@return string
 function Request:url() end
----@return string "login", "graph", "devolutions" or "identity"
+---@return string "login", "graph", "devolutions", "identity" or the name of a peer
 function Request:peer() end
 --- May the request change something?
 ---@return boolean

@@ -138,10 +138,12 @@ function M.authority(settings)
   return settings.login .. "/" .. settings.tenant
 end
 
---- The origin of the API that the tokens are for.
+--- The API that the tokens are for, as the login service names it: the origin of Graph, or the service of the scope
+--- that a peer has.
 ---@param settings profile
 ---@return string
 function M.resource(settings)
+  if settings.scope then return (settings.scope:gsub("/%.default$", "")) end
   return settings.graph:match("^%a+://[^/]+")
 end
 

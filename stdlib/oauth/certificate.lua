@@ -56,21 +56,30 @@ local HOW_TO_MAKE = "Name a file with the private key and the certificate, in PE
 local HOW_TO_CONVERT = "Convert it, then name the new file: "
   .. "openssl pkcs12 -legacy -in '%s' -nodes -out NEW.pem && chmod 600 NEW.pem"
 
--- A Secret of the type kubernetes.io/tls is a folder with the two parts in files of their own.
+-- A Secret of the type kubernetes.io/tls is a folder with the two parts in files of their own. The platform exchanges
+-- both at once, by the link ..data: so they are read from the folder that it leads to now.
 -- https://kubernetes.io/docs/concepts/configuration/secret/#tls-secrets
+-- kubernetes/kubernetes, pkg/volume/util/atomic_writer.go
 local function parts_of(source)
   local folder = source.from == "mounted" and sys.stat(source.path, true)
   if not folder or folder.type ~= "directory" then return source.path end
-  return source.path .. "/tls.key", source.path .. "/tls.crt"
+  local place = sys.resolve(source.path .. "/..data") or source.path
+  return place .. "/tls.key", place .. "/tls.crt"
 end
 
-local function read(source)
+local read
+
+function read(source)
   local key_path, certificate_path = parts_of(source)
+  local function refuse_unless_exchanged(message, kind)
+    if parts_of(source) ~= key_path then return read(source) end -- and the former folder was removed
+    refuse(source, message, fix_unreadable(source, kind))
+  end
   local content <close>, message, kind = sys.read_secret(key_path, KEEPER[source.from] or "person", "whole")
-  if not content then refuse(source, message, fix_unreadable(source, kind)) end
+  if not content then return refuse_unless_exchanged(message, kind) end
   local chain
   if certificate_path then chain, message = sys.read(certificate_path, LIMIT) end
-  if certificate_path and not chain then refuse(source, message, fix_unreadable(source)) end
+  if certificate_path and not chain then return refuse_unless_exchanged(message) end
   local passphrase = source.passphrase and profiles.secret(source.passphrase, "the passphrase of the certificate")
   local key, why, fault = crypto.certificate(content, passphrase, chain)
   if key then return key end
@@ -104,8 +113,9 @@ local function refresh(settings, kept)
   if source.from == "sealed" then
     source.path = sealed_file.path(settings, sealed_key.name(settings.sign_in.client_id))
   end
-  local stat = sys.stat((parts_of(source)), true)
-  local stamp = stat and ("%s %s"):format(stat.modified, stat.size)
+  local path = parts_of(source)
+  local stat = sys.stat(path, true)
+  local stamp = stat and ("%s %s %s"):format(path, stat.modified, stat.size)
   if kept.key and (not stamp or stamp == kept.stamp) then return end
   kept.key, kept.header = open(settings, source)
   kept.stamp = stamp

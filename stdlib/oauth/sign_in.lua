@@ -83,6 +83,28 @@ local WAYS = {
   workload_identity = function() return require "oauth.federated" end,
 }
 
+--- Get a token for another service than Graph, as an application. The token goes to the origin of the peer only. Waits.
+---@param peer profile.peer with a scope in its credential
+---@param kept_for_peer table what is kept between the tokens for this peer
+---@return host.oauth.token
+function M.token_for_peer(peer, kept_for_peer)
+  local profile = profiles.current()
+  local settings = setmetatable({
+    graph = peer.url, scope = peer.credential.scope, sign_in = peer.credential.sign_in or profile.sign_in,
+  }, { __index = profile })
+  local method = settings.sign_in.method
+  if method ~= "browser" and method ~= "device_code" and method ~= "token" then
+    return WAYS[method]()(settings, kept_for_peer, {})
+  end
+  fail.raise {
+    kind = "config", what = ("get a token for the peer '%s'"):format(peer.name),
+    why = ("the profile signs in as a person (method = \"%s\"), and a token for another service is asked for as an "
+      .. "application"):format(method),
+    fix = ("Name an application beside the scope: peers = { %s = { credential = { scope = …, sign_in = { method = "
+      .. "\"certificate\", client_id = \"…\", certificate = { path = \"…\" } } } } }."):format(peer.name),
+  }
+end
+
 -- Get a token with a refresh token. The kept one is tried before ours, because another process may have renewed it. Nil
 -- when there is none.
 local function renewed(settings)

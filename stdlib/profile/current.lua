@@ -21,6 +21,7 @@ local M = {}
 ---@field devolutions profile.devolutions?
 ---@field state string folder of the journal
 ---@field binding string "<login host>/<tenant>": what the journal belongs to
+---@field peers table<string, profile.peer> the services that scripts may reach besides, by name
 ---@field write_budget { writes: number, seconds: number }? the most changes at Graph in this time; nil: no limit
 
 ---@class profile.sign_in

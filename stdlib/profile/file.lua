@@ -4,6 +4,7 @@ local fail = require "fail"
 local lua_file = require "base.lua_file"
 local nearest = require "base.nearest"
 local path_fix = require "machine.path_fix"
+local profile_peers = require "profile.peers"
 local schema = require "base.schema"
 local sign_in = require "profile.sign_in"
 local source = require "profile.source"
@@ -114,6 +115,7 @@ local profile_rule = {
     devolutions = devolutions_rule,
     state = { type = "string" },
     write_budget = { type = { "boolean", "table" }, default = true },
+    peers = profile_peers.rule,
     programs = { type = "table", default = {}, each = program_rule, check = check_program_and_folder_names },
     folders = { type = "table", default = {}, each = { type = "string" }, check = check_program_and_folder_names },
   },
@@ -352,10 +354,12 @@ local function complete_profile(file, name, settings)
     binding = binding,
     write_budget = write_budget_of(file, where .. ".write_budget", settings.write_budget),
     programs = settings.programs, folders = {},
+    peers = profile_peers.complete(settings.peers, binding, function(path) return absolute_path(path, folder) end),
   }
   set_state_folder(profile, settings, kind, binding, folder)
   for place, path in pairs(settings.folders) do profile.folders[place] = absolute_path(path, folder) end
   check_profile_addresses(file, where, profile)
+  profile_peers.check(profile)
   return profile
 end
 

@@ -99,8 +99,10 @@ function M.adopt_from_sink(self)
   if not value then return end
   local list = credentials_of_value(self, value)
   if #list == 0 and self.kind.must_be_listed then return end
-  local accepted, failure = prove.sign_in_once(self.application.appId, self.kind.prover(value))
-  if accepted then return adopt_value(self, value, credential_of_value(self, list)) end
+  local credential = credential_of_value(self, list)
+  local own = { journal = self.run.journal, key_id = credential and credential.keyId }
+  local accepted, failure = prove.sign_in_once(self.application.appId, self.kind.prover(value), own)
+  if accepted then return adopt_value(self, value, credential) end
   prove.raise_if_passing(self.application.appId, failure)
   if list[1] then raise_value_refused(self, list[1]) end
 end

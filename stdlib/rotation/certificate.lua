@@ -134,15 +134,15 @@ function M.check_listed(self) key_credentials.check_listed(self.application, key
 ---@param application table
 ---@param row certificate.row?
 ---@param credential table? Entra's entry, where there is no row
----@param _ any
----@param in_use certificate.row? of a certificate that must be listed, else nothing is removed
-function M.remove(application, row, credential, _, in_use)
+---@param more rotation.removal?
+function M.remove(application, row, credential, more)
   local own = row and key_credential_of_row(row)
   if not own then
     own = { key_id = credential.keyId, name = tostring(credential.displayName) }
     local der = type(credential.key) == "string" and crypto.unbase64(credential.key)
     own.sha256 = der and crypto.hex(crypto.digest("sha256", der)) or ""
   end
+  local in_use = more and more.in_use
   key_credentials.remove(application, own, in_use and in_use.body)
 end
 

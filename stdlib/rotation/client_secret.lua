@@ -213,7 +213,7 @@ end
 ---@param why string
 function M.withdraw(self, why)
   local row, journal = self.row, self.run.journal
-  M.remove(self.application, row, nil, rows:value(journal, row))
+  M.remove(self.application, row, nil, { value = rows:value(journal, row), journal = journal })
   rows:close(journal, row, why)
   raise_secret_made_twice(self, why .. "; the client secret made here was removed again")
 end
@@ -262,11 +262,12 @@ end
 
 -- Is a client secret that is not listed really gone? A new client secret may be missing from the list, so only a
 -- refused sign-in shows that it is gone, and only when its sign-in was accepted before.
-local function is_secret_surely_gone(application, row, value)
+local function is_secret_surely_gone(application, row, more)
   if not row then return false end
   if not M.is_new(row) then return true end
-  if not value or not row.body.proven_at then return false end
-  local accepted, failure = prove.sign_in_once(application.appId, value)
+  if not more.value or not row.body.proven_at then return false end
+  local accepted, failure = prove.sign_in_once(application.appId, more.value,
+    { journal = more.journal, key_id = row.body.key_id })
   return not accepted and failure.code == M.gone
 end
 
@@ -313,12 +314,17 @@ local function remove_secret_while_listed(application, key_id, is_new, send_agai
   error(err, 0)
 end
 
+---@class rotation.removal
+---@field value host.secret? of the credential that is removed, where the journal has it
+---@field in_use rotation.row? of a certificate that must be listed, else nothing is removed
+---@field journal host.journal.journal? where a sign-in that shows that the credential is gone is put on record
+
 --- Remove a client secret. No failure when it is gone already. Waits.
 ---@param application { id: string, appId: string, displayName: string }
 ---@param row rotation.row? of the client secret
 ---@param credential { keyId: string, displayName: string? }? Entra's entry, where no row has the key id
----@param value host.secret? of the client secret, where the journal has it
-function M.remove(application, row, credential, value)
+---@param more rotation.removal?
+function M.remove(application, row, credential, more)
   local key_id = row and row.body.key_id or credential.keyId
   local name = row and row.body.marker or tostring(credential.displayName)
   local what = ("remove the client secret '%s'"):format(name)
@@ -327,7 +333,7 @@ function M.remove(application, row, credential, value)
     return pcall(call.perform, call.new("POST", graph.path("/applications/{id}/removePassword", application.id),
       { keyId = key_id }, { repeatable = true, what = what, note = "client secret " .. key_id }))
   end)
-  if not seen and not is_secret_surely_gone(application, row, value) then raise_secret_removal_uncertain(what) end
+  if not seen and not is_secret_surely_gone(application, row, more or {}) then raise_secret_removal_uncertain(what) end
 end
 
 return M

@@ -37,7 +37,7 @@ local M = {}
 ---@field prover fun(value: host.secret): host.secret|host.crypto.key|nil what signs in with it
 ---@field lifetime fun(terms: rotation.terms): number
 ---@field begin fun(self: rotation.Credential)
----@field remove fun(application, row, credential, value, kept)
+---@field remove fun(application, row, credential, more: rotation.removal?)
 ---@field give_way nil|fun(self: rotation.Credential) raises "conflict" when another installation made a credential
 --- meanwhile
 ---@field check_listed nil|fun(self: rotation.Credential) raises "conflict" when the credential was removed after it was
@@ -118,10 +118,14 @@ end
 ---@return host.secret|host.crypto.key
 function Credential:prover() return self.kind.prover(self.value) end
 
+-- Where a sign-in with the credential of this row is put on record.
+local function own_sign_in(self, row) return { journal = self.run.journal, key_id = row.body.key_id } end
+
 -- Sign in once; for an application that was restored just now, repeat until Entra knows the application again.
-local function sign_in_with_credential(self, proof)
-  if not self.application.restored then return prove.sign_in_once(self.application.appId, proof) end
-  local shown = prove.await_proof(self.application.appId, proof, {})
+local function sign_in_with_credential(self, row, proof)
+  local own = own_sign_in(self, row)
+  if not self.application.restored then return prove.sign_in_once(self.application.appId, proof, own) end
+  local shown = prove.await_proof(self.application.appId, proof, {}, own)
   return shown.proven, shown.claims or shown.failure or {}
 end
 
@@ -130,7 +134,7 @@ end
 local function is_credential_gone(self, row, proof)
   if self.application.in_bin then return false end
   if self.kind.find(row, self.kind.listed(self.application)) or self.kind.is_new(row) then return false end
-  local accepted, failure = sign_in_with_credential(self, proof)
+  local accepted, failure = sign_in_with_credential(self, row, proof)
   return not accepted and failure.code == self.kind.gone
 end
 
@@ -378,13 +382,13 @@ end
 local function await_token_roles(self, claims)
   local missing = prove.missing_roles(claims, self.roles)
   if #missing == 0 or not self.run:acting() then return missing end
-  return prove.await_proof(self.application.appId, self:prover(), self.roles).missing
+  return prove.await_proof(self.application.appId, self:prover(), self.roles, own_sign_in(self, self.row)).missing
 end
 
 -- Sign in once with a credential that was proven before, and check its roles.
 local function check_credential_sign_in(self)
   local run, roles = self.run, self.roles
-  local accepted, more = sign_in_with_credential(self, self:prover())
+  local accepted, more = sign_in_with_credential(self, self.row, self:prover())
   if not accepted then
     prove.raise_if_passing(self.application.appId, more)
     return prove.await_person(run, ("find out why the %s in use is refused"):format(self.kind.name),
@@ -416,7 +420,7 @@ function Credential:prove(roles)
       .. "Devolutions shows that it works")
   end
   if row.state ~= "known" or not run:acting() then return check_credential_sign_in(self) end
-  local proof = prove.await_proof(self.application.appId, self:prover(), roles)
+  local proof = prove.await_proof(self.application.appId, self:prover(), roles, own_sign_in(self, row))
   if not proof.proven then prove.raise_not_proven(self.kind.name, self.terms.name, proof) end
   self.kind.rows:put(run.journal, row, "proven", { proven_at = graph_clock.now() })
   if self.minted and self.kind.give_way then

@@ -2,12 +2,15 @@
 --- connection, over ten seconds or more.
 
 local access_policies = require "entra.access_policies"
+local commit = require "journal.commit"
 local explain = require "explain.cause"
 local fail = require "fail"
+local graph_clock = require "graph.clock"
 local kinds = require "fail.kinds"
 local log = require "log"
 local login_codes = require "explain.login_codes"
 local oauth = require "oauth.sign_in"
+local store = require "evidence.store"
 local task = require "task"
 local time = require "time"
 
@@ -117,15 +120,41 @@ function M.proof_text(text, roles)
   return #roles == 0 and text or ("%s; a token carries %s"):format(text, table.concat(roles, ", "))
 end
 
+---@class rotation.own where a sign-in of ours is put on record, so that it is not taken for the consumer's
+---@field journal host.journal.journal? nil: it is not put on record
+---@field key_id string? of the credential; nil: not known
+
+-- Put on record, on disk, that we sign in, or that the sign-in was accepted.
+local function record_sign_in(client_id, own, at, is_accepted)
+  if not own.journal then return end
+  store.own_sign_in(own.journal, client_id, own.key_id, at, not is_accepted)
+  commit.commit(own.journal)
+end
+
+--- Sign in with `sign_in(…)`, and put the sign-in on record before it and after it. Returns what `sign_in` returns; its
+--- first result is nil or false when the sign-in was refused. Waits.
+---@param client_id string
+---@param own rotation.own
+---@param sign_in function
+---@return any ...
+function M.sign_in_on_record(client_id, own, sign_in, ...)
+  local at = graph_clock.now()
+  record_sign_in(client_id, own, at, false)
+  local results = table.pack(sign_in(...))
+  if results[1] then record_sign_in(client_id, own, at, true) end
+  return table.unpack(results, 1, results.n)
+end
+
 --- Sign in once; try again a few times when no answer comes. Returns whether the credential is accepted, and the
 --- token's claims or the failure. Waits.
 ---@param client_id string
 ---@param value host.secret|host.crypto.key
+---@param own rotation.own
 ---@return boolean accepted, table claims_or_failure
-function M.sign_in_once(client_id, value)
+function M.sign_in_once(client_id, value, own)
   local proof, failure
   for try = 1, TIMES do
-    proof, failure = oauth.prove(client_id, value)
+    proof, failure = M.sign_in_on_record(client_id, own, oauth.prove, client_id, value)
     if proof then return true, proof.claims end
     local wait = kinds.of(failure.kind).passes_by_itself and wait_after(failure)
     if not wait or try == TIMES then break end
@@ -148,12 +177,13 @@ end
 ---@param client_id string
 ---@param value host.secret|host.crypto.key
 ---@param roles string[]
+---@param own rotation.own
 ---@return rotation.proof
-function M.await_proof(client_id, value, roles)
+function M.await_proof(client_id, value, roles, own)
   local ends, first, count = time.monotonic() + BUDGET, nil, 0
   local proof = { proven = false, missing = roles }
   while true do
-    local accepted, more = M.sign_in_once(client_id, value)
+    local accepted, more = M.sign_in_once(client_id, value, own)
     if accepted then
       count, first = count + 1, first or time.monotonic()
       proof.claims, proof.missing, proof.failure = more, M.missing_roles(more, roles), nil

@@ -70,7 +70,8 @@ end
 
 -- Sign in once more with the credential in use, before another credential is removed.
 local function is_credential_accepted(self)
-  local accepted, failure = prove.sign_in_once(self.application.appId, self:prover())
+  local accepted, failure = prove.sign_in_once(self.application.appId, self:prover(),
+    { journal = self.run.journal, key_id = self.row.body.key_id })
   if not accepted then
     prove.raise_if_passing(self.application.appId, failure)
     self.run:warn("the %s in use was not accepted just now (%s), so no other is removed", self.kind.name,
@@ -86,7 +87,8 @@ local function retire_credential(self, row, credential, why)
       local journal, rows = self.run.journal, self.kind.rows
       clock_skew.check("retire a " .. self.kind.name)
       if not row.body.key_id then row.body.key_id = credential.keyId end
-      self.kind.remove(self.application, row, credential, rows:value(journal, row), self.row)
+      self.kind.remove(self.application, row, credential, { value = rows:value(journal, row), in_use = self.row,
+        journal = journal })
       rows:close(journal, row, why)
     end,
   }
@@ -229,7 +231,7 @@ end
 local function remove_on_destroy(self, row)
   local journal, rows = self.run.journal, self.kind.rows
   if self.application.ours then return rows:record_application_deleted(journal, row, graph_clock.now()) end
-  self.kind.remove(self.application, row, nil, rows:value(journal, row))
+  self.kind.remove(self.application, row, nil, { value = rows:value(journal, row), journal = journal })
   rows:close(journal, row, "destroyed")
 end
 

@@ -309,6 +309,17 @@ local function conversion_of(how, function_name)
   return twin
 end
 
+-- The __index of a view: the members of the module, then what the module computes for a name, such as a peer.
+local function view_index_of(border, members, index, how)
+  if type(index) ~= "function" then return members end
+  local compute = wrap_library_function(border, index, how)
+  return function(view, key)
+    local member = members[key]
+    if member ~= nil then return member end
+    return compute(view, key)
+  end
+end
+
 local function new_view(border, module, name, how)
   local members, meta = {}, metatable_of(module)
   for key, value in next, module do
@@ -321,7 +332,8 @@ local function new_view(border, module, name, how)
     end
   end
   local view = setmetatable({}, {
-    __name = name, __metatable = name, __index = members, __newindex = refuse_writing_to(name),
+    __name = name, __metatable = name, __index = view_index_of(border, members, meta and meta.__index, how),
+    __newindex = refuse_writing_to(name),
     __pairs = function() return next, copy_module_members(members), nil end,
     __len = function() return #members end,
     __call = meta and meta.__call and wrap_library_function(border, meta.__call, how),

@@ -7,6 +7,7 @@ local graph = require "graph"
 local graph_clock = require "graph.clock"
 local log = require "log"
 local oauth = require "oauth.sign_in"
+local prove = require "rotation.prove"
 local reach = require "entra.reach"
 local rows = require("journal.rotations").client_secrets
 local secret = require "host.secret"
@@ -65,8 +66,9 @@ end
 ---------------------------------------------------------------------------
 -- The reset
 
-local function send_reset(account, application, value)
-  local sign_in = oauth.application(application.appId, value)
+local function send_reset(account, proof, own)
+  local application = proof.application
+  local sign_in = prove.sign_in_on_record(application.appId, own, oauth.application, application.appId, proof.value)
   local password <close> = secret.generate(LENGTH)
   call.perform(call.new("PATCH", graph.path("/users/{id}", account.id), {
     passwordProfile = { forceChangePasswordNextSignIn = false, password = password },
@@ -78,10 +80,10 @@ end
 
 -- Send the reset until it is not denied any more, because a new role assignment takes a while to count. Each try uses a
 -- new token.
-local function send_reset_until_role_counts(account, application, value)
-  local waited = 0
+local function send_reset_until_role_counts(account, proof, journal)
+  local waited, own = 0, { journal = journal, key_id = proof.row.body.key_id }
   while true do
-    local _, denied = fail.catch("denied", send_reset, account, application, value)
+    local _, denied = fail.catch("denied", send_reset, account, proof, own)
     if not denied then return end
     if waited >= PATIENCE then error(denied, 0) end
     log.progress(("resetting %s: refused so far; a new role takes a while"):format(account.upn))
@@ -104,7 +106,7 @@ end
 
 local function perform_reset(run, proof, account)
   local before = users.password_changed_at(account.id)
-  send_reset_until_role_counts(account, proof.application, proof.value)
+  send_reset_until_role_counts(account, proof, run.journal)
   local changed = await_reset_shown(account, before)
   rows:put(run.journal, proof.row, proof.row.state, {
     reset = { user = account.id, at = changed or graph_clock.now(), seen = changed ~= nil },

@@ -243,10 +243,12 @@ local function begin_stopping()
   for _, entry in ipairs(timers) do M.wake(entry.task) end
 end
 
+local ASKED_TO_STOP = { SIGTERM = "it received SIGTERM", SIGHUP = "its terminal was closed (SIGHUP)" }
+
 --- Raise "interrupted".
 function M.raise_interrupted()
   fail.raise {
-    kind = "interrupted", what = "stopped", why = sys.terminated() and "it received SIGTERM" or "Ctrl-C was pressed",
+    kind = "interrupted", what = "stopped", why = ASKED_TO_STOP[sys.terminated() or ""] or "Ctrl-C was pressed",
     fix = "Run the same command again to go on.",
   }
 end

@@ -1,6 +1,8 @@
 -- A machine without a home, or on which nothing can be kept: what only reads works all the same.
 
+local await = require "await"
 local lfs = require "lfs"
+local process = require "host.process"
 local rehearsal = require "rehearsal"
 local sys = require "host.sys"
 
@@ -13,6 +15,17 @@ describe("where nothing can be kept", function()
   end)
   teardown(function() local _ <close> = emulator end)
 
+  local function temporary() return emulator.place.path .. "/temporary" end
+
+  -- Run it with a folder of its own for temporary files, in which nothing may stay.
+  local function run(words, before)
+    assert(sys.mkdir(temporary()))
+    local outcome = emulator:run(words, { env = { "TMPDIR=" .. temporary() }, before = before })
+    assert.truthy(outcome.err:find("so a temporary folder is used", 1, true), outcome.err)
+    assert.same({}, sys.list(temporary()))
+    return outcome
+  end
+
   local NOTE = "nothing is on record on this machine: the state folder /dev/null/state cannot be made; so a temporary "
     .. "folder is used, and nothing is kept"
 
@@ -24,11 +37,44 @@ describe("where nothing can be kept", function()
     } do
       local command, status, words = case[1], case[2], {}
       for word in command:gmatch "%S+" do words[#words + 1] = word end
-      local outcome = emulator:run(words)
+      local outcome = run(words)
       assert.equal(status, outcome.status, command .. "\n" .. outcome.err)
       assert.truthy(outcome.err:find(NOTE, 1, true), outcome.err)
     end
-    for _, name in ipairs(sys.list(os.getenv "TMPDIR" or "/tmp")) do assert.is_nil(name:find "^moonlatch%-state%-") end
+  end)
+
+  it("no folder is left when the reader of the output goes away", function()
+    local no_reader = "'import os, sys; r, w = os.pipe(); os.close(r); os.dup2(w, 1); os.execv(sys.argv[1], "
+      .. "sys.argv[1:])'"
+    for _, words in ipairs { { "discover" }, { "permissions", "setup/entra-pam-provider" } } do
+      assert.equal(141, run(words, { "python3", "-c", no_reader }).status) -- SIGPIPE
+    end
+  end)
+
+  it("no folder is left when the terminal closes (SIGHUP), unless it is ignored", function()
+    emulator:fault "graph GET /users** hold-before always"
+    local function start(...)
+      local words = { "/usr/bin/env", "HOME=" .. emulator.place.path, "TMPDIR=" .. temporary(), ... }
+      for _, word in ipairs { os.getenv "MOONLATCH", "discover", "--config", emulator.config } do
+        words[#words + 1] = word
+      end
+      local before = emulator:count "GET"
+      local child = assert(process.start(words, nil, nil, "kept"))
+      await.event("it waits for an answer", function() return emulator:count "GET" > before end)
+      return child
+    end
+    local child <close> = start()
+    child:kill "HUP"
+    assert.equal(1, child:wait(await.PATIENCE))
+    assert.matches("error: stopped\n  why: its terminal was closed %(SIGHUP%)\n", child:complaint())
+    assert.same({}, sys.list(temporary()))
+    local deaf <close> = start("nohup")
+    deaf:kill "HUP"
+    deaf:kill "TERM"
+    assert.equal(1, deaf:wait(await.PATIENCE))
+    assert.matches("error: stopped\n  why: it received SIGTERM\n", deaf:complaint())
+    assert.same({}, sys.list(temporary()))
+    emulator:control("DELETE", "/faults")
   end)
 
   local function plain(text) return (text:gsub("%p", "%%%0")) end

@@ -74,10 +74,12 @@ describe("the emulator's script", function()
     assert.equal("https://contoso.devolutions.app", ready.cloud)
   end)
 
-  it("ends when it is told to, and leaves nothing behind", function()
+  it("ends when it is told to, or its terminal closes, and leaves nothing behind", function()
     local wait = "until [ -s ready ]; do sleep 0.05; done"
-    local out = shell('"$0" emulator --users 3 >ready & ' .. wait .. "; kill $!; wait $!; cat ready")
-    assert.is_nil(sys.stat(json.decode(out).config))
+    for _, signal in ipairs { "TERM", "HUP" } do
+      local out = shell(('"$0" emulator --users 3 >ready & %s; kill -%s $!; wait $!; cat ready'):format(wait, signal))
+      assert.is_nil(sys.stat(json.decode(out).config), signal)
+    end
   end)
 
   it("may live in a folder named from here", function()

@@ -71,12 +71,11 @@ describe("what is kept", function()
     local place <close> = journals.folder()
     do
       local j <close> = journals.open(place)
-      local record = store.read_application(j, APP)
-      record.settled, record.recent = { fold.use(event(MORNING), false) }, { fold.use(event(MORNING + DAY), false) }
-      record.spans = { { from = 1, to = MORNING + DAY } }
-      store.keep_application(j, APP, record)
+      store.change_application(j, APP, function(record)
+        record.settled, record.recent = { fold.use(event(MORNING), false) }, { fold.use(event(MORNING + DAY), false) }
+        record.spans = { { from = 1, to = MORNING + DAY } }
+      end)
       store.own_sign_in(j, APP:lower(), "K1", MORNING)
-      store.own_sign_in(j, APP, nil, MORNING)
       assert(j:commit())
     end
     local j <close> = journals.open(place)
@@ -106,13 +105,31 @@ describe("what is kept", function()
     assert.equal(1, #store.coverage(j, APP).own)
   end)
 
-  it("of our own sign-ins is forty days of them", function()
+  it("of our own sign-ins is 400 days: all of the last four, before that the first accepted one each day", function()
     local place <close> = journals.folder()
     local j <close> = journals.open(place)
-    for day = 0, 50 do store.own_sign_in(j, APP, "k1", MORNING + day * DAY, day == 50) end
+    for day = 0, 410 do
+      store.own_sign_in(j, APP, "k1", MORNING + day * DAY, true)
+      store.own_sign_in(j, APP, "k1", MORNING + day * DAY + 10, false)
+      store.own_sign_in(j, APP, "k1", MORNING + day * DAY + 20, false)
+      store.own_sign_in(j, APP, "k2", MORNING + day * DAY + 20, false)
+    end
     local own = store.coverage(j, APP).own
-    assert.same({ 40, MORNING + 11 * DAY, true }, { #own, own[1].at, own[40].failed })
-    assert.is_nil(own[39].failed)
+    local last = own[#own]
+    assert.same({ "k2", MORNING + 410 * DAY + 20 }, { last.key_id, last.at })
+    assert.same({ "k1", true }, { own[#own - 3].key_id, own[#own - 3].failed })
+    assert.same({ MORNING + 11 * DAY + 10, "k2" }, { own[1].at, own[2].key_id })
+    assert.same({ MORNING + 12 * DAY + 10, "k1" }, { own[3].at, own[3].key_id })
+    assert.is_true(#own > 2 * 398 and #own < 2 * 402 + 10)
+  end)
+
+  it("of a sign-in of ours is whether it was accepted, once that is known", function()
+    local place <close> = journals.folder()
+    local j <close> = journals.open(place)
+    store.own_sign_in(j, APP, "k1", MORNING, true)
+    assert.same({ { at = MORNING, key_id = "k1", failed = true } }, store.coverage(j, APP).own)
+    store.own_sign_in(j, APP, "K1", MORNING, false)
+    assert.same({ { at = MORNING, key_id = "k1" } }, store.coverage(j, APP).own)
   end)
 
   it("of changes is the latest twenty of an object, each once", function()

@@ -129,6 +129,17 @@ If nobody needs it any more, take it back:
     assert.equal("", (select(2, done "whoami")))
   end)
 
+  it("reads the code on the terminal also where all output leads elsewhere, and files do not get it", function()
+    local shown = scene:talk({ "whoami", "--no-color" }, {}, {
+      before = { "/bin/sh", "-c", 'exec "$@" >told 2>remarks', "sh" },
+    }):gsub("\r", "")
+    local code = shown:match("^0\non\n.*" .. ASKED .. "%S+ and enter this code:\n\n    (%w+)\n\n$")
+    assert(code, shown)
+    local function read(name) return assert(sys.read(scene.place.path .. "/" .. name, 65536)) end
+    assert.matches("^adele@contoso%.onmicrosoft%.com %(person%)\n", read "told")
+    assert.is_nil((read "told" .. read "remarks"):find(code, 1, true))
+  end)
+
   it("who is an application proves itself anew each time, with a secret that is kept sealed", function()
     local file = scene.place.path .. "/made"
     scene:configure(function(text)

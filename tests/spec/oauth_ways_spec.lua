@@ -120,15 +120,39 @@ describe("oauth", function()
       end)
     end)
 
+    -- Put a new key and certificate into the volume, as kubelet does.
+    local function mount(version, days)
+      make(days)
+      assert(os.execute((("cd FOLDER && mkdir -p volume/..VERSION && mv key volume/..VERSION/tls.key"
+        .. " && mv crt volume/..VERSION/tls.crt && chmod 644 volume/..VERSION/* && cd volume && ln -s ..VERSION new"
+        .. " && mv -T new ..data && ln -sf ..data/tls.key . && ln -sf ..data/tls.crt .")
+        :gsub("%u%u+", { FOLDER = tenant.folder, VERSION = version }))))
+    end
+
+    it("is of one version where the volume is exchanged between the two reads, or its former folder removed", function()
+      local volume, read_secret = tenant.folder .. "/volume", sys.read_secret
+      tenant.profile.sign_in.certificate = { from = "mounted", path = volume }
+      tenant.clock.start = os.time() + 60
+      for round, is_removed in ipairs { false, true } do
+        mount(2 * round, 90)
+        local before, exchanged = issued, false
+        sys.read_secret = function(...)
+          local content, message, kind = read_secret(...)
+          if not exchanged then
+            exchanged = true
+            mount(2 * round + 1, 91)
+            if is_removed then assert(sys.remove_tree(("%s/..%d"):format(volume, 2 * round))) end
+          end
+          return content, message, kind
+        end
+        run(sign_in)
+        sys.read_secret = read_secret
+        assert.equal(is_removed and issued or before, crypto.hex(crypto.unbase64(assertions[round].header["x5t#S256"])))
+      end
+    end)
+
     it("comes from a mounted volume with files for key and certificate, and follows its exchange", function()
       local volume = tenant.folder .. "/volume"
-      local function mount(version, days)
-        make(days)
-        assert(os.execute((("cd FOLDER && mkdir -p volume/..VERSION && mv key volume/..VERSION/tls.key"
-          .. " && mv crt volume/..VERSION/tls.crt && chmod 644 volume/..VERSION/* && cd volume && ln -s ..VERSION new"
-          .. " && mv -T new ..data && ln -sf ..data/tls.key . && ln -sf ..data/tls.crt .")
-          :gsub("%u%u+", { FOLDER = tenant.folder, VERSION = version }))))
-      end
       run(function()
         for version, days in ipairs { 90, 91 } do
           mount(version, days)
@@ -138,9 +162,9 @@ describe("oauth", function()
           assert.equal(issued, crypto.hex(crypto.unbase64(assertions[version].header["x5t#S256"])))
         end
       end)
-      assert(os.remove(volume .. "/tls.crt"))
+      assert(os.remove(volume .. "/..2/tls.crt"))
       local err = fails(sign_in)
-      assert.equal(("cannot open '%s/tls.crt': No such file or directory"):format(volume), err.why)
+      assert.equal(("cannot open '%s/..2/tls.crt': No such file or directory"):format(volume), err.why)
       assert.equal("Check that the volume is mounted there, and that nobody may write to it.", err.fix)
     end)
 

@@ -24,7 +24,7 @@ describe("a passphrase", function()
 
   -- A person at a terminal: status, and what was shown.
   local function play(steps, words)
-    local status, shown = place:talk(words, steps, true):gsub("\r", ""):match("^(%-?%d+)\n%l+\n(.*)$")
+    local status, shown = place:talk(words, steps, { inside = true }):gsub("\r", ""):match("^(%-?%d+)\n%l+\n(.*)$")
     return tonumber(status), shown
   end
 

@@ -118,8 +118,8 @@ describe("session", function()
       .. '{ "/path/of/the/program" } } to the profile in DIR/moonlatch.lua.', refused { run = { "tell" } })
     assert.equal("x.lua: use the folder 'reports': the profile p names no folder 'reports'\nAdd folders = { "
       .. 'reports = "/path/of/the/folder" } to the profile in DIR/moonlatch.lua.', refused { files = { "reports" } })
-    assert.equal("x.lua: reach the peer 'vault': the profile p names no such service, and this version of "
-      .. "Moonlatch reaches login, Graph and Devolutions Server only\nRemove `needs.peers` from the script.",
+    assert.equal("x.lua: use the peer 'vault': the profile p names no peer 'vault'\nAdd peers = { vault = "
+      .. '{ url = "https://…" } } to the profile in DIR/moonlatch.lua.',
       refused { peers = { vault = { "GET /v1/x" } } })
   end)
 

@@ -43,7 +43,7 @@ end
 -- Nothing requires what stands after it.
 local ORDER = {
   "fail", "time", "base", "json", "terminal", "secret", "log", "report", "task", "machine", "http", "resource",
-  "explain", "profile", "oauth", "graph", "devolutions", "journal", "program",
+  "explain", "profile", "oauth", "graph", "devolutions", "peer", "journal", "program",
   "folder", "entra", "permissions", "evidence", "workflow", "policy",
   "rotation", "certificate", "handover", "sink", "session", "script", "rotate", "setup", "doctor", "discover",
   "rehearse", "cli", "repl", "command",

@@ -35,7 +35,9 @@ static void *some_calloc(size_t number, size_t size) {
 
 static const char *proxy_problem_after(const char *proxy, int allocations) {
   allocations_left = allocations;
-  const char *why = gate_peer_problem("graph", "https://graph.test:443", proxy, 0);
+  const struct peer peer = {
+      .name = (char *)"graph", .origin = (char *)"https://graph.test:443", .proxy = (char *)proxy};
+  const char *why = gate_peer_problem(&peer, 0);
   allocations_left = -1;
   return why;
 }

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 static struct peer peer_at(const char *name, const char *origin, const char *base) {
-  return (struct peer){(char *)name, (char *)origin, (char *)base, NULL, NULL, 0};
+  return (struct peer){.name = (char *)name, .origin = (char *)origin, .base = (char *)base};
 }
 
 /* The peers of a profile and the rights of one script. */
@@ -332,7 +332,7 @@ static void a_template_has_a_grammar(void **state) {
       "",          "users",      "/users/",    "//users",       "/users//x", "/users/{id", "/users/id}", "/users/a{id}",
       "/users/{}", "/users/{+}", "/users/{1}", "/users/{a b}",  "/{a+}/{b}", "/{a+}/{b+}", "/{a+}/*",    "/*/users",
       "/users/a*", "/users?x=1", "/users#x",   "/users/%2e%2e", "/../users", "/users/.",   "/a(b",       "/a\\b"};
-  for (size_t i = 1; i < sizeof good / sizeof *good; i++)
+  for (size_t i = 0; i < sizeof good / sizeof *good; i++)
     if (gate_template_problem(good[i])) fail_msg("%s: %s", good[i], gate_template_problem(good[i]));
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
     if (!gate_template_problem(bad[i])) fail_msg("%s was accepted", bad[i]);
@@ -447,6 +447,27 @@ static void a_peer_named_again_is_replaced(void **state) {
   free_rules(&rules);
 }
 
+static const char *problem_of(const char *name, const char *origin, const char *proxy, int emulator) {
+  struct peer peer = peer_at(name, origin, "");
+  peer.proxy = (char *)proxy;
+  return gate_peer_problem(&peer, emulator);
+}
+
+static void a_peer_of_the_profile_is_on_this_machine_only_when_it_says_so(void **state) {
+  (void)state;
+  struct peer peer = peer_at("vault", "https://127.0.0.1:8200", "");
+  assert_non_null(gate_peer_problem(&peer, 0));
+  assert_null(gate_peer_problem(&peer, 1));
+  peer.is_local = 1;
+  assert_null(gate_peer_problem(&peer, 0));
+  peer.origin = (char *)"https://vault.test:443";
+  assert_non_null(gate_peer_problem(&peer, 0));
+  peer.is_local = 0;
+  assert_null(gate_peer_problem(&peer, 0));
+  peer.origin = (char *)"https://169.254.169.254:443";
+  assert_non_null(gate_peer_problem(&peer, 0));
+}
+
 static void real_peers_are_never_on_this_machine(void **state) {
   (void)state;
   static const char *const local[] = {
@@ -454,12 +475,12 @@ static void real_peers_are_never_on_this_machine(void **state) {
       "https://localhost:443",          "https://a.localhost:443", "https://0.0.0.0:443",
       "https://[::ffff:127.0.0.1]:443", "https://[::]:443"};
   for (size_t i = 0; i < sizeof local / sizeof *local; i++) {
-    assert_non_null(gate_peer_problem("graph", local[i], NULL, 0));
-    assert_null(gate_peer_problem("graph", local[i], NULL, 1));
+    assert_non_null(problem_of("graph", local[i], NULL, 0));
+    assert_null(problem_of("graph", local[i], NULL, 1));
   }
-  assert_null(gate_peer_problem("graph", "https://graph.microsoft.com:443", NULL, 0));
-  assert_non_null(gate_peer_problem("graph", "https://graph.microsoft.com:443", NULL, 1));
-  assert_non_null(gate_peer_problem("graph", "https://[2001:db8::1]:443", NULL, 1));
+  assert_null(problem_of("graph", "https://graph.microsoft.com:443", NULL, 0));
+  assert_non_null(problem_of("graph", "https://graph.microsoft.com:443", NULL, 1));
+  assert_non_null(problem_of("graph", "https://[2001:db8::1]:443", NULL, 1));
 }
 
 static void identities_are_served_near_by(void **state) {
@@ -469,25 +490,25 @@ static void identities_are_served_near_by(void **state) {
   static const char *const far[] = {"http://169.253.169.254:80", "http://10.0.0.1:80", "http://identity.test:80",
                                     "http://169.254.169.254.evil.test:80", "http://[fe80::1]:80"};
   for (size_t i = 0; i < sizeof near / sizeof *near; i++) {
-    assert_null(gate_peer_problem("identity", near[i], NULL, 0));
-    assert_non_null(gate_peer_problem("identity", near[i], "http://proxy.test:3128", 0));
-    assert_non_null(gate_peer_problem("identity", far[i], NULL, 0));
-    assert_non_null(gate_peer_problem("identity", far[i], NULL, 1));
+    assert_null(problem_of("identity", near[i], NULL, 0));
+    assert_non_null(problem_of("identity", near[i], "http://proxy.test:3128", 0));
+    assert_non_null(problem_of("identity", far[i], NULL, 0));
+    assert_non_null(problem_of("identity", far[i], NULL, 1));
   }
-  assert_non_null(gate_peer_problem("identity", near[0], NULL, 1));
-  assert_null(gate_peer_problem("identity", near[1], NULL, 1));
+  assert_non_null(problem_of("identity", near[0], NULL, 1));
+  assert_null(problem_of("identity", near[1], NULL, 1));
 }
 
 static void a_proxy_is_plain_http(void **state) {
   (void)state;
   const char *origin = "https://graph.microsoft.com:443";
-  assert_null(gate_peer_problem("graph", origin, "http://proxy.test:3128", 0));
-  assert_null(gate_peer_problem("graph", origin, "http://127.0.0.1:3128", 0));
-  assert_non_null(gate_peer_problem("graph", origin, "https://proxy.test:3128", 0));
-  assert_non_null(gate_peer_problem("graph", origin, "socks5://proxy.test:1080", 0));
-  assert_non_null(gate_peer_problem("graph", origin, "http://user:word@proxy.test:3128", 0));
-  assert_non_null(gate_peer_problem("graph", origin, "proxy.test", 0));
-  assert_non_null(gate_peer_problem("graph", origin, "", 0));
+  assert_null(problem_of("graph", origin, "http://proxy.test:3128", 0));
+  assert_null(problem_of("graph", origin, "http://127.0.0.1:3128", 0));
+  assert_non_null(problem_of("graph", origin, "https://proxy.test:3128", 0));
+  assert_non_null(problem_of("graph", origin, "socks5://proxy.test:1080", 0));
+  assert_non_null(problem_of("graph", origin, "http://user:word@proxy.test:3128", 0));
+  assert_non_null(problem_of("graph", origin, "proxy.test", 0));
+  assert_non_null(problem_of("graph", origin, "", 0));
 }
 
 int main(void) {
@@ -510,6 +531,7 @@ int main(void) {
                                       close_rules_state),
       cmocka_unit_test(a_peer_named_again_is_replaced),
       cmocka_unit_test(real_peers_are_never_on_this_machine),
+      cmocka_unit_test(a_peer_of_the_profile_is_on_this_machine_only_when_it_says_so),
       cmocka_unit_test(identities_are_served_near_by),
       cmocka_unit_test(a_proxy_is_plain_http),
   };

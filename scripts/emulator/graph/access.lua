@@ -106,11 +106,20 @@ function M.permits(ctx, call)
   return false
 end
 
+--- Is the call one of the logs and reports?
+---@param call string
+---@return boolean
+function M.is_log(call) return call:find("^GET /auditlogs/") ~= nil or call:find("^GET /reports/") ~= nil end
+
 --- Refuse a call that the permissions do not allow.
 ---@param ctx emulator.context
 ---@param call string
 function M.need(ctx, call)
   if M.permits(ctx, call) then return end
+  if M.is_log(call) then -- the text: microsoftgraph/microsoft-graph-explorer-v4#3165, 2024
+    answer.refuse(403, "Authentication_MSGraphPermissionMissing",
+      "Calling principal does not have required MSGraph permissions AuditLog.Read.All")
+  end
   if is_schedule(call) then refuse_schedule(M.is_person(ctx) and calls[call].user or calls[call].app) end
   answer.denied()
 end
@@ -228,10 +237,11 @@ local function app_may_reset(ctx, permitted, user)
   return permitted and ordinary and not ctx.tenant.flags.reset_needs_role
 end
 
---- Refuse a caller that may not set this user's password. See the flags reset_needs_permission and reset_needs_role.
+--- May the caller set this user's password? See the flags reset_needs_permission and reset_needs_role.
 ---@param ctx emulator.context
 ---@param user table
-function M.need_reset(ctx, user)
+---@return boolean
+function M.may_reset(ctx, user)
   local permitted = M.permits(ctx, "PATCH /users/{id}#passwordprofile")
   local may
   if M.is_person(ctx) then
@@ -239,7 +249,7 @@ function M.need_reset(ctx, user)
   else
     may = app_may_reset(ctx, permitted, user)
   end
-  if not may or M.restricted(ctx, user.id) then answer.denied() end
+  return may and not M.restricted(ctx, user.id)
 end
 
 --- Is the object in a restricted unit where the caller holds no role (CSDL: isMemberManagementRestricted)?

@@ -184,7 +184,10 @@ local function check_update(ctx, user, body)
   for name in pairs(body) do
     if name ~= "passwordProfile" and name ~= "accountEnabled" and not name:find("@", 1, true) then others = true end
   end
-  if body.passwordProfile ~= nil then access.need_reset(ctx, user) end
+  if body.passwordProfile ~= nil and not access.may_reset(ctx, user) then
+    ctx.tenant:record_refused_reset(user)
+    answer.denied()
+  end
   if body.accountEnabled ~= nil then need_sensitive(ctx, user) end
   if others then access.need(ctx, "PATCH /users/{id}") end
 end
@@ -229,7 +232,6 @@ local function update(ctx, key)
   end
   if changes.userPrincipalName then ctx.tenant:remember_name(user) end
   ctx.tenant.users:change(user.id, changes)
-  if changes._password then ctx.tenant:record_reset(ctx.caller, user) end
   return 204
 end
 

@@ -52,12 +52,14 @@ local function certificates_of(client)
   return found
 end
 
-local function check_own(login, client, header, claims, assertion)
+local function check_own(login, client, proof, signed)
+  local header, claims, assertion = signed.header, signed.claims, signed.text
   if not is_for_us(login, claims.aud) then refusal.raise(700023) end
   for _, certificate in ipairs(certificates_of(client)) do
     if is_named(header, certificate.about) and certificate.key:verify(text(header.alg), assertion) then
+      proof.key, proof.thumbprint = certificate.id, crypto.hex(certificate.about.sha1):upper()
       if time.now() > certificate.about.not_after then refusal.raise(700027, "The key used is expired.") end
-      return certificate.id
+      return
     end
   end
   refusal.raise(700027, "The key was not found.")
@@ -76,7 +78,8 @@ local function fitting(list, member, value, code)
   return found
 end
 
-local function check_foreign(login, client, header, claims, assertion)
+local function check_foreign(login, client, proof, signed)
+  local header, claims, assertion = signed.header, signed.claims, signed.text
   local list = login.tenant:federations_of(client.service_principal.appId)
   list = fitting(list, "issuer", claims.iss, 700211)
   list = fitting(list, "subject", claims.sub, 700213)
@@ -84,7 +87,10 @@ local function check_foreign(login, client, header, claims, assertion)
   for _, row in ipairs(list) do
     for _, numbers in ipairs(row.keys) do
       local key = crypto.public_key(numbers.n, numbers.e)
-      if key and key:verify(text(header.alg), assertion) then return end
+      if key and key:verify(text(header.alg), assertion) then
+        proof.federation = row.id
+        return
+      end
     end
   end
   refusal.raise(700027, "The key was not found.")
@@ -94,17 +100,20 @@ end
 ---@param login emulator.login
 ---@param client table
 ---@param form table
----@return string? key id of the certificate, if it was one of its own
-function M.check(login, client, form)
+---@param proof emulator.login.proof gets key id and thumbprint, or the id of the federated credential
+function M.check(login, client, form, proof)
   if form.client_assertion_type ~= TYPE then refusal.raise(900144, "client_assertion_type") end
   local header, claims = crypto.jws(form.client_assertion)
   if not header then refusal.raise(700027, "It is no JWT.") end
   check_time(claims)
-  local client_id = client.service_principal.appId
+  local client_id, signed = client.service_principal.appId, { header = header, claims = claims,
+    text = form.client_assertion }
   if claims.iss == client_id and claims.sub == client_id then
-    return check_own(login, client, header, claims, form.client_assertion)
+    proof.credential = login.tenant.flags.certificate_type
+    return check_own(login, client, proof, signed)
   end
-  check_foreign(login, client, header, claims, form.client_assertion)
+  proof.credential = "federatedIdentityCredential"
+  check_foreign(login, client, proof, signed)
 end
 
 return M

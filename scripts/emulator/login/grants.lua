@@ -12,15 +12,17 @@ local time = require "time"
 local M = {}
 
 local REFRESH_LIFETIME = 90 * 86400
-local HERE = "127.0.0.1" -- the address of sign-ins that came through a socket
-
 local REASONS = { invalid = 7000215, expired = 7000222 }
 
 ---@class emulator.login.proof how a client signs in; filled in as far as it is known before a refusal
 ---@field how string? the claim appidacr
----@field kind string a sign-in's clientCredentialType
+---@field credential string a sign-in's clientCredentialType
 ---@field key string? key id of the credential
+---@field thumbprint string? of a certificate
+---@field federation string? id of a federated credential
+---@field resource string? "graph" or "resource manager"
 ---@field address string where the request comes from
+---@field request string? its client-request-id
 
 --- Raise a refusal unless the secret is the client's.
 local function check_secret(login, client_id, value, proof)
@@ -33,15 +35,14 @@ end
 local NOTHING, BY_SECRET, BY_ASSERTION = "0", "1", "2"
 
 --- Raise a refusal unless the client proves itself by a secret or an assertion.
----@param proof table? becomes an emulator.login.proof
+---@param proof emulator.login.proof is filled in
 ---@return string how
 local function check_proof(login, client, form, proof)
-  proof = proof or {}
   if form.client_assertion then
-    proof.how, proof.kind = BY_ASSERTION, "clientAssertion"
-    proof.key = assertion.check(login, client, form)
+    proof.how = BY_ASSERTION
+    assertion.check(login, client, form, proof)
   else
-    proof.how, proof.kind = BY_SECRET, "clientSecret"
+    proof.how, proof.credential = BY_SECRET, "clientSecret"
     check_secret(login, form.client_id, form.client_secret, proof)
   end
   return proof.how
@@ -49,14 +50,14 @@ end
 
 --- Check the client: a public client sends no proof, any other has to.
 ---@return string
-local function authenticate(login, client, form)
+local function authenticate(login, client, form, proof)
   local has_proof = form.client_secret or form.client_assertion
   if sign_in.is_public(client) then
     if has_proof then refusal.raise(700025) end
     return NOTHING
   end
   if not has_proof then refusal.raise(7000218) end
-  return check_proof(login, client, form)
+  return check_proof(login, client, form, proof)
 end
 
 local function app_claims(login, principal, resource, proof)
@@ -130,6 +131,14 @@ local function person_answer(login, client, form, person, asked, proof, nonce)
   return body
 end
 
+-- A sign-in of a person is recorded, too; it does not say with which credential its client proved itself.
+local function person_record(login, client, person, proof, kind)
+  local principal = client.service_principal
+  login.tenant:record_sign_in { kind = kind, app = principal.appId, name = principal.displayName,
+    principal = principal.id, credential = proof.credential, address = proof.address, user = person,
+    resource = proof.resource, request = proof.request }
+end
+
 ---@type table<string, fun(login: emulator.login, client: table, form: table, proof: emulator.login.proof): table>
 local GRANTS = {}
 
@@ -142,6 +151,7 @@ function GRANTS.client_credentials(login, client, form, proof)
   if (form.scope or "") == "" then refusal.raise(900144, "scope") end
   if not form.scope:match("^%S+/%.default$") then refusal.raise(1002012, form.scope) end
   local asked = scopes.read(login, form.scope)
+  proof.resource = asked.kind
   return answer(login, app_claims(login, client.service_principal, asked.resource, proof.how))
 end
 
@@ -149,21 +159,27 @@ end
 ---@param login emulator.login
 ---@param principal table
 ---@param resource string
+---@param address string where the machine is
 ---@return string token, integer expires_in
-function M.app_token(login, principal, resource)
+function M.app_token(login, principal, resource, address)
+  login.tenant:record_sign_in { kind = "managedIdentity", app = principal.appId, name = principal.displayName,
+    principal = principal.id, credential = "managedIdentity", address = address,
+    resource = login.audiences[resource:gsub("/$", "")] }
   return login.tokens:access(app_claims(login, principal, resource, BY_ASSERTION))
 end
 
-function GRANTS.device_code(login, client, form)
+function GRANTS.device_code(login, client, form, proof)
   if not sign_in.is_public(client) then refusal.raise(7000218) end
   local person, asked = sign_in.redeem_device(login, form)
+  person_record(login, client, person, proof, "interactiveUser")
   return person_answer(login, client, form, person, asked, NOTHING)
 end
 
-function GRANTS.authorization_code(login, client, form)
-  local proof = authenticate(login, client, form)
+function GRANTS.authorization_code(login, client, form, proof)
+  local how = authenticate(login, client, form, proof)
   local person, asked, nonce = sign_in.redeem_code(login, form)
-  return person_answer(login, client, form, person, asked, proof, nonce)
+  person_record(login, client, person, proof, "interactiveUser")
+  return person_answer(login, client, form, person, asked, how, nonce)
 end
 
 --- When something happened to the account that ended its sign-ins; nil: never.
@@ -186,8 +202,8 @@ end
 
 --- The old token stays valid, as at Entra, unless the emulator was started with --refresh once; the answer contains a
 --- newer one.
-function GRANTS.refresh_token(login, client, form)
-  local proof = authenticate(login, client, form)
+function GRANTS.refresh_token(login, client, form, proof)
+  local how = authenticate(login, client, form, proof)
   local record = sign_in.find(login.refresh_tokens, form.refresh_token)
   if not record or record.client_id ~= form.client_id then refusal.raise(70000) end
   local person = sign_in.person(login, record.person)
@@ -197,28 +213,35 @@ function GRANTS.refresh_token(login, client, form)
   if login.refresh == "once" then use_up(record) end
   local asked = scopes.read(login, form.scope or scopes.GRAPH .. "/.default")
   asked.openid.offline_access, asked.line = true, record.line
-  return person_answer(login, client, form, person, asked, proof)
+  person_record(login, client, person, proof, "nonInteractiveUser")
+  return person_answer(login, client, form, person, asked, how)
 end
 
 --- Exists so that tests can prove which password is in force.
-function GRANTS.password(login, client, form)
-  local proof = authenticate(login, client, form)
+function GRANTS.password(login, client, form, proof)
+  local how = authenticate(login, client, form, proof)
   if not form.username then refusal.raise(900144, "username") end
   local person = sign_in.person(login, form.username)
   if not secret.is(form.password) or not login.tenant:check_password(person.userPrincipalName, form.password) then
     refusal.raise(50126)
   end
-  return person_answer(login, client, form, person, scopes.read(login, form.scope), proof)
+  person_record(login, client, person, proof, "nonInteractiveUser")
+  return person_answer(login, client, form, person, scopes.read(login, form.scope), how)
 end
 
 GRANTS["urn:ietf:params:oauth:grant-type:device_code"] = GRANTS.device_code
 
--- A sign-in of an application is recorded, refused or not.
+-- A sign-in of an application is recorded, refused or not, where the tenant has at least its registration.
 local function record(login, client_id, proof, failure)
-  local principal = login.tenant:principal_of(client_id or "", login.tenant.now())
-  if not principal then return end
-  login.tenant:record_sign_in(principal, { key = proof.key, kind = proof.kind, address = proof.address,
-    code = failure and failure.code, reason = failure and failure.text })
+  local tenant = login.tenant
+  local client = tenant:client(client_id or "")
+  if not client then return end
+  local principal, application = client.service_principal, client.application
+  tenant:record_sign_in { kind = "servicePrincipal", app = client_id:lower(),
+    name = (principal or application).displayName, principal = principal and principal.id,
+    credential = proof.credential, key = proof.key, thumbprint = proof.thumbprint, federation = proof.federation,
+    address = proof.address, request = proof.request, resource = proof.resource,
+    code = failure and failure.code, reason = failure and failure.text }
 end
 
 --- POST /token
@@ -232,7 +255,7 @@ function M.token(login, request)
   if not form.grant_type then refusal.raise(900144, "grant_type") end
   local grant = GRANTS[form.grant_type]
   if not grant then refusal.raise(70003, form.grant_type) end
-  local proof = { kind = "none", address = request.address or HERE }
+  local proof = { credential = "none", address = request.address, request = request.header("client-request-id") }
   local ok, body = pcall(function() return grant(login, sign_in.client(login, form.client_id), form, proof) end)
   local known = ok or refusal.is(body)
   if known and grant == GRANTS.client_credentials then record(login, form.client_id, proof, not ok and body or nil) end

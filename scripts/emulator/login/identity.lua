@@ -32,8 +32,9 @@ local function is_let_in(login, request, path)
   return given ~= nil and secret.equals(login.identity_header, secret.from(given))
 end
 
-local function answer(login, principal, query, path)
-  local token, lifetime = grants.app_token(login, principal, query.resource)
+local function answer(login, principal, request)
+  local query, path = request.query, request.path
+  local token, lifetime = grants.app_token(login, principal, query.resource, request.address)
   local body = {
     access_token = token, expires_on = tostring(math.floor(time.now()) + lifetime), resource = query.resource,
     token_type = "Bearer", client_id = principal.appId,
@@ -63,7 +64,7 @@ function M.handle(login, request)
   end
   local principal = find(login, query)
   if not principal then return refuse(400, "invalid_request", "Identity not found") end
-  return answer(login, principal, query, path)
+  return answer(login, principal, request)
 end
 
 return M

@@ -114,7 +114,10 @@ function M.consent(login, client_id, person, asked)
   end
   if #lacking == 0 then return end
   if not login.consents then refusal.raise(65004) end
-  login.tenant:consent(client_id, lacking, person.userPrincipalName)
+  login.tenant:acting({ caller = { oid = person.id, idtyp = "user" } }, function()
+    login.tenant:consent(client_id, lacking, person.userPrincipalName)
+    login.tenant:record_consent(client_id, false)
+  end)
 end
 
 --- The permissions in a token for this client and person: everything that is consented for the resource. Raises a

@@ -287,7 +287,10 @@ function M.admin_consent(login, query)
   local fields = { state = query.state, tenant = login.tenant.id }
   local person = login.tenant:person(login.approve)
   if person and login.consents and client.application and scopes.may_consent(login, person) then
-    grant_listed(login, client.application)
+    login.tenant:acting({ caller = { oid = person.id, idtyp = "user" } }, function()
+      grant_listed(login, client.application)
+      login.tenant:record_consent(query.client_id, true)
+    end)
     fields.admin_consent = "True"
   else
     fields.error, fields.error_description = "permission_denied", "The administrator did not consent."

@@ -1,31 +1,19 @@
 --- The service that uses the client secret: it takes tasks, signs in with the secret of the provider, and sets
 --- passwords at Graph.
 ---
---- Acts between two requests happen when the next request arrives, each at the moment it was due, in that order.
 --- Assumptions, because no page tells: a failed task is not tried again; the rotation policy counts from the last task,
 --- and an entry has one task at a time; a token is used until it expires.
---- until it ends.
 
+local inside = require "emulator.inside"
 local secret = require "secret.emulator"
 local time = require "time"
 
 local M = {}
 
-local MACHINE = "203.0.113.88" -- the address of the service's sign-ins
 local PASSWORD = 24 -- characters
 
 ---------------------------------------------------------------------------
 -- Requests
-
--- A request in the form in which a socket brings it.
-local function request(method, path, more)
-  local headers = more.headers or {}
-  return {
-    method = method, path = path, query = more.query or {}, text = "", size = 0, base = "https://graph.microsoft.com",
-    address = MACHINE, body = more.body, header = function(name) return headers[name:lower()] end,
-    form = function() return more.form end, basic = function() end,
-  }
-end
 
 --- The secret of a provider: the pasted one, or the value in the entry that it is linked to.
 ---@param provider table
@@ -39,12 +27,8 @@ end
 ---@param provider table
 ---@return { token: string, ends: number }|nil token, string? message
 function M:sign_in(provider)
-  local status, body = self.ask("login", request("POST", ("/%s/oauth2/v2.0/token"):format(provider.tenant), { form = {
-    grant_type = "client_credentials", client_id = provider.client_id, client_secret = self:secret_of(provider),
-    scope = "https://graph.microsoft.com/.default",
-  } }))
-  if status ~= 200 then return nil, (body.error_description or body.error or "no answer"):match "^[^\r\n]*" end
-  return { token = body.access_token, ends = time.now() + body.expires_in }
+  return inside.sign_in(self.ask, { tenant = provider.tenant, client_id = provider.client_id,
+    client_secret = self:secret_of(provider), address = self.flags.address })
 end
 
 local function token_of(self, provider)
@@ -56,8 +40,8 @@ local function token_of(self, provider)
 end
 
 local function graph(self, token, method, path, body)
-  local status, answer = self.ask("graph", request(method, "/v1.0" .. path,
-    { body = body, headers = { authorization = "Bearer " .. token.token } }))
+  local status, answer = self.ask("graph", inside.request(method, "/v1.0" .. path, { body = body,
+    address = self.flags.address, headers = { authorization = "Bearer " .. token.token } }))
   if status < 300 then return true end
   return nil, ("%d %s: %s"):format(status, answer.error.code, answer.error.message)
 end
@@ -140,7 +124,9 @@ local function heartbeat(self)
   end
 end
 
-local function next_act(self)
+--- The next act by itself; see emulator.schedule.
+---@return number moment, function? act, table? account
+function M:next_act()
   local moment, act, whose = math.huge, nil, nil
   local beat, sign_in = heartbeat(self)
   if beat then moment, act = beat, sign_in end
@@ -150,18 +136,6 @@ local function next_act(self)
     if earlier then moment, act, whose = at, what, account end
   end
   return moment, act, whose
-end
-
---- Do what became due since the last call, in order, each act at its own moment.
-function M:catch_up()
-  local now = self.tenant.now()
-  self.seen = self.seen or now
-  while true do
-    local moment, act, whose = next_act(self)
-    if moment > now then break end
-    self.at(moment, function() act(self, whose, moment) end)
-  end
-  self.seen = now
 end
 
 return M

@@ -32,8 +32,10 @@ function M:assign_role(who, role, options)
   options = options or {}
   local id = directory.new_long_id(self) .. (options.eligible and "-1-e" or "-1")
   local collection = options.eligible and self.role_eligibilities or self.role_assignments
+  local ends = options.days and self.now() + options.days * 86400
   collection:put(id, { id = id, principalId = principal_id(self, who), roleDefinitionId = role_id(self, role),
-    directoryScopeId = options.scope or "/", _ends = options.days and self.now() + options.days * 86400 }, 0)
+    directoryScopeId = options.scope or "/", _ends = ends }, 0)
+  if not options.eligible then self:note_end(id, ends) end
   return id
 end
 
@@ -68,6 +70,7 @@ function M:provision_role(request, delay)
   self.role_assignments:put(id, { id = id, _schedule = request.targetScheduleId,
     principalId = request.principalId, roleDefinitionId = request.roleDefinitionId,
     directoryScopeId = request.directoryScopeId, _starts = request._from, _ends = request._until }, delay)
+  self:note_end(id, request._until)
   return id
 end
 
@@ -201,6 +204,8 @@ function M:set_policy(rule)
   local restrictions = { passwordCredentials = list, keyCredentials = keys }
   if not rule.app then
     self.policy.isEnabled, self.policy.applicationRestrictions = #list + #keys > 0, restrictions
+    self:audit { name = "Update policy", category = "Policy", operation = "Update", service = "Core Directory",
+      targets = { { id = self.policy.id, type = "Policy", name = self.policy.displayName } } }
     return
   end
   local id = directory.new_id(self)
@@ -208,7 +213,7 @@ function M:set_policy(rule)
     restrictions = restrictions, _app = principal_id(self, rule.app) }, 0)
 end
 
---- Change a switch (tenant.FLAGS).
+--- Change a switch (tenant/flags.lua).
 ---@param name string
 ---@param value any
 function M:set_flag(name, value)

@@ -1,102 +1,88 @@
---- What a tenant records: sign-ins of applications and changes of passwords, in the form of Graph's signIn and
---- directoryAudit. No record contains a secret.
+--- The lists in which a tenant keeps what happened in it: bounded, oldest first. A record is kept as facts; its form in
+--- Graph is made when somebody reads it.
 
-local json = require "json"
 local random = require "emulator.random"
-local time = require "time"
 
 local M = {}
 
-local KEPT = 30 * 86400 -- seconds: the retention with Entra ID P1 or P2 (reference-reports-data-retention)
-local MOST = 10000 -- records of a kind
+M.DAY = 86400
+
+local KEPT = 30 * M.DAY -- with Entra ID P1 or P2 (reference-reports-data-retention, 2026-01)
+local KEPT_FREE = 7 * M.DAY
+local MOST = 10000 -- records in a list; the oldest go first
+
+---@class emulator.event
+---@field n integer its number in the list
+---@field at number when it happened
+
+---@class emulator.events
+---@field first integer
+---@field last integer
 
 --- A new list without records.
----@return table
+---@return emulator.events
 function M.list()
   return { first = 1, last = 0 }
 end
 
-local function new_id(self)
-  self.events = self.events + 1
-  return random.guid(self.seed, "event", self.events)
-end
-
-local function add(list, row, now)
+--- Put a record at the end of a list. It gets its number and its moment.
+---@param list emulator.events
+---@param record table
+---@param now number
+---@return emulator.event
+function M.add(list, record, now)
   list.last = list.last + 1
-  list[list.last] = row
-  while list.last - list.first >= MOST or list[list.first]._at < now - KEPT do
+  record.n, record.at = list.last, now
+  list[list.last] = record
+  while list.last - list.first >= MOST or list[list.first].at < now - KEPT do
     list[list.first] = nil
     list.first = list.first + 1
   end
+  return record
 end
 
-local function rows_of(list, now)
-  local found = json.array {}
-  for i = list.first, list.last do
-    if list[i]._at >= now - KEPT then
-      local row = {}
-      for name, value in pairs(list[i]) do
-        if name ~= "_at" then row[name] = value end
-      end
-      found[#found + 1] = row
+---@class emulator.events.view what a reader of a list is shown
+---@field seed integer
+---@field now number
+---@field delay number[]|false seconds {min, max} until a record is shown
+---@field lost number the share of the records that never are
+---@field licensed boolean Entra ID P1
+
+local function is_shown(view, record)
+  local range = view.delay
+  local share = random.fraction(view.seed, "delay of events", record.n)
+  local delay = range and range[1] + (range[2] - range[1]) * share or 0
+  return record.at + delay <= view.now and random.fraction(view.seed, "lost events", record.n) >= view.lost
+end
+
+--- Go through the records that a reader is shown, newest first: number, record. A page may begin at a number.
+---@param list emulator.events
+---@param view emulator.events.view
+---@param from integer? by default the newest
+---@return fun(): integer?, emulator.event?
+function M.shown(list, view, from)
+  local n, since = math.min(from or list.last, list.last) + 1, view.now - (view.licensed and KEPT or KEPT_FREE)
+  return function()
+    while true do
+      n = n - 1
+      local record = list[n]
+      if not record or record.at < since then return nil end
+      if is_shown(view, record) then return n, record end
     end
+  end
+end
+
+--- All records of the last 30 days, oldest first, each in the form that `form` gives it.
+---@param list emulator.events
+---@param now number
+---@param form fun(record: emulator.event): table
+---@return table[]
+function M.all(list, now, form)
+  local found = {}
+  for n = list.first, list.last do
+    if list[n].at >= now - KEPT then found[#found + 1] = form(list[n]) end
   end
   return found
 end
-
---- Put a sign-in of an application on record.
---- Record a sign-in of an application.
----@param about { key: string?, kind: string, address: string?, code: integer?, reason: string? } code: of the refusal
-function M:record_sign_in(principal, about)
-  local now = self.now()
-  local key = about.key
-  if about.code and not self.flags.failed_sign_in_has_key then key = nil end
-  add(self.sign_ins, {
-    _at = now, id = new_id(self), createdDateTime = time.iso(now), correlationId = new_id(self),
-    appId = principal.appId, appDisplayName = principal.displayName, servicePrincipalId = principal.id,
-    servicePrincipalName = principal.displayName, signInEventTypes = json.array { "servicePrincipal" },
-    servicePrincipalCredentialKeyId = key or json.null, clientCredentialType = about.kind,
-    resourceId = self.graph.appId, resourceDisplayName = self.graph.displayName, ipAddress = about.address,
-    status = { errorCode = about.code or 0, failureReason = about.reason or json.null },
-    conditionalAccessStatus = about.code == 53003 and "failure" or "notApplied",
-  }, now)
-end
-
-local function initiator(self, caller)
-  local principal = caller.idtyp ~= "user" and self.service_principals:newest(caller.oid)
-  if principal then
-    -- appId is null in every recorded answer of Graph that is public.
-    return { user = json.null, app = { appId = json.null, displayName = principal.displayName,
-      servicePrincipalId = principal.id, servicePrincipalName = json.null } }
-  end
-  local user = self.users:newest(caller.oid) or {}
-  return { app = json.null, user = { id = caller.oid, displayName = user.displayName,
-    userPrincipalName = user.userPrincipalName } }
-end
-
---- Record that somebody set a user's password; a flag has the names of the activities.
----@param caller table claims of the token
----@param user table
-function M:record_reset(caller, user)
-  local now, correlation = self.now(), new_id(self)
-  for i, activity in ipairs(self.flags.reset_activities) do
-    add(self.audits, {
-      _at = now, id = ("Directory_%s_RESET_%d"):format(correlation, i), correlationId = correlation,
-      activityDateTime = time.iso(now), activityDisplayName = activity, category = "UserManagement",
-      loggedByService = "Core Directory", operationType = i == 1 and "Reset" or "Update", result = "success",
-      resultReason = "", initiatedBy = initiator(self, caller), additionalDetails = json.array {},
-      targetResources = json.array { { id = user.id, displayName = json.null, type = "User",
-        userPrincipalName = user.userPrincipalName, modifiedProperties = json.array {} } },
-    }, now)
-  end
-end
-
---- The recorded sign-ins of applications, oldest first.
----@return table[]
-function M:sign_in_events() return rows_of(self.sign_ins, self.now()) end
-
---- The recorded changes, oldest first.
----@return table[]
-function M:audit_events() return rows_of(self.audits, self.now()) end
 
 return M

@@ -51,14 +51,25 @@ local Door = {}
 --- its resolved address again when a connection is made. "identity", the endpoint of managed identities, is on this
 --- machine or on its link (169.254.*.*), may be plain HTTP, and is never reached through a proxy. Raises once the door
 --- is sealed.
----@param name "login"|"graph"|"devolutions"|"identity"
+---@param name string "login", "graph", "devolutions", "identity", or a peer of the profile
 ---@param base string URL; call templates are relative to its path
 ---@param ca string? PEM file that replaces the system's roots for this peer
 ---@param proxy string? "http://host:port"; proxies in the environment are ignored
 ---@param lenient boolean? accept certificates that break the formal rules of RFC 5280 (an authority without key usage,
 --- missing key identifiers, …), as home-made authorities issue them; everything else is checked
+---@param is_local boolean? it is a program on this machine, which a real door reaches for such a peer only
 ---@return boolean|nil ok, string? message
-function Door:peer(name, base, ca, proxy, lenient) end
+function Door:peer(name, base, ca, proxy, lenient, is_local) end
+--- Name a peer whose whole address is a secret. Its only calls are METHOD "/", and no text shows more than its origin.
+--- The other arguments are as for `peer`. Raises once the door is sealed.
+---@param name string
+---@param address host.secret "https://HOST/PATH?QUERY"
+---@param ca string?
+---@param proxy string?
+---@param lenient boolean?
+---@param is_local boolean?
+---@return boolean|nil ok, string? message
+function Door:secret_peer(name, address, ca, proxy, lenient, is_local) end
 --- Set the name and password for the proxy of all peers. They go to the proxy only, with the scheme Basic (RFC 7617).
 --- Raises once the door is sealed.
 ---@param user string without ":"

@@ -50,8 +50,9 @@ function Journal:forget(id) end
 function Journal:keep(name, body) end
 --- The value that is kept under this name. nil without a message means that there is none.
 ---@param name string
+---@param to_change boolean? let no other process replace the value before the next commit
 ---@return table|nil body, string? message why it cannot be opened
-function Journal:kept(name) end
+function Journal:kept(name, to_change) end
 --- The names of kept values that begin with this text, sorted.
 ---@param start string
 ---@return string[]

@@ -26,7 +26,7 @@ function Child:complaint() end
 ---@param seconds number
 ---@return integer|nil
 function Child:wait(seconds) end
----@param signal "TERM"|"KILL"|"INT"
+---@param signal "TERM"|"KILL"|"INT"|"HUP"
 function Child:kill(signal) end
 ---@return integer
 function Child:pid() end

@@ -117,6 +117,10 @@ function M.temporary(prefix) end
 ---@param follow boolean? look at the target of a link instead of the link
 ---@return {type: string, mode: integer, ours: boolean, size: integer, modified: number}|nil, string? message
 function M.stat(path, follow) end
+--- The absolute path of a file or folder, without links.
+---@param path string
+---@return string|nil path, string? message
+function M.resolve(path) end
 --- The owner of a file or folder: the user's name, or the user's number as text when the number has no name.
 ---@param path string
 ---@return string|nil name nil when there is no such file
@@ -156,10 +160,11 @@ function M.embedded(name) end
 ---@param prefix string
 ---@return string[]
 function M.embedded_list(prefix) end
---- Count SIGINT and SIGTERM from now on; a third one ends the program. With `raise`, code that does not look at
---- `interrupts` is ended, too: `raise()` is called inside functions of scripts and has to raise an error, and the
---- signal ends the process after 0.6 seconds of processor time without a look. While a change is in flight, that
---- takes a second signal; while a journal is open, scripts are left alone for the first 0.3 seconds.
+--- Count SIGINT, SIGTERM and SIGHUP from now on (not SIGHUP where it is ignored); a third one ends the program. With
+--- `raise`, code that does not look at `interrupts` is ended, too: `raise()` is called inside functions of scripts and
+--- has to raise an error, and the signal ends the process after 0.6 seconds of processor time without a look. While a
+--- change is in flight, that takes a second signal; while a journal is open, scripts are left alone for the first 0.3
+--- seconds.
 ---@param raise nil|fun()
 function M.catch_interrupts(raise) end
 --- The number of interrupts since catching began, or since the count was last reset. Calling this counts as handling
@@ -169,8 +174,8 @@ function M.interrupts() end
 --- One line to the system's log (facility auth), redacted; nothing where there is none.
 ---@param text string
 function M.syslog(text) end
---- Was one of them a SIGTERM, which asks the program to end?
----@return boolean
+--- Did one of them ask the program to end? Then its name.
+---@return "SIGTERM"|"SIGHUP"|nil
 function M.terminated() end
 --- Reset the count of interrupts to 0.
 function M.forget_interrupts() end

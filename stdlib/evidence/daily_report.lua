@@ -1,0 +1,86 @@
+--- The report of Entra on the use of credentials: when each key id was last used. It is computed for each day in UTC,
+--- so it is a day late or two. A missing row is unknown, and never "not used".
+---
+--- The report is beta, in the global cloud only, and needs a licence Entra ID P1 or P2 (Microsoft Learn, "List
+--- appCredentialSignInActivities"). Its documentation and its answers differ in the form of `id` and in the names of
+--- members (answers recorded in rknightion/graph2otel@dfd9ef7, internal/collectors/entra/signinactivity), so rows are
+--- matched by key id and application.
+
+local fail = require "fail"
+local reading = require "evidence.reading"
+
+local M = {}
+
+--- The calls, for `needs`.
+M.CALLS = { "GET /beta/reports/appCredentialSignInActivities", "GET /beta/reports/servicePrincipalSignInActivities" }
+
+local PATH = "/beta/reports/appCredentialSignInActivities"
+local WHAT = "read the report on the use of credentials"
+
+--- Make a row from a record of the report. Raises "bad_answer" for a record without key id or application.
+---@param record table
+---@return evidence.last_use
+function M.decode(record)
+  local activity = reading.object(record.signInActivity)
+  return {
+    app_id = reading.id(record.appId) or reading.raise_unreadable(WHAT, "appId"),
+    key_id = reading.id(record.keyId) or reading.raise_unreadable(WHAT, "keyId"),
+    at = reading.moment(activity.lastSignInDateTime),
+    origin = record.credentialOrigin == "servicePrincipal" and "servicePrincipal" or "application",
+  }
+end
+
+local function rows_of(items, app_id)
+  local wanted = app_id and app_id:lower()
+  return function()
+    for record in items do
+      local row = M.decode(record)
+      if not wanted or row.app_id == wanted then return row end
+    end
+  end
+end
+
+local function list_of(rows)
+  local list = {}
+  for row in rows do list[#list + 1] = row end
+  return list
+end
+
+--- All rows of the report. Waits.
+---@return fun(): evidence.last_use|nil
+function M.read() return rows_of(reading.items(PATH, WHAT)) end
+
+-- The documentation's example of a filtered answer is a bare object instead of a page, so both are read.
+local function read_filtered(app_id)
+  return list_of(rows_of(reading.items(PATH, WHAT, { "appId eq %s", app_id:lower() }, true), app_id))
+end
+
+--- The rows of one application, the newest for each key id. Editions of the documentation differ in whether the report
+--- has a filter: where it has none, the whole report is read. Waits.
+---@param app_id string client id
+---@return evidence.last_use[]
+function M.of_application(app_id)
+  local ok, list = pcall(read_filtered, app_id)
+  if ok then return M.newest(list) end
+  if not fail.is(list) or list.status ~= 400 then error(list, 0) end
+  return M.newest(list_of(rows_of(reading.items(PATH, WHAT), app_id)))
+end
+
+--- The newest row for each key id: one key id may have a row for the application and one for its service principal.
+---@param rows evidence.last_use[]
+---@return evidence.last_use[]
+function M.newest(rows)
+  local by_key, list = {}, {}
+  for _, row in ipairs(rows) do
+    local place = by_key[row.key_id]
+    if not place then
+      list[#list + 1] = row
+      by_key[row.key_id] = #list
+    elseif (row.at or 0) > (list[place].at or 0) then
+      list[place] = row
+    end
+  end
+  return list
+end
+
+return M

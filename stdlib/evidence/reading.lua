@@ -1,0 +1,103 @@
+--- What the sources of evidence share: reading a list within the budget, and saying why a source could not be read.
+
+local budget = require "evidence.budget"
+local fail = require "fail"
+local json = require "json"
+local licence = require "entra.licence"
+local pages = require "graph.pages"
+local time = require "time"
+
+local M = {}
+
+local MOST_OF_A_PAGE = 999
+
+--- The items of a list below /reports or /auditLogs, page by page. Waits.
+---@param path string
+---@param what string
+---@param filter table|nil
+---@param bare boolean? may the answer be the only item itself?
+---@return fun(): table|nil
+function M.items(path, what, filter, bare)
+  local options = { what = what, filter = filter, top = MOST_OF_A_PAGE, ready = budget.wait, bare = bare }
+  return pages.items(pages.of(path, options, false))
+end
+
+--- Raise a failure because a record cannot be read. It cannot be left out: what it says would then count as not there.
+---@param what string
+---@param member string
+function M.raise_unreadable(what, member)
+  fail.raise {
+    kind = "bad_answer", what = what, why = ("a record has no readable `%s`"):format(member),
+    fix = "Run the same command again. If this stays so, Entra has changed the form of its log: look for a newer "
+      .. "version of Moonlatch.",
+  }
+end
+
+--- The text of a member; nil for JSON null, for "", and for what is no text.
+---@param value any
+---@return string?
+function M.text(value)
+  return type(value) == "string" and value ~= "" and value or nil
+end
+
+--- A GUID as it is compared: in lower case.
+---@param value any
+---@return string?
+function M.id(value)
+  local text = M.text(value)
+  return text and text:lower()
+end
+
+--- The object at a member; {} for JSON null and for what is no object.
+---@param value any
+---@return table
+function M.object(value)
+  return type(value) == "table" and value ~= json.null and value or {}
+end
+
+--- The moment of a member; nil when there is none, or it has no form of a moment.
+---@param value any
+---@return number?
+function M.moment(value)
+  if not M.text(value) then return nil end
+  local ok, at = pcall(time.parse, value)
+  return ok and at or nil
+end
+
+local GRANT = "Grant the permission AuditLog.Read.All to the application that signs in; a person needs the directory "
+  .. "role Reports Reader or Security Reader. Or leave evidence out: --no-evidence."
+
+-- Why Entra refuses a source, in the order in which one looks; each is "not available here", and never "no use".
+local REFUSALS = {
+  {
+    fits = function(failure) return licence.is_missing(failure) end,
+    why = "the tenant has no licence Entra ID P1 or P2, which Entra demands for this log",
+    fix = "With a licence Entra ID P1 or P2 this can be known; it takes up to three days to show.",
+  },
+  { fits = function(failure) return failure.status == 403 end, why = "not permitted", fix = GRANT },
+  {
+    fits = function(failure) return failure.status == 400 or failure.status == 404 end,
+    why = "this cloud does not have it",
+    fix = "It is part of the beta version of Microsoft Graph, in the global cloud only.",
+  },
+  {
+    fits = function(failure) return failure.kind == "undeclared" end, why = "the script does not declare the call",
+    fix = "Add the call to the script's needs.",
+  },
+}
+
+--- Why a source could not be read.
+---@param failure any
+---@return evidence.age
+function M.gap(failure)
+  if not fail.is(failure) or failure.kind == "interrupted" or failure.kind == "journal" then error(failure, 0) end
+  for _, refusal in ipairs(REFUSALS) do
+    if refusal.fits(failure) then return { why = refusal.why, fix = refusal.fix, unavailable = true } end
+  end
+  if failure.kind == "timeout" then
+    return { why = "there was no time to read it", fix = "Run the same command again: it goes on where it stopped." }
+  end
+  return { why = tostring(failure.why), fix = failure.fix }
+end
+
+return M

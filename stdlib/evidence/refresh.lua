@@ -1,0 +1,282 @@
+--- Read the sources of evidence within a time limit, fold what they say into the store, and say what could not be had.
+---
+--- The sign-ins of the last three days are read again each time, because rows come late; older ones are settled. What
+--- was read is kept after each window, so a refresh that was cut short goes on where it stopped.
+
+local audits = require "evidence.audits"
+local commit = require "journal.commit"
+local daily_report = require "evidence.daily_report"
+local fold = require "evidence.fold"
+local graph_clock = require "graph.clock"
+local reading = require "evidence.reading"
+local sign_ins = require "evidence.sign_ins"
+local store = require "evidence.store"
+local task = require "task"
+local time = require "time"
+
+local M = {}
+
+local DAY = 86400
+
+M.LATE = 3 * DAY -- rows this late are still counted; a sign-in of ours that is later makes a hole
+M.LONGEST_PAUSE = 5 * DAY -- between two looks
+
+local LOG_KEEPS = 30 * DAY -- with a licence; what is older cannot be read
+local SURELY_KEPT = 6 * DAY -- the log keeps seven days at least, so a first look proves no more
+local SHORTEST_WINDOW, LONGEST_WINDOW = 3600, 7 * DAY
+local FEW, MANY = 900, 5000 -- events in a window: the next window is longer after fewer, shorter after more
+local HOLES_KEPT = 400 * DAY
+local ADDRESSES_KEPT = 40 * DAY -- where no rhythm is declared
+local REPORT_EACH = 6 * 3600 -- the report changes once a day
+local AUDITS_LATE = 2 * 3600
+local FEW_APPLICATIONS = 10 -- for more, the whole report takes fewer requests
+
+---@class evidence.refresh.application
+---@field app_id string
+---@field rhythm number? seconds between two sign-ins of its consumer at most, as the admin declared it
+
+---@class evidence.refresh.subjects
+---@field applications evidence.refresh.application[]?
+---@field objects string[]? object ids of accounts, applications and service principals whose changes are wanted
+
+---@class evidence.gap
+---@field source evidence.source
+---@field why string
+---@field fix string?
+---@field unavailable boolean? the tenant does not have this source for us
+
+---------------------------------------------------------------------------
+-- Sign-ins of one application
+
+-- Is the event this sign-in of ours? Where one of the two has no key id, the moment decides.
+local function is_of(own, event)
+  if math.abs(own.at - event.at) > store.OWN_WITHIN then return false end
+  return own.key_id == event.key_id or own.key_id == "" or event.key_id == nil and own.failed == true
+end
+
+-- Is the event one of our own sign-ins? Notes which of them the log showed.
+local function is_ours(record, event)
+  local ours = false
+  for _, own in ipairs(record.own) do
+    if is_of(own, event) then
+      ours = true
+      if event.error == 0 then own.seen = true end
+    end
+  end
+  return ours
+end
+
+-- Sum up the sign-ins of a window. Returns the summaries, and how many events there were.
+local function read_window(app_id, record, from, to)
+  local summaries, count = fold.begin(), 0
+  for event in sign_ins.read(app_id, from, to) do
+    fold.add(summaries, fold.use(event, is_ours(record, event)))
+    count = count + 1
+  end
+  return summaries.list, count
+end
+
+local function add_hole(record, from, to, why)
+  table.insert(record.holes, { from = from, to = to, why = why })
+end
+
+local function last_look(record)
+  local last = record.spans[#record.spans]
+  return last and last.to
+end
+
+-- Begin: how far back the log has to be read.
+local function begin_sign_ins(record, now)
+  local oldest, looked = now - LOG_KEEPS, last_look(record)
+  if record.settled_to and record.settled_to < oldest then
+    add_hole(record, record.settled_to, oldest, "the log no longer has it: it keeps 30 days")
+  end
+  record.settled_to = math.max(record.settled_to or oldest, oldest)
+  return looked
+end
+
+local function next_length(length, count)
+  if count < FEW then return math.min(LONGEST_WINDOW, 2 * length) end
+  return count > MANY and math.max(SHORTEST_WINDOW, length // 2) or length
+end
+
+-- Our own sign-ins on record now, with what this look found out about those that it knew.
+local function join_own(present, looked_at)
+  local seen = {}
+  for _, own in ipairs(looked_at) do seen[own.at .. own.key_id] = own.seen end
+  for _, own in ipairs(present) do
+    if own.seen == nil then own.seen = seen[own.at .. own.key_id] end
+  end
+end
+
+-- Keep what was read, beside what was put there meanwhile.
+local function keep_sign_ins(journal, app_id, record)
+  store.change_application(journal, app_id, function(present)
+    join_own(present.own, record.own)
+    present.settled, present.settled_to, present.recent = record.settled, record.settled_to, record.recent
+    present.spans, present.holes = record.spans, record.holes
+  end)
+  commit.commit(journal)
+end
+
+-- Settle what is older than rows come late, window by window; each is kept when it is read.
+local function settle_sign_ins(journal, app_id, record, border)
+  local length = DAY
+  while record.settled_to < border do
+    local to = math.min(border, record.settled_to + length)
+    local uses, count = read_window(app_id, record, record.settled_to, to)
+    record.settled, record.settled_to = fold.merge(record.settled, uses), to
+    keep_sign_ins(journal, app_id, record)
+    length = next_length(length, count)
+  end
+end
+
+-- Our own sign-ins that the log should have shown by now: each that it did not show is a hole.
+local function judge_own_sign_ins(record, now)
+  for _, own in ipairs(record.own) do
+    if own.seen == nil and not own.failed and own.key_id ~= "" and own.at < now - M.LATE then
+      own.seen = false
+      add_hole(record, own.at, own.at, "the log did not show a sign-in of our own within three days")
+    end
+  end
+end
+
+local function extend_spans(record, looked, now)
+  if looked and now - looked > M.LONGEST_PAUSE then
+    add_hole(record, looked, now, ("the log was not looked at for %s"):format(time.span(now - looked)))
+  end
+  if looked then record.spans[#record.spans].to = math.max(looked, now)
+  else table.insert(record.spans, { from = now - SURELY_KEPT, to = now }) end
+end
+
+local function drop_old(list, before)
+  local kept = {}
+  for _, one in ipairs(list) do
+    if one.to >= before then kept[#kept + 1] = one end
+  end
+  return kept
+end
+
+-- How long addresses are kept: as long as a removal by evidence needs them.
+local function address_time(rhythm)
+  return rhythm and math.min(HOLES_KEPT, 2 * rhythm + 10 * DAY) or ADDRESSES_KEPT
+end
+
+local function refresh_sign_ins(journal, application, now)
+  local app_id = application.app_id
+  local record = store.read_application(journal, app_id)
+  local looked = begin_sign_ins(record, now)
+  settle_sign_ins(journal, app_id, record, now - M.LATE)
+  record.recent = read_window(app_id, record, record.settled_to, now)
+  judge_own_sign_ins(record, now)
+  extend_spans(record, looked, now)
+  record.holes = drop_old(record.holes, now - HOLES_KEPT)
+  record.settled = fold.forget_addresses(record.settled, now - address_time(application.rhythm))
+  keep_sign_ins(journal, app_id, record)
+end
+
+---------------------------------------------------------------------------
+-- The daily report
+
+local function keep_last_uses(journal, app_id, rows)
+  store.change_application(journal, app_id, function(record) record.last_uses = rows end)
+end
+
+local function read_whole_report(journal, applications)
+  local rows_of = {}
+  for _, application in ipairs(applications) do rows_of[application.app_id:lower()] = {} end
+  for row in daily_report.read() do
+    if rows_of[row.app_id] then table.insert(rows_of[row.app_id], row) end
+  end
+  for app_id, rows in pairs(rows_of) do keep_last_uses(journal, app_id, daily_report.newest(rows)) end
+end
+
+local function refresh_report(journal, applications)
+  local age = store.age(journal, "report")
+  if #applications == 0 or age and age < REPORT_EACH then return end
+  if #applications > FEW_APPLICATIONS then return read_whole_report(journal, applications) end
+  for _, application in ipairs(applications) do
+    keep_last_uses(journal, application.app_id, daily_report.of_application(application.app_id))
+  end
+end
+
+---------------------------------------------------------------------------
+-- Changes
+
+-- The changes of a window, for each wanted object. Returns also how many there were of all objects.
+local function read_changes(category, wanted, from, to)
+  local by_object, count = {}, 0
+  for change in audits.read { category = category, from = from, to = to } do
+    count = count + 1
+    for _, target in ipairs(change.targets) do
+      local id = target.object_id
+      if wanted[id] then
+        by_object[id] = by_object[id] or {}
+        table.insert(by_object[id], change)
+      end
+    end
+  end
+  return by_object, count
+end
+
+-- Read the changes of a category, window by window, and keep those of the objects.
+local function refresh_category(journal, category, wanted, now)
+  local from, length = store.read_to(journal, category, now - LOG_KEEPS), DAY
+  local lost_until = from < now - SURELY_KEPT and now - SURELY_KEPT or nil
+  while from < now do
+    local to = math.min(now, from + length)
+    local by_object, count = read_changes(category, wanted, from, to)
+    for object_id, changes in pairs(by_object) do store.add_changes(journal, object_id, changes) end
+    store.keep_read_to(journal, category, math.min(to, now - AUDITS_LATE), lost_until)
+    commit.commit(journal)
+    from, length = to, next_length(length, count)
+  end
+end
+
+local function refresh_audits(journal, objects, now)
+  local wanted = {}
+  for _, id in ipairs(objects) do wanted[id:lower()] = true end
+  if not next(wanted) then return end
+  store.follow(journal, objects, now - LOG_KEEPS, now - SURELY_KEPT)
+  commit.commit(journal)
+  for _, category in ipairs(store.CATEGORIES) do refresh_category(journal, category, wanted, now) end
+end
+
+---------------------------------------------------------------------------
+-- All together
+
+-- Read a source; keep when it was read, or why it could not be. Returns the gap, if there is one.
+local function read_source(journal, name, fn, ...)
+  local ok, failure = pcall(fn, ...)
+  local outcome = ok and { read_at = time.now() } or reading.gap(failure)
+  store.keep_source(journal, name, outcome)
+  commit.commit(journal)
+  if ok then return nil end
+  return { source = name, why = outcome.why, fix = outcome.fix, unavailable = outcome.unavailable }
+end
+
+local function read_all(journal, subjects, gaps)
+  local applications, now = subjects.applications or {}, graph_clock.now()
+  local function read_all_sign_ins()
+    for _, application in ipairs(applications) do refresh_sign_ins(journal, application, now) end
+  end
+  gaps[#gaps + 1] = #applications > 0 and read_source(journal, "sign_ins", read_all_sign_ins) or nil
+  gaps[#gaps + 1] = read_source(journal, "audits", refresh_audits, journal, subjects.objects or {}, now)
+  gaps[#gaps + 1] = read_source(journal, "report", refresh_report, journal, applications)
+end
+
+--- Read what is new, for these applications and objects, for at most `seconds`. Returns the sources that could not be
+--- read, or not to the end, and why; what was read before that is kept. Raises "journal" when it cannot be kept. Waits.
+---@param journal host.journal.journal? nil: nothing is read
+---@param subjects evidence.refresh.subjects
+---@param seconds number? the time limit; nil: none but the caller's
+---@return evidence.gap[]
+function M.run(journal, subjects, seconds)
+  local gaps = {}
+  if not journal then return gaps end
+  if seconds then task.within(seconds, read_all, journal, subjects, gaps)
+  else read_all(journal, subjects, gaps) end
+  return gaps
+end
+
+return M

@@ -1,0 +1,155 @@
+"""An HTTPS service for the specs of peers: a key-value store as HashiCorp Vault's, a webhook, and answers of many makes.
+
+    service.py DIRECTORY
+
+makes an authority and a certificate in DIRECTORY, prints one JSON line {"base", "ca", "log"}, and serves on loopback
+until its standard input ends. DIRECTORY/log has one JSON line for each request: method, path, headers, body.
+
+Sources of the answers: developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2; learn.microsoft.com/azure/key-vault
+(errors); kubernetes.io/docs/reference/using-api/api-concepts (Status); cloud.google.com/apis/design/errors;
+api.slack.com/messaging/webhooks; standardwebhooks.com.
+"""
+
+import base64
+import hashlib
+import hmac
+import http.server
+import json
+import os
+import ssl
+import subprocess
+import sys
+import threading
+
+DIRECTORY = sys.argv[1]
+TOKEN = "hvs.CAESIJ-test-token-of-the-vault"
+HOOK = "/services/T0HOOK/B0PART/zVx3secretpart"
+SIGNING = base64.b64encode(bytes(range(32))).decode()
+STORE, LOCK, COUNTS = {}, threading.Lock(), {}
+
+
+def openssl(*arguments):
+    subprocess.run(["openssl", *arguments], check=True, cwd=DIRECTORY, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
+
+
+def make_certificates():
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+            "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=service", "-keyout",
+            "server.key", "-out", "server.csr")
+    with open(os.path.join(DIRECTORY, "server.ext"), "w", encoding="ascii") as file:
+        file.write("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
+            "-extfile", "server.ext", "-out", "server.pem")
+
+
+# The answers that do not depend on the request, by path: status, type of the content, body.
+ANSWERS = {
+    "/azure": (403, "application/json", {"error": {"code": "Forbidden", "message": "Caller is not authorized",
+                                                   "innererror": {"code": "ForbiddenByRbac"}}}),
+    "/google": (409, "application/json", {"error": {"code": 409, "message": "already there", "status": "ABORTED"}}),
+    "/kubernetes": (409, "application/json", {"kind": "Status", "status": "Failure", "reason": "Conflict",
+                                              "message": "the object has been modified", "code": 409}),
+    "/problem": (422, "application/problem+json", {"title": "Unprocessable", "detail": "the name is too long"}),
+    "/plain-error": (400, "text/plain", "invalid_payload\r\nsecond line"),
+    "/empty-error": (500, "text/plain", ""),
+    "/html": (200, "text/html", "<html>sign in</html>"),
+    "/text": (200, "text/plain", "ok"),
+    "/broken": (200, "application/json", '{"a":'),
+    "/redirect": (307, "text/plain", "elsewhere"),
+    "/missing": (404, "application/json", {"errors": []}),
+}
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *words):
+        pass
+
+    def answer(self, status, body=b"", kind="application/json", **headers):
+        if not isinstance(body, (bytes, str)):
+            body = json.dumps(body)
+        if isinstance(body, str):
+            body = body.encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        if body:
+            self.send_header("Content-Type", kind)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def note(self, body):
+        with LOCK, open(os.path.join(DIRECTORY, "log"), "a", encoding="utf-8") as log:
+            log.write(json.dumps({"method": self.command, "path": self.path, "body": body,
+                                  "headers": {k.lower(): v for k, v in self.headers.items()}}) + "\n")
+
+    def store(self, path, body):
+        if self.headers.get("X-Vault-Token") != TOKEN:
+            return self.answer(403, {"errors": ["permission denied"]})
+        versions = STORE.setdefault(path, [])
+        if self.command == "GET":
+            if not versions:
+                return self.answer(404, {"errors": []})
+            return self.answer(200, {"data": {"data": versions[-1], "metadata": {"version": len(versions)}}})
+        asked = json.loads(body)
+        cas = asked.get("options", {}).get("cas")
+        with LOCK:
+            if cas is not None and cas != len(versions):
+                return self.answer(400, {"errors": ["check-and-set parameter did not match the current version"]})
+            versions.append(asked["data"])
+            return self.answer(200, {"data": {"version": len(versions)}})
+
+    def webhook(self, body):
+        text = f"{self.headers['webhook-id']}.{self.headers['webhook-timestamp']}.{body}"
+        digest = hmac.new(base64.b64decode(SIGNING), text.encode(), hashlib.sha256).digest()
+        good = self.headers["webhook-signature"] == "v1," + base64.b64encode(digest).decode()
+        return self.answer(204 if good else 401, b"" if good else {"message": "wrong signature"})
+
+    def once(self, path, status, **headers):
+        """Answer with this status the first time, and well afterwards."""
+        COUNTS[path] = COUNTS.get(path, 0) + 1
+        if COUNTS[path] == 1:
+            return self.answer(status, {"message": "not now"}, **headers)
+        return self.answer(200, {"tries": COUNTS[path]})
+
+    def do(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        self.note(body)
+        path = self.path.split("?")[0]
+        if path in ANSWERS:
+            status, kind, content = ANSWERS[path]
+            return self.answer(status, content, kind, Location="https://elsewhere.test/" + TOKEN)
+        if path.startswith("/v1/"):
+            return self.store(path, body)
+        if path == HOOK:
+            return self.answer(200, "ok", "text/plain")
+        if path == "/webhook":
+            return self.webhook(body)
+        if path == "/busy":
+            return self.once(path, 429, Retry_After="1")
+        if path == "/expired":
+            return self.once(path, 401)
+        if path == "/token":
+            return self.answer(200, {"authorization": self.headers.get("Authorization")})
+        if path == "/lost":
+            self.close_connection = True
+            return self.connection.shutdown(2)
+        return self.answer(200, {"method": self.command, "path": self.path, "headers": dict(self.headers),
+                                 "body": body}, ETag='"7"')
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do
+
+
+make_certificates()
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(os.path.join(DIRECTORY, "server.pem"), os.path.join(DIRECTORY, "server.key"))
+server.socket = context.wrap_socket(server.socket, server_side=True)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+print(json.dumps({"base": f"https://127.0.0.1:{server.server_port}", "ca": os.path.join(DIRECTORY, "ca.pem"),
+                  "log": os.path.join(DIRECTORY, "log"), "token": TOKEN, "hook": HOOK, "signing": SIGNING}), flush=True)
+sys.stdin.read()
