@@ -70,7 +70,7 @@ end
 -- Returns nil when nothing was corrected, or the corrected path is no template.
 local function corrected_path(path, is_graph)
   local better = ("/" .. path:gsub("^/+", "")):gsub("(.)/+$", "%1"):gsub("/:(%w+)", "/{%1}"):gsub("//+", "/")
-  if is_graph then better = better:gsub("^/v1%.0/", "/"):gsub("^/beta/", "/") end
+  if is_graph then better = better:gsub("^/v1%.0/", "/") end -- a call that only beta has keeps /beta
   return better ~= path and gate.template(better) and better or nil
 end
 
@@ -153,8 +153,11 @@ local function check_declared_peers(peers)
   end
 end
 
+local scope_names = { type = "table", each = { type = "string" } }
+
 local needs_with_argument = { type = "table", members = {
   graph = graph_calls, devolutions = devolutions_words, run = profile_names, files = profile_names,
+  scopes = scope_names,
 } }
 
 --- The rule for `needs` in a declaration.
@@ -163,7 +166,7 @@ M.rule = {
   type = "table", default = {},
   members = {
     graph = graph_calls, devolutions = devolutions_words, run = profile_names, files = profile_names,
-    scopes = { type = "table", each = { type = "string" } },
+    scopes = scope_names,
     peers = { type = "table", each = peer_calls, check = check_declared_peers },
     when = { type = "table", each = needs_with_argument },
   },
@@ -172,7 +175,7 @@ M.rule = {
 ---------------------------------------------------------------------------
 -- Joining
 
-local JOINED_KINDS = { "graph", "devolutions", "run", "files" }
+local JOINED_KINDS = { "graph", "devolutions", "run", "files", "scopes" }
 
 local function join_needs_lists(list, more)
   local all = table.move(list or {}, 1, #(list or {}), 1, {})
@@ -184,7 +187,7 @@ end
 ---@param args table<string, any>
 ---@return script.needs
 function M.with(needs, args)
-  local all = { scopes = needs.scopes, peers = needs.peers }
+  local all = { peers = needs.peers }
   for _, kind in ipairs(JOINED_KINDS) do all[kind] = needs[kind] end
   for name, more in pairs(needs.when or {}) do
     for _, kind in ipairs(args[name] and JOINED_KINDS or {}) do
