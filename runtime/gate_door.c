@@ -103,6 +103,30 @@ static int door_peer(lua_State *L) {
   return add_door_peer(L, door, &peer, url);
 }
 
+/* Let redaction mask the parts of a secret address that a server may repeat, as long as the door at index 1 exists:
+ * path and query, the last segment of the path, the query. [-0, +0, e] */
+static void hide_peer_address(lua_State *L, const char *name, const struct secret *address) {
+  const char *path = wire_path_of(address->bytes), *query = strchr(path, '?');
+  size_t path_length = query ? (size_t)(query - path) : strlen(path);
+  const char *segment = memrchr(path, '/', path_length);
+  size_t segment_length = segment ? path_length - (size_t)(segment - path) - 1 : 0;
+  lua_getiuservalue(L, 1, 1);
+  lua_pushfstring(L, "address of %s", name);
+  lua_createtable(L, 3, 0);
+  secret_new(L, SECRET_CREDENTIAL, path, strlen(path));
+  lua_rawseti(L, -2, 1);
+  if (segment_length) {
+    secret_new(L, SECRET_CREDENTIAL, segment + 1, segment_length);
+    lua_rawseti(L, -2, 2);
+  }
+  if (query && query[1]) {
+    secret_new(L, SECRET_CREDENTIAL, query + 1, strlen(query + 1));
+    lua_rawseti(L, -2, 3);
+  }
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
 /* door:secret_peer(name, address, ca, proxy, lenient, is_local) -> true | nil, message */
 static int door_secret_peer(lua_State *L) {
   struct door *door = gate_door_check_unsealed(L);
@@ -111,12 +135,7 @@ static int door_secret_peer(lua_State *L) {
   lua_settop(L, 7);
   if (strlen(address->bytes) != address->length || !request_url_push_peer_origin(L, peer.name, address->bytes))
     return lib_fail(L, "the secret address of %s is not a URL of the form https://HOST/PATH", peer.name);
-  const char *hidden = wire_path_of(address->bytes);
-  lua_getiuservalue(L, 1, 1);
-  lua_pushfstring(L, "address of %s", peer.name);
-  secret_new(L, SECRET_CREDENTIAL, hidden, strlen(hidden)); /* masks path and query as long as the door exists */
-  lua_rawset(L, -3);
-  lua_pop(L, 1);
+  hide_peer_address(L, peer.name, address);
   const struct request *request = request_new(L, peer.name, "GET", address->bytes);
   return add_door_peer(L, door, &peer, request->origin);
 }

@@ -30,11 +30,11 @@ static int rekey_sealed_bytes(struct journal *current, struct journal *next, con
 
 /* Replace the sealed value under this id, and append an audit record. */
 static int rekey_replace_value(struct journal *current, double time, const char *id, const struct buffer *sealed) {
-  sqlite3_stmt *rekey_sealed_bytes = journal_store_statement(current, RESEAL);
-  sqlite3_bind_text(rekey_sealed_bytes, 1, id, -1, SQLITE_STATIC);
-  sqlite3_bind_blob(rekey_sealed_bytes, 2, sealed->data, (int)sealed->length, SQLITE_STATIC);
-  sqlite3_bind_int64(rekey_sealed_bytes, 3, current->head.seq + 1);
-  if (!journal_store_run(current, rekey_sealed_bytes)) return 0;
+  sqlite3_stmt *reseal = journal_store_statement(current, RESEAL);
+  sqlite3_bind_text(reseal, 1, id, -1, SQLITE_STATIC);
+  sqlite3_bind_blob(reseal, 2, sealed->data, (int)sealed->length, SQLITE_STATIC);
+  sqlite3_bind_int64(reseal, 3, current->head.seq + 1);
+  if (!journal_store_run(current, reseal)) return 0;
   sqlite3_stmt *as_json = journal_store_statement(current, SEALED_AS_JSON);
   sqlite3_bind_text(as_json, 1, id, -1, SQLITE_STATIC);
   return journal_audit_append_row(current, as_json, time, AUDIT_SEAL);

@@ -108,19 +108,18 @@ static int push_sent_secret(struct decoding *decoding, const struct buffer *text
 
 /* Push a buffer with the text from start to end, its escapes decoded. [-0, +1, e] */
 static struct buffer *push_json_unescaped(lua_State *L, const struct json_scan *scan, size_t start, size_t end) {
-  struct buffer *copied_length = buffer_new(L);
-  if (!buffer_append(copied_length, scan->text + start, end - start) || !buffer_append(copied_length, "", 1))
-    lib_no_memory(L);
-  copied_length->length = json_unescape((const char *)scan->text + start, end - start, copied_length->data);
-  return copied_length;
+  struct buffer *unescaped = buffer_new(L);
+  if (!buffer_append(unescaped, scan->text + start, end - start) || !buffer_append(unescaped, "", 1)) lib_no_memory(L);
+  unescaped->length = json_unescape((const char *)scan->text + start, end - start, unescaped->data);
+  return unescaped;
 }
 
 /* Push the string at the spot: as a secret when it equals a sent one, else with secrets redacted. [-0, +1, e] */
 static void push_spot_text(struct decoding *decoding, const struct json_spot *spot) {
   lua_State *L = decoding->L;
-  struct buffer *copied_length = push_json_unescaped(L, &decoding->scan, spot->start + 1, spot->end - 1);
-  if (!push_sent_secret(decoding, copied_length)) secret_redact(L, copied_length->data, copied_length->length);
-  buffer_free(copied_length);
+  struct buffer *text = push_json_unescaped(L, &decoding->scan, spot->start + 1, spot->end - 1);
+  if (!push_sent_secret(decoding, text)) secret_redact(L, text->data, text->length);
+  buffer_free(text);
   lua_remove(L, -2);
 }
 
@@ -143,13 +142,13 @@ static void push_spot_key(struct decoding *decoding, const struct json_spot *spo
   lua_State *L = decoding->L;
   const char *name = (const char *)decoding->scan.text + spot->key.start;
   size_t length = spot->key.end - spot->key.start;
-  luaL_Buffer copied_length;
+  luaL_Buffer unescaped;
   if (!spot->key.end)
     lua_pushinteger(L, spot->key.start);
   else if (!spot->key_has_escapes)
     lua_pushlstring(L, name, length);
   else
-    luaL_pushresultsize(&copied_length, json_unescape(name, length, luaL_buffinitsize(L, &copied_length, length)));
+    luaL_pushresultsize(&unescaped, json_unescape(name, length, luaL_buffinitsize(L, &unescaped, length)));
 }
 
 /* Push the correct value of spot i; its key is on top of the stack, its table below. [-0, +1, e] */
@@ -244,9 +243,9 @@ static int has_secret_in_name(lua_State *L, const struct json_scan *scan) {
   const struct json_name *names = (const void *)scan->names->data;
   int found = 0;
   for (size_t i = 0; i < scan->members && !found; i++) {
-    struct buffer *copied_length = push_json_unescaped(L, scan, names[i].start, names[i].end);
-    found = secret_redact_finds(L, copied_length->data, copied_length->length);
-    buffer_free(copied_length);
+    struct buffer *name = push_json_unescaped(L, scan, names[i].start, names[i].end);
+    found = secret_redact_finds(L, name->data, name->length);
+    buffer_free(name);
     lua_pop(L, 1);
   }
   return found;

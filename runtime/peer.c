@@ -146,8 +146,9 @@ static int peer_credential(lua_State *L) {
   lua_settop(L, 4);
   if (!request_url_push_origin(L, base)) return luaL_argerror(L, 1, lua_tostring(L, 6));
   credential_new(L, lua_tostring(L, 5), header, prefix, secret->bytes, secret->length);
-  lua_pushvalue(L, 4);
-  lua_setiuservalue(L, -2, 1); /* redaction masks the secret as long as the credential exists */
+  /* A copy: the caller closes the secret, and redaction has to mask it as long as the credential exists. */
+  secret_new(L, SECRET_CREDENTIAL, secret->bytes, secret->length);
+  lua_setiuservalue(L, -2, 1);
   return 1;
 }
 

@@ -29,14 +29,14 @@ static size_t unescaped_url_length(const char *text, size_t length, const char *
 }
 
 void wire_escape(lua_State *L, struct buffer *out, const char *text, size_t length, const char *plain) {
-  static const char parse_date_digits[] = "0123456789ABCDEF";
+  static const char hex_digits[] = "0123456789ABCDEF";
   for (size_t i = 0; i < length;) {
     size_t run = unescaped_url_length(text + i, length - i, plain);
     buffer_add(L, out, text + i, run);
     i += run;
     if (i == length) return;
     unsigned char c = (unsigned char)text[i++];
-    const char escaped[] = {'%', parse_date_digits[c >> 4], parse_date_digits[c & 15]};
+    const char escaped[] = {'%', hex_digits[c >> 4], hex_digits[c & 15]};
     buffer_add(L, out, escaped, sizeof escaped);
   }
 }
@@ -210,10 +210,10 @@ static double parse_http_date(const char *text) {
                      .tm_hour = parse_date_digits(text + 17, 2),
                      .tm_min = parse_date_digits(text + 20, 2),
                      .tm_sec = parse_date_digits(text + 23, 2)};
-  int digits_length = found && (found - names) % 3 == 0 && parts.tm_mday > 0 && parts.tm_year > 0 &&
-                      parts.tm_hour >= 0 && parts.tm_min >= 0 && parts.tm_sec >= 0;
-  parts.tm_mon = digits_length ? (int)(found - names) / 3 : 0;
-  return digits_length ? (double)timegm(&parts) : -1;
+  int is_complete = found && (found - names) % 3 == 0 && parts.tm_mday > 0 && parts.tm_year > 0 && parts.tm_hour >= 0 &&
+                    parts.tm_min >= 0 && parts.tm_sec >= 0;
+  parts.tm_mon = is_complete ? (int)(found - names) / 3 : 0;
+  return is_complete ? (double)timegm(&parts) : -1;
 }
 
 double wire_date(const struct answer *answer) {
@@ -235,9 +235,8 @@ static double seconds_until_http_date(const struct answer *answer, const char *v
 double wire_retry_after(const struct answer *answer) {
   const char *value = answer_header(answer, "retry-after");
   if (!value || !*value) return -1;
-  size_t digits_length = strspn(value, "0123456789"), point = digits_length && value[digits_length] == '.';
-  int is_number =
-      digits_length && value[digits_length + point + strspn(value + digits_length + point, "0123456789")] == 0;
+  size_t digits = strspn(value, "0123456789"), point = digits && value[digits] == '.';
+  int is_number = digits && value[digits + point + strspn(value + digits + point, "0123456789")] == 0;
   double seconds = is_number ? ceil(strtod(value, NULL)) : seconds_until_http_date(answer, value);
   return seconds > MAX_RETRY_SECONDS ? MAX_RETRY_SECONDS : seconds;
 }
@@ -277,8 +276,8 @@ const char *wire_status_kind(long status) {
 int wire_push_segment(lua_State *L, const char *plain) {
   size_t length;
   const char *value = luaL_checklstring(L, 1, &length);
-  int is_dot_path_segment = length <= 2 && strspn(value, ".") == length;
-  luaL_argcheck(L, !is_dot_path_segment, 1, "an empty or dotted value cannot be part of a path");
+  int is_dotted = length <= 2 && strspn(value, ".") == length;
+  luaL_argcheck(L, !is_dotted, 1, "an empty or dotted value cannot be part of a path");
   luaL_argcheck(L, !strpbrk(value, "/\\") && strlen(value) == length, 1, "a separator cannot be part of a segment");
   if (unescaped_url_length(value, length, plain) == length) {
     lua_pushvalue(L, 1);

@@ -1,4 +1,5 @@
---- Find out why PAM for Entra does not work, what expires when, and which rights are not needed. Changes nothing.
+--- Find out why PAM for Entra does not work, what expires when, and which rights are not needed. Changes nothing, but
+--- for --try-on.
 
 local api_permissions = require "entra.api_permissions"
 local doctor = require "doctor"
@@ -31,6 +32,11 @@ return {
       help = "with --first-contact: folder for a recording of the answers, without ids, names and secrets; it is shown"
         .. " first",
     },
+    try_on = {
+      type = "string",
+      help = "with --first-contact: client id of an application that was made for this; a client secret with a key id"
+        .. " of ours is added to it, looked at, and removed again",
+    },
   },
 
   needs = {
@@ -51,15 +57,24 @@ return {
       "PrivilegedEligibilitySchedule.Read.AzureADGroup",
     },
     devolutions = { "vaults:read", "entries:read" },
+    when = {
+      try_on = {
+        graph = {
+          "GET /applications/{id}", "POST /applications/{id}/addPassword", "POST /applications/{id}/removePassword",
+        },
+        scopes = { "Application.ReadWrite.All" },
+      },
+    },
   },
 
   examples = {
     "moonlatch doctor", "moonlatch doctor --managed \"PAM managed tier 0\"", "moonlatch doctor --json",
     "moonlatch doctor --first-contact", "moonlatch doctor --first-contact --record recordings",
+    "moonlatch doctor --first-contact --try-on CLIENT-ID",
   },
 
   run = function(args)
-    if args.first_contact then return doctor.first_contact { record = args.record } end
+    if args.first_contact then return doctor.first_contact { record = args.record, try_on = args.try_on } end
     return doctor.show(doctor.examine("setup/entra-pam-provider", {
       name = args.name, client_id = args.client_id, managed = args.managed, jit_elevation = args.jit_elevation,
       vault = args.vault, path = args.path, renew_before = args.renew_before,

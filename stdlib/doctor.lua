@@ -87,18 +87,19 @@ function M.examine(workflow, args)
   }
 end
 
-local read_first_contact = options_of("doctor.first_contact", { record = "string" })
+local read_first_contact = options_of("doctor.first_contact", { record = "string", try_on = "string" })
 
 --- Check the beliefs about the real services that reading can check, and print them all. With `record`, show the
---- answers without what names anybody, and keep them in that folder when a person at the terminal agrees. Waits; reads
---- only.
----@param options { record: string? }?
+--- answers without what names anybody, and keep them in that folder when a person at the terminal agrees. With
+--- `try_on`, the client id of an application, also add a client secret to it and remove it again, which settles one
+--- more belief. Waits; reads only without `try_on`.
+---@param options { record: string?, try_on: string? }?
 ---@return integer status 0, or 1 when a belief does not hold
 function M.first_contact(options)
   options = read_first_contact(options or {})
-  local first_contact = require "doctor.first_contact"
-  if not options.record then return first_contact.run() end
-  return require("doctor.recording").of(options.record, first_contact.run)
+  local function run() return require("doctor.first_contact").run(options.try_on) end
+  if not options.record then return run() end
+  return require("doctor.recording").of(options.record, run)
 end
 
 local STATUS = { healthy = 0, broken = 1, warnings = 3, unknown = 3 }

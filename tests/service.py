@@ -1,4 +1,5 @@
-"""An HTTPS service for the specs of peers: a key-value store as HashiCorp Vault's, a webhook, and answers of many makes.
+"""An HTTPS service for the specs of peers: a key-value store as HashiCorp Vault's, a webhook, answers of many makes, and
+below /misdeed/ the misdeeds of misdeeds.py.
 
     service.py DIRECTORY
 
@@ -21,10 +22,13 @@ import subprocess
 import sys
 import threading
 
+import misdeeds
+
 DIRECTORY = sys.argv[1]
 TOKEN = "hvs.CAESIJ-test-token-of-the-vault"
 HOOK = "/services/T0HOOK/B0PART/zVx3secretpart"
 SIGNING = base64.b64encode(bytes(range(32))).decode()
+RIGHT = {"data": {"note": "a value of the store"}, "value": [{"id": "1"}]}
 STORE, LOCK, COUNTS = {}, threading.Lock(), {}
 
 
@@ -116,6 +120,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(status, {"message": "not now"}, **headers)
         return self.answer(200, {"tries": COUNTS[path]})
 
+    def misbehave(self, name, body):
+        """Answer as misdeeds.py has it, with all that came known to the far side."""
+        asked = {"method": self.command, "path": self.path, "headers": self.headers.items(), "body": body}
+        made = misdeeds.PLAIN[name]() if name in misdeeds.PLAIN else misdeeds.ANSWERS[name](RIGHT, asked)
+        self.close_connection = True
+        try:
+            for part in [made] if isinstance(made, bytes) else made:
+                self.wfile.write(part)
+        except OSError:
+            pass  # the other side has enough
+
     def do(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         self.note(body)
@@ -123,6 +138,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if path in ANSWERS:
             status, kind, content = ANSWERS[path]
             return self.answer(status, content, kind, Location="https://elsewhere.test/" + TOKEN)
+        if path.startswith("/misdeed/"):
+            return self.misbehave(path.split("/")[2], body)
         if path.startswith("/v1/"):
             return self.store(path, body)
         if path == HOOK:
@@ -151,5 +168,6 @@ context.load_cert_chain(os.path.join(DIRECTORY, "server.pem"), os.path.join(DIRE
 server.socket = context.wrap_socket(server.socket, server_side=True)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 print(json.dumps({"base": f"https://127.0.0.1:{server.server_port}", "ca": os.path.join(DIRECTORY, "ca.pem"),
-                  "log": os.path.join(DIRECTORY, "log"), "token": TOKEN, "hook": HOOK, "signing": SIGNING}), flush=True)
+                  "log": os.path.join(DIRECTORY, "log"), "token": TOKEN, "hook": HOOK, "signing": SIGNING,
+                  "misdeeds": sorted([*misdeeds.PLAIN, *misdeeds.ANSWERS])}), flush=True)
 sys.stdin.read()

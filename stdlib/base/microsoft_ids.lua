@@ -28,6 +28,12 @@ M.roles = {
   ["Groups Administrator"] = "fdd7a751-b60b-444a-984c-02652fe8fa1c",
 }
 
+--- Ids that tokens list among the directory roles (wids), and that are none: every application's and every user's.
+--- Source: a token of an application in microsoftgraph/msgraph-sdk-powershell issue 1782, 2023.
+M.not_roles = {
+  ["0997a1d0-0d1d-4acb-b408-d5ca73121e90"] = true, ["b79fbf4d-3ef9-4689-8143-76b194e85509"] = true,
+}
+
 --- Is the text an object's id, and not a name?
 ---@param text string
 ---@return boolean

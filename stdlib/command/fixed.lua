@@ -31,6 +31,18 @@ function M.run_reading(declaration, args, options)
   return require("cli.command_task").run(declaration.run, args)
 end
 
+--- Run the script in a session that has a journal, and may make the changes that the script needs with these arguments.
+---@param declaration script.declaration
+---@param args table
+---@param options table of the command line
+---@return any ...
+function M.run_changing(declaration, args, options)
+  local _ <close> = require("session.open").start(options, {
+    owner = declaration.id, needs = script.needs(declaration, args),
+  })
+  return require("cli.command_task").run(declaration.run, args)
+end
+
 --- Make the function that returns the help of the command: the help of the script, with the options of every command.
 ---@param name string of the script
 ---@param command string

@@ -1,10 +1,12 @@
---- moonlatch permissions: show the least permissions that a script needs at Graph, and which of them we have.
+--- moonlatch permissions: show the least permissions that a script needs at Graph, which of them we have, and what else
+--- the script may reach.
 
 local command_task = require "cli.command_task"
 local fail = require "fail"
 local json = require "host.json"
 local log = require "log"
 local permissions = require "permissions.least"
+local permissions_needs = require "permissions.needs"
 local profiles = require "profile.current"
 local report = require "report"
 local script = require "script.load"
@@ -102,12 +104,29 @@ local function print_permission_difference(held, why)
   if held.roles then log.say("  lacks roles   " .. permission_names_or_nothing(held.roles.missing)) end
 end
 
-local function print_permissions(name, least, held, why)
+-- What the script declares besides calls of Graph, as lines: "peers.vault: POST /v1/{path+} (secrets data.*)".
+local function other_needs_of(declaration)
+  local list = {}
+  for _, line in ipairs(permissions_needs.lines(declaration.needs)) do
+    if not line:find("^graph: ") and not line:find("^scopes: ") then list[#list + 1] = line end
+  end
+  table.sort(list)
+  return list
+end
+
+local function print_other_needs(others)
+  if #others == 0 then return end
+  log.say "\nBesides Graph"
+  for _, line in ipairs(others) do log.say("  " .. line) end
+end
+
+local function print_permissions(name, least, others, held, why)
   log.say(("%s: %d calls of Graph\n"):format(name, #least.needs + #least.unknown))
   print_permission_section("As an application", least, "application")
   print_permission_section("\nAs a person (delegated)", least, "delegated")
   print_permission_section("\nWeakest directory roles of that person", least, "roles")
   print_unknown_calls(least)
+  print_other_needs(others)
   print_permission_difference(held, why)
 end
 
@@ -117,7 +136,7 @@ local function difference_as_json(difference)
   return difference
 end
 
-local function print_permissions_as_json(name, least, held, why)
+local function print_permissions_as_json(name, least, others, held, why)
   local calls = json.array {}
   for i, need in ipairs(least.needs) do
     local row = need.row
@@ -130,7 +149,7 @@ local function print_permissions_as_json(name, least, held, why)
     roles_unknown = json.array(least.roles_unknown), notes = json.array(least.notes),
     not_possible = { application = json.array(least.unavailable.application),
       delegated = json.array(least.unavailable.delegated) },
-    not_compared = why,
+    others = json.array(others), not_compared = why,
     held = held and { who = held.who, kind = held.kind, difference = difference_as_json(held.difference),
       roles = difference_as_json(held.roles) },
   }
@@ -163,10 +182,11 @@ local function run_permissions_command(options)
   require("script.growth").show(declaration, found)
   local least = permissions.least(needs_by_default(declaration, options).graph or {})
   local held, why = compare_permissions_with_ours(options, least)
+  local others = other_needs_of(declaration)
   if log.json() then
-    print_permissions_as_json(found.name, least, held, why)
+    print_permissions_as_json(found.name, least, others, held, why)
   else
-    print_permissions(found.name, least, held, why)
+    print_permissions(found.name, least, others, held, why)
   end
   return exit_status_of_comparison(held)
 end

@@ -145,13 +145,22 @@ local function list_of(value)
   return type(value) == "table" and value or {}
 end
 
+-- The directory roles among the claims; tokens also list an id that is none.
+local function directory_roles(claims)
+  local list = {}
+  for _, id in ipairs(list_of(claims.wids)) do
+    if not microsoft_ids.not_roles[id] then list[#list + 1] = id end
+  end
+  return list
+end
+
 ---@return oauth.principal
 local function principal_of(claims)
   local is_user = type(claims.scp) == "string" and claims.idtyp ~= "app"
   return {
     name = claims.upn or claims.unique_name or claims.app_displayname or claims.appid or "?",
     oid = claims.oid, appid = claims.appid, tenant = claims.tid, kind = is_user and "user" or "app",
-    scopes = is_user and split(claims.scp) or {}, roles = list_of(claims.roles), wids = list_of(claims.wids),
+    scopes = is_user and split(claims.scp) or {}, roles = list_of(claims.roles), wids = directory_roles(claims),
   }
 end
 

@@ -70,7 +70,7 @@ end
 -- Returns nil when nothing was corrected, or the corrected path is no template.
 local function corrected_path(path, is_graph)
   local better = ("/" .. path:gsub("^/+", "")):gsub("(.)/+$", "%1"):gsub("/:(%w+)", "/{%1}"):gsub("//+", "/")
-  if is_graph then better = better:gsub("^/v1%.0/", "/") end -- a call that only beta has keeps /beta
+  if is_graph then better = better:gsub("^/v1%.0/", "/"):gsub("^/beta/", "/") end
   return better ~= path and gate.template(better) and better or nil
 end
 
@@ -156,8 +156,8 @@ end
 local scope_names = { type = "table", each = { type = "string" } }
 
 local needs_with_argument = { type = "table", members = {
-  graph = graph_calls, devolutions = devolutions_words, run = profile_names, files = profile_names,
-  scopes = scope_names,
+  graph = graph_calls, scopes = scope_names, devolutions = devolutions_words, run = profile_names,
+  files = profile_names,
 } }
 
 --- The rule for `needs` in a declaration.
@@ -175,7 +175,7 @@ M.rule = {
 ---------------------------------------------------------------------------
 -- Joining
 
-local JOINED_KINDS = { "graph", "devolutions", "run", "files", "scopes" }
+local JOINED_KINDS = { "graph", "scopes", "devolutions", "run", "files" }
 
 local function join_needs_lists(list, more)
   local all = table.move(list or {}, 1, #(list or {}), 1, {})
@@ -191,7 +191,8 @@ function M.with(needs, args)
   for _, kind in ipairs(JOINED_KINDS) do all[kind] = needs[kind] end
   for name, more in pairs(needs.when or {}) do
     for _, kind in ipairs(args[name] and JOINED_KINDS or {}) do
-      if more[kind] then all[kind] = join_needs_lists(all[kind], more[kind]) end
+      -- without scopes of its own, the script's scopes are the least for its calls
+      if more[kind] and (kind ~= "scopes" or needs.scopes) then all[kind] = join_needs_lists(all[kind], more[kind]) end
     end
   end
   return all

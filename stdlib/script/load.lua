@@ -42,8 +42,7 @@ local MOST_BYTES = 4 << 20 -- bytes of a script file
 ---@field files string[]? folders, by the names that the profile gives them
 ---@field peers table<string, script.entry[]>? calls of other services, by the names that the profile gives them
 ---@field when table<string, script.needs>? argument -> what the script also needs with this argument: graph,
---- devolutions,
---- run, files
+--- scopes, devolutions, run, files
 
 ---@class script.declaration
 ---@field id string? the mark of the objects that the script makes

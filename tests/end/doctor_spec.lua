@@ -40,11 +40,97 @@ describe("moonlatch doctor", function()
     assert.equal(0, status)
     local by_id = {}
     for _, one in ipairs(list) do by_id[one.id] = one end
-    assert.equal("holds", by_id["graph-401"].verdict)
     assert.equal("holds", by_id["restricted-member"].verdict)
     assert.equal("still open", by_id["dvls-page"].verdict)
+    assert.equal("holds", by_id["echoed-id"].verdict)
     assert.equal("not tried: the call changes something, or takes a person", by_id["reset-role"].verdict)
     for id, one in pairs(by_id) do assert(one.call and one.doubt, id) end
+  end)
+
+  describe("tries on an application that is named, and only there,", function()
+    local app
+
+    local function probe(...) return emu:json { "doctor", "--first-contact", "--try-on", app.appId, "--yes", ... } end
+
+    local LEFT = "error: remove the client secret 'moonlatch probe of a key id' of 'For probes' again\n"
+
+    local function verdict_of(id, list)
+      for _, one in ipairs(list) do
+        if one.id == id then return one.verdict, one.seen end
+      end
+    end
+
+    local function secrets() return emu:graph("/applications/" .. app.id).passwordCredentials end
+
+    before_each(function()
+      app = emu:admin("add_app", { name = "For probes" })
+      emu:control("DELETE", "/requests")
+    end)
+    after_each(function()
+      emu:control("DELETE", "/faults")
+      emu:admin("set_flag", "own_key_id", true)
+    end)
+
+    for flag, expected in pairs {
+      [true] = { 0, "holds", "^the answer had that key id; it was [%l ]+ at once; the client secret was" },
+      [false] = { 1, "does not hold", "Invalid value specified for property 'keyId'" },
+      ignored = { 1, "does not hold", "^the answer had another key id; it was [%l ]+ at once; the client" },
+    } do
+      it(("whether a key id of ours is taken (here: %s), and leaves no client secret"):format(flag), function()
+        local before = secrets()
+        emu:admin("set_flag", "own_key_id", flag)
+        local status, list = probe()
+        local verdict, seen = verdict_of("own-key-id", list)
+        assert.same({ expected[1], expected[2] }, { status, verdict })
+        assert.matches(expected[3], seen)
+        emu:later "10m"
+        assert.same(before, secrets())
+        for _, request in ipairs(emu:control("GET", "/requests").requests) do
+          assert(request.method == "GET" or request.peer ~= "graph"
+            or request.path:match "^/v1%.0/applications/([^/]+)/%a+Password$" == app.id, request.path)
+        end
+      end)
+    end
+
+    it("puts the changes on record", function()
+      assert.equal(0, (probe()))
+      local outcome = job.must(emu:run { "journal", "history", "20" }, 0)
+      assert.matches("probe: client secret %x+%-", outcome.out)
+    end)
+
+    it("names a client secret that may have stayed, with its date", function()
+      emu:fault "graph POST /applications/*/removePassword 403 always"
+      local outcome = job.must(emu:run { "doctor", "--first-contact", "--try-on", app.appId, "--yes" }, 1)
+      assert.matches(LEFT, outcome.err)
+      assert.matches("\n  fix: Remove it, if it is there: .* > For probes > Certificates & secrets; its Secret ID is "
+        .. "%x+%-[%x-]+%. It expires on %d+%-%d+%-%d+T[%d:]+Z%.\n", outcome.err)
+      emu:control("DELETE", "/faults")
+      emu:fault "graph POST /applications/*/addPassword drop-after"
+      outcome = job.must(emu:run { "doctor", "--first-contact", "--try-on", app.appId, "--yes" }, 1)
+      assert.matches(LEFT, outcome.err)
+    end)
+
+    it("after asking, on a terminal", function()
+      local words = { "doctor", "--first-contact", "--try-on", app.appId }
+      local outcome = job.must(emu:run(words), 2)
+      assert.matches("why: there is no terminal on which to ask before changes\n", outcome.err)
+      local shown = emu:talk(words, { "and remove it again? [y/N] ", "n\\n" })
+      assert.matches("Nothing was changed%.", shown)
+      assert.same({}, emu:control("GET", "/requests").requests)
+    end)
+
+    it("when the name is a client id of the tenant", function()
+      for word, why in pairs {
+        ["Devolutions PAM"] = "'Devolutions PAM' is no client id",
+        ["eeeeeeee-0000-4000-8000-000000000001"] = "the tenant has no application with the client id eeeeeeee-0000-"
+          .. "4000-8000-000000000001",
+      } do
+        local outcome = job.must(emu:run { "doctor", "--first-contact", "--try-on", word, "--yes" }, 2)
+        assert.truthy(outcome.err:find("why: " .. why, 1, true), outcome.err)
+      end
+      local outcome = job.must(emu:run { "doctor", "--try-on", app.appId, "--yes" }, 2)
+      assert.truthy(outcome.err:find("why: --try-on belongs to --first-contact", 1, true), outcome.err)
+    end)
   end)
 
   describe("records what was answered", function()

@@ -204,6 +204,20 @@ describe("peers of a profile", function()
     local list = emu:run { "journal", "history", "50", "--json" }
     assert.matches('"note": "tell the team"', list.out)
     local everything = told.out .. told.err .. list.out .. list.err
+    for _, name in ipairs { "repeats_all", "repeats_all_ok" } do -- a service that repeats all that it was sent
+      emu.place:write("hook", ("%s/misdeed/%s/zVx3secretpart?sig=a1b2c3d4e5"):format(service.base, name))
+      local echo = run [[
+        local json, peer = require "json", require "peer"
+        return { summary = "tell", needs = { peers = { slack = { "POST /" } } }, run = function()
+          local ok, result = pcall(peer.slack.post, peer.slack, "/", { text = "again" })
+          print(ok, ok and json.encode(result) or tostring(result))
+        end }
+      ]]
+      assert.equal(0, echo.status, echo.err)
+      assert.is_truthy(echo.out:find("[secret]", 1, true), echo.out)
+      everything = everything .. echo.out .. echo.err
+    end
+    emu.place:write("hook", service.base .. service.hook .. "?sig=a1b2c3d4e5")
     for _, part in ipairs { "zVx3secretpart", "T0HOOK", "a1b2c3d4e5" } do
       assert.is_nil(everything:find(part, 1, true), part)
     end

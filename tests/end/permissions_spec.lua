@@ -30,6 +30,20 @@ describe("moonlatch permissions", function()
   before_each(function() place = moonlatch.place() end)
   after_each(function() place:__close() end)
 
+  it("name the services, programs and folders that a script may reach besides", function()
+    local file = place:write("mine.lua", [[
+      return { summary = "Store a value", run = function() end, needs = {
+        graph = { "GET /users" }, run = { "tell" }, devolutions = { "entries:read" },
+        peers = { vault = { { "POST /v1/{path+}", secrets = { "data.*" }, answers = { "auth" } } } },
+      } }]])
+    local outcome = place:run { "permissions", file, "--offline" }
+    assert.equal(0, outcome.status, outcome.err)
+    assert.is_truthy(outcome.out:find("Besides Graph\n  devolutions: entries:read\n  peers.vault: POST /v1/{path+} "
+      .. "(secrets data.*; answers auth)\n  run: tell\n", 1, true), outcome.out)
+    local document = assert(json.decode(place:run({ "permissions", file, "--offline", "--json" }).out))
+    assert.equal("run: tell", document.others[3])
+  end)
+
   it("are asked for by what a script needs, and what it does not declare is refused with the line to add", function()
     local file = place:write("mine.lua", [[
       local graph = require "graph"

@@ -136,14 +136,17 @@ for _, edition in ipairs { "cloud", "server" } do
 
     it("is used by Devolutions, and that is on record apart from what Moonlatch tried itself", function()
       emu:later "31d"
-      local from_there = {}
+      local from_there, address = {}, edition == "cloud" and "203.0.113.88" or "203.0.113.90"
       for _, one in ipairs(emu:control("GET", "/sign-ins").sign_ins) do
-        if one.ipAddress == "203.0.113.88" then from_there[#from_there + 1] = one.servicePrincipalCredentialKeyId end
+        if one.ipAddress == address then from_there[#from_there + 1] = one.servicePrincipalCredentialKeyId end
       end
       assert.same({ held().key }, from_there)
-      local audits = emu:control("GET", "/audits").audits
-      assert.equal("Reset user password", audits[1].activityDisplayName)
-      assert.equal(job.ACCOUNT, audits[1].targetResources[1].userPrincipalName)
+      local resets = {}
+      for _, audit in ipairs(emu:control("GET", "/audits").audits) do
+        if audit.activityDisplayName == "Reset user password" then resets[#resets + 1] = audit end
+      end
+      assert.equal(1, #resets)
+      assert.equal(job.ACCOUNT, resets[1].targetResources[1].userPrincipalName)
     end)
   end)
 end

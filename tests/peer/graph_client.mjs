@@ -32,10 +32,15 @@ const lists = ['/users', '/groups', '/applications', '/servicePrincipals', '/dev
   '/directory/administrativeUnits', '/identity/conditionalAccess/policies', '/identity/conditionalAccess/namedLocations',
   '/policies/appManagementPolicies', '/directory/deletedItems/microsoft.graph.application', '/users/delta', '/groups/delta'];
 
-async function walk(path) {
+// Logs and reports; most are in beta only.
+const logs = ["/beta/auditLogs/signIns?$filter=signInEventTypes/any(t: t eq 'servicePrincipal')",
+  "/beta/auditLogs/getSummarizedServicePrincipalSignIns(aggregationWindow='h1')", '/v1.0/auditLogs/directoryAudits',
+  '/beta/reports/appCredentialSignInActivities', '/beta/reports/servicePrincipalSignInActivities'];
+
+async function walk(path, version = 'v1.0') {
   let count = 0;
   const seen = new Set();
-  const page = await client.api(path).top(2).get();
+  const page = await client.api(path).version(version).top(2).get();
   const iterator = new PageIterator(client, page, (item) => { count += 1; seen.add(item.id); return true; });
   await iterator.iterate();
   return { count, distinct: seen.size, ended: iterator.isComplete(), delta: iterator.getDeltaLink?.() !== undefined };
@@ -62,6 +67,10 @@ async function one(path) {
 try {
   const walked = {};
   if (how === 'secret') for (const path of lists) walked[path] = await walk(path);
+  if (how === 'secret') for (const path of logs) {
+    const [, version, rest] = path.match(/^\/([^/]+)(.*)$/);
+    walked[path] = await walk(rest, version);
+  }
   const user = await one('/users/uma@contoso.onmicrosoft.com');
   console.log(JSON.stringify({
     walked,

@@ -116,7 +116,7 @@ describe("the emulated login service", function()
     local app = add_app(emulator, ONE)
     local claims = claims_of(by_secret(emulator, app))
     assert.same({ GRAPH, app.client, "app", app.principal, emulator.tenant.id, { "User.Read.All" },
-      { emulator.tenant.role_ids["Helpdesk Administrator"] } },
+      { emulator.tenant.role_ids["Helpdesk Administrator"], "0997a1d0-0d1d-4acb-b408-d5ca73121e90" } },
       { claims.aud, claims.appid, claims.idtyp, claims.oid, claims.tid, claims.roles, claims.wids })
     assert.equal(("https://sts.windows.net/%s/"):format(emulator.tenant.id), claims.iss)
     assert.equal(3599, claims.exp - claims.iat)
@@ -218,8 +218,8 @@ describe("the emulated login service", function()
     assert.matches("Application%.ReadWrite%.All", answer.json.scope)
     assert.is_string(answer.json.client_info)
     local claims = claims_of(answer)
-    assert.same({ "user", emulator.admin, { emulator.tenant.role_ids["Global Administrator"] } },
-      { claims.idtyp, claims.upn, claims.wids })
+    assert.same({ "user", emulator.admin, { emulator.tenant.role_ids["Global Administrator"],
+      "b79fbf4d-3ef9-4689-8143-76b194e85509" } }, { claims.idtyp, claims.upn, claims.wids })
     assert_refused(token(emulator, fields), 400, "bad_verification_code", 70018)
   end)
 

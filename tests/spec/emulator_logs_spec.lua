@@ -64,6 +64,13 @@ describe("the logs of the emulated Graph", function()
     end
   end
 
+  local function members(record)
+    local found = {}
+    for name in pairs(record) do found[#found + 1] = name end
+    table.sort(found)
+    return table.concat(found, " ")
+  end
+
   before_each(function() open() end)
 
   describe("show sign-ins", function()
@@ -243,6 +250,15 @@ describe("the logs of the emulated Graph", function()
   end)
 
   describe("show directory audits", function()
+    it("with the members that were recorded, in 2026", function()
+      local record = rows(AUDITS)[1]
+      assert.equal("activityDateTime activityDisplayName additionalDetails category correlationId id initiatedBy "
+        .. "loggedByService operationType result resultReason targetResources", members(record))
+      assert.equal("displayName groupType id modifiedProperties type userPrincipalName",
+        members(record.targetResources[1]))
+      assert.equal("displayName newValue oldValue", members(record.targetResources[1].modifiedProperties[1]))
+    end)
+
     it("of a password that an application sets, under several names with one correlation id", function()
       local pam = world.tenant:add_app { name = "PAM", roles = { "User Administrator" },
         permissions = { "User-PasswordProfile.ReadWrite.All" } }

@@ -408,7 +408,7 @@ describe("the emulated login service, as recorded,", function()
       local value = secret.generate(20)
       tenant:change_password(name, value)
       server.entries[server.vaults[1].id]:add({ id = ("entry-%d"):format(i), type = "Credential", subType = "Default",
-        path = "", name = name .. "@contoso.onmicrosoft.com", data = { password = value } })
+        path = "", name = name .. "@contoso.onmicrosoft.com", tags = {}, data = { password = value } })
     end
     tenant:change("uma", { userPrincipalName = "uma.k@contoso.onmicrosoft.com" })
     tenant:bury("user", tenant:person "dora")

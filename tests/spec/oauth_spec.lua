@@ -1,7 +1,9 @@
 --- oauth: signing in, renewing, proving, on a network that is not there.
 
 local contoso = require "contoso"
+local crypto = require "base.crypto"
 local fail = require "fail"
+local json = require "host.json"
 local log = require "log"
 local oauth = require "oauth.sign_in"
 local secret = require "host.secret"
@@ -65,6 +67,14 @@ describe("oauth", function()
       assert.equal("grant_type=client_credentials&client_id=app-1&scope=https%3A%2F%2Fgraph.example%"
         .. "2F.default&client_secret=[secret]",
         tenant.door.requests[1].body)
+    end)
+
+    it("takes for no role what every token lists beside the roles", function()
+      on("POST", contoso.TOKEN, contoso.token { access_token = ("e30.%s.sig"):format(crypto.base64url(json.encode {
+        oid = "o-1", appid = "app-1", idtyp = "app",
+        wids = { "0997a1d0-0d1d-4acb-b408-d5ca73121e90", "r-1", "b79fbf4d-3ef9-4689-8143-76b194e85509" },
+      })) })
+      assert.same({ "r-1" }, run(sign_in).wids)
     end)
 
     it("signs in when a credential is first needed, and keeps it", function()

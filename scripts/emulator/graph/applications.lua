@@ -258,7 +258,7 @@ local function check_deleted(ctx, unique_name)
   if not ctx.tenant.flags.deleted_keeps_unique_name then return end
   for _, item in ctx.tenant.deleted:scan(math.huge) do
     if item.type == "application" and item.row.uniqueName == unique_name then
-      answer.same_key(ctx.tenant, "Another object with the same value for property uniqueName already exists.")
+      answer.same_value "uniqueName" -- microsoftgraph/msgraph-bicep-types#137, 2024
     end
   end
 end

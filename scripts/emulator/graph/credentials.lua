@@ -48,8 +48,9 @@ local GUID = "^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%
 -- The key id of a new secret. Unknown: what a taken id is answered; here like any that cannot be.
 local function key_id(ctx, asked)
   if not schema.is_given(asked.keyId) then return directory.new_id(ctx.tenant) end
-  local id = tostring(asked.keyId):lower()
-  if not ctx.tenant.flags.own_key_id or not id:match(GUID) or ctx.tenant.working_secrets:newest(id) then
+  local id, takes = tostring(asked.keyId):lower(), ctx.tenant.flags.own_key_id
+  if takes == "ignored" then return directory.new_id(ctx.tenant) end
+  if not takes or not id:match(GUID) or ctx.tenant.working_secrets:newest(id) then
     answer.bad("Invalid value specified for property 'keyId' of resource 'PasswordCredential'.")
   end
   return id

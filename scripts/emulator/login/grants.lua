@@ -60,13 +60,22 @@ local function authenticate(login, client, form, proof)
   return check_proof(login, client, form, proof)
 end
 
+-- The directory roles in a token, and the id that every token of its kind has besides: see microsoft_ids.not_roles.
+local function roles_claim(login, id, implicit)
+  local list = json.array(login.tenant:directory_roles(id))
+  list[#list + 1] = implicit
+  return list
+end
+
+local ANY_APPLICATION, ANY_USER = "0997a1d0-0d1d-4acb-b408-d5ca73121e90", "b79fbf4d-3ef9-4689-8143-76b194e85509"
+
 local function app_claims(login, principal, resource, proof)
   local roles = login.tenant:app_roles(principal.id)
   return {
     aud = resource, appid = principal.appId, app_displayname = principal.displayName, appidacr = proof,
     idtyp = "app", oid = principal.id, sub = principal.id,
     roles = #roles > 0 and json.array(roles) or nil,
-    wids = json.array(login.tenant:directory_roles(principal.id)),
+    wids = roles_claim(login, principal.id, ANY_APPLICATION),
   }
 end
 
@@ -76,7 +85,7 @@ local function person_claims(login, client, person, asked, granted, proof)
     app_displayname = client.service_principal.displayName, appidacr = proof,
     idtyp = "user", oid = person.id, sub = person.id,
     name = person.displayName, upn = person.userPrincipalName, unique_name = person.userPrincipalName,
-    scp = table.concat(granted, " "), wids = json.array(login.tenant:directory_roles(person.id)),
+    scp = table.concat(granted, " "), wids = roles_claim(login, person.id, ANY_USER),
   }
 end
 

@@ -31,7 +31,8 @@ M.ALL = {
   -- signInAudience of an application that was created without one: recorded 2025; AzureADandPersonalMicrosoftAccount
   -- was recorded 2022.
   default_audience = "AzureADMyOrg",
-  -- Does addPassword take the keyId of the request? Recorded 2021, two of two calls; not tried since.
+  -- Does addPassword take the keyId of the request? Recorded 2021, two of two calls; not tried since. false: it refuses
+  -- the request; "ignored": it chooses another one.
   own_key_id = true,
   -- For how long after addPassword does removePassword answer 400 "No password credential found", though the
   -- credential is there? Seconds {min, max} in the field (2026, two projects); false: not at all.
@@ -53,8 +54,8 @@ M.ALL = {
   -- For how long is an application that created an object refused with a plain 403, as if it did not own it? Seconds
   -- {min, max}; in the field for POST /servicePrincipals, with another text. false: not at all.
   owner_delay = false,
-  -- Does the unique name of a deleted application stay taken (true), or can an upsert use it again (false)? Not
-  -- documented; we assume that it stays taken for the 30 days.
+  -- Does the unique name of a deleted application stay taken (true; microsoftgraph/msgraph-bicep-types#137, 2024), or
+  -- can an upsert use it again (false)? How long is not documented; here for the 30 days.
   deleted_keeps_unique_name = true,
   -- Does restoring an application restore its service principal? Not by Graph (directory-deleteditems-restore), by the
   -- portal it does (enterprise-apps/restore-application).
