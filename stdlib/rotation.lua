@@ -13,7 +13,7 @@ local M = {}
 local RULES = {
   application = "table", name = "string", policy = "table", lifetime = "number", renew_before = "number",
   every = "number", grace = "number", description = "string", by_hand = "boolean", sink = "table|boolean",
-  renew = "string|boolean", old_now = "boolean", in_use = "string",
+  renew = "string|boolean", old_now = "boolean", in_use = "string", rhythm = "number", retire_unused = "boolean",
 }
 
 local read_secret = options_of("rotation.client_secret", RULES)

@@ -60,6 +60,16 @@ return workflow.declare {
         .. "life)",
     },
     grace = { type = "duration", default = "7d", help = "keep the old secret this long after the new one is in use" },
+    rhythm = {
+      type = "duration",
+      help = "the consumer of the client secret signs in at least this often, such as 1d: silence for twice as long "
+        .. "and ten days more then shows in Entra's log that nothing uses an old one",
+    },
+    retire_unused = {
+      type = "boolean", default = false,
+      help = "with --rhythm: remove a replaced client secret once Entra's log shows that nothing uses it; without, it "
+        .. "stays until a person confirms the new one, or until it expires",
+    },
     vault = { type = "string", help = "vault of Devolutions Server (default: the profile's)" },
     path = { type = "folder", help = "folder in the vault, parts separated by \\ (default: the profile's)" },
     prove_on = {
@@ -179,7 +189,7 @@ return workflow.declare {
         have.secret = rotation.client_secret(run, {
           application = have.application, name = args.name, description = args.description, sink = have.entry,
           policy = have.found.policy, lifetime = args.lifetime, renew_before = args.renew_before, grace = args.grace,
-          in_use = args.in_use,
+          in_use = args.in_use, rhythm = args.rhythm, retire_unused = args.retire_unused,
           by_hand = not (have.entry and have.entry:confirms()),
         })
       end,

@@ -178,7 +178,7 @@ local function retire_journal_credential(journal, id, options)
     log.say("Nothing was changed.")
     return 1
   end
-  log.say(("removed: %s"):format(require("rotation.confirm_and_retire").retire(journal, id)))
+  log.say(("removed: %s"):format(require("rotation.confirm_and_retire").retire(journal, id, options.in_use)))
 end
 
 -- Let the next rotate go on with a rotation that waited for a person, and print what happens to the values that were
@@ -205,7 +205,10 @@ end
 local RESUME_NEEDS = { graph = { "GET /users/{id}" }, scopes = { "User.Read.All" } }
 local CLOSE_NEEDS = { devolutions = { "entries:write" } }
 local RETIRE_NEEDS = {
-  graph = { "GET /applications/{id}", "POST /applications/{id}/removePassword", "PATCH /applications/{id}" },
+  graph = {
+    "GET /applications/{id}", "POST /applications/{id}/removePassword", "PATCH /applications/{id}",
+    "GET /beta/auditLogs/signIns",
+  },
   scopes = { "Application.ReadWrite.All" },
 }
 
@@ -229,7 +232,7 @@ local ORDER = { "list", "show", "history", "verify", "confirm", "retire", "resum
 -- The command line of the command, for messages.
 local function journal_command_line(options)
   local words = { "journal", options.action, options.id }
-  for _, name in ipairs { "before", "old_key", "drop", "replaces", "set_aside" } do
+  for _, name in ipairs { "before", "old_key", "drop", "in_use", "replaces", "set_aside" } do
     local value, option = options[name], "--" .. name:gsub("_", "-")
     if value then words[#words + 1] = value == true and option or option .. " " .. value end
   end
@@ -267,6 +270,7 @@ return {
     { name = "--over", value = "MARKER",
       help = "with resume: ignore the pending entry of this other rotation; the entry stays" },
     { name = "--drop", help = "with close: remove the pending entries too; their values stay sealed for 30 days" },
+    { name = "--in-use", help = "with retire: remove it although Entra's log shows that it was used in the last days" },
     { name = "--reveal", help = "with show: show the value too, on a terminal" },
     { name = "--value", value = "N",
       help = "with --reveal: the value with this number, of a rotation with an unknown outcome" },

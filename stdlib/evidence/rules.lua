@@ -13,6 +13,9 @@ local DAY = 86400
 --- Seconds after which a sign-in that the log does not show counts as lost.
 M.LATE = 3 * DAY
 
+--- The shortest rhythm that may be declared, in seconds: sign-ins show up in the log minutes late.
+M.LEAST_RHYTHM = 3600
+
 local MARGIN = 7 * DAY -- seconds of silence asked for beyond two rhythms
 local RECENT = 7 * DAY -- seconds for which a use of a replaced secret holds its removal back
 local OWN_APART = 36 * 3600 -- seconds between two of our daily sign-ins, at most: a daily job may be half a day late
@@ -133,6 +136,7 @@ end
 ---@field grace_over boolean
 ---@field proven boolean did the newer one sign in just now?
 ---@field for_people boolean|nil does the application sign in on behalf of people? nil: unknown
+---@field why_people string? what shows that: "it has redirect URIs"
 
 --- Seconds for which the log must show no use of an older secret before it may be removed: two rhythms, a margin, and
 --- the time that late events take.
@@ -254,8 +258,9 @@ end
 
 local function check_people(case)
   if case.for_people == false then return true, "the application does not sign in on behalf of people" end
-  return false, case.for_people and "the application signs in on behalf of people, and the log of applications does "
-    .. "not show that" or "whether the application signs in on behalf of people is unknown"
+  if case.for_people == nil then return false, "whether the application signs in on behalf of people is unknown" end
+  return false, ("the application signs in on behalf of people%s, which the log of applications does not show"):format(
+    case.why_people and (" (%s)"):format(case.why_people) or "")
 end
 
 local CONDITIONS = {

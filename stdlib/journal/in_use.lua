@@ -107,11 +107,17 @@ function M.consumer_sentence(found, who, now)
     time.day(credential_waiting_since(waiting)))
 end
 
---- Who confirmed the credential: " (so said a person on 2027-05-04; it cannot be looked at from here)". "" for a
---- credential that was read back.
+--- How it is known that a credential is in use, where neither a person said so nor an entry was read back.
+M.BY_LOG = "sign-ins in Entra's log"
+
+--- Who confirmed the credential: " (so said a person on 2027-05-04; it cannot be looked at from here)", or " (Entra's
+--- log of 2027-05-04 shows sign-ins with it)". "" for a credential that was read back.
 ---@param row rotation.row of the credential that the consumer has
 ---@return string
 function M.confirmation_text(row)
+  if row.body.confirmed_by == M.BY_LOG then
+    return (" (Entra's log of %s shows sign-ins with it)"):format(time.day(row.body.confirmed_at))
+  end
   if row.body.confirmed_by ~= "a person" then return "" end
   return (" (so said %s on %s; it cannot be looked at from here)"):format(row.body.confirmed_who or "a person",
     time.day(row.body.confirmed_at))

@@ -1,6 +1,7 @@
 --- Check the contents of a policy file when it is loaded, and make the declaration of a script from them. Sends no
 --- request. Scripts use the interface `policy`.
 
+local evidence_rules = require "evidence.rules"
 local fail = require "fail"
 local log_calls = require "evidence.log_calls"
 local policy_select = require "policy.select"
@@ -33,6 +34,8 @@ local M = {}
 ---@field grace number how long the client secret or certificate before stays
 ---@field sink policy.sink
 ---@field after { revoke_sessions: boolean, run: string[]? }
+---@field retire { unused: boolean, rhythm: number? } of applications: is a replaced credential removed once Entra's log
+--- shows that nothing uses it, and how many seconds lie between two sign-ins of the consumer at most
 ---@field reconcile boolean change what somebody else has changed?
 ---@field accept table<string, boolean> reasons of refusal that are no failure, as policy.refusals names them
 ---@field on_unknown "ask"|"repeat"|nil of users: when the outcome of a change is unknown for an hour and more, ask a
@@ -126,6 +129,10 @@ local POLICY_RULE = {
     },
     lifetime = schema.duration(),
     grace = schema.duration { default = "7d" },
+    retire = {
+      type = "table", default = {},
+      members = { unused = { type = "boolean", default = false }, rhythm = schema.duration() },
+    },
     sink = { type = "table", required = true, check = sinks.check },
     after = {
       type = "table", default = {},
@@ -147,7 +154,7 @@ end
 
 local ONLY_FOR = {
   lifetime = "applications", grace = "applications", password = "users", reconcile = "users", jitter = "users",
-  never = "users", on_unknown = "users", credential = "applications",
+  never = "users", on_unknown = "users", credential = "applications", retire = "applications",
 }
 
 -- Raise a failure for a member that applies only to the target that the policy does not select.
@@ -167,6 +174,16 @@ local function policy_member_names(fields)
   return names
 end
 
+-- How long a consumer may be silent is not learned from the log: one that has not been seen would be forgotten.
+local function check_retirement_by_use(file, retire)
+  if retire.unused and not retire.rhythm then
+    raise_policy_wrong(file, "retire", "silence tells nothing while it is not said how often the consumer signs in",
+      'Say how often it signs in at least: retire = { unused = true, rhythm = "1d" }.')
+  elseif retire.rhythm and retire.rhythm < evidence_rules.LEAST_RHYTHM then
+    raise_policy_wrong(file, "retire.rhythm", "it is less than 1h", 'Write rhythm = "1h" or longer.')
+  end
+end
+
 local function check_policy_terms(file, terms)
   if terms.target == "users" then
     local wrong = terms.sink:why_not_for_passwords()
@@ -178,6 +195,7 @@ local function check_policy_terms(file, terms)
     raise_policy_wrong(file, "lifetime", ("a secret that lives %s cannot be replaced every %s")
       :format(time.span(terms.lifetime), time.span(terms.every)), "Make `lifetime` longer than `every`.")
   end
+  check_retirement_by_use(file, terms.retire)
   if terms.jitter >= terms.every then
     raise_policy_wrong(file, "jitter", "it is not shorter than every", "Make `jitter` shorter than `every`.")
   end
@@ -197,6 +215,8 @@ local function terms_of_fields(name, fields)
   else
     terms.on_unknown = terms.on_unknown or "ask"
   end
+  local rhythm = fields.retire.rhythm
+  terms.retire = { unused = fields.retire.unused, rhythm = rhythm and time.duration(rhythm) }
   terms.window = parse_policy_window(fields.window, fields.except)
   terms.accept = sets.of(member_as_list(fields.accept))
   return terms

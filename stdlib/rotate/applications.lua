@@ -59,6 +59,7 @@ local function application_rotation_fields(self, target, policy)
   fields.application, fields.name, fields.policy = target, target.displayName, policy
   fields.grace, fields.renew = self.terms.grace, self.options.now and "asked for with --now" or nil
   fields.old_now = self.options.old_now
+  fields.rhythm, fields.retire_unused = self.terms.retire.rhythm, self.terms.retire.unused
   return fields
 end
 
@@ -244,6 +245,8 @@ local function run_application_rotation(self, entry, mode)
   local credential = entry.credential
   entry.due = credential and credential.row and lifetime.due_at(credential.row, credential.terms) or nil
   entry.adopts = credential and credential.adopted_value ~= nil
+  entry.records_use = credential and credential.is_use_unrecorded
+  entry.remarks = credential and credential.remarks
   entry.credential = nil
   return entry.result
 end
@@ -294,6 +297,7 @@ local function judge_application(self, entry, result)
   if result.failure then return set_application_refused(entry, result.failure) end
   local begun = why_application_unfinished(self, entry.target)
     or entry.adopts and "the sink holds a credential that this journal does not know, and that signs in: it is adopted"
+    or entry.records_use and "Entra's log shows that it is in use, which is not on record yet"
   if begun then
     entry.what, entry.why = "recover", result.alarms[1] or begun
   elseif changes > 0 then

@@ -95,6 +95,13 @@ local function add_waiting_entries(lines, entry)
   for _, wait in ipairs(entry.waiting or {}) do workflow_print.add_wait(lines, entry.name, wait) end
 end
 
+-- What Entra's log shows of the use of an application's credentials.
+local function add_remarks(lines, entry)
+  for _, remark in ipairs(entry.remarks or {}) do
+    add_report_line(lines, "    · %s: %s", entry.name:gsub("%c", " "), remark)
+  end
+end
+
 local function add_left_over_entries(lines, list)
   if #list == 0 then return end
   add_report_line(lines, "  %d left over in the sink: remove what is not needed any more by hand", #list)
@@ -121,6 +128,7 @@ local function add_policy_report(lines, found, is_plan)
     add_report_line(lines, "  there may be more accounts, as this could not be read: %s", unread)
   end
   add_left_over_entries(lines, found.left_over or {})
+  for _, entry in ipairs(found.entries) do add_remarks(lines, entry) end
   if is_plan then add_run_limits(lines, found) end
   for _, entry in ipairs(found.entries) do add_waiting_entries(lines, entry) end
 end
@@ -147,7 +155,7 @@ local function entry_table(terms, entry)
     due = entry.due and time.iso(entry.due) or nil,
     failure = failure and type(failure) == "table" and report_failure.table(failure)
       or failure and tostring(failure) or nil,
-    waiting = entry.waiting,
+    waiting = entry.waiting, remarks = entry.remarks and #entry.remarks > 0 and json.array(entry.remarks) or nil,
   }
 end
 

@@ -3,12 +3,17 @@
 
 local client_secret = require "rotation.client_secret"
 local commit = require "journal.commit"
+local evidence_rules = require "evidence.rules"
 local fail = require "fail"
 local graph = require "graph"
+local graph_clock = require "graph.clock"
+local refresh = require "evidence.refresh"
 local retirement = require "rotation.retirement"
 local rotation_certificate = require "rotation.certificate"
+local store = require "evidence.store"
 local sys = require "host.sys"
 local time = require "time"
+local use_in_log = require "rotation.use_in_log"
 
 local M = {}
 
@@ -66,7 +71,8 @@ function M.confirm(journal, name, who)
   local row, kind = find_credential_row(journal, name)
   if not row then raise_credential_unknown("confirm", name, "the journal knows no credential by that id") end
   local is_deleted = kind.rows:is_application_deleted(row)
-  if not CONFIRMABLE[row.state] or is_deleted then raise_not_confirmable(row, is_deleted) end
+  local is_by_log = row.state == "confirmed" and use_in_log.is_by_log(row) -- a person's word counts for more
+  if not (CONFIRMABLE[row.state] or is_by_log) or is_deleted then raise_not_confirmable(row, is_deleted) end
   retirement.confirm(journal, kind, row, "a person", nil, who or sys.user())
   return row
 end
@@ -81,10 +87,11 @@ function M.take_back(journal, name)
   if not row then
     raise_credential_unknown("take back the confirmation of", name, "the journal knows no credential by that id")
   end
-  if row.state ~= "confirmed" or row.body.confirmed_by ~= "a person" or row.body.by_person then
+  local is_taken_back = row.body.confirmed_by == "a person" or use_in_log.is_by_log(row)
+  if row.state ~= "confirmed" or not is_taken_back or row.body.by_person then
     fail.raise {
       kind = "refused", what = "take back the confirmation of " .. row.body.marker,
-      why = "no person confirmed it, or a newer credential has replaced it",
+      why = "neither a person nor Entra's log confirmed it, or a newer credential has replaced it",
       fix = "Confirm the credential that is in use instead: moonlatch journal confirm ID, with an id of `moonlatch "
         .. "journal`.",
     }
@@ -149,15 +156,34 @@ local function raise_credential_in_use(row)
   }
 end
 
---- Remove a credential. It may be any credential of an application that the journal knows. Waits.
+local READING = 5 -- seconds that reading Entra's sign-in log may take
+
+-- Raise a failure for a credential that somebody used in the last days, as far as Entra's log tells. Waits.
+local function refuse_if_used(journal, found)
+  local app_id, key_id = found.application.appId, found.credential.keyId
+  refresh.run(journal, { applications = { { app_id = app_id } } }, READING)
+  local use = evidence_rules.holding_use(store.uses(journal, app_id), key_id, graph_clock.now())
+  if not use then return end
+  fail.raise {
+    kind = "refused", what = ("retire %s"):format(tostring(found.credential.displayName)),
+    why = "it was used " .. use.text,
+    fix = ("Find out who that is, and give them the new one. To remove it all the same: moonlatch journal retire %s "
+      .. "--in-use"):format(key_id),
+  }
+end
+
+--- Remove a credential. It may be any credential of an application that the journal knows. Raises "refused" for one
+--- that is in use, or that was used in the last days. Waits.
 ---@param journal host.journal.journal
 ---@param name string key id; or id or marker of a row
+---@param although_used boolean? remove it although Entra's log shows a use in the last days
 ---@return string name of the removed credential
-function M.retire(journal, name)
+function M.retire(journal, name, although_used)
   local row, kind = find_credential_row(journal, name)
   if row and kind.rows:usable(row) then raise_credential_in_use(row) end
   local found = row and row.body.key_id and credential_of_row(row, kind) or find_on_known_applications(journal, name)
   local credential = found.credential
+  if not although_used then refuse_if_used(journal, found) end
   found.kind.remove(found.application, row and row.body.key_id and row or nil, credential)
   if row then kind.rows:close(journal, row, "retired by a person") end
   journal:audit("retire", { key_id = credential.keyId, name = tostring(credential.displayName) }, time.now())

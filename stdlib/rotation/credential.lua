@@ -7,14 +7,13 @@
 local adopt = require "rotation.adopt"
 local class = require "base.class"
 local clock_skew = require "rotation.clock_skew"
+local credential_in_use = require "rotation.credential_in_use"
 local existing_secret = require "rotation.existing_secret"
 local graph_clock = require "graph.clock"
-local in_use = require "journal.in_use"
 local inventory = require "rotation.inventory"
 local lifecycle = require "rotation.lifecycle"
 local lifetime = require "journal.lifetime"
 local markers = require "journal.marker"
-local owned = require "entra.owned"
 local prove = require "rotation.prove"
 local resource = require "resource.new"
 local retirement = require "rotation.retirement"
@@ -55,6 +54,8 @@ local M = {}
 ---@field renew string|boolean|nil make a new credential, whatever the dates say; why
 ---@field old_now boolean? remove the earlier credentials as soon as the new one is in use
 ---@field in_use string? key id of the credential that a person gave the consumer before; "none" for no such credential
+---@field rhythm number? seconds between two sign-ins of the consumer at most, as declared
+---@field retire_unused boolean? remove a replaced credential that nothing uses, as Entra's log shows
 
 ---@class rotation.place where a value is stored that can be read back
 ---@field held fun(self, app_id: string): host.secret?
@@ -77,6 +78,8 @@ local M = {}
 ---@field unknown_value host.secret? a value in the sink that this journal does not know, and that does not sign in
 ---@field is_known boolean? did the journal know a credential of the application when this run began?
 ---@field has_asked boolean? was a person asked which client secret the consumer was given?
+---@field remarks string[] what Entra's log shows of the use of credentials
+---@field is_use_unrecorded boolean? does Entra's log show that it is in use, and is that not on record?
 local Credential = class("rotation.Credential", { open = {
   "prove", "placed", "confirm", "tidy", "is_held",
 } })
@@ -290,24 +293,6 @@ local function choose_credential_to_use(self)
   return use_newest_credential(self)
 end
 
--- Note which credential the consumer has, and when that credential expires. It need not be the newest credential.
-local function note_credential_in_use(self)
-  local run, use = self.run, in_use.sort(self.kind.rows:all(self.run.journal, self.application.appId))
-  local has = use.has
-  if not has then return end
-  local who = in_use.consumer_name(run.id == owned.SETUP and run.profile.devolutions or nil)
-  if in_use.is_expired(has, graph_clock.now()) then
-    return run:alarm(in_use.consumer_sentence(use, who, graph_clock.now()))
-  end
-  if not self.kind.find(has, self.kind.listed(self.application)) and not self.kind.is_new(has) then
-    return run:alarm(("%s was given %s, which Entra does not list"):format(who, in_use.short_key_id(has)))
-  end
-  if has.body.confirmed_by == "a person" then run.on_word = who end
-  if use.waiting or has.body.confirmed_by == "a person" then
-    run:note("%s", in_use.consumer_sentence(use, who, graph_clock.now()) .. in_use.confirmation_text(has))
-  end
-end
-
 local function find_or_make_credential(self)
   local run = self.run
   run:lease("application/" .. self.application.appId,
@@ -315,7 +300,7 @@ local function find_or_make_credential(self)
   self:sort_credentials()
   self.seen = credential_key_ids(self.kind.listed(self.application))
   if run.mode == "destroy" then return retirement.register_removal(self) end
-  note_credential_in_use(self)
+  credential_in_use.note(self)
   recover_lost_credentials(self)
   local why = choose_credential_to_use(self)
   if not self.row and run:acting() then
@@ -329,6 +314,7 @@ local function find_or_make_credential(self)
     continue_credential(self)
   else
     run:found(self.kind.name, self.row.body.marker, lifetime.validity_text(self.row, self.terms))
+    credential_in_use.confirm_by_log(self)
   end
   if not run:acting() then report_foreign_credentials(self) end -- else at the end, when the list shows more
 end
@@ -348,6 +334,8 @@ end
 ---@field renew string|boolean|nil make a new one, whatever the dates say; by default as the run was told
 ---@field old_now boolean? remove the earlier ones as soon as the new one is in use; by default as the run was told
 ---@field in_use string? key id of the one that a person gave the consumer before; "none" when there is none
+---@field rhythm number? seconds between two sign-ins of the consumer at most, as declared
+---@field retire_unused boolean? remove a replaced one that nothing uses, as Entra's log shows
 
 --- Find the credential of an application; make a new one when there is none, when it is due, when somebody removed it,
 --- or when its value is lost. The credential is in the state "known" or later afterwards. Waits.
@@ -358,11 +346,11 @@ end
 function M.ensure(kind, run, fields)
   run.keeps_credentials = true
   local self = Credential {
-    kind = kind, run = run, application = fields.application, sink = fields.sink, roles = {}, seen = {},
+    kind = kind, run = run, application = fields.application, sink = fields.sink, roles = {}, seen = {}, remarks = {},
     terms = {
       name = fields.name, workflow = run.id, renew_before = fields.renew_before, every = fields.every,
       grace = fields.grace, policy = fields.policy, wanted = fields.lifetime, description = fields.description,
-      in_use = fields.in_use, by_hand = fields.by_hand,
+      in_use = fields.in_use, by_hand = fields.by_hand, rhythm = fields.rhythm, retire_unused = fields.retire_unused,
       renew = fields.renew or run.renew, old_now = fields.old_now or run.old_now,
     },
   }

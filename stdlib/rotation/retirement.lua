@@ -6,6 +6,7 @@ local commit = require "journal.commit"
 local graph_clock = require "graph.clock"
 local prove = require "rotation.prove"
 local time = require "time"
+local use_in_log = require "rotation.use_in_log"
 
 local M = {}
 
@@ -129,9 +130,29 @@ local function all_earlier_credentials(self)
   return list
 end
 
+local OVERRIDE = "If that use is not wanted: moonlatch journal retire %s --in-use"
+
+-- "until it expires on 2027-05-04"
+local function until_expiry(row)
+  return row.body.ends and "until it expires on " .. time.day(row.body.ends) or "until somebody removes it"
+end
+
+-- Tell why a credential whose grace is over is not removed.
+local function tell_kept_credential(self, kept)
+  local row = kept.row
+  if kept.is_used then
+    return use_in_log.tell(self, true, "%s is not removed, although its grace ended on %s: %s. " .. OVERRIDE,
+      row.body.marker, time.day(row.body.retire_at), kept.why, row.body.key_id)
+  end
+  use_in_log.tell(self, false, "%s stays %s, because the log, and no person, confirmed the new one: %s; %s",
+    row.body.marker, until_expiry(row), kept.why, use_in_log.last_use_text(self, row))
+end
+
 local function note_retirement_dates(self)
+  local is_by_log = self.row ~= nil and use_in_log.is_by_log(self.row)
   for _, row in ipairs(self.view.retiring) do
-    self.run:note("%s was replaced and is retired on %s", row.body.marker, time.day(row.body.retire_at))
+    self.run:note(is_by_log and "%s was replaced; it stays until %s at least" or "%s was replaced and is retired on %s",
+      row.body.marker, time.day(row.body.retire_at))
   end
 end
 
@@ -149,13 +170,16 @@ local function warn_earlier_still_valid(self)
   end
 end
 
+-- Warn of who may be cut off. The log tells only what was read of it.
 local function warn_of_refused_sign_ins(self, list)
-  if #list == 0 then return end
-  self.run:warn("nobody has read the sign-in logs, so it is unknown who signs in with %s: such sign-ins are refused "
-    .. "from now on", #list == 1 and "the credential that is removed" or "the credentials that are removed")
+  for _, row in ipairs(list) do
+    use_in_log.tell(self, true, "%s is removed: %s. Whoever signs in with it is refused from now on",
+      row.body.marker, use_in_log.last_use_text(self, row))
+  end
 end
 
-local function note_retirement(self, list)
+local function note_retirement(self, list, kept)
+  for _, one in ipairs(kept) do tell_kept_credential(self, one) end
   if self.terms.old_now and self:is_confirmed() then return warn_of_refused_sign_ins(self, list) end
   if self.terms.old_now then self.run:warn "nothing is removed before somebody confirmed that the new one is in use" end
   if self.terms.renew and self.run:acting() then return warn_earlier_still_valid(self) end
@@ -177,18 +201,34 @@ local function retire_lost_credentials(self, value)
   end
 end
 
--- Which of the earlier credentials are removed in this run; and a function that says why.
+local function why_log_allows(row)
+  return ("replaced, and Entra's log shows no use any more; its grace ended on %s"):format(time.day(row.body.retire_at))
+end
+
+-- Sort the credentials whose grace is over: those that are removed, and those that are kept all the same. Waits.
+local function sort_overdue_credentials(self)
+  local list, kept = {}, {}
+  for _, row in ipairs(self.view.overdue) do
+    local why, is_used = use_in_log.why_kept(self, row)
+    if why then kept[#kept + 1] = { row = row, why = why, is_used = is_used } else list[#list + 1] = row end
+  end
+  return list, kept
+end
+
+-- Which of the earlier credentials are removed in this run; a function that says why; and which are kept although their
+-- grace is over.
 local function credentials_to_retire(self)
-  if not self:is_confirmed() then return {}, why_retirement_is_due end
-  if self.terms.old_now then return all_earlier_credentials(self), function() return AT_ONCE end end
-  return self.view.overdue, why_retirement_is_due
+  if not self:is_confirmed() then return {}, why_retirement_is_due, {} end
+  if self.terms.old_now then return all_earlier_credentials(self), function() return AT_ONCE end, {} end
+  local list, kept = sort_overdue_credentials(self)
+  return list, use_in_log.is_by_log(self.row) and why_log_allows or why_retirement_is_due, kept
 end
 
 --- Remove replaced credentials whose retirement date has passed, and credentials of lost answers. Waits.
 ---@param self rotation.Credential
 function M.retire_due(self)
-  local list, why = credentials_to_retire(self)
-  note_retirement(self, list)
+  local list, why, kept = credentials_to_retire(self)
+  note_retirement(self, list, kept)
   local anything = #list > 0 or #self.view.lost > 0
   if anything and self.run:acting() and not is_credential_accepted(self) then return end
   retire_credentials(self, list, why)

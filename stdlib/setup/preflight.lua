@@ -11,6 +11,7 @@ local secret_file = require "machine.secret_file"
 local service_principal = require "entra.service_principal"
 local task = require "task"
 local time = require "time"
+local use_in_log = require "rotation.use_in_log"
 
 local M = {}
 
@@ -29,6 +30,7 @@ local M = {}
 
 local function check_setup_arguments(args)
   lifetime.check_arguments("client secret", args)
+  use_in_log.check_arguments(args)
   if args.secret_file then secret_file.check(args.secret_file) end
 end
 

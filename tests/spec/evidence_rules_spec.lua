@@ -220,8 +220,9 @@ describe("an older secret", function()
   end)
 
   it("stays when the application signs in on behalf of people, or when that is unknown", function()
-    assert.equal("people: the application signs in on behalf of people, and the log of applications does not show that",
-      misses(function(case) case.for_people = true end))
+    assert.equal("people: the application signs in on behalf of people (it has redirect URIs), which the log of "
+      .. "applications does not show",
+      misses(function(case) case.for_people, case.why_people = true, "it has redirect URIs" end))
     assert.equal("people: whether the application signs in on behalf of people is unknown",
       misses(function(case) case.for_people = nil end))
   end)

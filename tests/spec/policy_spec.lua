@@ -110,6 +110,7 @@ describe("a policy", function()
     assert.is_nil(terms.credential)
     assert.same({ {}, "secret" }, { of_applications.accept, of_applications.credential })
     assert.is_nil(of_applications.on_unknown)
+    assert.same({ unused = false }, of_applications.retire)
     terms = declare { accept = "disabled", on_unknown = "repeat" }.policy
     assert.same({ { disabled = true }, "repeat" }, { terms.accept, terms.on_unknown })
     assert.equal("certificate", declare(applications { credential = "certificate" }).policy.credential)
@@ -161,6 +162,10 @@ describe("a policy", function()
       { applications { accept = { "guest" } }, 'x.lua: accept: applications are never refused for the reason '
         .. '"guest"' },
       { { on_unknown = "retry" }, 'x.lua: on_unknown: "retry" is none of "ask", "repeat"' },
+      { applications { retire = { unused = true } },
+        "x.lua: retire: silence tells nothing while it is not said how often the consumer signs in" },
+      { applications { retire = { rhythm = "59m" } }, "x.lua: retire.rhythm: it is less than 1h" },
+      { { retire = {} }, "x.lua: retire: it applies to applications only, and this policy selects users" },
       { applications { on_unknown = "repeat" },
         "x.lua: on_unknown: it applies to users only, and this policy selects applications" },
       { { credential = "certificate" },
