@@ -89,7 +89,7 @@ M.PAM_ACTIONS = {
   reset_password = "user name of an entry; makes a task",
   run_services = "true or false: start or stop what takes tasks; on Cloud also the machine",
   set_flag = "name, value",
-  test_connection = "name of a provider: {ok, message}",
+  test_connection = "name of a provider, {client_secret?, linked?} that is not saved: {ok, message}",
 }
 
 --- What an administrator does in Devolutions Cloud, or on a machine with its services.

@@ -25,6 +25,8 @@ M.FLAGS = {
   poll = 60,
   -- The address from which the PAM service signs in; Devolutions Server has 203.0.113.90.
   address = "203.0.113.88",
+  -- The address from which Test connection signs in; false: the same.
+  test_address = false,
 }
 
 ---@class emulator.pam
@@ -131,12 +133,16 @@ function Pam:edit_provider(name, fields)
   self.tokens[name] = nil
 end
 
---- The button Test connection in a provider's form.
+--- The button Test connection in a provider's form; with fields that were typed, and are not saved.
 ---@param name string
+---@param fields table? as edit_provider takes them
 ---@return { ok: boolean, message: string }
-function Pam:test_connection(name)
+function Pam:test_connection(name, fields)
   self:need_menu()
-  return self:try_provider(form.there(self.providers, "provider", name))
+  local shown = {}
+  for field, value in pairs(form.there(self.providers, "provider", name)) do shown[field] = value end
+  take_secret(self, shown, fields or {})
+  return self:try_provider(shown)
 end
 
 --- Delete a provider.

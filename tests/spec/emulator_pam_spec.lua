@@ -286,6 +286,19 @@ describe("the PAM service of the emulated Devolutions Cloud", function()
     assert.equal("Completed", last_task().status)
   end)
 
+  it("tests a secret that was typed and not saved, from another address: a switch", function()
+    local _ <close> = set_up()
+    local now = emulator.tenant.now()
+    local value = emulator.tenant:seed_secret(app.id, "new", now - 60, now + 86400 * 90)
+    assert.is_true(did("test_connection", "Entra", { client_secret = value }).ok)
+    did("set_flag", "test_address", "192.0.2.44")
+    assert.is_true(did("test_connection", "Entra").ok)
+    local found = {}
+    for i, row in ipairs(sign_ins()) do found[i] = { row.ipAddress, row.servicePrincipalCredentialKeyId } end
+    local keys = emulator.tenant.keys_of[app.id]
+    assert.same({ { "203.0.113.88", keys[2] }, { "192.0.2.44", keys[1] } }, found)
+  end)
+
   it("signs in with nothing to do: a switch", function()
     local _ <close> = set_up()
     later "3d"

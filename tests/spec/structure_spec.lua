@@ -46,7 +46,7 @@ local ORDER = {
   "explain", "profile", "oauth", "graph", "devolutions", "peer", "journal", "program",
   "folder", "entra", "permissions", "evidence", "workflow", "policy",
   "rotation", "certificate", "handover", "sink", "session", "script", "rotate", "setup", "doctor", "discover",
-  "rehearse", "cli", "repl", "command",
+  "expiry", "rehearse", "cli", "repl", "command",
 }
 
 local rank = {}
@@ -195,7 +195,7 @@ end)
 -- where the singular is a value of it (`marker`). These are called otherwise, for a reason:
 local CALLED = {
   -- the main module of a room that is no interface is called by its room
-  ["explain.cause"] = "explain", ["http.client"] = "http", ["oauth.sign_in"] = "oauth",
+  ["expiry.look"] = "expiry", ["explain.cause"] = "explain", ["http.client"] = "http", ["oauth.sign_in"] = "oauth",
   ["permissions.least"] = "permissions", ["profile.current"] = "profiles", ["resource.new"] = "resource",
   ["script.load"] = "script", ["session.open"] = "session",
   -- beside the interface of the same name

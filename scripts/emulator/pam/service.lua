@@ -25,10 +25,11 @@ end
 
 --- Sign in with the secret of a provider.
 ---@param provider table
+---@param address string? by default the service's
 ---@return { token: string, ends: number }|nil token, string? message
-function M:sign_in(provider)
+function M:sign_in(provider, address)
   return inside.sign_in(self.ask, { tenant = provider.tenant, client_id = provider.client_id,
-    client_secret = self:secret_of(provider), address = self.flags.address })
+    client_secret = self:secret_of(provider), address = address or self.flags.address })
 end
 
 local function token_of(self, provider)
@@ -53,7 +54,7 @@ function M:try_provider(provider)
   if self.flags.test_needs_service and not self:worker() then
     return { ok = false, message = "no PAM service answers" }
   end
-  local token, message = self:sign_in(provider)
+  local token, message = self:sign_in(provider, self.flags.test_address or nil)
   local ok = token ~= nil
   if token and self.flags.test_asks_graph then ok, message = graph(self, token, "GET", "/users") end
   return { ok = ok == true, message = message or "Connection succeeded." }

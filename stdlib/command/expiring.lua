@@ -1,0 +1,109 @@
+--- moonlatch expiring: what expires, and when. Changes nothing.
+
+local command_task = require "cli.command_task"
+local document = require "report.document"
+local expiry = require "expiry.look"
+local hint = require "log.hint"
+local icalendar = require "handover.icalendar"
+local in_tenant = require "expiry.in_tenant"
+local json = require "json"
+local layout = require "terminal.layout"
+local log = require "log"
+local report = require "report"
+local session = require "session.open"
+local time = require "time"
+
+local DEFAULT_SPAN = "60d"
+
+-- The items as rows of JSON. Members that name a thing are those of the journal.
+local function json_rows(items, now)
+  local rows = json.array {}
+  for i, item in ipairs(items) do
+    rows[i] = document.write_moments_as_text {
+      key = item.key, kind = item.kind, use = item.use, name = item.name, detail = item.detail, ends = item.ends,
+      days = item.ends and math.floor((item.ends - now) / 86400), key_id = item.key_id, client_id = item.app_id,
+      fix = item.fix, source = item.source,
+    }
+  end
+  return rows
+end
+
+local function print_json(calendar, soon)
+  report.json {
+    now = time.iso(calendar.now), expiring = json_rows(soon, calendar.now),
+    later = json_rows(table.move(calendar.items, #soon + 1, #calendar.items, 1, {}), calendar.now),
+    unknown = json.array(calendar.unknown), not_looked_at = json.array(calendar.left_out),
+  }
+end
+
+local COLUMNS = { { key = "expires" }, { key = "left", title = "when" }, { key = "kind" }, { key = "use" },
+  { key = "name" } }
+
+local function table_row(item, now)
+  local name = item.short and ("%s %s"):format(item.name, item.short) or item.name
+  if item.detail then name = ("%s (%s)"):format(name, item.detail) end
+  return { expires = time.day(item.ends), left = expiry.distance(item.ends, now), kind = item.kind, use = item.use,
+    name = name }
+end
+
+local function print_fixes(soon)
+  for _, item in ipairs(soon) do
+    if item.fix then log.prose(("%s: %s"):format(expiry.words(item), hint.complete(item.fix))) end
+  end
+end
+
+local function print_unknown(calendar)
+  for _, unknown in ipairs(calendar.unknown) do
+    log.prose(("unknown: %s"):format(unknown.what))
+    log.prose(("  why: %s"):format(unknown.why))
+    if unknown.fix then log.prose(("  fix: %s"):format(hint.complete(unknown.fix))) end
+  end
+  log.prose(("Not looked at: %s."):format(table.concat(calendar.left_out, "; ")))
+end
+
+local function print_for_people(calendar, soon, span)
+  local later, rows = #calendar.items - #soon, {}
+  for i, item in ipairs(soon) do rows[i] = table_row(item, calendar.now) end
+  if #soon > 0 then report.table(rows, COLUMNS) end
+  log.say(("%s within %s, or expired%s."):format(#soon == 0 and "Nothing expires" or layout.count(#soon, "date"),
+    time.span(span), later > 0 and ("; %d later"):format(later) or ""))
+  print_fixes(soon)
+  print_unknown(calendar)
+end
+
+local function run_expiring(open, span, options)
+  local calendar = expiry.look(open.journal, open.profile, { offline = options.offline })
+  local soon = expiry.until_moment(calendar, calendar.now + span)
+  if options.calendar then
+    icalendar.write(options.calendar, expiry.calendar_text(calendar), "moonlatch expiring --calendar FILE")
+  end
+  if log.json() then print_json(calendar, soon) else print_for_people(calendar, soon, span) end
+  return (#soon > 0 or #calendar.unknown > 0) and 3 or 0
+end
+
+local function run_expiring_command(options)
+  local span = time.duration(options.within or DEFAULT_SPAN)
+  local open <close> = session.start(options, {
+    owner = "moonlatch expiring", needs = not options.offline and in_tenant.NEEDS or nil, reading = true,
+  })
+  return command_task.run(run_expiring, open, span, options)
+end
+
+---@type cli.command
+return {
+  summary = "list what expires, and when: secrets, certificates, hand-overs, roles, sign-ins",
+  details = "Client secrets and certificates on record (in use, waiting, replaced), hand-overs that nobody\n"
+    .. "confirmed, role assignments of PIM, the sign-in that is kept, and what this profile signs in with.\n"
+    .. "Exit status: 3 when something expires within the span, has expired, or could not be looked at; else 0.",
+  options = {
+    { name = "--within", value = "SPAN", help = "how far to look ahead (60d)" },
+    { name = "--offline", help = "do not sign in: show what the journal and this machine know" },
+    { name = "--calendar", value = "FILE", help = "write all dates to this calendar file (.ics)" },
+  },
+  examples = {
+    "moonlatch expiring", "moonlatch expiring --within 30d --json",
+    "moonlatch expiring --offline --calendar expiring.ics   # from the journal alone, for your calendar",
+  },
+
+  run = run_expiring_command,
+}
