@@ -116,10 +116,7 @@ function M:remove_consent(client, permission)
 end
 
 local function graph_role_id(tenant, permission)
-  for id, name in pairs(tenant:graph_roles()) do
-    if name == permission then return id end
-  end
-  error(("Graph has no application permission %q"):format(permission), 3)
+  return tenant:graph_role_id(permission) or error(("Graph has no application permission %q"):format(permission), 3)
 end
 
 --- Grant an application permission of Graph.
