@@ -183,7 +183,7 @@ end
 ---@param stage rehearse.stage
 ---@return rehearse.outcome
 function M.play(terms, stage)
-  local loaded = rotate_policies.load(terms.policies)
+  local loaded = rotate_policies.load(terms.policies, true)
   local self = Play {
     terms = terms, stage = stage, policies = loaded.policies, needs = loaded.needs, scripts = loaded.scripts,
     place = 1,
