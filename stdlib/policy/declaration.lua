@@ -3,6 +3,7 @@
 
 local evidence_rules = require "evidence.rules"
 local fail = require "fail"
+local log_calls = require "evidence.log_calls"
 local policy_select = require "policy.select"
 local refusals = require "policy.refusals"
 local schema = require "base.schema"
@@ -246,7 +247,10 @@ local SCOPES = {
   users = { "User-PasswordProfile.ReadWrite.All" }, applications = { "Application.ReadWrite.All" },
 }
 
---- The calls that a policy makes, as the needs of a script.
+local LOGS = { users = log_calls.ACCOUNTS, applications = log_calls.APPLICATIONS }
+
+--- The calls that a policy makes, as the needs of a script. The calls that read evidence are needed unless evidence is
+--- left out.
 ---@param terms policy.terms
 ---@return script.needs
 function M.needs(terms)
@@ -257,9 +261,16 @@ function M.needs(terms)
       revoke and { "POST /users/{id}/revokeSignInSessions" } or {}),
     scopes = join_needs(scopes, SCOPES[terms.target], revoke and { "User.RevokeSessions.All" } or {}),
     devolutions = terms.sink:needs(), run = join_needs(terms.sink:runs(), { terms.after.run and terms.after.run[1] }),
-    files = terms.sink:files(),
+    files = terms.sink:files(), when = { evidence = { graph = LOGS[terms.target], scopes = log_calls.SCOPES } },
   }
 end
+
+local ARGUMENTS = {
+  evidence = {
+    type = "boolean", default = true,
+    help = "read Entra's logs of sign-ins and changes, which needs AuditLog.Read.All",
+  },
+}
 
 --- Check a policy, and make the declaration of a script from it. Raises "config" for a policy that is wrong.
 ---@param found { name: string, path: string }
@@ -275,8 +286,8 @@ function M.declare(found, value)
   local terms = terms_of_fields(found.name, fields)
   check_policy_terms(found.path, terms)
   return {
-    id = found.name, summary = fields.summary, description = fields.description, args = {}, needs = M.needs(terms),
-    policy = terms,
+    id = found.name, summary = fields.summary, description = fields.description, args = ARGUMENTS,
+    needs = M.needs(terms), policy = terms,
   }
 end
 
