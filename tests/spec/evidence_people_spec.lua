@@ -1,6 +1,6 @@
---- evidence.last_reset and evidence.failures: who changed a password last, and which failed sign-ins go on.
+--- evidence.last_reset and evidence.refused_sign_ins: who changed a password last, and which failed sign-ins go on.
 
-local failures = require "evidence.failures"
+local refused_sign_ins = require "evidence.refused_sign_ins"
 local last_reset = require "evidence.last_reset"
 
 local DAY, HOUR = 86400, 3600
@@ -86,7 +86,7 @@ describe("a failed sign-in", function()
   end
   local function told(...)
     local texts = {}
-    for i, one in ipairs(failures.of({ ... }, NOW)) do texts[i] = ("%d %s"):format(one.code, one.text) end
+    for i, one in ipairs(refused_sign_ins.of({ ... }, NOW)) do texts[i] = ("%d %s"):format(one.code, one.text) end
     return texts
   end
 

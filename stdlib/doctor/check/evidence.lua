@@ -4,7 +4,7 @@
 local evidence_rules = require "evidence.rules"
 local explain = require "explain.cause"
 local in_use = require "journal.in_use"
-local sign_in_failures = require "evidence.failures"
+local refused_sign_ins = require "evidence.refused_sign_ins"
 local time = require "time"
 
 local MOST = 5 -- failures told
@@ -57,11 +57,11 @@ local function report_failure(findings, failing)
 end
 
 local function report_failures(findings, logs)
-  local list = sign_in_failures.of(logs.uses, time.now())
+  local list = refused_sign_ins.of(logs.uses, time.now())
   for i = 1, math.min(MOST, #list) do report_failure(findings, list[i]) end
   if #list > MOST then
     findings:broken { evidence = ("and from %d more addresses"):format(#list - MOST),
-      fix = "See all of them: moonlatch activity" }
+      fix = "See all of them: Entra admin center > Sign-in logs > Service principal sign-ins." }
   end
 end
 
