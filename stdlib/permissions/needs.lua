@@ -70,7 +70,7 @@ end
 -- Returns nil when nothing was corrected, or the corrected path is no template.
 local function corrected_path(path, is_graph)
   local better = ("/" .. path:gsub("^/+", "")):gsub("(.)/+$", "%1"):gsub("/:(%w+)", "/{%1}"):gsub("//+", "/")
-  if is_graph then better = better:gsub("^/v1%.0/", "/"):gsub("^/beta/", "/") end
+  if is_graph then better = better:gsub("^/v1%.0/", "/") end -- a call that only beta has keeps /beta
   return better ~= path and gate.template(better) and better or nil
 end
 

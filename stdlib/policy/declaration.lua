@@ -3,6 +3,7 @@
 
 local evidence_rules = require "evidence.rules"
 local fail = require "fail"
+local log_calls = require "evidence.log_calls"
 local policy_select = require "policy.select"
 local refusals = require "policy.refusals"
 local schema = require "base.schema"
@@ -255,7 +256,10 @@ local function needs_of_sinks(list)
   return join_needs(table.unpack(needs))
 end
 
---- The calls that a policy makes, as the needs of a script. Sink scripts have needs of their own.
+local LOGS = { users = log_calls.ACCOUNTS, applications = log_calls.APPLICATIONS }
+
+--- The calls that a policy makes, as the needs of a script. The calls that read evidence are needed unless evidence is
+--- left out. Sink scripts have needs of their own.
 ---@param terms policy.terms
 ---@return script.needs
 function M.needs(terms)
@@ -266,8 +270,16 @@ function M.needs(terms)
       revoke and { "POST /users/{id}/revokeSignInSessions" } or {}),
     scopes = join_needs(scopes, SCOPES[terms.target], revoke and { "User.RevokeSessions.All" } or {}),
     devolutions = needs_of_sinks(terms.sinks), run = { terms.after.run and terms.after.run[1] },
+    when = { evidence = { graph = LOGS[terms.target], scopes = log_calls.SCOPES } },
   }
 end
+
+local ARGUMENTS = {
+  evidence = {
+    type = "boolean", default = true,
+    help = "read Entra's logs of sign-ins and changes, which needs AuditLog.Read.All",
+  },
+}
 
 --- Check a policy, and make the declaration of a script from it. Raises "config" for a policy that is wrong.
 ---@param found { name: string, path: string }
@@ -283,8 +295,8 @@ function M.declare(found, value)
   local terms = terms_of_fields(found.name, fields)
   check_policy_terms(found.path, terms)
   return {
-    id = found.name, summary = fields.summary, description = fields.description, args = {}, needs = M.needs(terms),
-    policy = terms,
+    id = found.name, summary = fields.summary, description = fields.description, args = ARGUMENTS,
+    needs = M.needs(terms), policy = terms,
   }
 end
 

@@ -9,6 +9,7 @@ local schema = require "base.schema"
 local sign_in = require "profile.sign_in"
 local source = require "profile.source"
 local sys = require "host.sys"
+local time = require "time"
 local vault_folder = require "base.vault_folder"
 
 local M = {}
@@ -115,6 +116,17 @@ end
 
 local program_rule = { type = "table", check = check_program }
 
+-- Which accounts a PAM manages, and how often it has to change their passwords: for the doctor.
+local managed_rule = {
+  type = "table",
+  members = {
+    select = { type = "table", each = { type = "string" }, check = function(names)
+      if #names == 0 then return "it names no accounts", 'Name a group or users: select = { "PAM managed tier 0" }.' end
+    end },
+    every = schema.duration(),
+  },
+}
+
 local profile_rule = {
   type = "table",
   members = {
@@ -126,6 +138,7 @@ local profile_rule = {
     key = source.key_rule,
     devolutions = devolutions_rule,
     state = { type = "string" },
+    managed = managed_rule,
     write_budget = { type = { "boolean", "table" }, default = true },
     peers = profile_peers.rule,
     programs = { type = "table", default = {}, each = program_rule, check = check_program_and_folder_names },
@@ -336,6 +349,10 @@ local function check_profile_addresses(file, where, profile)
   end
 end
 
+local function complete_managed(managed)
+  return managed and { select = managed.select, every = managed.every and time.duration(managed.every) }
+end
+
 local function complete_devolutions(devolutions, folder)
   if not devolutions then return nil end
   devolutions.ca = absolute_path(devolutions.ca, folder)
@@ -365,7 +382,7 @@ local function complete_profile(file, name, settings)
     sign_in = settings.sign_in, key = settings.key, devolutions = complete_devolutions(settings.devolutions, folder),
     binding = binding,
     write_budget = write_budget_of(file, where .. ".write_budget", settings.write_budget),
-    programs = settings.programs, folders = {},
+    programs = settings.programs, folders = {}, managed = complete_managed(settings.managed),
     peers = profile_peers.complete(settings.peers, binding, function(path) return absolute_path(path, folder) end),
   }
   set_state_folder(profile, settings, kind, binding, folder)

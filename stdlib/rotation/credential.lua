@@ -9,11 +9,11 @@ local class = require "base.class"
 local clock_skew = require "rotation.clock_skew"
 local credential_in_use = require "rotation.credential_in_use"
 local existing_secret = require "rotation.existing_secret"
+local foreign = require "rotation.foreign"
 local graph_clock = require "graph.clock"
 local inventory = require "rotation.inventory"
 local lifecycle = require "rotation.lifecycle"
 local lifetime = require "journal.lifetime"
-local markers = require "journal.marker"
 local prove = require "rotation.prove"
 local resource = require "resource.new"
 local retirement = require "rotation.retirement"
@@ -39,6 +39,8 @@ local M = {}
 ---@field remove fun(application, row, credential, more: rotation.removal?)
 ---@field give_way nil|fun(self: rotation.Credential) raises "conflict" when another installation made a credential
 --- meanwhile
+---@field check_listed nil|fun(self: rotation.Credential) raises "conflict" when the credential was removed after it was
+--- proven
 ---@field withdraw nil|fun(self: rotation.Credential, why: string)
 ---@field look_for nil|fun(journal, row, application): table?
 ---@field removable nil|fun(credential, newest, held): boolean
@@ -250,28 +252,6 @@ local function note_unlisted_credentials(self)
     .. "elsewhere in the last minutes; moonlatch verify lists it later")
 end
 
--- Who made a credential that the journal does not know, as far as its name tells, and how it is removed.
-local function who_made_credential(self, credential)
-  local made = markers.of_credential(credential.displayName)
-  if not made then return "made by a person" end
-  local retire = "moonlatch journal retire " .. credential.keyId
-  local journal, installation = self.run.journal, markers.installation_of(made)
-  for _, own in ipairs(journal and journal.installations and journal:installations() or {}) do
-    if own == installation then
-      return "made here, and not on record any more; perhaps in use. Once nothing uses it, remove it with: " .. retire
-    end
-  end
-  return "of another journal, and perhaps in use; once nothing uses it, remove it with: " .. retire
-end
-
-local function report_foreign_credentials(self)
-  local own = self.row and self.kind.find(self.row, self.view.foreign) -- adopted, so not foreign any more
-  for _, credential in ipairs(self.view.foreign) do
-    local name = type(credential.displayName) == "string" and credential.displayName or credential.keyId
-    if credential ~= own then self.run:leave(self.kind.name, name, who_made_credential(self, credential)) end
-  end
-end
-
 -- Read what Entra lists now and, side by side, what is in the sink.
 local function reread_beside_sink(self, read_place)
   task.all {
@@ -317,7 +297,7 @@ local function find_or_make_credential(self)
     run:found(self.kind.name, self.row.body.marker, lifetime.validity_text(self.row, self.terms))
     credential_in_use.confirm_by_log(self)
   end
-  if not run:acting() then report_foreign_credentials(self) end -- else at the end, when the list shows more
+  if not run:acting() then foreign.report(self) end -- else at the end, when the list shows more
 end
 
 ---@class rotation.fields
@@ -415,6 +395,7 @@ function Credential:prove(roles)
     reread_beside_sink(self, function(place) run:look(place) end) -- the value is stored there next
     self.kind.give_way(self)
   end
+  if self.minted and self.kind.check_listed then self.kind.check_listed(self) end
   if #proof.missing > 0 then prove.raise_missing(proof.missing) end
   run:found("proof", row.body.marker, prove.proof_text("three sign-ins on fresh connections", roles))
 end
@@ -477,7 +458,7 @@ local function reread_before_retiring(self)
   if self.minted and (not self.application.made_now or #self.view.lost > 0) then
     self:reread_credentials()
   end
-  if self.run:acting() then report_foreign_credentials(self) end
+  if self.run:acting() then foreign.report(self) end
 end
 
 --- Remove replaced credentials whose retirement date has passed, and credentials of lost answers, by the rules of
