@@ -266,6 +266,62 @@ describe("a sink script", function()
     assert.matches("kubernetes", outcome.err)
   end)
 
+  describe("that is rehearsed", function()
+    local function rehearse(name, ...)
+      return emu:run { "rehearse", "sink", name, "--yes", ... }
+    end
+
+    it("keeps the contract: those for Vault, Key Vault and Kubernetes", function()
+      for name, arguments in pairs {
+        ["sinks/vault"] = { "--with", "path=trial/{client_id}" }, ["sinks/azure-key-vault"] = {},
+        ["sinks/kubernetes-secret"] = { "--with", "namespace=trial", "--with", "name=t-{client_id}" },
+      } do
+        local outcome = rehearse(name, table.unpack(arguments))
+        assert.equal(0, outcome.status, outcome.out .. outcome.err)
+        assert.equal(name == "sinks/azure-key-vault" and 8 or 9, select(2, outcome.out:gsub("✓", "")))
+      end
+      for key in pairs(state().vault) do assert(not key:find "trial", key) end
+    end)
+
+    it("keeps the contract: those that cannot read back", function()
+      local outcome = rehearse("sinks/program", "--with", "program=take", "--with", "arguments=--name={name},x")
+      assert.equal(0, outcome.status, outcome.out .. outcome.err)
+      assert.equal(3, select(2, outcome.out:gsub("✓", "")))
+    end)
+
+    -- A copy of the sink for Vault in which this text is replaced.
+    local function broken(from, to)
+      local file <close> = assert(io.open(SOURCE .. "/scripts/sinks/vault.lua"))
+      local text, count_replaced = file:read("a"):gsub(from:gsub("%p", "%%%0"), (to:gsub("%%", "%%%%")))
+      assert.equal(1, count_replaced, from)
+      return emu.place:write("broken.lua", text)
+    end
+
+    it("does not keep it, and is told so, when a rule of it is broken", function()
+      for _, case in ipairs {
+        { "options = { cas = before.version.number }", "options = { cas = deleted_version(args, item) }",
+          "a store by an old `before` was accepted: it wrote over what was stored since" },
+        { 'item.slot == "pending" and "-pending" or ""', '""', "the pending value has replaced the current one" },
+        { "client_id = members.client_id, marker", "client_id = item.client_id, marker_x", "another marker" },
+        { "data[args.field], data.client_id", "data.other, data.client_id", "read does not return the value that was" },
+      } do
+        local outcome = rehearse(broken(case[1], case[2]), "--with", "path=broken/{client_id}")
+        assert.equal(1, outcome.status, outcome.out .. outcome.err)
+        assert(outcome.out:find(case[3], 1, true), case[3] .. "\n" .. outcome.out .. outcome.err)
+      end
+    end)
+
+    it("touches no place that is in use", function()
+      ask("POST", "/set", { store = "vault", key = "secret/in/use",
+        value = { { data = { client_secret = "their value", client_id = "another" }, deleted = false } } })
+      local outcome = rehearse("sinks/vault", "--with", "path=in/use")
+      assert.equal(1, outcome.status)
+      assert.matches("try the sink sinks/vault at secret/in/use\n  why: a value is stored there, and trying would "
+        .. "replace it\n  fix: Choose another place for the trial", outcome.err)
+      assert.equal(1, #state().vault["secret/in/use"])
+    end)
+  end)
+
   it("is refused with what is wrong in it, before anything is sent", function()
     local function why(sink)
       local outcome = emu:run { "plan", emu.place:write("p.lua", POLICY:format(app.appId, sink)) }
