@@ -97,12 +97,24 @@ local function check_program_and_folder_names(names)
   end
 end
 
-local program_rule = { type = "table", each = { type = "string" }, check = function(words)
-  if #words == 0 or not words[1]:match("^/") then
-    return "it does not begin with the program's absolute path", 'Write { "/path/of/the/program", "argument" }.'
+local PROGRAM_FORM = 'Write { "/path/of/the/program", "argument" }.'
+
+local function check_program(words)
+  if type(words[1]) ~= "string" or not words[1]:match("^/") then
+    return "it does not begin with the program's absolute path", PROGRAM_FORM
   end
   if #words > 64 then return "it has more than 64 words", "Put the words into a program of your own, and name that." end
-end }
+  for key, word in pairs(words) do
+    if key == "confirms" and type(word) ~= "boolean" then return "confirms is true or false", PROGRAM_FORM end
+    if key ~= "confirms" and (math.type(key) ~= "integer" or type(word) ~= "string") then
+      return ("%s is no word of the program"):format(tostring(key)),
+        PROGRAM_FORM .. " Besides, there is only confirms = true: its exit status 0 shows that the consumer has the "
+          .. "secret that it was given."
+    end
+  end
+end
+
+local program_rule = { type = "table", check = check_program }
 
 -- Which accounts a PAM manages, and how often it has to change their passwords: for the doctor.
 local managed_rule = {
