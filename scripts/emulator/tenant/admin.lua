@@ -215,7 +215,7 @@ end
 ---@param value any
 function M:set_flag(name, value)
   if self.flags[name] == nil then error(("unknown flag %q of the emulated tenant"):format(tostring(name)), 2) end
-  self.flags[name] = value
+  self.flags[name], self.reports = value, {}
 end
 
 --- Add somebody to a group.
