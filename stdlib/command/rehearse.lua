@@ -11,7 +11,7 @@ local rehearse_declaration = require "rehearse.declaration"
 local rehearse_print = require "rehearse.print"
 local report = require "report"
 local script = require "script.load"
-local script_arguments = require "script.arguments"
+local arguments = require "script.arguments"
 local session = require "session.open"
 local sets = require "base.sets"
 local sink_check = require "rehearse.sink_check"
@@ -77,7 +77,7 @@ local function read_sink_fields(name, given)
         "The arguments of the sink: " .. table.concat(sets.sorted(declaration.args), ", ") .. ".")
     end
     local is_text = known.type == "duration"
-    fields[argument] = is_text and value or script_arguments.value(argument, known, value)
+    fields[argument] = is_text and value or arguments.value(argument, known, value)
   end
   return fields
 end
