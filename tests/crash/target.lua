@@ -5,6 +5,7 @@ local cloud = require "crash.cloud"
 local crypto = require "host.crypto"
 local json = require "host.json"
 local program = require "crash.program"
+local stores = require "stores"
 local sys = require "host.sys"
 
 local M = {}
@@ -155,11 +156,18 @@ local function whole_application(lane)
   if not text:find(ours[1], 1, true) then return "the one credential of ours is not the one that is stored" end
 end
 
+-- What is replaced goes when its grace is over, and when nobody has used it for seven days: look_at_application does.
+local function settle_application(lane)
+  lane.cloud:pass "8d"
+  lane:must(0, lane:rotate())
+  lane.cloud:pass "60s" -- until readers see it
+end
+
 local APPLICATION_POLICY = [[
 local policy = require "policy"
 return policy {
   summary = "one application", select = policy.applications { client_id = %q },
-  every = "1d", lifetime = "20d", grace = "1h",
+  every = "20d", lifetime = "90d", grace = "1h",
   sink = policy.devolutions.server { vault = "Privileged", path = "Crash" },
 }
 ]]
@@ -218,6 +226,52 @@ local function confirm(lane, outcome)
   return id ~= nil and lane:run({ "journal", "confirm", id }).status == 0
 end
 
+---------------------------------------------------------------------------
+-- An application whose secret goes to two sinks: an entry, and a script's place
+
+local function make_application_with_sinks(lane)
+  make_application(lane)
+  local folder = lane.cloud.home .. "/stores"
+  assert(sys.mkdir(folder))
+  lane.stores = stores.start(folder)
+  assert(sys.write(lane.cloud.home .. "/token", lane.stores.token, "new"))
+  local config = lane.cloud.ready.config
+  local peers = lane.stores:peers(lane.cloud.home .. "/token")
+  local text = assert(sys.read(config, 65536)):gsub("emulator = { clock", peers:gsub("%%", "%%%%") .. " %0")
+  assert(sys.write(config, text, "replace"))
+end
+
+local function secret_in_vault(lane) return lane.stores:held("vault", "secret/apps/" .. lane.who.app_id) end
+
+-- What each sink holds works at every moment, whichever of the two has the new one already.
+local function look_at_both_sinks(lane)
+  local wrong = look_at_application(lane)
+  if wrong then return "the entry: " .. wrong end
+  local value = secret_in_vault(lane)
+  if value and lane.cloud:sign_in(lane.who.app_id, value) ~= 200 then
+    return "LOST: what is in Vault does not sign in"
+  end
+  if not value and lane.rotated then return "LOST: nothing is in Vault" end
+end
+
+local function whole_both_sinks(lane)
+  local wrong = whole_application(lane)
+  if wrong then return "the entry: " .. wrong end
+  if secret_in_vault(lane) ~= stored_secret(lane) then return "Vault holds another secret than the entry" end
+  local pending = lane.stores:state().vault["secret/apps/" .. lane.who.app_id .. "-pending"]
+  if pending then return "a pending value is left in Vault" end
+end
+
+local SINKS_POLICY = [[
+local policy = require "policy"
+return policy {
+  summary = "one application", select = policy.applications { client_id = %q },
+  every = "20d", lifetime = "90d", grace = "1h",
+  sink = { policy.devolutions.server { vault = "Privileged", path = "Crash" },
+    policy.sink("sinks/vault", { path = "apps/{client_id}", linked = true }) },
+}
+]]
+
 local function of_users(name, count)
   return {
     name = name, people = count, changes = "graph PATCH /users/* drop-after", pass = "2h",
@@ -241,16 +295,17 @@ M.TARGETS = {
     end,
     look = look_at_certificate, whole = whole_certificate, attend = confirm,
   },
+  sinks = {
+    name = "sinks", changes = "graph POST /applications/*/addPassword drop-after", pass = "21d",
+    fresh = make_application_with_sinks,
+    policy = function(lane) return SINKS_POLICY:format(lane.who.app_id) end,
+    settle = settle_application, look = look_at_both_sinks, whole = whole_both_sinks,
+  },
   secret = {
-    name = "secret", changes = "graph POST /applications/*/addPassword drop-after", pass = "25h",
+    name = "secret", changes = "graph POST /applications/*/addPassword drop-after", pass = "21d",
     fresh = make_application,
     policy = function(lane) return APPLICATION_POLICY:format(lane.who.app_id) end,
-    settle = function(lane) -- what is replaced goes when its grace is over
-      lane.cloud:pass "2h"
-      lane:must(0, lane:rotate())
-      lane.cloud:pass "60s" -- until readers see it
-    end,
-    look = look_at_application, whole = whole_application,
+    settle = settle_application, look = look_at_application, whole = whole_application,
   },
 }
 
@@ -263,6 +318,7 @@ M.TARGETS = {
 ---@field target crash.target
 ---@field who table the application
 ---@field people string[] user names
+---@field stores stores? of the target that has two sinks
 ---@field rotated boolean was it brought to its end at least once?
 ---@field mark integer requests before the blow
 local Lane = { __name = "lane" }
@@ -337,8 +393,9 @@ function Lane:renew()
 end
 
 function Lane:__close()
-  local open = self.cloud
-  self.cloud = nil
+  local open, doubles = self.cloud, self.stores
+  self.cloud, self.stores = nil, nil
+  if doubles then doubles:close() end
   if open then debug.getmetatable(open).__close(open) end
 end
 
