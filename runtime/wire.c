@@ -212,6 +212,20 @@ double wire_retry_after(const struct answer *answer) {
   return seconds > MAX_RETRY_SECONDS ? MAX_RETRY_SECONDS : seconds;
 }
 
+int wire_push_failure(lua_State *L, const struct answer *answer, const char *kind, const char *message) {
+  double retry_after = wire_retry_after(answer);
+  luaL_pushfail(L);
+  lua_newtable(L);
+  wire_set_line(L, "kind", kind);
+  wire_set_line(L, "message", message);
+  lua_pushinteger(L, answer->status);
+  lua_setfield(L, -2, "status");
+  if (retry_after < 0) return 2;
+  lua_pushnumber(L, retry_after);
+  lua_setfield(L, -2, "retry_after");
+  return 2;
+}
+
 int wire_is_html(const struct answer *answer) {
   const char *type = answer_header(answer, "content-type");
   size_t i = 0;

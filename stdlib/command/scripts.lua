@@ -5,7 +5,7 @@ local copies = require "script.copies"
 local difference = require "script.difference"
 local fail = require "fail"
 local log = require "log"
-local path_fix = require "machine.path_fix"
+local new_file = require "machine.new_file"
 local report = require "report"
 local script = require "script.load"
 local sys = require "host.sys"
@@ -48,13 +48,9 @@ local function copy_script(name)
   local found = script.find(name)
   local path = ("%s/%s.lua"):format(script.own_folder(), name)
   sys.mkdir((path:match("^(.*)/")))
-  local ok, message, kind = sys.write(path, found.text, "new")
-  if not ok then
-    fail.raise {
-      kind = kind == "exists" and "conflict" or "config", what = ("copy %s to %s"):format(name, path), why = message,
-      fix = kind == "exists" and "Edit that file; or move it away first, for a new copy." or path_fix.write(path),
-    }
-  end
+  new_file.write(path, found.text, {
+    what = ("copy %s to %s"):format(name, path), exists = "Edit that file; or move it away first, for a new copy.",
+  })
   copies.record_origin(name)
   log.say(("%s: edit it. It is found before the bundled one."):format(path))
 end
