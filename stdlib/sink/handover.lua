@@ -11,6 +11,7 @@ local layout = require "terminal.layout"
 local resource = require "resource.new"
 local states = require "handover.state"
 local summary = require "handover.summary"
+local workflow_print = require "workflow.print"
 
 local M = {}
 
@@ -111,7 +112,7 @@ end
 ---------------------------------------------------------------------------
 
 local function note_handover_form(run, made)
-  run:note("%s", table.concat(handover_terminal.form_lines(made), "\n    "))
+  run:note(workflow_print.joined(handover_terminal.form_lines(made))) -- a text without values keeps its line breaks
 end
 
 -- Show the form and the secret at the terminal, and ask whether the secret is in use.
