@@ -55,8 +55,8 @@ describe("the setup", function()
   it("shows the provider's form line by line, and takes a name of one line only", function()
     local emu <close> = rehearsal.new("--lag", "0")
     local refused = must(emu:run(words("apply", "--yes", "--name", "Two\nlines")), 2)
-    assert.matches("read the argument %-%-name 'Two\n +lines'\n  why: it has a line break or another control character\n"
-      .. "  fix: Write it in one line%.", refused.err)
+    assert.matches("read the argument %-%-name 'Two\n +lines'\n  why: it has a line break or another control "
+      .. "character\n  fix: Write it in one line%.", refused.err)
     local outcome = must(emu:run(words("apply", "--yes")), 0)
     local shown = outcome.out .. outcome.err
     assert.matches("\n  · add the provider 'Devolutions PAM': [^\n]+\n      Name  +Devolutions PAM\n", shown)
