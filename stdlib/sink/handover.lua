@@ -92,8 +92,8 @@ local function await_handover_by_person(run, row, fields)
   local state = states.read(run.journal, row, graph_clock.now())
   if state.complete then
     if state.consumer == "none" then return end
-    return run:note("all required items in %s are ticked; they cannot be looked at from here",
-      summary.consumer_name(state))
+    return run:note("nothing required is left for a person in %s (%s)", summary.consumer_name(state),
+      summary.known_by(state))
   end
   run:await {
     what = open_handover_items_text(state), how = handover_instructions(run, row, state),
