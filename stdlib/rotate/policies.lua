@@ -7,6 +7,7 @@ local log = require "log"
 local rotate_print = require "rotate.print"
 local rotate_run = require "rotate.run"
 local script = require "script.load"
+local sink_scripts = require "rotate.sink_scripts"
 local task = require "task"
 local time = require "time"
 local traceback = require "base.traceback"
@@ -50,7 +51,8 @@ function M.load(names, with_evidence)
     copies.tell_replacement(found)
     policies[i] = declaration.policy or raise_not_a_policy(name, declaration)
     local needed = script.needs(declaration, { evidence = with_evidence })
-    scripts[i] = { name = policies[i].name, owner = script.describe(found), needs = needed }
+    table.insert(scripts, { name = policies[i].name, owner = script.describe(found), needs = needed })
+    sink_scripts.load(policies[i], found.path, scripts)
     for peer, list in pairs(needs) do add_needs(list, needed[peer]) end
   end
   for _, list in pairs(needs) do list.seen = nil end
