@@ -1,7 +1,7 @@
 --- What Entra's logs tell of the last days, as rows: who signed in with which secret, from where, and who changed what.
 ---
---- Sign-ins are those of applications by themselves; sign-ins of people, and of applications on behalf of people, are in
---- other logs. A log that could not be read says nothing: what it would have shown is unknown.
+--- Sign-ins are those of applications by themselves; sign-ins of people, and of applications on behalf of people, are
+--- in other logs. A log that could not be read says nothing: what it would have shown is unknown.
 
 local audits = require "evidence.audits"
 local daily_report = require "evidence.daily_report"

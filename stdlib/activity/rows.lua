@@ -9,8 +9,8 @@ local M = {}
 ---@type report.column[]
 M.COLUMNS = {
   { key = "time" }, { key = "what" }, { key = "name" }, { key = "result" }, { key = "by" }, { key = "by_id" },
-  { key = "address" }, { key = "about" }, { key = "about_id" }, { key = "credential" },
-  { key = "key_id" }, { key = "ours" }, { key = "added" }, { key = "removed" }, { key = "reason" }, { key = "correlation_id" },
+  { key = "address" }, { key = "about" }, { key = "about_id" }, { key = "credential" }, { key = "key_id" },
+  { key = "ours" }, { key = "added" }, { key = "removed" }, { key = "reason" }, { key = "correlation_id" },
 }
 
 --- The columns for a terminal.
@@ -58,8 +58,8 @@ end
 ---@return activity.row?
 function M.last_use(use, name)
   if not use.at then return nil end
-  return { at = use.at, time = time.iso(use.at), what = "last use", name = "daily report", result = "unknown", by = name,
-    by_id = use.app_id, key_id = use.key_id }
+  return { at = use.at, time = time.iso(use.at), what = "last use", name = "daily report", result = "unknown",
+    by = name, by_id = use.app_id, key_id = use.key_id }
 end
 
 -- What a change is about: its first target that has a name, else its first target.

@@ -84,8 +84,8 @@ describe("moonlatch activity", function()
 
   it("writes CSV", function()
     local csv = must(emu:run { "activity", "--app", "Payroll", "--format", "csv" }, 0)
-    assert.truthy(csv.out:find("time,what,name,result,by,by_id,address,about,about_id,credential,key_id,ours,added,removed,reason,"
-      .. "correlation_id\r\n", 1, true))
+    assert.truthy(csv.out:find("time,what,name,result,by,by_id,address,about,about_id,credential,key_id,ours,added,"
+      .. "removed,reason,correlation_id\r\n", 1, true))
     assert.truthy(csv.out:find(",203.0.113.7,", 1, true))
   end)
 
