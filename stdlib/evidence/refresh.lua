@@ -48,17 +48,11 @@ local FEW_APPLICATIONS = 10 -- for more, the whole report takes fewer requests
 ---------------------------------------------------------------------------
 -- Sign-ins of one application
 
--- Is the event this sign-in of ours? Where one of the two has no key id, the moment decides.
-local function is_of(own, event)
-  if math.abs(own.at - event.at) > store.OWN_WITHIN then return false end
-  return own.key_id == event.key_id or own.key_id == "" or event.key_id == nil and own.failed == true
-end
-
 -- Is the event one of our own sign-ins? Notes which of them the log showed.
 local function is_ours(record, event)
   local ours = false
   for _, own in ipairs(record.own) do
-    if is_of(own, event) then
+    if store.is_own(own, event) then
       ours = true
       if event.error == 0 then own.seen = true end
     end
@@ -159,7 +153,7 @@ end
 
 -- How long addresses are kept: as long as a removal by evidence needs them.
 local function address_time(rhythm)
-  return rhythm and math.min(HOLES_KEPT, 2 * rhythm + 10 * DAY) or ADDRESSES_KEPT
+  return rhythm and math.min(HOLES_KEPT, 4 * rhythm + ADDRESSES_KEPT) or ADDRESSES_KEPT
 end
 
 local function refresh_sign_ins(journal, application, now)
@@ -221,15 +215,16 @@ end
 
 -- Read the changes of a category, window by window, and keep those of the objects.
 local function refresh_category(journal, category, wanted, now)
-  local from, length = store.read_to(journal, category, now - LOG_KEEPS), DAY
+  local from, length = store.read_to(journal, category, now - LOG_KEEPS)
+  length = length or DAY
   local lost_until = from < now - SURELY_KEPT and now - SURELY_KEPT or nil
   while from < now do
     local to = math.min(now, from + length)
     local by_object, count = read_changes(category, wanted, from, to)
     for object_id, changes in pairs(by_object) do store.add_changes(journal, object_id, changes) end
-    store.keep_read_to(journal, category, math.min(to, now - AUDITS_LATE), lost_until)
-    commit.commit(journal)
     from, length = to, next_length(length, count)
+    store.keep_read_to(journal, category, math.min(to, now - AUDITS_LATE), lost_until, length)
+    commit.commit(journal)
   end
 end
 
@@ -249,7 +244,7 @@ end
 local function read_source(journal, name, fn, ...)
   local ok, failure = pcall(fn, ...)
   local outcome = ok and { read_at = time.now() } or reading.gap(failure)
-  store.keep_source(journal, name, outcome)
+  if ok or not reading.is_left_out(failure) then store.keep_source(journal, name, outcome) end
   commit.commit(journal)
   if ok then return nil end
   return { source = name, why = outcome.why, fix = outcome.fix, unavailable = outcome.unavailable }

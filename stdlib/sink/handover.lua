@@ -11,6 +11,8 @@ local layout = require "terminal.layout"
 local resource = require "resource.new"
 local states = require "handover.state"
 local summary = require "handover.summary"
+local tick_by_log = require "handover.tick_by_log"
+local workflow_print = require "workflow.print"
 
 local M = {}
 
@@ -27,6 +29,8 @@ local M = {}
 ---@field renew_before number?
 ---@field secret_file string? a new file for the client secret
 ---@field entry sink.entry?
+---@field accounts entra.account[]? the managed accounts, and
+---@field principal any? the object id of the provider's service principal: with both, Entra's logs tick items
 
 ---------------------------------------------------------------------------
 -- The record of the hand-over
@@ -80,12 +84,16 @@ local function handover_instructions(run, row, state)
   return lines
 end
 
-local function await_handover_by_person(run, row)
+local function await_handover_by_person(run, row, fields)
+  if run:acting() and fields.accounts and resource.known(fields.principal) then
+    tick_by_log(run.journal, states.read(run.journal, row, graph_clock.now()),
+      { accounts = fields.accounts, principal = fields.principal })
+  end
   local state = states.read(run.journal, row, graph_clock.now())
   if state.complete then
     if state.consumer == "none" then return end
-    return run:note("all required items in %s are ticked; they cannot be looked at from here",
-      summary.consumer_name(state))
+    return run:note("nothing required is left for a person in %s (%s)", summary.consumer_name(state),
+      summary.known_by(state))
   end
   run:await {
     what = open_handover_items_text(state), how = handover_instructions(run, row, state),
@@ -111,7 +119,7 @@ end
 ---------------------------------------------------------------------------
 
 local function note_handover_form(run, made)
-  run:note("%s", table.concat(handover_terminal.form_lines(made), "\n    "))
+  run:note(workflow_print.joined(handover_terminal.form_lines(made))) -- a text without values keeps its line breaks
 end
 
 -- Show the form and the secret at the terminal, and ask whether the secret is in use.
@@ -163,7 +171,7 @@ function M.hand_over(run, secret, fields)
     secret:replace "a person asked for a new one"
     return "again"
   end
-  await_handover_by_person(run, row)
+  await_handover_by_person(run, row, fields)
 end
 
 ---------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 local json = require "host.json"
 local rehearsal = require "rehearsal"
+local sys = require "host.sys"
 
 local DAY = 86400
 
@@ -166,6 +167,47 @@ describe("moonlatch applications", function()
     assert.equal(2, outcome.status)
     assert.truthy(outcome.err:find("why: without evidence nothing is known of the use of a credential\n"
       .. "  fix: Leave out --no-evidence, or --unused.", 1, true), outcome.err)
+  end)
+
+  it("takes one application into rotation with `new policy secret --app NAME`", function()
+    local app = emu:admin("add_app", { name = "Export" })
+    local outcome = emu:run { "new", "policy", "secret", "--app", "Export", "--scripts", emu.place.path }
+    assert.equal(0, outcome.status, outcome.err)
+    local path = emu.place.path .. "/policies/secret.lua"
+    local text = assert(sys.read(path, 65536))
+    assert.truthy(text:find(("  -- The application 'Export'.\n  select = policy.applications { client_id = %q },\n")
+      :format(app.appId), 1, true), text)
+    assert.is_nil(outcome.err:find("behalf", 1, true))
+    outcome = emu:run { "plan", "policies/secret", "--scripts", emu.place.path }
+    assert.truthy((outcome.out .. outcome.err):find("Export", 1, true), outcome.out .. outcome.err)
+  end)
+
+  it("says of an application that signs in on behalf of people that its use cannot be seen", function()
+    local app = emu:admin("add_app", { name = "Shop" })
+    emu:admin("change", app.id, { web = { redirectUris = { "https://shop.example" } } })
+    local outcome = emu:run { "new", "policy", "shop", "--app", app.appId, "--scripts", emu.place.path }
+    assert.equal(0, outcome.status, outcome.err)
+    assert.truthy(outcome.err:find("warning: 'Shop' signs in on behalf of people (it has redirect URIs): Entra's log "
+      .. "of applications does not show that.", 1, true), outcome.err)
+  end)
+
+  it("writes nothing for a name that no application has, or that two have", function()
+    for _ = 1, 2 do emu:admin("add_app", { name = "Twice" }) end
+    for name, why in pairs { Nobody = "there is no registration of that name in this tenant",
+      Twice = "there are 2 registrations of that name" } do
+      local outcome = emu:run { "new", "policy", "none", "--app", name, "--scripts", emu.place.path }
+      assert.equal(1, outcome.status)
+      assert.truthy(outcome.err:find("why: " .. why, 1, true), outcome.err)
+      assert.is_nil(sys.stat(emu.place.path .. "/policies/none.lua"))
+    end
+  end)
+
+  it("lets no name of an application become code of the policy", function()
+    local app = emu:admin("add_app", { name = "x'\nerror 'owned' --\r]]\u{2028}error 'owned'\u{202E}" })
+    local outcome = emu:run { "new", "policy", "odd", "--app", app.appId, "--scripts", emu.place.path }
+    assert.equal(0, outcome.status, outcome.err)
+    local text = assert(sys.read(emu.place.path .. "/policies/odd.lua", 65536))
+    assert.truthy(text:find("  -- The application 'x' error 'owned' -- ]] error 'owned' '.\n", 1, true), text)
   end)
 
   it("prints a table for people", function()

@@ -41,6 +41,11 @@ describe("the summary of sign-ins", function()
     local uses = fold.merge({ fold.use(event(1), false) }, { fold.use(event(2), true) },
       { fold.use(event(3, { key_id = "k2" }), false) }, { fold.use(event(4, { address = "203.0.113.9" }), false) })
     assert.equal(4, #uses)
+    for _, credential in ipairs { "federated", "managed_identity", "certificate" } do
+      local other = event(5, { credential = credential })
+      other.key_id = nil
+      assert.equal(credential, fold.use(other, false).key_id)
+    end
     local silent = event(5)
     silent.key_id, silent.address = nil, nil
     assert.same({ "", "" }, { fold.use(silent, false).key_id, fold.use(silent, false).address })
@@ -156,5 +161,14 @@ describe("what is kept", function()
     age, why = store.age(j, "audits")
     assert.is_true(age < 30)
     assert.is_nil(why)
+  end)
+
+  it("of a reading that was cut short is how far it came, and how long its next window is", function()
+    local place <close> = journals.folder()
+    local j <close> = journals.open(place)
+    assert.same({ 1000 }, { store.read_to(j, "UserManagement", 1000) })
+    store.keep_read_to(j, "UserManagement", 5000, nil, 7 * 86400)
+    assert.same({ 5000, 7 * 86400 }, { store.read_to(j, "UserManagement", 1000) })
+    assert.same({ 1000 }, { store.read_to(j, "RoleManagement", 1000) })
   end)
 end)
