@@ -167,7 +167,7 @@ static int devolutions_judge_login(lua_State *L) {
   const struct secret *token = secret_test(L, -1);
   if (!token || !wire_is_visible(token->bytes, token->length))
     return wire_push_failure(L, answer, "bad_answer",
-                                    "tokenId is missing, is not a text, or has characters that a header may not have");
+                             "tokenId is missing, is not a text, or has characters that a header may not have");
   credential_new(L, origin, "tokenId", "", token->bytes, token->length);
   lua_pushvalue(L, -2);
   lua_setiuservalue(L, -2, 1); /* redaction masks the token as long as the credential exists */
