@@ -2,18 +2,19 @@
 
 local actions = require "cli.actions"
 local fail = require "fail"
+local hint = require "log.hint"
 local log = require "log"
 local path_fix = require "machine.path_fix"
 local script = require "script.load"
 local sys = require "host.sys"
 local templates = require "rehearse.templates"
 
-local CHOOSE_ANOTHER = "Nothing was overwritten. Choose another name: moonlatch new policy NAME"
+local CHOOSE_ANOTHER = "Nothing was overwritten. Choose another name: {moonlatch} new policy NAME"
 
 local function raise_bad_policy_name(name)
   fail.raise {
     kind = "usage", what = "new policy " .. name, why = "it is not a plain file name",
-    fix = "Choose a name of letters, digits, _ and -: moonlatch new policy weekly",
+    fix = hint.text "Choose a name of letters, digits, _ and -: {moonlatch} new policy weekly",
   }
 end
 
@@ -29,7 +30,8 @@ local function write_policy_file(path, text)
   if ok then return end
   fail.raise {
     kind = kind == "exists" and "conflict" or "config", what = "write " .. path, why = message,
-    fix = kind == "exists" and CHOOSE_ANOTHER or path_fix.write(path, "name another folder with --scripts DIR"),
+    fix = kind == "exists" and hint.text(CHOOSE_ANOTHER) or path_fix.write(path, "name another folder with --scripts "
+      .. "DIR"),
   }
 end
 
@@ -37,7 +39,7 @@ local function check_policy_path_is_free(path)
   if not sys.stat(path) then return end
   fail.raise {
     kind = "conflict", what = "write " .. path, why = "a file of that name exists",
-    fix = CHOOSE_ANOTHER,
+    fix = hint.text(CHOOSE_ANOTHER),
   }
 end
 
@@ -51,8 +53,8 @@ local function make_policy(name, options)
   write_policy_file(policy, texts.policy(plain))
   write_policy_file(test, texts.test(plain))
   log.say(("%s: the policy; edit it.\n%s: its test."):format(policy, test))
-  log.note(("\nNext: moonlatch rehearse policies/%s      run a year of it on an emulator, in seconds\n"
-    .. "      moonlatch plan policies/%s          who is due in your tenant, and why"):format(plain, plain))
+  log.note(hint.text("\nNext: {moonlatch} rehearse policies/%s      run a year of it on an emulator, in seconds\n"
+    .. "      {moonlatch} plan policies/%s          who is due in your tenant, and why", plain, plain))
 end
 
 ---@type table<string, cli.action>

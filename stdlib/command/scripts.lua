@@ -4,6 +4,7 @@ local actions = require "cli.actions"
 local copies = require "script.copies"
 local difference = require "script.difference"
 local fail = require "fail"
+local hint = require "log.hint"
 local log = require "log"
 local path_fix = require "machine.path_fix"
 local report = require "report"
@@ -41,7 +42,7 @@ end
 local function require_bundled_script(name)
   return copies.bundled_original(name) or fail.raise {
     kind = "usage", what = ("find the bundled script '%s'"):format(name), why = "no script has this name",
-    fix = "Run `moonlatch scripts` for the list of scripts, and name one of these.",
+    fix = hint.text "Run `{moonlatch} scripts` for the list of scripts, and name one of these.",
   }
 end
 
@@ -73,7 +74,7 @@ local function require_own_script(name, what)
   if found.origin ~= "bundled" then return found end
   fail.raise {
     kind = "usage", what = ("%s %s"):format(what, name), why = "you have no copy of it",
-    fix = ("Make a copy first: moonlatch scripts copy %s"):format(name),
+    fix = hint.text("Make a copy first: {moonlatch} scripts copy %s", name),
   }
 end
 

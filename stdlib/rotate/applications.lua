@@ -6,6 +6,7 @@ local class = require "base.class"
 local command = require "rotation.command"
 local credential_policy = require "entra.credential_policy"
 local disk_space = require "machine.disk_space"
+local hint = require "log.hint"
 local lifetime = require "journal.lifetime"
 local owned = require "entra.owned"
 local policy_select = require "policy.select"
@@ -76,8 +77,8 @@ local function await_delivery_by_person(run, secret, target, where)
     why = "Until somebody confirms that it is in use, the client secret before it is never retired.",
     how = {
       "it is in " .. where,
-      ("to see it, on a terminal: moonlatch journal show %s --reveal"):format(secret.row.id),
-      ("when it is in use: moonlatch journal confirm %s"):format(secret.row.id),
+      hint.text("to see it, on a terminal: {moonlatch} journal show %s --reveal", secret.row.id),
+      hint.text("when it is in use: {moonlatch} journal confirm %s", secret.row.id),
     },
   }
 end
@@ -152,7 +153,7 @@ local function choose_sink_kind(self)
   local consumer = states.consumer(self.options.profile)
   if self.sink_kind ~= "server" or consumer == "server" then return end
   self.sink_kind = "handover"
-  self.instead = ("a person's hands, by `moonlatch handover`: %s. Passwords would be kept by %s only"):format(
+  self.instead = hint.text("a person's hands, by `{moonlatch} handover`: %s. Passwords would be kept by %s only",
     consumer == "cloud" and "Devolutions Cloud has no entries that are written from here"
       or "the profile names no Devolutions Server", sinks.names_for_passwords())
 end
@@ -207,8 +208,9 @@ local function await_use_of_certificate(run, new_certificate)
     why = "Until somebody confirms that it is in use, the certificate before it is never retired.",
     how = {
       "on this machine: a profile with certificate = { from = \"sealed\" } signs in with it already",
-      ("elsewhere: moonlatch journal show %s --reveal, on a terminal, shows the key and the certificate"):format(id),
-      "when it is in use: moonlatch journal confirm " .. id,
+      hint.text("elsewhere: {moonlatch} journal show %s --reveal, on a terminal, shows the key and the certificate",
+        id),
+      hint.text "when it is in use: {moonlatch} journal confirm " .. id,
     },
   }
 end

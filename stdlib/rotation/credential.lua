@@ -10,6 +10,7 @@ local clock_skew = require "rotation.clock_skew"
 local credential_in_use = require "rotation.credential_in_use"
 local existing_secret = require "rotation.existing_secret"
 local graph_clock = require "graph.clock"
+local hint = require "log.hint"
 local inventory = require "rotation.inventory"
 local lifecycle = require "rotation.lifecycle"
 local lifetime = require "journal.lifetime"
@@ -245,15 +246,15 @@ end
 -- Note that Entra may not list yet a credential that another journal made a moment ago.
 local function note_unlisted_credentials(self)
   if self.is_known or self.application.made_now or self.kind.must_be_listed then return end
-  self.run:note("this journal did not know the application yet: Entra may not list yet a client secret that was made "
-    .. "elsewhere in the last minutes; moonlatch verify lists it later")
+  self.run:note(hint.text("this journal did not know the application yet: Entra may not list yet a client secret "
+    .. "that was made elsewhere in the last minutes; {moonlatch} verify lists it later"))
 end
 
 -- Who made a credential that the journal does not know, as far as its name tells, and how it is removed.
 local function who_made_credential(self, credential)
   local made = markers.of_credential(credential.displayName)
   if not made then return "made by a person" end
-  local retire = "moonlatch journal retire " .. credential.keyId
+  local retire = hint.text "{moonlatch} journal retire " .. credential.keyId
   local journal, installation = self.run.journal, markers.installation_of(made)
   for _, own in ipairs(journal and journal.installations and journal:installations() or {}) do
     if own == installation then
