@@ -11,7 +11,7 @@ local privileged = require "entra.privileged"
 local profiles = require "profile.current"
 local task = require "task"
 local time = require "time"
-local writer = require "discover.writer"
+local writer = require "report.writer"
 
 local M = {}
 

@@ -169,7 +169,7 @@ describe("script", function()
         ['devolutions = { "entries:wirte" }'] = 'needs.devolutions[1]: "entries:wirte" is none of "vaults:read", '
           .. '"entries:read", "entries:write"\nDid you mean '
           .. '"entries:write"? Write it as needs.devolutions[1] in DIR/made.lua.',
-        ['run = { "/bin/sh" }'] = 'needs.run[1]: "/bin/sh" is no name: letters, digits, - and _',
+        ['run = { "/bin/sh" }'] = 'needs.run[1]: "/bin/sh" is a path; programs and folders are named in the profile',
         ['files = { ".." }'] = 'needs.files[1]: ".." is no name: letters, digits, - and _',
         ['file = { "x" }'] = 'needs.file: there is no such member\nDid you mean "files"?',
         ['peers = { vault = { "GET /v1/{path+}/{x}" } }'] =
@@ -218,6 +218,11 @@ describe("script", function()
       assert.same({ "GET /x" }, script.needs(declaration, {}).graph)
       assert.same({ "GET /x", "PATCH /y#z" }, script.needs(declaration, { prove_on = "u" }).graph)
       assert.same({ "GET /x" }, declaration.needs.graph)
+      declaration = load_body("args = { deep = { type = 'boolean', help = '' } }, needs = { graph = { 'GET /x' }, "
+        .. "scopes = { 'A' }, when = { deep = { graph = { 'GET /beta/y' }, scopes = { 'B' } } } }, " .. RUN)
+      local deep = script.needs(declaration, { deep = true })
+      assert.same({ { "GET /x", "GET /beta/y" }, { "A", "B" } }, { deep.graph, deep.scopes })
+      assert.same({ "A" }, script.needs(declaration, {}).scopes)
       assert.truthy((refusal(load_body, "needs = { when = { x = { graph = { 'nothing' } } } }, " .. RUN))
         :find('needs.when.x.graph[1]: "nothing" is not of the form', 1, true))
     end)
