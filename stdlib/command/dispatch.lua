@@ -36,8 +36,8 @@ local M = {}
 -- The commands, in the order of the help.
 local COMMANDS = {
   "plan", "apply", "verify", "destroy", "handover", "rotate", "rehearse", "run", "repl", "scripts", "new", "types",
-  "permissions", "doctor", "discover", "applications", "expiring", "init", "login", "logout", "whoami", "journal",
-  "emulator",
+  "permissions", "doctor", "discover", "activity", "applications", "expiring", "init", "login", "logout", "whoami",
+  "journal", "emulator",
 }
 
 local OF_SCRIPTS, OF_TENANT = { "profile", "config", "scripts" }, { "profile", "config" }
@@ -46,7 +46,8 @@ local OF_SCRIPTS, OF_TENANT = { "profile", "config", "scripts" }, { "profile", "
 local HINT_OPTIONS = {
   plan = OF_SCRIPTS, apply = OF_SCRIPTS, verify = OF_SCRIPTS, destroy = OF_SCRIPTS, rotate = OF_SCRIPTS,
   run = OF_SCRIPTS, repl = OF_SCRIPTS, permissions = OF_SCRIPTS, doctor = OF_SCRIPTS, discover = OF_SCRIPTS,
-  login = OF_SCRIPTS, logout = OF_TENANT, whoami = OF_TENANT, handover = OF_TENANT, journal = OF_TENANT,
+  activity = OF_SCRIPTS, login = OF_SCRIPTS, logout = OF_TENANT, whoami = OF_TENANT, handover = OF_TENANT,
+  journal = OF_TENANT,
   applications = OF_SCRIPTS, expiring = OF_TENANT, init = { "config" }, rehearse = { "scripts" },
   scripts = { "scripts" }, new = OF_SCRIPTS,
 }

@@ -48,17 +48,11 @@ local FEW_APPLICATIONS = 10 -- for more, the whole report takes fewer requests
 ---------------------------------------------------------------------------
 -- Sign-ins of one application
 
--- Is the event this sign-in of ours? Where one of the two has no key id, the moment decides.
-local function is_of(own, event)
-  if math.abs(own.at - event.at) > store.OWN_WITHIN then return false end
-  return own.key_id == event.key_id or own.key_id == "" or event.key_id == nil and own.failed == true
-end
-
 -- Is the event one of our own sign-ins? Notes which of them the log showed.
 local function is_ours(record, event)
   local ours = false
   for _, own in ipairs(record.own) do
-    if is_of(own, event) then
+    if store.is_own(own, event) then
       ours = true
       if event.error == 0 then own.seen = true end
     end

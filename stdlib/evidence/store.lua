@@ -112,7 +112,7 @@ local LISTS_OF_AN_APPLICATION = { "settled", "recent", "spans", "holes", "own", 
 --- The categories of changes that are followed: of accounts, applications and roles.
 M.CATEGORIES = { "UserManagement", "ApplicationManagement", "RoleManagement" }
 
-M.OWN_WITHIN = 600 -- a sign-in this close to one of ours, with its key id, is taken for ours
+local OWN_WITHIN = 600 -- seconds: a sign-in this close to one of ours, with its key id, is taken for ours
 local DAY = 86400
 local OWN_KEPT = 400 * DAY
 local OWN_THINNED = 4 * DAY -- of older sign-ins of ours, one each day and key id is enough: the first that was accepted
@@ -224,6 +224,15 @@ function M.age(journal, source, app_id)
     read_at = #spans > 0 and spans[#spans].to or nil
   end
   return read_at and math.max(0, time.now() - read_at), known.why, known.fix
+end
+
+--- Is the event this sign-in of ours? Where one of the two has no key id, the moment decides.
+---@param own evidence.own_sign_in
+---@param event evidence.sign_in
+---@return boolean
+function M.is_own(own, event)
+  if math.abs(own.at - event.at) > OWN_WITHIN then return false end
+  return own.key_id == event.key_id or own.key_id == "" or event.key_id == nil and own.failed == true
 end
 
 ---------------------------------------------------------------------------
