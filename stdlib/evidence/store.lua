@@ -102,6 +102,7 @@ local M = {}
 ---@field settled evidence.use[] of the time before settled_to
 ---@field recent evidence.use[] of the time since then: read again each time
 ---@field settled_to number?
+---@field rhythm number? of its consumer, in seconds, as it was declared last
 ---@field spans evidence.span[]
 ---@field holes evidence.hole[]
 ---@field own evidence.own_sign_in[]
