@@ -26,7 +26,6 @@ local SURELY_KEPT = 6 * DAY -- the log keeps seven days at least, so a first loo
 local SHORTEST_WINDOW, LONGEST_WINDOW = 3600, 7 * DAY
 local FEW, MANY = 900, 5000 -- events in a window: the next one is longer after fewer, shorter after more
 local HOLES_KEPT = 400 * DAY
-local ADDRESSES_KEPT = 40 * DAY -- where no rhythm is declared
 local REPORT_EACH = 6 * 3600 -- the report changes once a day
 local AUDITS_LATE = 2 * 3600
 local FEW_APPLICATIONS = 10 -- for more, the whole report takes fewer requests
@@ -152,11 +151,6 @@ local function drop_old(list, before)
   return kept
 end
 
--- How long addresses are kept: as long as a removal by evidence needs them.
-local function address_time(rhythm)
-  return rhythm and math.min(HOLES_KEPT, 4 * rhythm + ADDRESSES_KEPT) or ADDRESSES_KEPT
-end
-
 local function refresh_sign_ins(journal, application, now)
   local app_id = application.app_id
   local record = store.read_application(journal, app_id)
@@ -167,7 +161,6 @@ local function refresh_sign_ins(journal, application, now)
   judge_own_sign_ins(record, now)
   extend_spans(record, looked, now)
   record.holes = drop_old(record.holes, now - HOLES_KEPT)
-  record.settled = fold.forget_addresses(record.settled, now - address_time(record.rhythm))
   keep_sign_ins(journal, app_id, record)
 end
 
@@ -270,6 +263,8 @@ local function read_all(journal, subjects, gaps)
   end
   gaps[#gaps + 1] = read_source(journal, "audits", refresh_audits, journal, subjects.objects or {}, now)
   gaps[#gaps + 1] = read_source(journal, "report", refresh_report, journal, applications)
+  store.forget_old_addresses(journal, now)
+  commit.commit(journal)
 end
 
 --- Read what is new, for these applications and objects, for at most `seconds`. Returns the sources that could not be

@@ -211,7 +211,7 @@ describe("a refresh of evidence", function()
     go() -- without a rhythm: the one that was declared counts
     assert.equal("203.0.113.88", use_of("new").address)
     now = now + 4 * DAY
-    go()
+    go { applications = { { app_id = "another" } } } -- also when nobody asks for this one any more
     assert.equal("", use_of("new").address)
     assert.equal(1, use_of("new").count)
   end)
@@ -331,6 +331,20 @@ describe("a refresh of evidence", function()
         { "RoleManagement", now - 2 * HOUR, now } }, windows)
       follow(ANNA, "bob")
       assert.same({ "b" }, seen "bob")
+    end)
+
+    it("forgets the address of who made them after forty days", function()
+      now = require("time").now() - 41 * DAY
+      change("a", now - HOUR, ANNA)
+      records[1].change.by = { kind = "person", user_name = "bea@contoso.com", address = "203.0.113.9" }
+      follow(ANNA)
+      now = now + 39 * DAY
+      follow(ANNA)
+      assert.equal("203.0.113.9", store.changes(journal, { target = ANNA })[1].by.address)
+      now = now + 2 * DAY
+      follow(ANNA)
+      assert.same({ kind = "person", user_name = "bea@contoso.com" },
+        store.changes(journal, { target = ANNA })[1].by)
     end)
 
     it("says from when on they are whole, after a time without a look", function()
