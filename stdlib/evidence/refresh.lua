@@ -215,15 +215,16 @@ end
 
 -- Read the changes of a category, window by window, and keep those of the objects.
 local function refresh_category(journal, category, wanted, now)
-  local from, length = store.read_to(journal, category, now - LOG_KEEPS), DAY
+  local from, length = store.read_to(journal, category, now - LOG_KEEPS)
+  length = length or DAY
   local lost_until = from < now - SURELY_KEPT and now - SURELY_KEPT or nil
   while from < now do
     local to = math.min(now, from + length)
     local by_object, count = read_changes(category, wanted, from, to)
     for object_id, changes in pairs(by_object) do store.add_changes(journal, object_id, changes) end
-    store.keep_read_to(journal, category, math.min(to, now - AUDITS_LATE), lost_until)
-    commit.commit(journal)
     from, length = to, next_length(length, count)
+    store.keep_read_to(journal, category, math.min(to, now - AUDITS_LATE), lost_until, length)
+    commit.commit(journal)
   end
 end
 
