@@ -65,7 +65,8 @@ describe("rotation by policy", function()
     assert.same({ 1, "stop" }, { status, rows_of(document)["t0-chen"].what })
     assert.matches("^adele@contoso.onmicrosoft.com did it.*, 20[%d-]+T[%d:]+Z %(Reset user password%)$",
       rows_of(document)["t0-chen"].who)
-    assert.matches("\n        who changed it: adele@contoso.onmicrosoft.com did it", emu:run({ "plan", POLICY }).out, 1, true)
+    assert.matches("\n        who changed it: adele@contoso.onmicrosoft.com did it", emu:run({ "plan", POLICY }).out, 1,
+      true)
     emu:fault "graph GET /auditLogs/* 403 1"
     assert.matches("who changed it: who did it is not known: the audit log could not be read (not permitted)",
       emu:run({ "plan", POLICY }).out, 1, true)
