@@ -111,6 +111,7 @@ local function account_entry(self, account)
   end
   if verdict.what == "wait" and is_account_entry_edited(row, slot.current) then entry.edited = slot.current.id end
   if verdict.due then entry.due = verdict.due end
+  if verdict.what == "stop" then entry.changed = account.changed end
   if #account.roles > 0 then entry.roles = account.roles end
   if account.group then entry.group = account.group end
   if account.outside then entry.outside = true end
