@@ -3,6 +3,7 @@
 
 local command_task = require "cli.command_task"
 local fail = require "fail"
+local hint = require "log.hint"
 local json = require "host.json"
 local log = require "log"
 local output = require "log.output"
@@ -24,8 +25,8 @@ local workflow_command = require "cli.workflow_command"
 local function raise_no_policy_to_rehearse(name, declaration)
   fail.raise {
     kind = "usage", what = "rehearse " .. name, why = "it is neither a policy nor the test of one",
-    fix = declaration.steps and ("To try it on an emulator: moonlatch apply %s --emulator"):format(name)
-      or "Make a policy with a test first: moonlatch new policy NAME",
+    fix = declaration.steps and hint.text("To try it on an emulator: {moonlatch} apply %s --emulator", name)
+      or hint.text "Make a policy with a test first: {moonlatch} new policy NAME",
   }
 end
 
@@ -120,8 +121,8 @@ local function refuse_profile_options(options)
   if not options.profile and not options.config then return end
   fail.raise {
     kind = "usage", what = "rehearse " .. options.policy, why = "a rehearsal runs on an emulator of its own",
-    fix = ("Leave --profile and --config out: moonlatch rehearse %s. To see what the policy would do in the tenant: "
-      .. "moonlatch plan %s"):format(options.policy, options.policy),
+    fix = hint.text("Leave --profile and --config out: {moonlatch} rehearse %s. To see what the policy would do in "
+      .. "the tenant: {moonlatch} plan %s", options.policy, options.policy),
   }
 end
 
