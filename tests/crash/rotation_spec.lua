@@ -1,7 +1,7 @@
 -- takes 44 s: runs the program below strace, and each rotation of a certificate makes a key
---- A rotation of users' passwords, of client secrets and of certificates, of one and of two in a policy, and of a client
---- secret into two sinks: killed at every system call, with each answer lost, and with each system call failing. Nothing
---- is lost, set twice to different values, stuck, or said to be done when it is not.
+--- A rotation of users' passwords, of client secrets and of certificates, of one and of two in a policy, and of a
+--- client secret into two sinks: killed at every system call, with each answer lost, and with each system call failing.
+--- Nothing is lost, set twice to different values, stuck, or said to be done when it is not.
 
 local syscalls = require "crash.syscalls"
 
