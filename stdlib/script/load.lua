@@ -55,6 +55,8 @@ local MOST_BYTES = 4 << 20 -- bytes of a script file
 ---@field steps table[]?
 ---@field policy policy.terms?
 ---@field rehearsal rehearse.terms?
+---@field notices notice.terms? rules for notices
+---@field tell nil|fun(notice: notice.notice, args: table) hand a notice to somebody; raises when that fails
 
 local scripts_folder ---@type string? of --scripts
 
@@ -318,21 +320,25 @@ local declaration_rule = {
     steps = { type = "table", each = { type = "table", check = check_step } },
     policy = { type = "table" },
     rehearsal = { type = "table" },
+    notices = { type = "table" },
+    tell = { type = "function" },
   },
   check = function(declaration)
     local kinds = 0
-    for _, kind in ipairs { "run", "steps", "policy", "rehearsal" } do
+    for _, kind in ipairs { "run", "steps", "policy", "rehearsal", "notices", "tell" } do
       kinds = kinds + (declaration[kind] ~= nil and 1 or 0)
     end
     if kinds ~= 1 then
-      return "it has neither run nor steps, or both",
-        "Write run = function(args) … end, or steps = { … }; not both."
+      return "it has none, or several, of run, steps and tell",
+        "Write one of run = function(args) … end, steps = { … } and tell = function(notice, args) … end."
     end
   end,
 }
 
 -- Files whose whole value is made by a function of an interface; another value may not have their member.
-local MADE_BY = { policy = "policy { select = …, every = …, sink = … }", rehearsal = "rehearse { … }" }
+local MADE_BY = {
+  policy = "policy { select = …, every = …, sink = … }", rehearsal = "rehearse { … }", notices = "notice { rules = … }",
+}
 
 local function refuse_unmade(found, value)
   for member, written in pairs(MADE_BY) do
@@ -347,7 +353,7 @@ end
 
 -- The declaration of a policy or of a rehearsal; nil for any other value.
 local function declared_kind(found, value)
-  for _, name in ipairs { "policy.declaration", "rehearse.declaration" } do
+  for _, name in ipairs { "policy.declaration", "rehearse.declaration", "notice.declaration" } do
     local kind = package.loaded[name] -- a file of this kind has required the module
     if kind and kind.is(value) then return kind.declare(found, value) end
   end
