@@ -41,8 +41,8 @@ describe("moonlatch notify", function()
   -- Put peers and a program into the profile.
   local function configure(webhook)
     local hook = ('{ url = { from = "file", path = %q }, ca = %q }'):format(emu.place.path .. "/hook", service.ca)
-    local peers = ('notices = { url = "%s/webhook", ca = %q, credential = { webhook = { from = "file", path = %q } } }, '
-      .. "slack = %s, teams = %s"):format(service.base, service.ca, webhook, hook, hook)
+    local peers = ('notices = { url = "%s/webhook", ca = %q, credential = { webhook = { from = "file", path = %q } } }'
+      .. ", slack = %s, teams = %s"):format(service.base, service.ca, webhook, hook, hook)
     emu:configure(function(text)
       return (text:gsub("peers = %b{}, programs = %b{},\n", "")
         :gsub("emulator = { clock", ("peers = {%s}, programs = { sendmail = { '/usr/bin/tee', '%s' } },\n%%0")
