@@ -36,7 +36,7 @@ POST   /emulator/devolutions    {"do": "permit", "with": ["view_password", false
 M.ACTIONS = {
   activate = "person",
   add_access_policy = "{name, only: [client]?, state?, except: [location id]?}: Conditional Access blocks applications",
-  add_app = "{name, permissions, roles, days, secret, certificate}; the certificate is DER in base64",
+  add_app = "{name, client_id?, permissions, roles, days, secret, certificate}; the certificate is DER in base64",
   add_awkward = "a user, a group and an application whose names attack every format of output",
   add_federation = "client, {issuer, subject, audience?, keys: [{n, e}]}",
   add_group = "name, [members]",

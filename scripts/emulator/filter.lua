@@ -16,7 +16,7 @@ local PATTERNS = {
   { "guid", "^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x+" },
   { "date", "^%d%d%d%d%-%d%d%-%d%d[%dTtZz:%.%+%-]*" },
   { "number", "^%-?%d+%.?%d*" },
-  { "word", "^[%a_@][%w_%./]*" },
+  { "word", "^[%a_@][%w_%./$]*" },
   { "mark", "^[(),:]" },
 }
 
@@ -215,12 +215,21 @@ function Parser:members_of(read)
   end
 end
 
+-- The number of objects of a list, "members/$count", which only the advanced engine knows (Microsoft Learn:
+-- aad-advanced-queries).
+function Parser:count(read)
+  self.advanced = true
+  return function(row) return #(read(row) or {}) end
+end
+
 function Parser:comparison(variable)
   local text = self:next("word").text
   if FUNCTIONS[text:lower()] and self:peek("(") then return self:call(text:lower(), variable) end
   local path, how = text:match("^(.+)/(a%l%l)$")
   if path and (how == "any" or how == "all") and self:peek("(") then return self:lambda(path, how, variable) end
-  local read = self:path(text, variable)
+  local counted = text:match("^(.+)/%$count$")
+  local read = self:path(counted or text, variable)
+  if counted then read = self:count(read) end
   local operator = self:next("word").text:lower()
   if operator == "in" then return self:members_of(read) end
   local compare = COMPARE[operator] or refuse(("Invalid filter clause: '%s' is no operator."):format(operator))

@@ -37,6 +37,8 @@ return {
       help = "whose profile commands use by default" },
     users = { type = "integer", default = 200,
       help = "number of users besides the named people; a million cost nothing" },
+    applications = { type = "integer", default = 0,
+      help = "number of applications besides the named ones; they are there for lists, and cost nothing" },
     seed = { type = "integer", default = 1, help = "the same seed makes the same tenant" },
     latency = { type = "integer", default = 0, help = "milliseconds added to each answer" },
     lag = { type = "string", default = "1-5", help = "seconds until a change is visible; 0 for at once" },

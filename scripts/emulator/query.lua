@@ -15,6 +15,7 @@ local DIRECTORY = { user = true, group = true, application = true, servicePrinci
 -- What a directoryObject may be.
 local MIXED = { "user", "group", "servicePrincipal", "application", "directoryRole", "device" }
 local PAGE, LARGEST = 100, 999
+local MOST_EXPANDING = 100 -- objects on a page with $expand, whatever $top says (techcommunity.microsoft.com, 4203190)
 local SELECT_ONLY = { lastPasswordChangeDateTime = true, passwordProfile = true } -- Microsoft Learn: user resource
 
 ---@class emulator.query
@@ -148,7 +149,7 @@ local function page_size(ctx, query, type_name)
     answer.refuse(400, "Request_UnsupportedQuery",
       ("Invalid page size specified: '%d'. Must be between 1 and %d inclusive."):format(top, largest))
   end
-  return top
+  return #query.expand > 0 and math.min(top, MOST_EXPANDING) or top
 end
 
 local function token_of(place)
@@ -420,13 +421,13 @@ end
 
 --- A source over a collection of the tenant.
 ---@param collection emulator.lag.collection
----@param more table? dress, expand, only: a function of a row
+---@param more table? dress, expand, only: a function of a row; equals: what every row of the list has
 ---@return emulator.source
 function M.source(collection, more)
   more = more or {}
   local source = { dress = more.dress, expand = more.expand, single_page = more.single_page }
   function source.scan(at, from, equals)
-    local step = collection:scan(at, from, equals)
+    local step = collection:scan(at, from, equals or more.equals)
     if not more.only then return step end
     return function()
       for place, row in step do

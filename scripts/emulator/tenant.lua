@@ -6,6 +6,7 @@ local audits = require "emulator.tenant.audits"
 local awkward = require "emulator.tenant.awkward"
 local conditional_access = require "emulator.tenant.conditional_access"
 local crowd = require "emulator.tenant.crowd"
+local crowd_applications = require "emulator.tenant.crowd_applications"
 local directory = require "emulator.tenant.directory"
 local events = require "emulator.tenant.events"
 local fact_tables = require "base.fact_tables"
@@ -56,9 +57,8 @@ local function load_roles(tenant)
   end
 end
 
-local COLLECTIONS = { "members", "applications", "service_principals", "deleted", "role_eligibilities",
-  "group_eligibilities", "app_role_assignments", "grants", "units", "listed_secrets", "working_secrets", "app_policies",
-  "role_requests", "access_policies", "locations", "devices", "federations" }
+local COLLECTIONS = { "members", "deleted", "role_eligibilities", "group_eligibilities", "grants", "units",
+  "listed_secrets", "working_secrets", "app_policies", "role_requests", "access_policies", "locations", "devices" }
 
 local function open_collections(tenant, options)
   local users = options.users or 0
@@ -70,6 +70,9 @@ local function open_collections(tenant, options)
   tenant.role_assignments = lag.collection(tenant.source, crowd.holders(size))
   for _, name in ipairs(COLLECTIONS) do
     tenant[name] = lag.collection(tenant.source)
+  end
+  for name, rows in pairs(crowd_applications.crowds(tenant, options.applications or 0)) do
+    tenant[name] = lag.collection(tenant.source, rows)
   end
 end
 
@@ -92,6 +95,7 @@ end
 ---@field users integer? how many besides the named ones
 ---@field groups integer? one for a hundred users
 ---@field holders integer? of roles; one of two hundred users
+---@field applications integer? how many besides the named ones
 ---@field lag number[]|false|nil {min, max} seconds; {1, 5}
 ---@field flags table? see tenant/flags.lua
 
@@ -105,7 +109,7 @@ function M.new(options)
     flags = flags_of(options.flags), made = 0, ids = {}, keys_of = {}, issuers = {}, former_names = {},
     role_ids = {}, role_names = {}, role_order = {}, role_objects = {}, role_templates = {},
     writes = {}, asked = {},
-    sign_ins = events.list(), audits = events.list(), operations = 0, uses = uses.none(), ends = {},
+    sign_ins = events.list(), audits = events.list(), operations = 0, uses = uses.none(), reports = {}, ends = {},
   }, Tenant)
   tenant.id = random.guid(tenant.seed, "tenant", 1)
   tenant.source = lag.source { seed = tenant.seed, now = options.now, min = range[1], max = range[2],
@@ -262,6 +266,17 @@ function Tenant:graph_roles()
     end
   end
   return self.graph_role_names
+end
+
+--- The id of an application permission of Graph; nil when there is none of that name.
+---@param name string "User.Read.All"
+---@return string?
+function Tenant:graph_role_id(name)
+  if not self.graph_role_ids then
+    self.graph_role_ids = {}
+    for id, value in pairs(self:graph_roles()) do self.graph_role_ids[value] = id end
+  end
+  return self.graph_role_ids[name]
 end
 
 --- Delegated Graph scopes consented to a client, for everybody or for one person.

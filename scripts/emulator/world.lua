@@ -245,7 +245,8 @@ local function make_tenant(self, options, range)
   if range then flags.sign_in_delay, flags.audit_delay = { 120, 300 }, { 30, 120 } end -- seconds
   for name, value in pairs(options.flags or {}) do flags[name] = value end
   self.tenant = tenant.new {
-    seed = options.seed or 1, users = options.users or 0, now = time.now, lag = range, flags = flags,
+    seed = options.seed or 1, users = options.users or 0, applications = options.applications, now = time.now,
+    lag = range, flags = flags,
   }
   self.admin, self.client = self.tenant:people()[1].upn, tenant.CLI_APP
   check_approve(self, options.approve or self.admin)
@@ -255,6 +256,7 @@ end
 ---@field listen string? "127.0.0.1:9443": the login service's; the others take the next three ports. No port: any
 ---@field behind string[]? addresses of a proxy in front: for the login service, Graph, Devolutions Server
 ---@field users integer? besides the named people
+---@field applications integer? besides the named ones
 ---@field seed integer?
 ---@field latency integer? milliseconds
 ---@field lag string? "1-5" seconds; "0": none

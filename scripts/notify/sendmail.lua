@@ -11,13 +11,14 @@ return {
 
   args = {
     to = { type = "list", required = true, help = "addresses of those who are told" },
+    program = { type = "string", default = "sendmail", help = "the name that the profile gives sendmail" },
     from = { type = "string", help = "address of the sender (default: what sendmail puts)" },
   },
 
-  needs = { run = { "sendmail" } },
+  needs = { run = { "{program}" } },
 
   tell = function(told, args)
-    local result = program.run("sendmail", {}, {
+    local result = program.run(args.program, {}, {
       input = notice.mail(told, { to = args.to, from = args.from }),
     })
     if result.status == 0 then return end

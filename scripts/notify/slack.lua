@@ -15,11 +15,12 @@ end
 return {
   summary = "Tell in a channel of Slack, by an incoming webhook",
 
-  needs = { peers = { slack = { "POST /" } } },
+  args = { peer = { type = "string", default = "slack", help = "the name that the profile gives the channel" } },
+  needs = { peers = { ["{peer}"] = { "POST /" } } },
 
-  tell = function(notice)
+  tell = function(notice, args)
     local text = escape(notice.title .. "\n" .. notice.text)
     if #text > MOST then text = text:sub(1, utf8.offset(text, 0, MOST) - 1) .. "…" end
-    peer.slack:post("/", { text = text, mrkdwn = false }, { what = "send a notice to Slack" })
+    peer[args.peer]:post("/", { text = text, mrkdwn = false }, { what = "send a notice to Slack" })
   end,
 }

@@ -36,10 +36,11 @@ end
 return {
   summary = "Tell in a channel of Microsoft Teams, by a workflow (Power Automate)",
 
-  needs = { peers = { teams = { "POST /" } } },
+  args = { peer = { type = "string", default = "teams", help = "the name that the profile gives the channel" } },
+  needs = { peers = { ["{peer}"] = { "POST /" } } },
 
-  tell = function(notice)
-    peer.teams:post("/", { type = "message",
+  tell = function(notice, args)
+    peer[args.peer]:post("/", { type = "message",
       attachments = { { contentType = "application/vnd.microsoft.card.adaptive", content = card(notice) } },
     }, { what = "send a notice to Teams" })
   end,

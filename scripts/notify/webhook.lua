@@ -8,10 +8,11 @@ local peer = require "peer"
 return {
   summary = "Tell by a webhook, signed as Standard Webhooks describes",
 
-  needs = { peers = { notices = { "POST /" } } },
+  args = { peer = { type = "string", default = "notices", help = "the name that the profile gives the webhook" } },
+  needs = { peers = { ["{peer}"] = { "POST /" } } },
 
-  tell = function(notice)
-    peer.notices:post("/", { type = "moonlatch." .. notice.kind, timestamp = notice.at, data = notice }, {
+  tell = function(notice, args)
+    peer[args.peer]:post("/", { type = "moonlatch." .. notice.kind, timestamp = notice.at, data = notice }, {
       what = "send a notice to the webhook", id = notice.id,
     })
   end,

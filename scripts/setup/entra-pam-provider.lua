@@ -76,6 +76,10 @@ return workflow.declare {
       type = "string",
       help = "a test user, whose password the application sets once with its new secret; nobody keeps that password",
     },
+    evidence = {
+      type = "boolean", default = true,
+      help = "read Entra's logs of sign-ins and changes, to see which client secret is in use (AuditLog.Read.All)",
+    },
     secret_file = { type = "path", help = "write the client secret to this new file, to paste it from there" },
   },
 
@@ -116,6 +120,13 @@ return workflow.declare {
     when = {
       prove_on = { graph = { "PATCH /users/{id}#passwordProfile" } },
       purge = { graph = { "DELETE /directory/deletedItems/{id}" } }, -- destroy --purge
+      evidence = {
+        graph = {
+          "GET /auditLogs/directoryAudits", "GET /beta/auditLogs/signIns",
+          "GET /beta/reports/appCredentialSignInActivities",
+        },
+        scopes = { "AuditLog.Read.All" },
+      },
     },
   },
 
@@ -125,6 +136,9 @@ return workflow.declare {
       have.entry = sink.entry(run, { name = args.name, vault = args.vault, path = args.path })
       have.admin = admin.sign_in(run)
       run:note("signed in as %s", have.admin.principal.name)
+      if args.evidence then
+        run:note "reads Entra's logs to see which client secret is in use (AuditLog.Read.All; not with --no-evidence)"
+      end
     end),
 
     step "Pre-flight" (function(run, have, args)
@@ -193,7 +207,8 @@ return workflow.declare {
         entry = have.entry, name = args.name, description = args.description, secret_file = args.secret_file,
         tenant = have.found.tenant, client_id = have.application.appId, application = have.application.id,
         roles = have.roles, elevation = args.jit_elevation, renew_before = args.renew_before,
-        managed = args.managed,
+        managed = args.managed, accounts = have.found.accounts,
+        principal = have.principal and have.principal.id or nil,
       })
     end),
   },

@@ -29,6 +29,11 @@ return workflow.declare {
       type = "list",
       help = "the policies that it will run: they decide its permissions and its directory role",
     },
+    evidence = {
+      type = "boolean", default = true,
+      help = "let it read Entra's logs of sign-ins and changes, so that it sees which secret is in use "
+        .. "(AuditLog.Read.All)",
+    },
     justification = {
       type = "string", default = "Moonlatch sets the passwords of the accounts in its policies",
       help = "reason for assigning the directory role; Entra's audit log records it",

@@ -1,20 +1,8 @@
 --- moonlatch discover: list privileged accounts.
 
-local dispatch = require "command.dispatch"
 local fixed = require "command.fixed"
 
 local NAME = "discover"
-
-local function run_discover_command(options)
-  local declaration, args = fixed.load(NAME, options)
-  if args.format ~= "table" and not options.json then -- what is said goes elsewhere, as with --json
-    options.json = true
-    dispatch.configure_output(options)
-  elseif options.json then
-    args.format = "json"
-  end
-  return fixed.run_reading(declaration, args, options)
-end
 
 ---@type cli.command
 return {
@@ -24,5 +12,5 @@ return {
 
   help = fixed.help(NAME, "discover"),
 
-  run = run_discover_command,
+  run = function(options) return fixed.run_list(NAME, options) end,
 }

@@ -31,6 +31,22 @@ function M.run_reading(declaration, args, options)
   return require("cli.command_task").run(declaration.run, args)
 end
 
+--- Run a script that lists things of a tenant in the format of its argument `format`. When that is not a table, what is
+--- said goes to standard error, as with --json.
+---@param name string of the script
+---@param options table of the command line
+---@return integer exit_status
+function M.run_list(name, options)
+  local declaration, args = M.load(name, options)
+  if args.format ~= "table" and not options.json then
+    options.json = true
+    dispatch.configure_output(options)
+  elseif options.json then
+    args.format = "json"
+  end
+  return M.run_reading(declaration, args, options)
+end
+
 --- Run the script in a session that has a journal, and may make the changes that the script needs with these arguments.
 ---@param declaration script.declaration
 ---@param args table

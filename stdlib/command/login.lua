@@ -147,10 +147,12 @@ end
 ---------------------------------------------------------------------------
 -- Signing in
 
+-- The permissions that a run of the script asks for when no argument is given: a kept sign-in serves that run.
 local function login_scopes_of_script(options)
   if not options["for"] then return nil end
-  local declaration = require("script.load").load(options["for"])
-  return declaration.needs and declaration.needs.scopes
+  local declaration, defaults = require("script.load").load(options["for"]), {}
+  for name, argument in pairs(declaration.args or {}) do defaults[name] = argument.default end
+  return declaration.needs and require("permissions.needs").with(declaration.needs, defaults).scopes
 end
 
 local function print_sign_in(profile, principal, is_kept)

@@ -3,7 +3,7 @@
 local collect = require "notice.collect"
 local command_task = require "cli.command_task"
 local compose = require "notice.compose"
-local delivery = require "notice.delivery"
+local outbox = require "notice.outbox"
 local in_tenant = require "expiry.in_tenant"
 local json = require "json"
 local layout = require "terminal.layout"
@@ -144,7 +144,7 @@ local function test_targets(open, loaded)
   local status = 0
   for i, rule in ipairs(loaded.terms.rules) do
     local notice = compose.test { now = time.now(), tenant = open.profile.tenant }
-    local failure = delivery.try(teller_with_rights(loaded, i, open), notice)
+    local failure = outbox.try(teller_with_rights(loaded, i, open), notice)
     log.say(("%s: %s"):format(records.target(rule), failure and "not delivered" or "delivered"))
     if failure then log.error(report_failure.text(failure)) end
     status = failure and 1 or status

@@ -168,11 +168,19 @@ local function accept_script_needs(declaration, found)
   return 0
 end
 
+-- What the script needs with the arguments that it has by default.
+local function needs_by_default(declaration, options)
+  local args = {}
+  for name, argument in pairs(declaration.args or {}) do args[name] = argument.default end
+  if options.no_evidence then args.evidence = false end
+  return script.needs(declaration, args)
+end
+
 local function run_permissions_command(options)
   local declaration, found = script.load(options.script)
   if options.accept then return accept_script_needs(declaration, found) end
   require("script.growth").show(declaration, found)
-  local least = permissions.least(declaration.needs.graph or {})
+  local least = permissions.least(needs_by_default(declaration, options).graph or {})
   local held, why = compare_permissions_with_ours(options, least)
   local others = other_needs_of(declaration)
   if log.json() then
@@ -190,6 +198,7 @@ return {
   arguments = { { name = "script", help = "name or path of the script: setup/entra-pam-provider, ./mine.lua" } },
   options = {
     { name = "--offline", help = "do not sign in, and do not compare" },
+    { name = "--no-evidence", help = "without what reads Entra's logs of sign-ins and changes" },
     { name = "--accept", help = "allow this copy of a bundled script to need more than the original" },
   },
   examples = {

@@ -5,6 +5,7 @@ local log = require "log"
 local output = require "log.output"
 local profiles = require "profile.current"
 local report = require "report"
+local script = require "script.load"
 local session = require "session.open"
 local workflow_command = require "cli.workflow_command"
 
@@ -16,7 +17,8 @@ end
 -- Plan a policy: print which accounts or applications are due, and why.
 local function plan_policy(options)
   local rotate_policies = require "rotate.policies"
-  local invocation = rotate_policies.load { options.script }
+  local args = script.arguments(script.load(options.script), options.rest)
+  local invocation = rotate_policies.load({ options.script }, args.evidence)
   local open <close> = session.start(options, {
     needs = invocation.needs, scripts = invocation.scripts, reading = true,
   })
@@ -24,12 +26,12 @@ local function plan_policy(options)
   local all, status = command_task.run(rotate_policies.plan, invocation.policies, surroundings)
   output.end_progress()
   if log.json() then report.json(rotate_policies.json(all, status)) else log.say(rotate_policies.plan_text(all)) end
-  for _, script in ipairs(invocation.scripts) do print_shell_warnings(script.needs) end
+  for _, policy in ipairs(invocation.scripts) do print_shell_warnings(policy.needs) end
   return status
 end
 
 local function run_plan_command(options)
-  if require("script.load").load(options.script).policy then return plan_policy(options) end
+  if script.load(options.script).policy then return plan_policy(options) end
   local invocation = workflow_command.load(options, "plan")
   return workflow_command.run(invocation, true, function(run_steps)
     local result, status = run_steps "plan"

@@ -54,7 +54,7 @@ end
 
 local function run_rotate_command(options)
   if options.now and #options.now == 0 then options.now = nil end
-  local loaded = rotate_policies.load(options.policy or {})
+  local loaded = rotate_policies.load(options.policy or {}, not options.no_evidence)
   refuse_rotate_option_pairs(options)
   workflow_command.require_consent(options, "rotate " .. table.concat(options.policy, " "))
   local open <close> = session.start(options, { needs = loaded.needs, scripts = loaded.scripts })
@@ -81,6 +81,7 @@ return {
     { name = "--old-now",
       help = "with --now, for an application: remove the earlier credentials once the new one is in use" },
     { name = "--outside-window", help = "with --now: also when the policy's window is closed, or the day is excepted" },
+    { name = "--no-evidence", help = "do not read Entra's logs of sign-ins and changes (AuditLog.Read.All)" },
     { name = "--watch", help = "stay, and rotate whenever something is due" },
   },
   examples = {

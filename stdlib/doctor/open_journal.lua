@@ -1,7 +1,6 @@
 --- Open the journal for the doctor, which never creates a journal.
 
-local session = require "session.open"
-local sys = require "host.sys"
+local existing_journal = require "session.existing_journal"
 
 local M = {}
 
@@ -9,11 +8,7 @@ local M = {}
 ---@param examination doctor.examination
 ---@return host.journal.journal?
 function M.open(examination)
-  examination.journal = session.journal()
-  if examination.journal then return examination.journal end
-  local folder = examination.profile.state
-  if not sys.stat(folder .. "/journal.db") and not sys.stat(folder .. "/journal.mark") then return nil end
-  examination.journal, examination.own = session.open_journal(examination.profile), true
+  examination.journal, examination.own = existing_journal.open(examination.profile)
   return examination.journal
 end
 

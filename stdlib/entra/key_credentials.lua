@@ -3,7 +3,10 @@
 -- addKey adds one certificate, where a key of the application that is valid now signs a proof. Without such a key,
 -- Entra accepts only the whole list: a change reads the list, changes our own entries, writes everything back, and
 -- checks that the entries of others are still there (Microsoft Learn: application-update, application-addkey).
+-- Reads may be stale, and two programs may write at once. So the list is written only when two readings agree and show
+-- every certificate that this run has seen, right after the second one.
 
+local call = require "graph.call"
 local check_answer = require "entra.check_answer"
 local crypto = require "host.crypto"
 local fail = require "fail"
@@ -15,7 +18,10 @@ local time = require "time"
 
 local M = {}
 
-local PATIENCE, PAUSE = 120, 3 -- seconds until a change must show
+local PATIENCE, PAUSE = 120, 3 -- seconds until a change must show, and between two readings
+local FRESH = 5 -- seconds for which a reading counts when the list is written
+local STALE = {} -- raised when the reading is too old at the moment when the list could leave
+local WRITES = 10 -- readings that may be too old, one after another
 local PROOF = 600 -- seconds for which a proof is valid, at most
 -- The audience of a proof: Azure AD Graph (Microsoft Learn: application-rollkey-prooftoken).
 local DIRECTORY = "00000002-0000-0000-c000-000000000000"
@@ -31,6 +37,12 @@ local MEMBERS = {
 ---@field sha256 string of the certificate, hexadecimal
 ---@field name string its displayName at the application
 
+-- Note the certificates of a list: what was seen once is not left out of a list that is written later.
+local function note_seen(application, list)
+  application.seen_certificates = application.seen_certificates or {}
+  for _, entry in ipairs(list) do application.seen_certificates[entry.keyId] = entry end
+end
+
 --- Read the list as Entra shows it now, and keep it in `application`. A change may take seconds to show. Waits.
 ---@param application { id: string, displayName: string }
 ---@return table[]
@@ -39,7 +51,9 @@ function M.read(application)
   local actual = graph.get(graph.path("/applications/{id}", application.id), {
     select = { "id", "keyCredentials" }, fresh_write = true, what = what,
   })
+  note_seen(application, application.keyCredentials or {})
   application.keyCredentials = check_answer.require_members(actual, what, "keyCredentials").keyCredentials
+  note_seen(application, application.keyCredentials)
   return application.keyCredentials
 end
 
@@ -81,12 +95,13 @@ local function other_key_credentials(list, left_out)
   return others
 end
 
--- Write the list. The request is not repeated automatically, because somebody else may write the list between two
--- tries.
-local function write_key_credentials(application, list, what)
-  graph.patch(graph.path("/applications/{id}", application.id), { keyCredentials = list }, {
+-- Write the list, unless its reading is too old by now: then STALE is raised. The request is not repeated
+-- automatically, because somebody else may write the list between two tries.
+local function write_key_credentials(application, list, what, read_at)
+  call.perform(call.new("PATCH", graph.path("/applications/{id}", application.id), { keyCredentials = list }, {
     repeatable = false, fresh_write = true, what = what,
-  })
+    sending = function() if time.monotonic() - read_at > FRESH then error(STALE, 0) end end,
+  }))
 end
 
 -- Read the list until the change shows. Returns nil when the change does not show in PATIENCE seconds.
@@ -100,12 +115,17 @@ end
 
 local function missing_key_credentials(list, others)
   local missing = {}
-  for _, other in ipairs(others) do
+  for _, other in pairs(others) do
     local there = false
     for _, entry in ipairs(list) do there = there or entry.keyId == other.keyId end
     if not there then missing[#missing + 1] = other end
   end
+  table.sort(missing, function(a, b) return a.keyId < b.keyId end)
   return missing
+end
+
+local function is_same_list(one, other)
+  return #one == #other and #missing_key_credentials(one, other) == 0
 end
 
 local function key_credential_names(entries)
@@ -124,22 +144,77 @@ local function raise_certificates_lost(application, missing)
   }
 end
 
--- Write the list, then check that the entries of others are still there. A missing entry is written back once; raises
--- when it is missing after that, too.
-local function change_key_credentials(application, others, more, what, shows)
-  local whole = json.array { table.unpack(others) }
-  whole[#whole + 1] = more
-  write_key_credentials(application, whole, what)
-  local list = await_key_credentials(application, shows)
-  if not list then return end -- the caller reports it: the list shows neither our change nor a loss
-  local missing = missing_key_credentials(list, others)
-  if #missing == 0 then return end
+local function raise_list_unsettled(what)
+  fail.raise {
+    kind = "transient", resumes = true, what = what,
+    why = "the list of certificates keeps changing, or Entra takes more than five seconds to show it",
+    fix = "Run the same command again in a few minutes. Nothing was changed.",
+  }
+end
+
+local function raise_change_not_shown(what)
+  fail.raise {
+    kind = "transient", resumes = true, what = what,
+    why = ("Entra accepted the list of certificates, and does not show the change after %d seconds: somebody else may "
+      .. "have written the list at the same time"):format(PATIENCE),
+    fix = "Run the same command again: it reads the list, and makes the change once more if need be.",
+  }
+end
+
+-- Read the list until two readings agree and no certificate is missing that was seen before. A certificate that stays
+-- missing was removed by somebody. Also returns when the last reading began.
+local function read_settled_list(application, what)
+  local before, ends = M.read(application), time.monotonic() + PATIENCE
+  while true do
+    task.sleep(PAUSE)
+    local began, list = time.monotonic(), M.read(application)
+    local missing = missing_key_credentials(list, application.seen_certificates)
+    local is_same, is_over = is_same_list(before, list), began >= ends
+    if is_same and (#missing == 0 or is_over) then
+      for _, entry in ipairs(missing) do application.seen_certificates[entry.keyId] = nil end
+      return list, began
+    end
+    if is_over then raise_list_unsettled(what) end
+    before = list
+  end
+end
+
+-- Read the list, and write what `change` makes of it, if it makes anything.
+local function rewrite_key_credentials(application, what, change)
+  for _ = 1, WRITES do
+    local list, read_at = read_settled_list(application, what)
+    local whole = change(list)
+    if not whole then return false end
+    local ok, err = pcall(write_key_credentials, application, whole, what, read_at)
+    if ok then return true end
+    if err ~= STALE then error(err, 0) end
+  end
+  raise_list_unsettled(what)
+end
+
+-- Put the missing certificates back. Raises when they are missing after that, too.
+local function put_back(application, missing, what)
+  for _, entry in ipairs(missing) do
+    if type(entry.key) ~= "string" then raise_certificates_lost(application, missing) end
+  end
   log.warn(("%s: put back, since they were not listed any more: %s"):format(what, key_credential_names(missing)))
-  local again = other_key_credentials(list)
-  for _, entry in ipairs(missing) do again[#again + 1] = entry end
-  write_key_credentials(application, again, what)
-  list = await_key_credentials(application, function(now) return #missing_key_credentials(now, missing) == 0 end)
+  rewrite_key_credentials(application, what, function(list)
+    local again = other_key_credentials(list)
+    for _, entry in ipairs(missing_key_credentials(list, missing)) do again[#again + 1] = copy_key_credential(entry) end
+    return #again > #list and again or nil
+  end)
+  local list = await_key_credentials(application, function(now) return #missing_key_credentials(now, missing) == 0 end)
   if not list then raise_certificates_lost(application, missing) end
+end
+
+-- Make a change of the whole list, wait until it shows, and put certificates of others back that are missing then:
+-- those that were written back, and those that any reading of this run has shown. Waits.
+local function change_key_credentials(application, what, change, shows, gone)
+  if not rewrite_key_credentials(application, what, change) then return end
+  if not await_key_credentials(application, shows) then raise_change_not_shown(what) end
+  if gone then application.seen_certificates[gone] = nil end
+  local missing = missing_key_credentials(application.keyCredentials, application.seen_certificates)
+  if #missing > 0 then put_back(application, missing, what) end
 end
 
 ---------------------------------------------------------------------------
@@ -179,27 +254,46 @@ local function try_add_certificate_by_proof(application, own, der, signing_key)
 end
 
 --- Add a certificate, unless the application has it already; so a caller may call this again after a lost answer. One
---- process at a time may call this. Waits.
+--- process of this machine at a time may call this. Raises "transient" when Entra does not show it. Waits.
 ---@param application { id: string, displayName: string }
 ---@param own entra.key_credential.own
 ---@param der string
----@param vouching host.crypto.key? the key of a certificate of the application that is valid now
+---@param signing_key host.crypto.key? the key of a certificate of the application that is valid now
 ---@return string key_id
 function M.add(application, own, der, signing_key)
-  local there = M.read(application)
-  local found = M.find(there, own)
-  if found then return found.keyId end
+  local what = ("add a certificate to '%s'"):format(application.displayName)
   local function shows(list) return M.find(list, own) ~= nil end
-  if try_add_certificate_by_proof(application, own, der, signing_key) then
-    await_key_credentials(application, shows) -- Entra chooses the keyId
+  if shows(M.read(application)) then
+    log.detail(("%s has the certificate %s already"):format(application.displayName, own.name))
+  elseif try_add_certificate_by_proof(application, own, der, signing_key) then
+    if not await_key_credentials(application, shows) then raise_change_not_shown(what) end
   else
-    change_key_credentials(application, other_key_credentials(there), {
-      type = "AsymmetricX509Cert", usage = "Verify", key = crypto.base64(der), keyId = own.key_id,
-      displayName = own.name,
-    }, ("add a certificate to '%s'"):format(application.displayName), shows)
+    change_key_credentials(application, what, function(list)
+      if shows(list) then return nil end
+      local whole = other_key_credentials(list)
+      whole[#whole + 1] = {
+        type = "AsymmetricX509Cert", usage = "Verify", key = crypto.base64(der), keyId = own.key_id,
+        displayName = own.name,
+      }
+      return whole
+    end, shows)
   end
-  found = M.find(application.keyCredentials, own)
-  return found and found.keyId or own.key_id
+  return M.find(application.keyCredentials, own).keyId -- Entra chooses it after addKey
+end
+
+--- Raise "conflict" unless Entra still lists the certificate: somebody else may have written the list since. Waits.
+---@param application { id: string, displayName: string }
+---@param own entra.key_credential.own
+function M.check_listed(application, own)
+  if await_key_credentials(application, function(list) return M.find(list, own) ~= nil end) then return end
+  fail.raise {
+    kind = "conflict",
+    what = ("find the new certificate of '%s' in Entra's list once more"):format(application.displayName),
+    why = ("the certificate %s is not listed any more: somebody else wrote the list of certificates at the same time")
+      :format(own.name),
+    fix = "Run the same command again: it makes another certificate. One program should change the certificates of an "
+      .. "application at a time.",
+  }
 end
 
 ---------------------------------------------------------------------------
@@ -215,18 +309,20 @@ local function raise_certificate_in_use_unseen(application, own)
   }
 end
 
---- Remove a certificate. No failure when it is gone already. One process at a time may call this. Waits.
+--- Remove a certificate. No failure when it is gone already. One process of this machine at a time may call this.
+--- Raises "transient" when Entra still shows it. Waits.
 ---@param application { id: string, displayName: string }
 ---@param own entra.key_credential.own
 ---@param in_use { key_id: string?, sha256: string }? must be in the list, else nothing is written
 function M.remove(application, own, in_use)
-  local there = M.read(application)
-  local gone = M.find(there, own)
+  local gone = M.find(M.read(application), own)
   if not gone then return end
-  if in_use and not M.find(there, in_use) then raise_certificate_in_use_unseen(application, own) end
-  change_key_credentials(application, other_key_credentials(there, gone), nil,
-    ("remove the certificate %s of '%s'"):format(own.name, application.displayName),
-    function(list) return M.find(list, own) == nil end)
+  change_key_credentials(application, ("remove the certificate %s of '%s'"):format(own.name, application.displayName),
+    function(list)
+      if not M.find(list, own) then return nil end
+      if in_use and not M.find(list, in_use) then raise_certificate_in_use_unseen(application, own) end
+      return other_key_credentials(list, M.find(list, own))
+    end, function(list) return M.find(list, own) == nil end, gone.keyId)
 end
 
 return M

@@ -10,9 +10,6 @@ local reading = require "evidence.reading"
 
 local M = {}
 
---- The call, for `needs`.
-M.CALL = "GET /auditLogs/directoryAudits"
-
 local WHAT = "read the directory's audit log"
 
 local PATH = "/auditLogs/directoryAudits"

@@ -11,9 +11,6 @@ local reading = require "evidence.reading"
 
 local M = {}
 
---- The calls, for `needs`.
-M.CALLS = { "GET /beta/reports/appCredentialSignInActivities", "GET /beta/reports/servicePrincipalSignInActivities" }
-
 local PATH = "/beta/reports/appCredentialSignInActivities"
 local WHAT = "read the report on the use of credentials"
 

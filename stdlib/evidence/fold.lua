@@ -87,6 +87,13 @@ function M.merge(...)
   return summaries.list
 end
 
+-- The key id of an event. One that does not say may have been with any client secret; one that says that it was with
+-- another kind of credential was with none.
+local function key_of(event)
+  if event.key_id then return event.key_id end
+  return (event.credential == "secret" or event.credential == "unknown") and "" or event.credential
+end
+
 --- The summary of a single event.
 ---@param event evidence.sign_in
 ---@param ours boolean
@@ -94,7 +101,7 @@ end
 function M.use(event, ours)
   local is_success = event.error == 0
   return {
-    key_id = event.key_id or "", address = event.address or "", ours = ours,
+    key_id = key_of(event), address = event.address or "", ours = ours,
     first = event.at, last = event.at, count = 1,
     first_success = is_success and event.at or nil, last_success = is_success and event.at or nil,
     last_error = not is_success and event.error or nil, last_error_at = not is_success and event.at or nil,

@@ -67,6 +67,14 @@ end
 local GRANT = "Grant the permission AuditLog.Read.All to the application that signs in; a person needs the directory "
   .. "role Reports Reader or Security Reader. Or leave evidence out: --no-evidence."
 
+--- Was the call not sent, because the script does not declare it? `--no-evidence` leaves the calls out of the needs.
+---@param failure any
+---@return boolean
+function M.is_left_out(failure)
+  local cause = fail.is(failure) and failure.cause
+  return type(cause) == "table" and cause.transport == "undeclared"
+end
+
 -- Why Entra refuses a source, in the order in which one looks; each is "not available here", and never "no use".
 local REFUSALS = {
   {
@@ -81,8 +89,8 @@ local REFUSALS = {
     fix = "It is part of the beta version of Microsoft Graph, in the global cloud only.",
   },
   {
-    fits = function(failure) return failure.kind == "undeclared" end, why = "the script does not declare the call",
-    fix = "Add the call to the script's needs.",
+    fits = function(failure) return M.is_left_out(failure) end, why = "evidence was left out",
+    fix = "Leave out --no-evidence; a script of your own declares the calls in its needs.",
   },
 }
 

@@ -159,7 +159,7 @@ end
 
 -- How long addresses are kept: as long as a removal by evidence needs them.
 local function address_time(rhythm)
-  return rhythm and math.min(HOLES_KEPT, 2 * rhythm + 10 * DAY) or ADDRESSES_KEPT
+  return rhythm and math.min(HOLES_KEPT, 4 * rhythm + ADDRESSES_KEPT) or ADDRESSES_KEPT
 end
 
 local function refresh_sign_ins(journal, application, now)
@@ -249,7 +249,7 @@ end
 local function read_source(journal, name, fn, ...)
   local ok, failure = pcall(fn, ...)
   local outcome = ok and { read_at = time.now() } or reading.gap(failure)
-  store.keep_source(journal, name, outcome)
+  if ok or not reading.is_left_out(failure) then store.keep_source(journal, name, outcome) end
   commit.commit(journal)
   if ok then return nil end
   return { source = name, why = outcome.why, fix = outcome.fix, unavailable = outcome.unavailable }

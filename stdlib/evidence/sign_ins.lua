@@ -8,9 +8,6 @@ local reading = require "evidence.reading"
 
 local M = {}
 
---- The call, for `needs`.
-M.CALL = "GET /beta/auditLogs/signIns"
-
 local WHAT = "read the sign-ins of application %s"
 
 local FILTER = "signInEventTypes/any(t: t eq 'servicePrincipal') and appId eq %s and createdDateTime ge %t and "

@@ -55,7 +55,8 @@ local M = {}
 
 ---@class evidence.use the summary of the sign-ins with one credential from one address
 ---@field app_id string
----@field key_id string "" when the events do not say
+---@field key_id string "" when the events do not say; "certificate", "federated" or "managed_identity" when they say
+--- only that
 ---@field address string "" when the events do not say, or when it is no longer kept
 ---@field ours boolean our own sign-ins: with the same key id, within ten minutes of one on record
 ---@field first number

@@ -33,10 +33,9 @@ local function load_teller(found_rules, rule, number)
   local declaration, found = script.load(rule.to)
   if not declaration.tell then raise_tells_nobody(found_rules.path, rule.to) end
   local args = script.arguments(declaration, argument_words(rule.args))
-  return {
-    tell = declaration.tell, args = args,
-    script = { name = "rule " .. number, owner = script.describe(found), needs = script.needs(declaration, args) },
-  }
+  local needs = script.needs_with_names(declaration, found_rules.path, args)
+  return { tell = declaration.tell, args = args,
+    script = { name = "rule " .. number, owner = script.describe(found), needs = needs } }
 end
 
 ---@class notice.loaded

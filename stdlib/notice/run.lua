@@ -2,7 +2,7 @@
 
 local compose = require "notice.compose"
 local decide = require "notice.decide"
-local delivery = require "notice.delivery"
+local outbox = require "notice.outbox"
 local log = require "log"
 local records = require "notice.records"
 local time = require "time"
@@ -83,7 +83,7 @@ end
 ---@param outcome notice.outcome
 ---@param teller notice.teller
 function M.deliver(journal, terms, outcome, teller)
-  local result = delivery.deliver(journal, terms.name, outcome.rule, outcome.state, teller)
+  local result = outbox.deliver(journal, terms.name, outcome.rule, outcome.state, teller)
   outcome.delivered, outcome.failure = outcome.delivered + result.delivered, result.failure
 end
 

@@ -70,7 +70,7 @@ end
 -- Returns nil when nothing was corrected, or the corrected path is no template.
 local function corrected_path(path, is_graph)
   local better = ("/" .. path:gsub("^/+", "")):gsub("(.)/+$", "%1"):gsub("/:(%w+)", "/{%1}"):gsub("//+", "/")
-  if is_graph then better = better:gsub("^/v1%.0/", "/"):gsub("^/beta/", "/") end
+  if is_graph then better = better:gsub("^/v1%.0/", "/") end -- a call that only beta has keeps /beta
   return better ~= path and gate.template(better) and better or nil
 end
 
@@ -135,7 +135,11 @@ local graph_calls = { type = "table", each = { type = { "string", "table" }, che
 end } }
 
 local function check_declared_name(name)
-  if not name:match("^[%w_-]+$") then return ('"%s" is no name: letters, digits, - and _'):format(name) end
+  if name:match("^[%w_-]+$") then return nil end
+  if not name:match("^/") then return ('"%s" is no name: letters, digits, - and _'):format(name) end
+  return ('"%s" is a path; programs and folders are named in the profile'):format(name),
+    'Add programs = { NAME = { "/path/of/the/program" } } or folders = { NAME = "/path" } to the profile, and write '
+      .. "NAME here in place of the path."
 end
 
 local profile_names = { type = "table", each = { type = "string", check = check_declared_name } }

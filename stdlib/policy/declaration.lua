@@ -3,6 +3,7 @@
 
 local evidence_rules = require "evidence.rules"
 local fail = require "fail"
+local log_calls = require "evidence.log_calls"
 local policy_select = require "policy.select"
 local refusals = require "policy.refusals"
 local schema = require "base.schema"
@@ -31,7 +32,7 @@ local M = {}
 ---@field password { length: integer, excluded: string }
 ---@field lifetime number? of a client secret
 ---@field grace number how long the client secret or certificate before stays
----@field sink policy.sink
+---@field sinks policy.sink[] where new values go: all of them get each value
 ---@field after { revoke_sessions: boolean, run: string[]? }
 ---@field retire { unused: boolean, rhythm: number? } of applications: is a replaced credential removed once Entra's log
 --- shows that nothing uses it, and how many seconds lie between two sign-ins of the consumer at most
@@ -185,7 +186,8 @@ end
 
 local function check_policy_terms(file, terms)
   if terms.target == "users" then
-    local wrong = terms.sink:why_not_for_passwords()
+    local wrong = terms.sinks[2] and "a user's password goes to one sink, and this policy names several"
+      or terms.sinks[1]:why_not_for_passwords()
     if wrong then raise_policy_wrong(file, "sink", wrong, 'Write sink = policy.devolutions.server{ vault = "…" }.') end
     if terms.every < 3600 then
       raise_policy_wrong(file, "every", "it is less than 1h", 'Write every = "1h" or longer.')
@@ -214,6 +216,7 @@ local function terms_of_fields(name, fields)
   else
     terms.on_unknown = terms.on_unknown or "ask"
   end
+  terms.sinks, terms.sink = sinks.list(fields.sink), nil
   local rhythm = fields.retire.rhythm
   terms.retire = { unused = fields.retire.unused, rhythm = rhythm and time.duration(rhythm) }
   terms.window = parse_policy_window(fields.window, fields.except)
@@ -246,7 +249,17 @@ local SCOPES = {
   users = { "User-PasswordProfile.ReadWrite.All" }, applications = { "Application.ReadWrite.All" },
 }
 
---- The calls that a policy makes, as the needs of a script.
+local function needs_with_namess(list)
+  if #list == 1 then return list[1]:needs() end
+  local needs = {}
+  for i, sink in ipairs(list) do needs[i] = sink:needs() end
+  return join_needs(table.unpack(needs))
+end
+
+local LOGS = { users = log_calls.ACCOUNTS, applications = log_calls.APPLICATIONS }
+
+--- The calls that a policy makes, as the needs of a script. The calls that read evidence are needed unless evidence is
+--- left out. Sink scripts have needs of their own.
 ---@param terms policy.terms
 ---@return script.needs
 function M.needs(terms)
@@ -256,10 +269,17 @@ function M.needs(terms)
     graph = join_needs(calls, CALLS[terms.target], CALLS[terms.credential] or {},
       revoke and { "POST /users/{id}/revokeSignInSessions" } or {}),
     scopes = join_needs(scopes, SCOPES[terms.target], revoke and { "User.RevokeSessions.All" } or {}),
-    devolutions = terms.sink:needs(), run = join_needs(terms.sink:runs(), { terms.after.run and terms.after.run[1] }),
-    files = terms.sink:files(),
+    devolutions = needs_with_namess(terms.sinks), run = { terms.after.run and terms.after.run[1] },
+    when = { evidence = { graph = LOGS[terms.target], scopes = log_calls.SCOPES } },
   }
 end
+
+local ARGUMENTS = {
+  evidence = {
+    type = "boolean", default = true,
+    help = "read Entra's logs of sign-ins and changes, which needs AuditLog.Read.All",
+  },
+}
 
 --- Check a policy, and make the declaration of a script from it. Raises "config" for a policy that is wrong.
 ---@param found { name: string, path: string }
@@ -275,8 +295,8 @@ function M.declare(found, value)
   local terms = terms_of_fields(found.name, fields)
   check_policy_terms(found.path, terms)
   return {
-    id = found.name, summary = fields.summary, description = fields.description, args = {}, needs = M.needs(terms),
-    policy = terms,
+    id = found.name, summary = fields.summary, description = fields.description, args = ARGUMENTS,
+    needs = M.needs(terms), policy = terms,
   }
 end
 

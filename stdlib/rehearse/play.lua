@@ -91,8 +91,8 @@ local function make_rehearsal_provider(self, name)
 end
 
 local LOOKING = {
-  graph = { "GET /groups", "GET /users/{id}", "GET /me" }, devolutions = { "vaults:read" },
-  scopes = { "User.Read.All", "GroupMember.Read.All" },
+  graph = { "GET /applications(appId)", "GET /groups", "GET /users/{id}", "GET /me" }, devolutions = { "vaults:read" },
+  scopes = { "Application.Read.All", "User.Read.All", "GroupMember.Read.All" },
 }
 
 local function add_missing_to_emulator(self, terms)
@@ -183,7 +183,7 @@ end
 ---@param stage rehearse.stage
 ---@return rehearse.outcome
 function M.play(terms, stage)
-  local loaded = rotate_policies.load(terms.policies)
+  local loaded = rotate_policies.load(terms.policies, true)
   local self = Play {
     terms = terms, stage = stage, policies = loaded.policies, needs = loaded.needs, scripts = loaded.scripts,
     place = 1,

@@ -1,7 +1,6 @@
 --- Prepare a rehearsal's tenant: add the groups, users, vaults and applications that the policies name and the emulator
 --- does not have.
 
-local fail = require "fail"
 local graph = require "graph"
 
 local M = {}
@@ -36,7 +35,7 @@ local function find_missing_users(stage, names, missing)
 end
 
 local function find_missing_vault(stage, terms, missing)
-  local name = terms.sink.kind == "server" and terms.sink.fields.vault
+  local name = terms.sinks[1].kind == "server" and terms.sinks[1].fields.vault
   if not name then return end
   for _, vault in ipairs(require("devolutions.server").vaults()) do
     if vault.name == name then return end
@@ -44,14 +43,13 @@ local function find_missing_vault(stage, terms, missing)
   missing[#missing + 1] = { kind = "vault", name = name, act = function() stage.server.add_vault(name) end }
 end
 
-local function raise_client_id_unknown(terms)
-  local ids = values_in_selection(terms.select, "client_id")
-  if #ids == 0 then return end
-  fail.raise {
-    kind = "config", what = "rehearse " .. terms.name,
-    why = ("the emulator has no application with the client id %s"):format(ids[1]),
-    fix = "Select policy.applications { owned = true } while you rehearse it.",
-  }
+local function find_missing_applications(stage, terms, missing)
+  for _, id in ipairs(values_in_selection(terms.select, "client_id")) do
+    local path = graph.path("/applications(appId={appId})", id)
+    if not graph.get(path, { select = { "id" }, missing = "nil" }) then
+      missing[#missing + 1] = { kind = "application", name = id, act = function() M.add_owned(stage, id, id) end }
+    end
+  end
 end
 
 --- Find the groups, users, vaults and applications that a policy names and the emulator lacks. Call this in a session;
@@ -68,7 +66,7 @@ function M.find_missing(stage, terms)
     find_missing_users(stage, values_in_selection(terms.select, "upn"), missing)
     find_missing_users(stage, terms.never, missing)
   else
-    raise_client_id_unknown(terms)
+    find_missing_applications(stage, terms, missing)
     if #values_in_selection(terms.select, "owned") > 0 then
       missing[#missing + 1] = {
         kind = "application", name = "Billing", act = function() M.add_owned(stage, "Billing") end,
@@ -81,8 +79,9 @@ end
 --- Add an application that the signed-in admin owns.
 ---@param stage rehearse.stage
 ---@param name string
-function M.add_owned(stage, name)
-  local missing = stage.tenant.add_app { name = name, days = 3650 }
+---@param client_id string?
+function M.add_owned(stage, name, client_id)
+  local missing = stage.tenant.add_app { name = name, client_id = client_id, days = 3650 }
   stage.tenant.change(missing.id, { _owners = { [stage.me] = true } })
 end
 

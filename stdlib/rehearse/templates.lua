@@ -81,17 +81,24 @@ local policy = require "policy"
 return policy {
   summary = "Client secrets, quarterly",
 
-  -- Which applications: those that the signed-in principal owns; or by client id.
-  select = policy.applications { owned = true },
+%s
 
   -- A new secret when the last is three months old; each lives for six. The secret before stays valid for a week.
   every = "90d", lifetime = "180d", grace = "7d",
   limits = { max_changes = 10, canary = 1, stop_on_failure = true },
 
-  -- Where the secret is stored: Devolutions Server, or policy.handover {}, policy.sealed { … }, policy.command { … }.
+  -- Where the secret is stored: Devolutions Server, or policy.handover {}, policy.sink("sinks/vault", { … }), …
   sink = policy.devolutions.server { path = "Entra\\%s" },
 }
 ]]
+
+local OWNED = [[
+  -- Which applications: those that the signed-in principal owns; or by client id.
+  select = policy.applications { owned = true },]]
+
+local ONE = [[
+  -- The application %s.
+  select = policy.applications { client_id = %q },]]
 
 local APPLICATIONS_TEST = [[
 --- Tries policies/%s for a year on an emulator: moonlatch rehearse policies/%s
@@ -128,8 +135,23 @@ return rehearse {
 
 local function capitalised_policy_name(name) return (name:gsub("^%l", string.upper)) end
 
+-- Characters that end a line or change how it reads: controls, directions, spaces without width.
+local ACTIVE = { { 0, 31 }, { 127, 159 }, { 0x200B, 0x200F }, { 0x2028, 0x202E }, { 0x2060, 0x206F },
+  { 0xFEFF, 0xFEFF } }
+
+-- A name as it stands in a comment: it can neither end the comment nor change how the line reads.
+local function name_in_comment(name)
+  local plain = name:gsub(utf8.charpattern, function(character)
+    local code = utf8.codepoint(character)
+    for _, range in ipairs(ACTIVE) do
+      if code >= range[1] and code <= range[2] then return " " end
+    end
+  end)
+  return ("'%s'"):format(plain)
+end
+
 ---@class rehearse.template
----@field policy fun(name: string): string
+---@field policy fun(name: string, application: { appId: string, displayName: string }?): string
 ---@field test fun(name: string): string
 
 ---@type rehearse.template
@@ -140,7 +162,10 @@ M.users = {
 
 ---@type rehearse.template
 M.applications = {
-  policy = function(name) return APPLICATIONS:format(capitalised_policy_name(name), capitalised_policy_name(name)) end,
+  policy = function(name, application)
+    local select = application and ONE:format(name_in_comment(application.displayName), application.appId) or OWNED
+    return APPLICATIONS:format(capitalised_policy_name(name), select, capitalised_policy_name(name))
+  end,
   test = function(name) return APPLICATIONS_TEST:format(name, name, name) end,
 }
 

@@ -38,9 +38,10 @@ end
 
 --- The rights for the policies of these names; with no name, the right to rotate the applications that it owns.
 ---@param names string[]
+---@param with_evidence boolean may Entra's logs be read?
 ---@return rotate.least_rights
-function M.for_policies(names)
-  local loaded = #names > 0 and rotate_policies.load(names) or { policies = {}, needs = { graph = {} } }
+function M.for_policies(names, with_evidence)
+  local loaded = #names > 0 and rotate_policies.load(names, with_evidence) or { policies = {}, needs = { graph = {} } }
   local rights = group_policies_by_target(loaded.policies)
   local least = permissions.least(indispensable_calls(loaded.needs))
   local set, reasons = { [OWNED] = true }, { [OWNED] = { "the client secrets of the applications that it owns" } }

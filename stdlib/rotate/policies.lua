@@ -7,6 +7,7 @@ local log = require "log"
 local rotate_print = require "rotate.print"
 local rotate_run = require "rotate.run"
 local script = require "script.load"
+local sink_scripts = require "rotate.sink_scripts"
 local task = require "task"
 local time = require "time"
 local traceback = require "base.traceback"
@@ -39,8 +40,9 @@ end
 
 --- Load policies by name. Their needs are joined for the sign-in, which they share; each policy keeps its own rights.
 ---@param names string[]
+---@param with_evidence boolean may Entra's logs be read?
 ---@return { policies: policy.terms[], needs: table, scripts: session.script[] }
-function M.load(names)
+function M.load(names, with_evidence)
   if #names == 0 then raise_no_policy_named() end
   local policies, needs, scripts = {}, {}, {}
   for _, peer in ipairs { "graph", "scopes", "devolutions" } do needs[peer] = { seen = {} } end
@@ -48,8 +50,10 @@ function M.load(names)
     local declaration, found = script.load(name)
     copies.tell_replacement(found)
     policies[i] = declaration.policy or raise_not_a_policy(name, declaration)
-    scripts[i] = { name = policies[i].name, owner = script.describe(found), needs = declaration.needs }
-    for peer, list in pairs(needs) do add_needs(list, declaration.needs[peer]) end
+    local needed = script.needs(declaration, { evidence = with_evidence })
+    table.insert(scripts, { name = policies[i].name, owner = script.describe(found), needs = needed })
+    sink_scripts.load(policies[i], found.path, scripts)
+    for peer, list in pairs(needs) do add_needs(list, needed[peer]) end
   end
   for _, list in pairs(needs) do list.seen = nil end
   return { policies = policies, needs = needs, scripts = scripts }

@@ -113,12 +113,18 @@ local function add_left_over_entries(lines, list)
   end
 end
 
+local function sinks_text(list)
+  local names = {}
+  for i, sink in ipairs(list) do names[i] = tostring(sink) end
+  return table.concat(names, ", and to ")
+end
+
 local function add_policy_report(lines, found, is_plan)
   add_report_line(lines, "%s: %s", found.terms.name, found.terms.summary)
   if found.failure then add_report_line(lines, "%s", report_failure.text(found.failure)) end
   if found.failure and #found.entries == 0 then return end
   add_report_line(lines, "  %s", schedule_text(found))
-  add_report_line(lines, "  to %s", found.instead or tostring(found.terms.sink))
+  add_report_line(lines, "  to %s", found.instead or sinks_text(found.terms.sinks))
   local groups = group_entries(found)
   for _, what in ipairs(ORDER) do
     if groups[what] then add_entry_group(lines, what, groups[what], is_plan) end

@@ -184,7 +184,7 @@ local function password_sink_of_policy(terms, profile)
         .. "in Devolutions, which rotates the accounts of its PAM vault, and take them out of this policy.",
     }
   end
-  local vault, path = vault_folder.vault_and_folder(terms.sink.fields, devolutions)
+  local vault, path = vault_folder.vault_and_folder(terms.sinks[1].fields, devolutions)
   return passwords { vault = vault, path = path }
 end
 

@@ -122,6 +122,11 @@ end
 
 M.steps = { intent = add_certificate, sent = add_certificate }
 
+--- Raise "conflict" when the certificate that this run made and proved is not listed any more: another installation has
+--- written the list of certificates meanwhile. Waits.
+---@param self rotation.Credential
+function M.check_listed(self) key_credentials.check_listed(self.application, key_credential_of_row(self.row)) end
+
 ---------------------------------------------------------------------------
 -- Removing a certificate
 

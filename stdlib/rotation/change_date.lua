@@ -53,6 +53,18 @@ function M.quiet_from(candidates)
   return last and last + M.TIMEOUT + M.LATE
 end
 
+--- The moment from which another value may be sent: none of the requests that Entra did not refuse can be carried out
+--- any more, answered or not. Nil when every request was refused.
+---@param candidates rotation.candidate[]
+---@return number?
+function M.another_value_from(candidates)
+  local last
+  for _, candidate in ipairs(candidates) do
+    if candidate.from then last = math.max(last or 0, candidate.to) end
+  end
+  return last and last + M.TIMEOUT + M.LATE
+end
+
 --- The moment from which no request of the rotation can be carried out any more, answered or not. Requests with the
 --- value `except` do not count.
 ---@param candidates rotation.candidate[]

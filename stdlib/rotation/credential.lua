@@ -9,11 +9,11 @@ local class = require "base.class"
 local clock_skew = require "rotation.clock_skew"
 local credential_in_use = require "rotation.credential_in_use"
 local existing_secret = require "rotation.existing_secret"
+local foreign = require "rotation.foreign"
 local graph_clock = require "graph.clock"
 local inventory = require "rotation.inventory"
 local lifecycle = require "rotation.lifecycle"
 local lifetime = require "journal.lifetime"
-local markers = require "journal.marker"
 local prove = require "rotation.prove"
 local resource = require "resource.new"
 local retirement = require "rotation.retirement"
@@ -39,6 +39,8 @@ local M = {}
 ---@field remove fun(application, row, credential, more: rotation.removal?)
 ---@field give_way nil|fun(self: rotation.Credential) raises "conflict" when another installation made a credential
 --- meanwhile
+---@field check_listed nil|fun(self: rotation.Credential) raises "conflict" when the credential was removed after it was
+--- proven
 ---@field withdraw nil|fun(self: rotation.Credential, why: string)
 ---@field look_for nil|fun(journal, row, application): table?
 ---@field removable nil|fun(credential, newest, held): boolean
@@ -75,7 +77,8 @@ local M = {}
 ---@field roles string[] the roles that a token must carry
 ---@field minted boolean? did this run make it?
 ---@field seen table<string, boolean> key ids that were listed when this run began
----@field unknown_value host.secret? a value in the sink that this journal does not know, and that does not sign in
+---@field unknown_values table<rotation.place, host.secret> values in the sinks that this journal does not know
+---@field is_in_some_place boolean? is it in one of several sinks already?
 ---@field is_known boolean? did the journal know a credential of the application when this run began?
 ---@field has_asked boolean? was a person asked which client secret the consumer was given?
 ---@field remarks string[] what Entra's log shows of the use of credentials
@@ -249,40 +252,18 @@ local function note_unlisted_credentials(self)
     .. "elsewhere in the last minutes; moonlatch verify lists it later")
 end
 
--- Who made a credential that the journal does not know, as far as its name tells, and how it is removed.
-local function who_made_credential(self, credential)
-  local made = markers.of_credential(credential.displayName)
-  if not made then return "made by a person" end
-  local retire = "moonlatch journal retire " .. credential.keyId
-  local journal, installation = self.run.journal, markers.installation_of(made)
-  for _, own in ipairs(journal and journal.installations and journal:installations() or {}) do
-    if own == installation then
-      return "made here, and not on record any more; perhaps in use. Once nothing uses it, remove it with: " .. retire
-    end
-  end
-  return "of another journal, and perhaps in use; once nothing uses it, remove it with: " .. retire
-end
-
-local function report_foreign_credentials(self)
-  local own = self.row and self.kind.find(self.row, self.view.foreign) -- adopted, so not foreign any more
-  for _, credential in ipairs(self.view.foreign) do
-    local name = type(credential.displayName) == "string" and credential.displayName or credential.keyId
-    if credential ~= own then self.run:leave(self.kind.name, name, who_made_credential(self, credential)) end
-  end
-end
-
 -- Read what Entra lists now and, side by side, what is in the sink.
-local function reread_beside_sink(self, read_sink)
+local function reread_beside_sink(self, read_place)
   task.all {
     function() self:reread_credentials() end,
-    function() if self.sink then read_sink() end end,
+    function() for _, place in ipairs(adopt.places(self)) do read_place(place) end end,
   }
 end
 
 -- Read everything once more under the lease, before a new credential is made: another run may have ended since.
 local function reread_before_making(self)
   clock_skew.check(("have a %s made"):format(self.kind.name))
-  reread_beside_sink(self, function() self.sink:fetch() end)
+  reread_beside_sink(self, function(place) place:fetch() end)
   if self.kind.give_way then self.kind.give_way(self) end
 end
 
@@ -316,7 +297,7 @@ local function find_or_make_credential(self)
     run:found(self.kind.name, self.row.body.marker, lifetime.validity_text(self.row, self.terms))
     credential_in_use.confirm_by_log(self)
   end
-  if not run:acting() then report_foreign_credentials(self) end -- else at the end, when the list shows more
+  if not run:acting() then foreign.report(self) end -- else at the end, when the list shows more
 end
 
 ---@class rotation.fields
@@ -347,6 +328,7 @@ function M.ensure(kind, run, fields)
   run.keeps_credentials = true
   local self = Credential {
     kind = kind, run = run, application = fields.application, sink = fields.sink, roles = {}, seen = {}, remarks = {},
+    unknown_values = {},
     terms = {
       name = fields.name, workflow = run.id, renew_before = fields.renew_before, every = fields.every,
       grace = fields.grace, policy = fields.policy, wanted = fields.lifetime, description = fields.description,
@@ -410,9 +392,10 @@ function Credential:prove(roles)
   if not proof.proven then prove.raise_not_proven(self.kind.name, self.terms.name, proof) end
   self.kind.rows:put(run.journal, row, "proven", { proven_at = graph_clock.now() })
   if self.minted and self.kind.give_way then
-    reread_beside_sink(self, function() run:look(self.sink) end) -- the value is stored there next
+    reread_beside_sink(self, function(place) run:look(place) end) -- the value is stored there next
     self.kind.give_way(self)
   end
+  if self.minted and self.kind.check_listed then self.kind.check_listed(self) end
   if #proof.missing > 0 then prove.raise_missing(proof.missing) end
   run:found("proof", row.body.marker, prove.proof_text("three sign-ins on fresh connections", roles))
 end
@@ -429,18 +412,21 @@ end
 
 --- Raise "conflict" when another value was stored in the sink since this run looked first. Called before the value is
 --- stored there, when the sink was just read.
-function Credential:check_place()
-  if self.sink then adopt.check_sink_unchanged(self) end
+---@param place rotation.place
+function Credential:check_place(place)
+  if self.sink then adopt.check_sink_unchanged(self, place) end
 end
 
 --- Record that the value was stored or handed over, and where. Durable when the call returns.
 ---@param state "stored"|"handed_over"
 ---@param where string
-function Credential:placed(state, where)
+---@param delivered table<string, boolean>? the sinks that got it, and that cannot be read back
+function Credential:placed(state, where, delivered)
   if not self.run:acting() then return end
   local before = self.row.state
   if before == "confirmed" or before == state or (before == "handed_over" and state == "stored") then return end
-  self.kind.rows:put(self.run.journal, self.row, state, { stored_at = graph_clock.now(), where = where })
+  self.kind.rows:put(self.run.journal, self.row, state,
+    { stored_at = graph_clock.now(), where = where, delivered = delivered })
 end
 
 --- Does the journal have the value? No when a person made the credential.
@@ -472,7 +458,7 @@ local function reread_before_retiring(self)
   if self.minted and (not self.application.made_now or #self.view.lost > 0) then
     self:reread_credentials()
   end
-  if self.run:acting() then report_foreign_credentials(self) end
+  if self.run:acting() then foreign.report(self) end
 end
 
 --- Remove replaced credentials whose retirement date has passed, and credentials of lost answers, by the rules of

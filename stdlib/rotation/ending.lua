@@ -148,15 +148,19 @@ function M.leave(rotation, why)
     :format(why, rotation_account.value_places(rotation)))
 end
 
---- Erase the values of a rotation that ended with an unknown outcome more than thirty days ago.
+--- Erase the values of a rotation that ended with an unknown outcome more than thirty days ago. Its pending entries are
+--- still known as its own, and what a person has accepted stays accepted.
 ---@param journal host.journal.journal
 ---@param row rotation.account_row
 ---@return boolean done
 function M.forget_expired_values(journal, row)
   if row.state ~= "left" or row.body.kept_until > graph_clock.now() then return false end
+  local body, forgiven = row.body, row.body.forgiven
   forget_sealed_values(journal, M.sealed_names(row))
-  clear_members_of_open_rotation(row.body)
-  rows:put(journal, row, "closed", { closed_at = graph_clock.now(), kept_until = nil })
+  clear_members_of_open_rotation(body)
+  body.left, body.kept_until = body.left or {}, nil
+  body.left[body.marker] = "own"
+  rows:put(journal, row, "closed", { closed_at = graph_clock.now(), forgiven = forgiven })
   return true
 end
 

@@ -186,12 +186,12 @@ end
 ---------------------------------------------------------------------------
 -- From pending, or sent, to changed
 
--- Can no request with these values be carried out any more? While one can, this waits, and then returns false, so that
--- the caller looks again.
-local function are_password_requests_over(rotation, candidates)
-  local quiet = math.max(change_date.quiet_from(candidates) or 0, rotation.row.body.quiet_until or 0)
+-- Is this moment over, and can no request of an earlier rotation be carried out any more? If not, this waits, and then
+-- returns false, so that the caller looks again.
+local function are_password_requests_over(rotation, moment)
+  local quiet = math.max(moment or 0, rotation.row.body.quiet_until or 0)
   if (graph_clock.range() or 0) > quiet then return true end
-  pause_rotation_until(rotation, quiet, "until a request without an answer cannot be carried out any more")
+  pause_rotation_until(rotation, quiet, "until an earlier request cannot be carried out any more")
   return false
 end
 
@@ -219,7 +219,7 @@ local function try_another_value(rotation)
     orphan(rotation, ("Entra refused %d generated passwords: %s"):format(count_refused_values(body),
       body.candidates[#body.candidates].why or "it does not say why"))
   end
-  if not are_password_requests_over(rotation, body.candidates) then return end
+  if not are_password_requests_over(rotation, change_date.another_value_from(body.candidates)) then return end
   rotation_account.add_candidate(rotation)
   store_pending_value(rotation)
 end
@@ -263,7 +263,8 @@ end
 
 -- May the same value be sent once more? A request with it may explain the change.
 local function may_send_same_value(rotation)
-  if not are_password_requests_over(rotation, rotation.row.body.candidates) then return false end
+  local quiet = change_date.quiet_from(rotation.row.body.candidates)
+  if not are_password_requests_over(rotation, quiet) then return false end
   check_first_send_is_recent(rotation)
   check_not_reset_by_person(rotation)
   return true
@@ -309,7 +310,8 @@ local function act_on_account_look(rotation, tries)
   if finding == "explained" and not may_send_same_value(rotation) then return end
   if newest.rejected and finding == "unmoved" then return try_another_value(rotation) end
   if wait_for_passed_over(rotation) then return end
-  if not are_password_requests_over(rotation, earlier_candidates(rotation)) then return end
+  local quiet = change_date.another_value_from(earlier_candidates(rotation))
+  if not are_password_requests_over(rotation, quiet) then return end
   send_password_value(rotation, tries)
 end
 

@@ -13,6 +13,7 @@ local permissions_needs = require "permissions.needs"
 local rights = require "task.rights"
 local sandbox = require "script.sandbox"
 local schema = require "base.schema"
+local sink_contract = require "sink.contract"
 local sys = require "host.sys"
 local traceback = require "base.traceback"
 
@@ -57,6 +58,7 @@ local MOST_BYTES = 4 << 20 -- bytes of a script file
 ---@field rehearsal rehearse.terms?
 ---@field notices notice.terms? rules for notices
 ---@field tell nil|fun(notice: notice.notice, args: table) hand a notice to somebody; raises when that fails
+---@field needs_written script.needs? of a sink, or a script that tells: the needs as written, with {argument} in names
 
 local scripts_folder ---@type string? of --scripts
 
@@ -307,9 +309,14 @@ local function check_step(step)
   return "it is not a step", 'Write workflow.step "its name" (function(run, have, args) … end) in its place.'
 end
 
+local SINGLE = "Write run = function(args) … end, steps = { … }, tell = function(notice, args) … end, or the functions "
+  .. "of a sink; only one of them."
+
 local declaration_rule = {
   type = "table",
   members = {
+    can = sink_contract.members.can, where = sink_contract.members.where, store = sink_contract.members.store,
+    read = sink_contract.members.read, remove = sink_contract.members.remove,
     id = { type = "string" },
     summary = { type = "string", required = true },
     description = { type = "string" },
@@ -325,12 +332,13 @@ local declaration_rule = {
   },
   check = function(declaration)
     local kinds = 0
-    for _, kind in ipairs { "run", "steps", "policy", "rehearsal", "notices", "tell" } do
+    for _, kind in ipairs { "run", "steps", "policy", "rehearsal", "notices", "tell", "store" } do
       kinds = kinds + (declaration[kind] ~= nil and 1 or 0)
     end
-    if kinds ~= 1 then
-      return "it has none, or several, of run, steps and tell",
-        "Write one of run = function(args) … end, steps = { … } and tell = function(notice, args) … end."
+    if kinds ~= 1 then return "it has none, or several, of run, steps, tell and store", SINGLE end
+    if declaration.store then return sink_contract.check(declaration) end
+    for name in pairs(sink_contract.members) do
+      if declaration[name] then return ("it has `%s`, and no `store`"):format(name), SINGLE end
     end
   end,
 }
@@ -359,6 +367,14 @@ local function declared_kind(found, value)
   end
 end
 
+-- The needs with the defaults of the arguments. The needs of a sink, or of a script that tells, may have {argument} in
+-- names.
+local function example_needs(value)
+  local arguments = type(value.args) == "table" and value.args or {}
+  local ok, needs = pcall(sink_contract.fill_needs, value.needs, sink_contract.example_arguments(arguments))
+  return ok and needs or value.needs
+end
+
 --- Check what a script's file returned.
 ---@param found script.found
 ---@param value any
@@ -366,7 +382,10 @@ end
 function M.check(found, value)
   local declared = declared_kind(found, value)
   if declared then value = declared else refuse_unmade(found, value) end
+  local needs = type(value) == "table" and (value.store or value.tell) and value.needs
+  if type(needs) == "table" then value.needs = example_needs(value) end
   schema.check(found.path, "", value, declaration_rule)
+  value.needs_written = needs or nil
   value.id = value.id or found.name
   return value
 end
@@ -406,6 +425,18 @@ end
 ---@param args table<string, any>
 ---@return script.needs
 function M.needs(declaration, args) return permissions_needs.with(declaration.needs, args) end
+
+--- What a sink, or a script that tells, needs with the arguments that a policy, or rules for notices, give it. Raises
+--- "config" when an argument is no name.
+---@param declaration script.declaration
+---@param file string of the policy or the rules, for messages
+---@param args table
+---@return script.needs
+function M.needs_with_names(declaration, file, args)
+  local needs = sink_contract.fill_needs(declaration.needs_written or {}, args)
+  schema.check(file, "needs of " .. declaration.id, needs, permissions_needs.rule)
+  return needs
+end
 
 --- Read a script's arguments from the command line: `--name value` or `--name=value`, checked against its declaration.
 ---@param declaration script.declaration

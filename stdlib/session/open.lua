@@ -7,6 +7,7 @@ local http = require "http.client"
 local log = require "log"
 local path_fix = require "machine.path_fix"
 local profiles = require "profile.current"
+local rights = require "task.rights"
 local sys = require "host.sys"
 local time_clock = require "time.clock"
 
@@ -27,6 +28,7 @@ local M = {}
 ---@field name string
 ---@field owner string the script's file, for people
 ---@field needs script.needs
+---@field is_sink boolean? may it give secrets to its programs and folders?
 
 ---@class session
 ---@field rights table<string, host.gate.rights> by the name of the script, when several scripts run side by side
@@ -156,6 +158,12 @@ local function use_temporary_state(session, profile)
   return setmetatable({ state = folder }, { __index = profile })
 end
 
+local function mark_rights_of_sinks(session, scripts)
+  for _, script in ipairs(scripts) do
+    if script.is_sink then rights.mark_sink(session.rights[script.name]) end
+  end
+end
+
 --- Open a session for a profile, which becomes the profile in use.
 ---@param profile profile
 ---@param options session.options?
@@ -175,6 +183,7 @@ function M.open(profile, options)
     session.journal = options.journal ~= false and M.open_journal(profile, session.clock) or nil
     session.began_at = session.journal and session.journal:head()
     session_rights = require("session.door").open(session, options)
+    mark_rights_of_sinks(session, options.scripts or {})
   end)
   if not ok then
     session:close()

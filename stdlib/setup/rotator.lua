@@ -122,7 +122,7 @@ end
 ---@return setup.rotator.found
 function M.look(run, have, args)
   lifetime.check_arguments("certificate", args)
-  local needed = least_rights.for_policies(args.policies or {})
+  local needed = least_rights.for_policies(args.policies or {}, args.evidence)
   local both, principal, accounts, targets, premium = task.all {
     function() return checks.read_application_and_policy(run, have.wanted, args.purge) end,
     service_principal.graph,

@@ -11,6 +11,7 @@ local layout = require "terminal.layout"
 local resource = require "resource.new"
 local states = require "handover.state"
 local summary = require "handover.summary"
+local tick_by_log = require "handover.tick_by_log"
 
 local M = {}
 
@@ -27,6 +28,8 @@ local M = {}
 ---@field renew_before number?
 ---@field secret_file string? a new file for the client secret
 ---@field entry sink.entry?
+---@field accounts entra.account[]? the managed accounts, and
+---@field principal any? the object id of the provider's service principal: with both, Entra's logs tick items
 
 ---------------------------------------------------------------------------
 -- The record of the hand-over
@@ -80,7 +83,11 @@ local function handover_instructions(run, row, state)
   return lines
 end
 
-local function await_handover_by_person(run, row)
+local function await_handover_by_person(run, row, fields)
+  if run:acting() and fields.accounts and resource.known(fields.principal) then
+    tick_by_log(run.journal, states.read(run.journal, row, graph_clock.now()),
+      { accounts = fields.accounts, principal = fields.principal })
+  end
   local state = states.read(run.journal, row, graph_clock.now())
   if state.complete then
     if state.consumer == "none" then return end
@@ -163,7 +170,7 @@ function M.hand_over(run, secret, fields)
     secret:replace "a person asked for a new one"
     return "again"
   end
-  await_handover_by_person(run, row)
+  await_handover_by_person(run, row, fields)
 end
 
 ---------------------------------------------------------------------------

@@ -15,7 +15,10 @@ local PLAN = { "plan", "setup/entra-pam-provider", "--managed", "THE GROUP" }
 
 local READ = "for _, object in ipairs(require('graph').all('/%s')) do print(object.displayName, object) end"
 
-local COMMANDS = { { "discover" }, { "doctor" }, { "doctor", "--verbose" }, PLAN, { "-e", READ:format "users" },
+local APPLICATIONS = { "applications", "--no-evidence" }
+
+local COMMANDS = { { "discover" }, APPLICATIONS, { "doctor" }, { "doctor", "--verbose" }, PLAN,
+  { "-e", READ:format "users" },
   { "-e", READ:format "groups" }, { "-e", READ:format "applications" } }
 
 local function names_in(value, found)
@@ -54,7 +57,7 @@ describe("names that attack the output", function()
 
   it("are whole in JSON", function()
     local found = {}
-    for _, words in ipairs { { "discover" }, { "doctor" } } do
+    for _, words in ipairs { { "discover" }, APPLICATIONS, { "doctor" } } do
       names_in(json.decode(run(words, "--json").out), found)
     end
     assert.is_true(#found > 0)

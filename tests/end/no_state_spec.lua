@@ -33,6 +33,7 @@ describe("where nothing can be kept", function()
     -- A sign-in for the plan consents to more, which later tokens carry, too: so what is missing is asked before.
     for _, case in ipairs {
       { "permissions setup/entra-pam-provider", 3 }, { "whoami", 0 }, { "discover", 0 },
+      { "applications --no-evidence", 0 },
       { "plan setup/entra-pam-provider", 3 }, { "plan policies/tier0-users", 3 },
     } do
       local command, status, words = case[1], case[2], {}

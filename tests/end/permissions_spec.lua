@@ -72,6 +72,15 @@ describe("moonlatch permissions", function()
     assert.matches("\nNot compared with what we have: there is no profile\n$", outcome.out)
   end)
 
+  it("has the permission for Entra's logs where they are read, and not with --no-evidence", function()
+    for _, script in ipairs { "policies/pam-provider-secret", "policies/tier0-users", "setup/entra-pam-provider" } do
+      local with = place:run { "permissions", script, "--offline" }
+      assert.truthy(with.out:find("AuditLog.Read.All", 1, true), script)
+      local without = place:run { "permissions", script, "--offline", "--no-evidence" }
+      assert.same({ 0, nil }, { without.status, without.out:find("AuditLog.Read.All", 1, true) })
+    end
+  end)
+
   it("says what we lack, and that something is to be done", function()
     local outcome = place:run { "permissions", "setup/entra-pam-provider", "--emulator", "--json" }
     assert.equal(3, outcome.status, outcome.err)

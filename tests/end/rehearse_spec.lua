@@ -63,6 +63,21 @@ describe("a new policy", function()
     end
   end)
 
+  it("may name an application by its client id, which the emulator then gets", function()
+    local place <close> = moonlatch.place()
+    local path = place:write("one.lua", [[
+      local policy = require "policy"
+      return policy {
+        summary = "One", select = policy.applications { client_id = "95025D4A-1ddd-4f7f-92f1-7b80d1902f37" },
+        every = "2d", lifetime = "9d", grace = "1d", limits = { max_changes = 1 },
+        sink = policy.devolutions.server { path = "Entra\\One" },
+      }]])
+    local outcome = place:run { "rehearse", path, "--over", "5d" }
+    assert.equal(0, outcome.status, outcome.out .. outcome.err)
+    assert.truthy(outcome.out:find("the emulator gets the application '95025D4A-1ddd-4f7f-92f1-7b80d1902f37'", 1, true))
+    assert.truthy(outcome.out:find("%-7b80d1902f37  3 changes, 2 days apart"), outcome.out)
+  end)
+
   it("is what is rehearsed, on an emulator of its own", function()
     local place <close> = moonlatch.place()
     local outcome = place:run { "rehearse", "setup/entra-pam-provider" }

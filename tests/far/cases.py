@@ -21,7 +21,8 @@ import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 
-import pairs  # noqa: its cases are among those of single
+import keys  # noqa: its cases are among those of single
+import pairs  # noqa: the same
 import setups
 import single
 import storm

@@ -1,5 +1,7 @@
 """An Entra ID tenant: people, groups, roles, applications. Knows the truth; Graph's answers are in graph.py."""
 
+import base64
+import hashlib
 import secrets
 import uuid
 
@@ -90,6 +92,8 @@ class Directory:
         self.clock, self.domain, self.tenant = clock, domain, guid()
         self.skew = 0.0  # seconds the directory's clock is ahead of its front's
         self.stale = 0.0  # seconds that reads of users lag
+        self.stale_keys = 0.0  # seconds that reads of an application's certificates lag
+        self.key_lists = {}  # of an application: moments, and the lists that were written then
         self.users, self.groups, self.applications, self.principals = {}, {}, {}, {}
         self.assignments, self.grants, self.audits = {}, {}, []
         self.values = {}  # of client secrets, by key id
@@ -204,6 +208,31 @@ class Directory:
             "keyCredentials": [], "requiredResourceAccess": [], **more,
         }
         return self.applications[key]
+
+    # Certificates: their list is written as a whole
+
+    def write_keys(self, application, listed, who):
+        """The new list; who wrote it is kept for each certificate."""
+        there = {one["keyId"]: one for one in application["keyCredentials"]}
+        application["keyCredentials"] = [
+            {**there.get(one.get("keyId"), {"by": who}), **{name: value for name, value in one.items() if value}}
+            for one in listed]
+        self.key_lists.setdefault(application["id"], []).append((self.clock.now(), application["keyCredentials"]))
+
+    def shown_keys(self, application):
+        """The list as a read sees it."""
+        shown, until = [], self.clock.now() - self.stale_keys
+        for moment, listed in self.key_lists.get(application["id"], []):
+            shown = listed if moment <= until else shown
+        return [{name: value for name, value in one.items() if name != "by"} for one in shown]
+
+    def key_of(self, application, thumbprint):
+        """The certificate of an assertion, by its x5t#S256; None when it is not one of the application's."""
+        for one in application["keyCredentials"]:
+            digest = hashlib.sha256(base64.b64decode(one["key"])).digest()
+            if base64.urlsafe_b64encode(digest).decode().rstrip("=") == thumbprint:
+                return one
+        return None
 
     def application_of(self, app_id):
         for application in self.applications.values():

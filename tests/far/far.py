@@ -16,7 +16,7 @@ import threading
 import time
 
 from clock import Clock
-from directory import ROTATOR, Directory
+from directory import ROTATOR, Directory, guid
 from graph import Graph, Login
 from vault import Vault
 from wire import CUT, Server, certificates

@@ -1,7 +1,7 @@
--- takes 35 s: 84 cases, each with a far side of its own and several runs of the program
+-- takes 40 s: 93 cases, each with a far side of its own and several runs of the program
 --- The built program before a far side that shares nothing with the emulator: what
---- can happen to one account, each case alone. The cases are in tests/far/single.py and
---- tests/far/pairs.py.
+--- can happen to one account, each case alone. The cases are in tests/far/single.py,
+--- tests/far/pairs.py and tests/far/keys.py.
 
 local json = require "host.json"
 

@@ -80,7 +80,8 @@ class Login:
         if not application:
             return self.refuse(400, "unauthorized_client", 700016,
                                f"Application with identifier '{app_id}' was not found in the directory.")
-        why = self.wrong_secret(application, value)
+        why = (self.wrong_assertion(application, form["client_assertion"]) if "client_assertion" in form
+               else self.wrong_secret(application, value))
         if why:
             return self.refuse(401, "invalid_client", *why)
         principal = self.directory.principal_of(app_id)
@@ -96,6 +97,14 @@ class Login:
                 return None if one["endDateTime"] > now else (
                     7000222, f"The provided client secret keys for app '{application['appId']}' are expired.")
         return 7000215, "Invalid client secret provided."
+
+    def wrong_assertion(self, application, assertion):
+        """It need not be signed well here: which certificate it names is enough."""
+        header = assertion.split(".")[0]
+        thumbprint = json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4))).get("x5t#S256")
+        if not self.directory.key_of(application, thumbprint):
+            return 700027, "The certificate with identifier used to sign the client assertion is not registered."
+        return None
 
     def issue(self, application, principal):
         now, oid = int(self.clock.now()), principal["id"]
@@ -348,7 +357,8 @@ class Graph:
         return self.page(request, self.directory.applications.values())
 
     def get_application(self, request, key):
-        return self.one(request, self.directory.applications.get(key))
+        there = self.directory.applications.get(key)
+        return self.one(request, there and {**there, "keyCredentials": self.directory.shown_keys(there)})
 
     def get_application_by(self, request, name, value):
         return self.one(request, self.by_key(self.directory.applications, name, value))
@@ -379,7 +389,10 @@ class Graph:
             return self.missing(request, key)
         if not self.may_write_applications(request):
             return self.denied(request)
-        application.update(json.loads(request.body))
+        body = json.loads(request.body)
+        if "keyCredentials" in body:
+            self.directory.write_keys(application, body.pop("keyCredentials"), request.token.app_id)
+        application.update(body)
         return self.answer(request, 204)
 
     def add_password(self, request, key):

@@ -6,7 +6,8 @@ local sys = require "host.sys"
 -- In an order in which each finds what it is about.
 local TOPICS = {
   "plan setup/entra-pam-provider", "plan policies/tier0-users", "", "plan", "apply", "apply setup/rotator", "verify",
-  "scripts", "permissions", "doctor", "discover", "run", "run rehearse/advance", "repl", "whoami", "login", "logout",
+  "scripts", "permissions", "doctor", "discover", "applications",
+  "run", "run rehearse/advance", "repl", "whoami", "login", "logout",
   "journal", "new", "rehearse", "rotate", "emulator", "init", "destroy",
 }
 

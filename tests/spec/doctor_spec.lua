@@ -5,7 +5,7 @@ local json = require "host.json"
 local peers = require "doctor.peers"
 local secrets = require "doctor.check.secret"
 local secret = require "host.secret"
-local writer = require "discover.writer"
+local writer = require "report.writer"
 
 describe("an HTTP date", function()
   it("is read as it is written, and nothing else is", function()
@@ -146,6 +146,8 @@ describe("a field of CSV", function()
   it("is quoted where it must be, and never a formula", function()
     assert.equal("", writer.field(nil))
     assert.equal("12", writer.field(12))
+    assert.equal("-3", writer.field(-3))
+    assert.equal("'-3", writer.field "-3")
     assert.equal('"a,b"', writer.field "a,b")
     assert.equal('"say ""so"""', writer.field 'say "so"')
     assert.equal("'=1+1", writer.field "=1+1")

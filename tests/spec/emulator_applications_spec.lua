@@ -280,3 +280,74 @@ describe("the emulated Graph's applications", function()
     end)
   end)
 end)
+
+describe("the emulated tenant's crowd of applications", function()
+  local EVENTUAL = { consistencylevel = "eventual" }
+  local world
+
+  setup(function() world = fake.new { applications = 250 } end)
+
+  local function get(path, headers)
+    local status, body = world:ask("priya", "GET", path, nil, headers)
+    assert.equals(200, status, json.encode(body))
+    return body
+  end
+
+  -- All items of a list, and the sizes of its pages.
+  local function all(path, headers)
+    local items, sizes = {}, {}
+    repeat
+      local body = get(path, headers)
+      sizes[#sizes + 1] = #body.value
+      for _, item in ipairs(body.value) do items[#items + 1] = item end
+      path = body["@odata.nextLink"] and body["@odata.nextLink"]:match("/v1%.0(/.+)$")
+    until not path
+    return items, sizes
+  end
+
+  it("is listed with its credentials, each application once, and read one by one", function()
+    local items, seen, secrets, certificates = all "/applications?$top=999", {}, 0, 0
+    for _, item in ipairs(items) do
+      assert.is_nil(seen[item.id])
+      seen[item.id], secrets = true, secrets + #item.passwordCredentials
+      certificates = certificates + #item.keyCredentials
+      for _, secret_row in ipairs(item.passwordCredentials) do assert.equals(json.null, secret_row.secretText) end
+    end
+    assert.equals(251, #items) -- and the one that a person made by hand
+    assert.is_true(secrets > 200 and certificates > 10, secrets .. " " .. certificates)
+    local one = get("/applications/" .. items[200].id)
+    assert.same(items[200].passwordCredentials, one.passwordCredentials)
+  end)
+
+  it("has owners, who come with the list a hundred to a page, or by themselves", function()
+    local items, sizes = all "/applications?$select=id&$expand=owners($select=id,userPrincipalName)&$top=999"
+    assert.same({ 100, 100, 51 }, sizes)
+    for _, item in ipairs { items[2], items[77], items[250] } do
+      assert.equals(#item.owners, #get("/applications/" .. item.id .. "/owners").value)
+    end
+  end)
+
+  it("has federated credentials, which the advanced engine finds", function()
+    local query = "/applications?$select=id&$filter=federatedIdentityCredentials/$count ne 0&$count=true"
+    local items = all(query, EVENTUAL)
+    assert.equals(6, #items)
+    for _, item in ipairs(items) do
+      assert.equals("deploy", get("/applications/" .. item.id .. "/federatedIdentityCredentials").value[1].name)
+    end
+    assert.equals(400, (world:ask("priya", "GET", query:gsub("&$count=true", ""))))
+  end)
+
+  it("has service principals, own ones and foreign ones, and permissions", function()
+    local own, foreign = 0, 0
+    for _, item in ipairs(all "/servicePrincipals?$select=id,appOwnerOrganizationId,displayName&$top=999") do
+      own = own + (item.appOwnerOrganizationId == world.tenant.id and 1 or 0)
+      foreign = foreign + (item.displayName:find "^Gallery" and 1 or 0)
+    end
+    assert.same({ 251, 62 }, { own, foreign })
+    local path = ("/servicePrincipals/%s/appRoleAssignedTo?$top=999"):format(world.tenant.graph.id)
+    local granted = all(path)
+    assert.equals(25, #granted)
+    local mine = get("/servicePrincipals/" .. granted[7].principalId .. "/appRoleAssignments").value
+    assert.same({ granted[7].id }, { mine[1].id })
+  end)
+end)

@@ -37,6 +37,9 @@ describe("emulator.filter", function()
     ["tags/any(t:t eq 'green')"] = false,
     ["tags/all(t:startsWith(t,'b'))"] = false,
     ["tags/any()"] = true,
+    ["tags/$count eq 2"] = true,
+    ["tags/$count ne 0"] = true,
+    ["mail/$count eq 0"] = true,
     ["passwordCredentials/any(c:c/keyId eq 'b' and c/displayName eq 'other')"] = true,
     ["passwordCredentials/any(c:c/keyId eq 'a' and c/displayName eq 'other')"] = false,
     ["info/name eq 'Deep'"] = true,
@@ -59,8 +62,8 @@ describe("emulator.filter", function()
   end)
 
   it("knows what needs the advanced engine", function()
-    for text, advanced in pairs { ["id eq 'x'"] = false, ["id ne 'x'"] = true, ["not id eq 'x'"] = true,
-      ["endsWith(mail,'x')"] = true, ["startsWith(mail,'x')"] = false } do
+    for text, advanced in pairs { ["tags/$count eq 2"] = true, ["id eq 'x'"] = false, ["id ne 'x'"] = true,
+      ["not id eq 'x'"] = true, ["endsWith(mail,'x')"] = true, ["startsWith(mail,'x')"] = false } do
       assert.equals(advanced, (select(2, fits(text))).advanced, text)
     end
   end)

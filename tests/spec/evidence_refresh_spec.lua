@@ -52,7 +52,8 @@ describe("a refresh of evidence", function()
   end)
 
   local function event(at, more)
-    local found = { id = "e" .. #log, at = at, app_id = APP, key_id = "new", error = 0, address = "203.0.113.88" }
+    local found = { id = "e" .. #log, at = at, app_id = APP, key_id = "new", credential = "secret", error = 0,
+      address = "203.0.113.88" }
     for name, value in pairs(more or {}) do found[name] = value end
     log[#log + 1] = found
     return found
@@ -193,13 +194,13 @@ describe("a refresh of evidence", function()
     assert.equal(now - 20 * DAY, use_of("new").first)
   end)
 
-  it("forgets addresses after forty days, or after twice the rhythm and ten days", function()
+  it("forgets addresses after forty days, or four rhythms more", function()
     event(now - HOUR)
     go()
     now = now + 4 * DAY
     go()
     now = now + 37 * DAY
-    go { applications = { { app_id = APP, rhythm = 30 * DAY } } }
+    go { applications = { { app_id = APP, rhythm = DAY } } }
     assert.equal("203.0.113.88", use_of("new").address)
     go()
     assert.equal("", use_of("new").address)
@@ -229,6 +230,17 @@ describe("a refresh of evidence", function()
     assert.equal(1, #gaps)
     assert.same({ { app_id = APP, key_id = "new", at = 5 } }, store.last_uses(journal, APP))
     assert.same({}, store.coverage(journal, APP).spans)
+  end)
+
+  it("asks for nothing that is not declared, keeps nothing of that, and says that it was left out", function()
+    sign_ins.read = function()
+      fail.raise { kind = "config", what = "x", why = "y", cause = { transport = "undeclared" } }
+    end
+    store.keep_source(journal, "sign_ins", { read_at = 5 })
+    local gaps = go()
+    assert.same({ "evidence was left out", "Leave out --no-evidence; a script of your own declares the calls in its "
+      .. "needs.", true }, { gaps[1].why, gaps[1].fix, gaps[1].unavailable })
+    assert.is_nil(select(2, store.age(journal, "sign_ins")))
   end)
 
   it("reads nothing without a journal, and stops when the journal cannot be written", function()

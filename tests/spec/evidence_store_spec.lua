@@ -41,6 +41,11 @@ describe("the summary of sign-ins", function()
     local uses = fold.merge({ fold.use(event(1), false) }, { fold.use(event(2), true) },
       { fold.use(event(3, { key_id = "k2" }), false) }, { fold.use(event(4, { address = "203.0.113.9" }), false) })
     assert.equal(4, #uses)
+    for _, credential in ipairs { "federated", "managed_identity", "certificate" } do
+      local other = event(5, { credential = credential })
+      other.key_id = nil
+      assert.equal(credential, fold.use(other, false).key_id)
+    end
     local silent = event(5)
     silent.key_id, silent.address = nil, nil
     assert.same({ "", "" }, { fold.use(silent, false).key_id, fold.use(silent, false).address })

@@ -8,7 +8,7 @@ local stage = require "stage"
 
 local APP = "/v1.0/applications/app-object"
 
-local tenant, ears, list, written, own, der
+local tenant, ears, list, written, own, der, reads, shown
 
 local function entry(name)
   return { keyId = "key-of-" .. name, displayName = name, type = "AsymmetricX509Cert", usage = "Verify",
@@ -27,7 +27,11 @@ describe("the certificates of an application", function()
     der = "the bytes of ours"
     own = { key_id = "key-of-ours", sha256 = crypto.hex(crypto.digest("sha256", der)), name = "ours" }
     list = { entry "first", entry "second" }
-    tenant.door:on("GET", APP, function() return 200, {}, { id = "app-object", keyCredentials = json.array(list) } end)
+    reads, shown = 0, function() return list end
+    tenant.door:on("GET", APP, function()
+      reads = reads + 1
+      return 200, {}, { id = "app-object", keyCredentials = json.array(shown(reads)) }
+    end)
   end)
   after_each(function()
     tenant:close()
@@ -74,6 +78,56 @@ describe("the certificates of an application", function()
       .. "again, because nobody can sign in with them now: Entra admin center > App registrations > the application > "
       .. "Certificates & secrets. The audit log says who changed them.", tostring(failure))
     assert.equal(2, #written)
+  end)
+
+  for stale = 1, 4 do
+    it("are not left out because a reading is stale: " .. stale, function()
+      keeps(function() return true end)
+      shown = function(nth) return nth == stale and { list[1] } or list end
+      tenant:run(add)
+      assert.same({ "first", "second", "ours" }, names(list))
+    end)
+  end
+
+  it("of another program that wrote the list at the same time are put back", function()
+    keeps(function() return true end)
+    shown = function(nth)
+      -- The first reading after the write shows what was there just before: the other's write, which ours replaced.
+      return nth == 4 and { entry "first", entry "second", entry "theirs" } or list
+    end
+    tenant:run(add)
+    assert.same({ "first", "second", "ours", "theirs" }, names(list))
+    assert.equal("add a certificate to 'Billing': put back, since they were not listed any more: 'theirs' "
+      .. "(key-of-theirs)", ears.warned[1])
+  end)
+
+  it("are not said to have changed when Entra does not show it", function()
+    keeps(function(one) return one.displayName ~= "ours" end)
+    local failure = tenant:fails(add)
+    assert.equal("transient", failure.kind)
+    assert.equal("add a certificate to 'Billing': Entra accepted the list of certificates, and does not show the "
+      .. "change after 120 seconds: somebody else may have written the list at the same time\n"
+      .. "Run the same command again: it reads the list, and makes the change once more if need be.", tostring(failure))
+  end)
+
+  it("are not written while two readings never agree", function()
+    keeps(function() return true end)
+    shown = function(nth) return nth % 2 == 0 and { list[1] } or { list[2] } end
+    local failure = tenant:fails(add)
+    assert.equal("add a certificate to 'Billing': the list of certificates keeps changing, or Entra takes more than "
+      .. "five seconds to show it\n"
+      .. "Run the same command again in a few minutes. Nothing was changed.", tostring(failure))
+    assert.equal(0, #written)
+  end)
+
+  it("are named when ours is gone after it was proven", function()
+    local failure = tenant:fails(key_credentials.check_listed, application(), own)
+    assert.equal("conflict", failure.kind)
+    assert.equal("find the new certificate of 'Billing' in Entra's list once more: the certificate ours is not "
+      .. "listed any more: somebody else wrote the list of certificates at the same time\n"
+      .. "Run the same command again: it makes another certificate. One program should change the certificates of "
+      .. "an application at a time.",
+      tostring(failure))
   end)
 
   it("are left as they are when what is to go is gone, or what is in use is not listed", function()

@@ -2,7 +2,7 @@
 --- make a rule lie.
 
 local compose = require "notice.compose"
-local delivery = require "notice.delivery"
+local outbox = require "notice.outbox"
 local fail = require "fail"
 local fake = require "fake_door"
 local findings = require "notice.findings"
@@ -423,7 +423,7 @@ end)
 
 it("a notice that a person asks for is not kept", function()
   scene(function(target)
-    local failure = delivery.try({ tell = target.tell, args = {} }, compose.test { now = 1, tenant = "contoso.com" })
+    local failure = outbox.try({ tell = target.tell, args = {} }, compose.test { now = 1, tenant = "contoso.com" })
     assert.same({ nil, "test" }, { failure, target.got[1].kind })
     assert.same({}, target.journal.values)
   end)

@@ -357,6 +357,25 @@ describe("a rotation", function()
     assert.is_nil(passwords:unseal(journal, name))
   end)
 
+  it("that may be in force, of an account that comes back after thirty days, goes on when a person says so", function()
+    go()
+    cloud:wait(31 * DAY)
+    meet { "after", "after", "after", "after" }
+    go()
+    cloud.meet = nil
+    cloud:wait(200)
+    run("once", { select = policy.users { upn = "t0-anna@contoso.onmicrosoft.com" } })
+    assert.equal("left", row_of().state)
+    cloud:wait(31 * DAY)
+    local entry = go()
+    assert.equal("stop", entry.what)
+    assert.is_true((by_hand("resume", UPN)))
+    entry = go()
+    assert.equal("changed", entry.what, entry.why)
+    assert_true(entry)
+    assert.equal(0, #select(2, stored()))
+  end)
+
   it("that a person was to look at ends when its account leaves, and keeps its values", function()
     change_by(function() end)
     go()
@@ -406,6 +425,25 @@ describe("a rotation", function()
     assert.equal("changed", entry.what, entry.why)
     assert_true(entry)
     assert.is_true(landed >= 150, "the second value left after " .. landed .. " s")
+    assert.matches("/2%)", select(3, stored()).description)
+  end)
+
+  it("sends no other value while one that was answered too late may still land", function()
+    change_by(function(plain, nth)
+      if nth == 2 then answer.bad "The specified password does not comply with password complexity requirements." end
+      if nth == 1 then return end -- A is answered after 8 s, and carried out later
+      return plain()
+    end)
+    local sent = {}
+    cloud.meet = function(request, moment)
+      if request.method ~= "PATCH" or not request.name:find(PATCH) then return nil end
+      if moment == "before" then sent[#sent + 1] = cloud.clock:offset() end
+      if moment == "applied" and #sent == 1 then cloud:wait(8) end
+    end
+    local entry = go()
+    assert.equal("changed", entry.what, entry.why)
+    assert.equal(3, #sent)
+    assert.is_true(sent[3] - sent[1] >= 150, ("the second value left after %.0f s"):format(sent[3] - sent[1]))
     assert.matches("/2%)", select(3, stored()).description)
   end)
 end)

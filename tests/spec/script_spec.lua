@@ -85,8 +85,8 @@ describe("script", function()
       for body, message in pairs {
         ["summary = 1, " .. RUN] = "DIR/made.lua: summary: a string is needed, but it is a number",
         ["sumary = 'x', " .. RUN] = 'DIR/made.lua: sumary: there is no such member\nDid you mean "summary"?',
-        [""] = "DIR/made.lua: it has none, or several, of run, steps and tell",
-        [RUN .. ", steps = {}"] = "DIR/made.lua: it has none, or several, of run, steps and tell",
+        [""] = "DIR/made.lua: it has none, or several, of run, steps, tell and store",
+        [RUN .. ", steps = {}"] = "DIR/made.lua: it has none, or several, of run, steps, tell and store",
         ["run = 1"] = "DIR/made.lua: run: a function is needed, but it is a number",
         ["args = { Name = { type = 'string', help = '' } }, " .. RUN] =
           "DIR/made.lua: args: 'Name' cannot be the name of an argument",
@@ -169,7 +169,7 @@ describe("script", function()
         ['devolutions = { "entries:wirte" }'] = 'needs.devolutions[1]: "entries:wirte" is none of "vaults:read", '
           .. '"entries:read", "entries:write"\nDid you mean '
           .. '"entries:write"? Write it as needs.devolutions[1] in DIR/made.lua.',
-        ['run = { "/bin/sh" }'] = 'needs.run[1]: "/bin/sh" is no name: letters, digits, - and _',
+        ['run = { "/bin/sh" }'] = 'needs.run[1]: "/bin/sh" is a path; programs and folders are named in the profile',
         ['files = { ".." }'] = 'needs.files[1]: ".." is no name: letters, digits, - and _',
         ['file = { "x" }'] = 'needs.file: there is no such member\nDid you mean "files"?',
         ['peers = { vault = { "GET /v1/{path+}/{x}" } }'] =
@@ -218,6 +218,11 @@ describe("script", function()
       assert.same({ "GET /x" }, script.needs(declaration, {}).graph)
       assert.same({ "GET /x", "PATCH /y#z" }, script.needs(declaration, { prove_on = "u" }).graph)
       assert.same({ "GET /x" }, declaration.needs.graph)
+      declaration = load_body("args = { deep = { type = 'boolean', help = '' } }, needs = { graph = { 'GET /x' }, "
+        .. "scopes = { 'A' }, when = { deep = { graph = { 'GET /beta/y' }, scopes = { 'B' } } } }, " .. RUN)
+      local deep = script.needs(declaration, { deep = true })
+      assert.same({ { "GET /x", "GET /beta/y" }, { "A", "B" } }, { deep.graph, deep.scopes })
+      assert.same({ "A" }, script.needs(declaration, {}).scopes)
       assert.truthy((refusal(load_body, "needs = { when = { x = { graph = { 'nothing' } } } }, " .. RUN))
         :find('needs.when.x.graph[1]: "nothing" is not of the form', 1, true))
     end)

@@ -86,7 +86,7 @@ end
 function Entries:add(entry)
   local place = #self.order + 1
   self.order[place], self.place_of[entry.id] = entry, place
-  entry._home, entry._name, entry._tags, entry.name, entry.tags = self, entry.name, entry.tags, nil, nil
+  entry._home, entry._name, entry._tags, entry.name, entry.tags = self, entry.name, entry.tags or {}, nil, nil
   add_to_list(self, self.by_name, entry._name, setmetatable(entry, Entry))
   add_tags(self, entry)
   self.changes = self.changes + 1

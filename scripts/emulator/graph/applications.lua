@@ -57,6 +57,16 @@ function M.credentials(ctx, owner)
   return list
 end
 
+--- The password credentials of an application or service principal; those of a crowd's are part of its row.
+---@param ctx emulator.context
+---@param row table
+---@return table[]
+function M.credentials_of(ctx, row)
+  local list = M.credentials(ctx, row.id)
+  for _, secret in ipairs(row._secrets or {}) do list[#list + 1] = secret end
+  return list
+end
+
 local function without_keys(list)
   local bare = json.array {}
   for i, credential in ipairs(list or {}) do
@@ -128,11 +138,24 @@ local function dressed(ctx)
         shown[name] = merged(never_null, value)
       end
     end
-    shown.passwordCredentials = M.credentials(ctx, row.id)
+    shown.passwordCredentials = M.credentials_of(ctx, row)
+    shown.federatedIdentityCredentials = M.federated(ctx, row) -- for filters; shown by $expand only
     local selected = (ctx.request.query["$select"] or ""):lower():find("keycredentials", 1, true)
     shown.keyCredentials = selected and row.keyCredentials or without_keys(row.keyCredentials)
     return shown
   end
+end
+
+-- The federated credentials of an application. The clients that have any are looked up once for a request.
+function M.federated(ctx, row)
+  if not ctx.federated then
+    ctx.federated = {}
+    for _, one in ctx.tenant.federations:scan(ctx.at) do
+      local list = ctx.federated[one._client] or json.array {}
+      ctx.federated[one._client], list[#list + 1] = list, one
+    end
+  end
+  return ctx.federated[row.appId]
 end
 
 local function owner_ids(row)
@@ -157,10 +180,13 @@ function M.walk(ids)
   end
 end
 
+local MOST_EXPANDED = 20 -- objects of a relationship, without a link to more (Microsoft Learn: query-parameters)
+
 local function expand_owners(ctx)
   return function(row)
     local list = json.array {}
-    for _, id in ipairs(owner_ids(row)) do
+    for i, id in ipairs(owner_ids(row)) do
+      if i > MOST_EXPANDED then break end
       local object, type_name = directory.object(ctx.tenant, id, ctx.at)
       if object then list[#list + 1] = query.object(ctx, type_name, object) end
     end
@@ -168,8 +194,17 @@ local function expand_owners(ctx)
   end
 end
 
+local function expand_federated(ctx)
+  return function(row)
+    local list = json.array {}
+    for i, one in ipairs(M.federated(ctx, row) or {}) do list[i] = schema.show("federatedIdentityCredential", one) end
+    return list
+  end
+end
+
 local function source(ctx)
-  return query.source(ctx.tenant.applications, { dress = dressed(ctx), expand = { owners = expand_owners(ctx) } })
+  return query.source(ctx.tenant.applications, { dress = dressed(ctx),
+    expand = { owners = expand_owners(ctx), federatedIdentityCredentials = expand_federated(ctx) } })
 end
 
 local function list(ctx)

@@ -24,7 +24,8 @@ end
 local function list(ctx, key)
   local application = applications.visible(ctx, key)
   ctx.collection = collection_of(application)
-  return query.list(ctx, TYPE, query.source(ctx.tenant.federations, { only = is_of(application) }))
+  return query.list(ctx, TYPE, query.source(ctx.tenant.federations, { only = is_of(application),
+    equals = { "_client", application.appId } }))
 end
 
 -- A credential is named by its id or by its name.

@@ -36,7 +36,7 @@ end
 local function dressed(ctx)
   return function(row)
     return setmetatable({
-      passwordCredentials = applications.credentials(ctx, row.id),
+      passwordCredentials = applications.credentials_of(ctx, row),
       appRoleAssignmentRequired = row.appRoleAssignmentRequired or false,
       info = applications.no_info(), verifiedPublisher = applications.no_publisher(),
     }, { __index = row })

@@ -116,10 +116,7 @@ function M:remove_consent(client, permission)
 end
 
 local function graph_role_id(tenant, permission)
-  for id, name in pairs(tenant:graph_roles()) do
-    if name == permission then return id end
-  end
-  error(("Graph has no application permission %q"):format(permission), 3)
+  return tenant:graph_role_id(permission) or error(("Graph has no application permission %q"):format(permission), 3)
 end
 
 --- Grant an application permission of Graph.
@@ -218,7 +215,7 @@ end
 ---@param value any
 function M:set_flag(name, value)
   if self.flags[name] == nil then error(("unknown flag %q of the emulated tenant"):format(tostring(name)), 2) end
-  self.flags[name] = value
+  self.flags[name], self.reports = value, {}
 end
 
 --- Add somebody to a group.
@@ -370,11 +367,12 @@ end
 
 --- Register an application with a secret, permissions and roles, and with a certificate (DER in base64) if one is
 --- given.
----@param options {name: string, permissions: string[]?, roles: string[]?, days: integer?, secret: host.secret?,
---- certificate: string?}
+---@param options {name: string, client_id: string?, permissions: string[]?, roles: string[]?, days: integer?,
+--- secret: host.secret?, certificate: string?}
 ---@return {id: string, appId: string, principal: string, secret: host.secret}
 function M:add_app(options)
-  local id, app_id, principal = directory.new_id(self), directory.new_id(self), directory.new_id(self)
+  local id, principal = directory.new_id(self), directory.new_id(self)
+  local app_id = options.client_id and options.client_id:lower() or directory.new_id(self)
   self.applications:put(id, { id = id, appId = app_id, displayName = options.name, signInAudience = "AzureADMyOrg",
     publisherDomain = self.domain, createdDateTime = time.iso(self.now()),
     keyCredentials = key_credentials(self, options.certificate) }, 0)

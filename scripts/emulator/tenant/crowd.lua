@@ -23,9 +23,11 @@ local ROLES = { -- template ids from data/roles.tsv: the roles of a crowd's role
 local EPOCH = 1577836800 -- 2020-01-01; the users of a crowd joined in the five years after
 local YEARS = 5 * 365 * 86400
 
--- A row whose members are computed when they are read: of a million rows, most are only passed over. `members`: name ->
--- function of row and number.
-local function lazily(members)
+--- The function that makes row n, whose members are computed when they are read: of a million rows, most are only
+--- passed over.
+---@param members table<string, fun(row: table, n: integer): any>
+---@return fun(n: integer): table
+function M.lazily(members)
   local Row = {}
   function Row.__index(row, name)
     local make = members[name]
@@ -75,7 +77,7 @@ function M.users(options)
   local crowd = { size = options.users }
   function crowd.id(n) return random.guid(seed, "user", n) end
   function crowd.number(id) return random.number(seed, "user", id) end
-  crowd.row = lazily(user_members(seed, domain))
+  crowd.row = M.lazily(user_members(seed, domain))
   function crowd.find(property, value)
     local n
     if property == "id" then

@@ -10,17 +10,17 @@ local M = {}
 
 local BLOCK = 500 -- rows of a table that are measured together
 
----@class discover.writer
+---@class report.writer
 ---@field columns report.column[]
 ---@field count integer
----@field row fun(self: discover.writer, row: table) one more
----@field close fun(self: discover.writer) the last was written
+---@field row fun(self: report.writer, row: table) one more
+---@field close fun(self: report.writer) the last was written
 
---- A field as RFC 4180 has it. One that a spreadsheet would take for a formula gets a
---- quote before it.
+--- A field as RFC 4180 has it. A text that a spreadsheet would take for a formula gets a quote before it.
 ---@param value any
 ---@return string
 function M.field(value)
+  if type(value) == "number" then return tostring(value) end
   local text = value == nil and "" or tostring(value)
   if text:find "^[=+@\t\r-]" then text = "'" .. text end
   if text:find '[",\r\n]' then return '"' .. text:gsub('"', '""') .. '"' end
@@ -33,7 +33,7 @@ local function csv_line(columns, value_of)
   term.write_data(table.concat(fields, ",") .. "\r\n")
 end
 
-local Csv = class "discover.csv"
+local Csv = class "report.csv_writer"
 
 function Csv:row(row)
   self.count = self.count + 1
@@ -42,7 +42,7 @@ end
 
 function Csv.close() end
 
-local Json = class "discover.json"
+local Json = class "report.json_writer"
 
 function Json:row(row)
   local picked = {}
@@ -53,7 +53,7 @@ end
 
 function Json:close() term.write("out", self.count == 0 and "[]\n" or "\n]\n") end
 
-local Table = class "discover.table"
+local Table = class "report.table_writer"
 
 local function flush(self)
   if #self.block > 0 then report.table(self.block, self.columns) end
@@ -76,7 +76,7 @@ local WRITERS = { csv = Csv, json = Json, table = Table }
 --- A writer for these columns.
 ---@param format "table"|"csv"|"json"
 ---@param columns report.column[]
----@return discover.writer
+---@return report.writer
 function M.new(format, columns)
   if format == "csv" then csv_line(columns, function(column) return column.key end) end
   return WRITERS[format] { columns = columns, count = 0, block = {} }
