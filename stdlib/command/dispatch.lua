@@ -37,14 +37,14 @@ local M = {}
 -- The commands, in the order of the help.
 local COMMANDS = {
   "plan", "apply", "verify", "destroy", "handover", "rotate", "rehearse", "run", "repl", "scripts", "new", "types",
-  "permissions", "doctor", "discover", "applications", "expiring", "notify", "init", "login", "logout", "whoami",
-  "journal", "emulator",
+  "permissions", "doctor", "discover", "activity", "applications", "expiring", "notify", "init", "login", "logout",
+  "whoami", "journal", "emulator",
 }
 
 -- The commands that use a profile: in a command that a person is told to run, they get the --profile of this run.
 local WITH_PROFILE = {
   "plan", "apply", "verify", "destroy", "handover", "rotate", "run", "repl", "permissions", "doctor", "discover",
-  "applications", "expiring", "notify", "login", "logout", "whoami", "journal",
+  "activity", "applications", "expiring", "notify", "login", "logout", "whoami", "journal",
 }
 
 -- The commands whose whole output is Moonlatch's own. What others print may be a script's, or a list of the tenant.

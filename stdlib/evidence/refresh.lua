@@ -48,17 +48,11 @@ local FEW_APPLICATIONS = 10 -- for more, the whole report takes fewer requests
 ---------------------------------------------------------------------------
 -- Sign-ins of one application
 
--- Is the event this sign-in of ours? Where one of the two has no key id, the moment decides.
-local function is_of(own, event)
-  if math.abs(own.at - event.at) > store.OWN_WITHIN then return false end
-  return own.key_id == event.key_id or own.key_id == "" or event.key_id == nil and own.failed == true
-end
-
 -- Is the event one of our own sign-ins? Notes which of them the log showed.
 local function is_ours(record, event)
   local ours = false
   for _, own in ipairs(record.own) do
-    if is_of(own, event) then
+    if store.is_own(own, event) then
       ours = true
       if event.error == 0 then own.seen = true end
     end
@@ -221,15 +215,16 @@ end
 
 -- Read the changes of a category, window by window, and keep those of the objects.
 local function refresh_category(journal, category, wanted, now)
-  local from, length = store.read_to(journal, category, now - LOG_KEEPS), DAY
+  local from, length = store.read_to(journal, category, now - LOG_KEEPS)
+  length = length or DAY
   local lost_until = from < now - SURELY_KEPT and now - SURELY_KEPT or nil
   while from < now do
     local to = math.min(now, from + length)
     local by_object, count = read_changes(category, wanted, from, to)
     for object_id, changes in pairs(by_object) do store.add_changes(journal, object_id, changes) end
-    store.keep_read_to(journal, category, math.min(to, now - AUDITS_LATE), lost_until)
-    commit.commit(journal)
     from, length = to, next_length(length, count)
+    store.keep_read_to(journal, category, math.min(to, now - AUDITS_LATE), lost_until, length)
+    commit.commit(journal)
   end
 end
 

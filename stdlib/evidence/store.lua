@@ -112,7 +112,7 @@ local LISTS_OF_AN_APPLICATION = { "settled", "recent", "spans", "holes", "own", 
 --- The categories of changes that are followed: of accounts, applications and roles.
 M.CATEGORIES = { "UserManagement", "ApplicationManagement", "RoleManagement" }
 
-M.OWN_WITHIN = 600 -- a sign-in this close to one of ours, with its key id, is taken for ours
+local OWN_WITHIN = 600 -- seconds: a sign-in this close to one of ours, with its key id, is taken for ours
 local DAY = 86400
 local OWN_KEPT = 400 * DAY
 local OWN_THINNED = 4 * DAY -- of older sign-ins of ours, one each day and key id is enough: the first that was accepted
@@ -226,6 +226,15 @@ function M.age(journal, source, app_id)
   return read_at and math.max(0, time.now() - read_at), known.why, known.fix
 end
 
+--- Is the event this sign-in of ours? Where one of the two has no key id, the moment decides.
+---@param own evidence.own_sign_in
+---@param event evidence.sign_in
+---@return boolean
+function M.is_own(own, event)
+  if math.abs(own.at - event.at) > OWN_WITHIN then return false end
+  return own.key_id == event.key_id or own.key_id == "" or event.key_id == nil and own.failed == true
+end
+
 ---------------------------------------------------------------------------
 -- What is put there
 
@@ -314,14 +323,17 @@ function M.followed(journal, object_id)
   return from and from < to and { from = from, to = to } or nil
 end
 
---- How far the audit log was read, in a category; `begin` when it was not.
+--- How far the audit log was read, in a category; `begin` when it was not. The second result is the length of the next
+--- window, nil before the first: a reading that is cut short goes on with windows as long as it had found out.
 ---@param journal host.journal.journal
 ---@param category string
 ---@param begin number
 ---@return number
+---@return number? seconds
 function M.read_to(journal, category, begin)
-  local read_to = read_kept(journal, source_name "audits").read_to or {}
-  return math.max(begin, read_to[category] or begin)
+  local known = read_kept(journal, source_name "audits")
+  local read_to, length = known.read_to or {}, known.length or {}
+  return math.max(begin, read_to[category] or begin), length[category]
 end
 
 --- Keep how far the audit log was read, in a category. Durable with the next commit.
@@ -329,10 +341,12 @@ end
 ---@param category string
 ---@param to number
 ---@param lost_until number? changes before this moment may have left the log before they were read
-function M.keep_read_to(journal, category, to, lost_until)
+---@param length number? seconds of the next window
+function M.keep_read_to(journal, category, to, lost_until, length)
   local known = read_kept(journal, source_name "audits", true)
-  known.read_to = known.read_to or {}
+  known.read_to, known.length = known.read_to or {}, known.length or {}
   known.read_to[category], known.lost_until = to, lost_until or known.lost_until
+  known.length[category] = length
   journal:keep(source_name "audits", known)
 end
 

@@ -12,6 +12,7 @@ local resource = require "resource.new"
 local states = require "handover.state"
 local summary = require "handover.summary"
 local tick_by_log = require "handover.tick_by_log"
+local workflow_print = require "workflow.print"
 
 local M = {}
 
@@ -91,8 +92,8 @@ local function await_handover_by_person(run, row, fields)
   local state = states.read(run.journal, row, graph_clock.now())
   if state.complete then
     if state.consumer == "none" then return end
-    return run:note("all required items in %s are ticked; they cannot be looked at from here",
-      summary.consumer_name(state))
+    return run:note("nothing required is left for a person in %s (%s)", summary.consumer_name(state),
+      summary.known_by(state))
   end
   run:await {
     what = open_handover_items_text(state), how = handover_instructions(run, row, state),
@@ -118,7 +119,7 @@ end
 ---------------------------------------------------------------------------
 
 local function note_handover_form(run, made)
-  run:note("%s", table.concat(handover_terminal.form_lines(made), "\n    "))
+  run:note(workflow_print.joined(handover_terminal.form_lines(made))) -- a text without values keeps its line breaks
 end
 
 -- Show the form and the secret at the terminal, and ask whether the secret is in use.

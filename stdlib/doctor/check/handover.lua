@@ -1,5 +1,5 @@
---- Is every item of the hand-over ticked, and was the newest client secret confirmed? The journal says so; nothing of
---- it can be observed from here.
+--- Is every required item of the hand-over done, and was the newest client secret confirmed? The journal says so, and
+--- who said it.
 
 local graph_clock = require "graph.clock"
 local in_use = require "journal.in_use"
@@ -54,8 +54,8 @@ return {
     if not row or not journal then return end
     local state = states.read(journal, row, graph_clock.now())
     if state.complete then
-      return findings:ok("a person ticked all that is to be done in %s; it cannot be looked at from here",
-        summary.consumer_name(state))
+      return findings:ok("nothing required is left for a person in %s (%s); the rest cannot be looked at from here",
+        summary.consumer_name(state), summary.known_by(state))
     end
     report_waiting_secret(findings, facts, state)
     report_open_items(findings, state)
