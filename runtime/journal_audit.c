@@ -236,6 +236,18 @@ int journal_audit_append_row(struct journal *journal, sqlite3_stmt *as_json, dou
   return done;
 }
 
+int journal_audit_write_sealed(struct journal *journal, enum statement which, double time, const char *id,
+                               const struct buffer *sealed) {
+  sqlite3_stmt *write = journal_store_statement(journal, which);
+  sqlite3_bind_text(write, 1, id, -1, SQLITE_STATIC);
+  sqlite3_bind_blob(write, 2, sealed->data, (int)sealed->length, SQLITE_STATIC);
+  sqlite3_bind_int64(write, 3, journal->head.seq + 1);
+  if (!journal_store_run(journal, write)) return 0;
+  sqlite3_stmt *as_json = journal_store_statement(journal, SEALED_AS_JSON);
+  sqlite3_bind_text(as_json, 1, id, -1, SQLITE_STATIC);
+  return journal_audit_append_row(journal, as_json, time, AUDIT_SEAL);
+}
+
 const char *journal_audit_record(struct journal *journal, const char *kind, const char *text, size_t length) {
   if (!journal_audit_begin(journal)) return journal->message;
   return journal_audit_append(journal, journal_audit_now(journal), kind, text, length) ? NULL : journal->message;

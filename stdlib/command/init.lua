@@ -5,7 +5,7 @@ local fail = require "fail"
 local insert = require "profile.insert"
 local keyring = require "machine.keyring"
 local log = require "log"
-local path_fix = require "machine.path_fix"
+local new_file = require "machine.new_file"
 local profile_file = require "profile.file"
 local profile_key = require "profile.key"
 local profiles = require "profile.current"
@@ -130,13 +130,10 @@ end
 -- Files
 
 local function write_configuration(path, content)
-  local ok, message, kind = sys.write(path, content, "new")
-  if ok then return end
-  fail.raise {
-    kind = kind == "exists" and "conflict" or "config", what = "write the configuration " .. path, why = message,
-    fix = kind == "exists" and "Nothing was overwritten. Run the same command again: it adds the profile to that file."
-      or path_fix.write(path, "name another file with --config FILE"),
-  }
+  new_file.write(path, content, {
+    what = "write the configuration " .. path, otherwise = "name another file with --config FILE",
+    exists = "Nothing was overwritten. Run the same command again: it adds the profile to that file.",
+  })
 end
 
 ---------------------------------------------------------------------------

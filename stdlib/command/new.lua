@@ -4,7 +4,7 @@ local actions = require "cli.actions"
 local command_task = require "cli.command_task"
 local fail = require "fail"
 local log = require "log"
-local path_fix = require "machine.path_fix"
+local new_file = require "machine.new_file"
 local script = require "script.load"
 local sys = require "host.sys"
 local templates = require "rehearse.templates"
@@ -26,12 +26,9 @@ local function plain_policy_name(name)
 end
 
 local function write_policy_file(path, text)
-  local ok, message, kind = sys.write(path, text, "new")
-  if ok then return end
-  fail.raise {
-    kind = kind == "exists" and "conflict" or "config", what = "write " .. path, why = message,
-    fix = kind == "exists" and CHOOSE_ANOTHER or path_fix.write(path, "name another folder with --scripts DIR"),
-  }
+  new_file.write(path, text, {
+    what = "write " .. path, exists = CHOOSE_ANOTHER, otherwise = "name another folder with --scripts DIR",
+  })
 end
 
 local function check_policy_path_is_free(path)

@@ -24,6 +24,7 @@ local function rotate_loaded_policies(options, loaded, open)
   if not options.yes then context.confirm = confirm_rotation_plan end
   if options.watch then return rotate_policies.watch(loaded.policies, context) end
   local all, status = rotate_policies.once(loaded.policies, context)
+  rotate_policies.explain_stops(all, context)
   output.end_progress()
   if log.json() then report.json(rotate_policies.json(all, status)) else log.say(rotate_policies.text(all)) end
   task.check()

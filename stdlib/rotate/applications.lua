@@ -270,16 +270,6 @@ local function is_to_be_rotated(self, target)
   return self.named[target.displayName:lower()] or self.named[target.appId] or self.named[target.id] or false
 end
 
-local function sort_application_entries(self)
-  table.sort(self.entries, function(a, b) return a.name < b.name end)
-  self.changes, self.recoveries, self.later = {}, {}, 0
-  for _, entry in ipairs(self.entries) do
-    if entry.what == "recover" then table.insert(self.recoveries, entry) end
-    if entry.what == "change" and #self.changes < self.terms.limits.max_changes then table.insert(self.changes, entry)
-    elseif entry.what == "change" then self.later = self.later + 1 end
-  end
-end
-
 local function application_name_set(names)
   local words = {}
   for i, name in ipairs(names) do words[i] = name:lower() end
@@ -298,7 +288,7 @@ function M.find_due(terms, tenant, options)
   for _, target in ipairs(policy_select.find_applications(terms.select, terms.credential)) do
     if is_to_be_rotated(self, target) then table.insert(self.entries, application_entry(self, target)) end
   end
-  sort_application_entries(self)
+  run_limit.sort(self, function(a, b) return a.name < b.name end)
   return self
 end
 

@@ -77,6 +77,11 @@ function M.plan(policies, options)
   return all, rotate_run.status(all, true)
 end
 
+--- Name who changed the passwords at which rotations stopped, as far as the directory's audit log knows. Waits.
+---@param all table[]
+---@param options rotation.options
+M.explain_stops = rotate_run.explain_stops
+
 --- The outcome of a run, as text.
 ---@param all table[]
 ---@return string
@@ -129,7 +134,10 @@ end
 local function run_watch_round(policies, options)
   local ok, all = xpcall(M.once, traceback.keep, policies, options)
   if ok then
-    if has_rotation_news(all) then log.say(("%s\n%s"):format(time.iso(time.now()), M.text(all))) end
+    if has_rotation_news(all) then
+      M.explain_stops(all, options)
+      log.say(("%s\n%s"):format(time.iso(time.now()), M.text(all)))
+    end
     return seconds_to_next_watch_round(all)
   end
   if not fail.is(all) or fail.is(all, "interrupted") or fail.is(all, "journal") then error(all, 0) end

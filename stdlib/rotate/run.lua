@@ -18,6 +18,7 @@ local task = require "task"
 local time = require "time"
 local traceback = require "base.traceback"
 local users = require "entra.users"
+local who_changed = require "rotate.who_changed"
 
 local M = {}
 
@@ -228,6 +229,18 @@ function M.once(policies, options)
   if ok then return all end
   record_failure_of_all(policies, options, all)
   error(all, 0)
+end
+
+--- Name who changed the passwords at which rotations stopped, for a person. Waits.
+---@param all table[]
+---@param options rotation.options
+function M.explain_stops(all, options)
+  local me = oauth.signed_in()
+  for _, found in ipairs(all) do
+    if me and found.terms.target == "users" and not found.failure then
+      with_policy_rights(options, found.terms, who_changed.explain, found, options.journal, me)
+    end
+  end
 end
 
 ---------------------------------------------------------------------------

@@ -110,6 +110,7 @@ local function account_entry(self, account)
   end
   if verdict.what == "wait" and is_account_entry_edited(row, slot.current) then entry.edited = slot.current.id end
   if verdict.due then entry.due = verdict.due end
+  if verdict.what == "stop" then entry.changed = account.changed end
   if #account.roles > 0 then entry.roles = account.roles end
   if account.group then entry.group = account.group end
   if account.outside then entry.outside = true end
@@ -207,16 +208,6 @@ local function is_more_urgent(a, b)
   return a.name < b.name
 end
 
-local function sort_account_entries(self)
-  table.sort(self.entries, is_more_urgent)
-  self.changes, self.recoveries, self.later = {}, {}, 0
-  for _, entry in ipairs(self.entries) do
-    if entry.what == "recover" then table.insert(self.recoveries, entry) end
-    if entry.what == "change" and #self.changes < self.terms.limits.max_changes then table.insert(self.changes, entry)
-    elseif entry.what == "change" then self.later = self.later + 1 end
-  end
-end
-
 ---@class rotation.tenant what all policies of a run share
 ---@field me oauth.principal
 ---@field role_ids table<string, boolean> directory roles that we hold
@@ -253,7 +244,7 @@ function M.find_due(terms, tenant, options)
   find_left_over_entries(self)
   stop_accounts_with_edited_entries(self)
   keep_named_accounts(self)
-  sort_account_entries(self)
+  run_limit.sort(self, is_more_urgent)
   self.progress = progress.of(terms.name, #self.recoveries + #self.changes)
   return self
 end

@@ -47,6 +47,16 @@ function M.bundled_original(name)
   return text and { name = name, path = file, origin = "bundled", text = text }
 end
 
+--- The bundled script of that name. Raises "usage" when there is none.
+---@param name string
+---@return script.found
+function M.require_bundled_original(name)
+  return M.bundled_original(name) or fail.raise {
+    kind = "usage", what = ("find the bundled script '%s'"):format(name), why = "no script has this name",
+    fix = "Run `moonlatch scripts` for the list of scripts, and name one of these.",
+  }
+end
+
 --- Record that the copy was made from the present original, or was compared with it.
 ---@param name string
 function M.record_origin(name)

@@ -108,8 +108,7 @@ local function unit_members(ctx, id)
     ids[#ids + 1] = member
   end
   table.sort(ids)
-  ctx.collection = "directoryObjects"
-  return query.list(ctx, "directoryObject", query.objects(ctx, applications.walk(ids)))
+  return applications.list_objects(ctx, ids)
 end
 
 local function scoped_members(ctx, id)
