@@ -6,6 +6,7 @@
 local command_task = require "cli.command_task"
 local copies = require "script.copies"
 local fail = require "fail"
+local hint = require "log.hint"
 local on_demand = require "session.on_demand"
 local script = require "script.load"
 local session = require "session.open"
@@ -13,10 +14,10 @@ local workflow_command = require "cli.workflow_command"
 
 -- The command for each kind of script that is not run: why, and what to do instead.
 local OTHER_KINDS = {
-  { "steps", "this script has steps", "Run `moonlatch plan %s`, then `moonlatch apply %s`." },
-  { "policy", "this script is a policy", "Run `moonlatch plan %s`, then `moonlatch rotate %s`." },
-  { "rehearsal", "this script is a rehearsal", "Run `moonlatch rehearse` with the name of its policy." },
-  { "notices", "this script has rules for notices", "Run `moonlatch notify %s`." },
+  { "steps", "this script has steps", "Run `{moonlatch} plan %s`, then `{moonlatch} apply %s`." },
+  { "policy", "this script is a policy", "Run `{moonlatch} plan %s`, then `{moonlatch} rotate %s`." },
+  { "rehearsal", "this script is a rehearsal", "Run `{moonlatch} rehearse` with the name of its policy." },
+  { "notices", "this script has rules for notices", "Run `{moonlatch} notify %s`." },
   { "store", "this script is a sink", 'Name it in a policy: sink = policy.sink("%s", { … })' },
   { "tell", "this script tells what rules for notices hand to it", "Name it in such rules: to = \"%s\"." },
 }
@@ -24,8 +25,7 @@ local OTHER_KINDS = {
 local function refuse_script_of_another_kind(declaration, name)
   for _, kind in ipairs(OTHER_KINDS) do
     if declaration[kind[1]] then
-      local fix = kind[3]:gsub("%%s", function() return name end)
-      fail.raise { kind = "usage", what = "run " .. name, why = kind[2], fix = fix }
+      fail.raise { kind = "usage", what = "run " .. name, why = kind[2], fix = hint.text(kind[3], name, name) }
     end
   end
 end

@@ -30,7 +30,7 @@ return {
   { id = "own-key-id", belief = "addPassword takes a keyId that is sent along (nothing is built on this)",
     doubt = "both recorded calls of 2021 took it; no call since is known",
     call = "POST /applications/{id}/addPassword with passwordCredential.keyId, on an application made for it; the"
-      .. " answer has to carry that keyId (moonlatch doctor --first-contact --try-on CLIENT-ID)" },
+      .. " answer has to carry that keyId ({moonlatch} doctor --first-contact --try-on CLIENT-ID)" },
   { id = "owned-create", belief = "Application.ReadWrite.OwnedBy lets an application create applications",
     doubt = "the table of permissions says so, and two reports tell of a 403",
     call = "PATCH /applications(uniqueName='…') with Prefer: create-if-missing, as an application that has only this" },
@@ -87,7 +87,7 @@ return {
   { id = "cloud-form",
     belief = "the provider form of Devolutions Cloud asks for a Secret key, and has no Credential type",
     doubt = "its pages of 2024 and 2025 differ, and none shows the password template",
-    call = "Administration > Privileged Access > Providers > Add Provider > Entra ID user; see moonlatch handover" },
+    call = "Administration > Privileged Access > Providers > Add Provider > Entra ID user; see {moonlatch} handover" },
   { id = "cloud-renew",
     belief = "a provider's Secret key is replaced in the same form, and saved after Test connection",
     doubt = "no page describes it", call = "Providers > edit the provider; look for the field and the button" },

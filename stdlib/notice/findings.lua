@@ -2,6 +2,7 @@
 --- could not be looked at. A finding holds no secret and no address of a machine.
 
 local expiry = require "expiry.look"
+local hint = require "log.hint"
 local last_run = require "journal.last_run"
 local rotations = require "journal.rotations"
 local sets = require "base.sets"
@@ -109,12 +110,12 @@ local function add_run_problems(look, run, told)
     add(look, { key = ("rotation/%s/%s/%s"):format(run.policy, problem.name, problem.what), kind = "rotation",
       source = "journal", severity = problem.what == "stop" and "critical" or "warning",
       title = ("%s: %s"):format(run.policy, (WORDS[problem.what] or "%s needs a look"):format(problem.name)),
-      text = problem.why, fix = problem.fix or "See it: moonlatch plan " .. run.policy })
+      text = problem.why, fix = problem.fix or hint.text("See it: {moonlatch} plan %s", run.policy) })
   end
   if run.failure then
     add(look, { key = ("rotation/%s"):format(run.policy), kind = "rotation", source = "journal", severity = "critical",
       title = ("%s could not run: %s"):format(run.policy, run.failure.what), text = run.failure.why,
-      fix = run.failure.fix or "Run it by hand: moonlatch rotate " .. run.policy })
+      fix = run.failure.fix or hint.text("Run it by hand: {moonlatch} rotate %s", run.policy) })
   end
 end
 
@@ -128,7 +129,7 @@ function M.add_rotations(look, journal)
     if row.state == "orphaned" and not told[row.body.name] then
       add(look, { key = "rotation/account/" .. row.id, kind = "rotation", source = "journal", severity = "critical",
         title = WORDS.stop:format(row.body.name), text = row.body.why,
-        fix = "Find out which password is in force: moonlatch doctor says how to go on" })
+        fix = hint.text "Find out which password is in force: {moonlatch} doctor says how to go on" })
     end
   end
 end

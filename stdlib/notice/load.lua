@@ -2,13 +2,14 @@
 
 local copies = require "script.copies"
 local fail = require "fail"
+local hint = require "log.hint"
 local name_list = require "base.name_list"
 local script = require "script.load"
 local sets = require "base.sets"
 
 local M = {}
 
-local COPY = "Copy one and edit it: moonlatch scripts copy notices/team"
+local COPY = "Copy one and edit it: {moonlatch} scripts copy notices/team"
 
 -- Arguments from a file of rules, as the words of a command line: they are read and checked in the same way.
 local function argument_words(args)
@@ -47,13 +48,13 @@ end
 ---@return notice.loaded
 function M.load(name)
   if not name then
-    fail.raise { kind = "usage", what = "notify", why = "RULES is missing", fix = COPY }
+    fail.raise { kind = "usage", what = "notify", why = "RULES is missing", fix = hint.text(COPY) }
   end
   local declaration, found = script.load(name)
   copies.tell_replacement(found)
   if not declaration.notices then
     fail.raise { kind = "usage", what = "notify " .. name, why = "the script of that name has no rules for notices",
-      fix = COPY }
+      fix = hint.text(COPY) }
   end
   local tellers = {}
   for i, rule in ipairs(declaration.notices.rules) do tellers[i] = load_teller(found, rule, i) end

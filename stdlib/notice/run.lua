@@ -3,6 +3,7 @@
 local compose = require "notice.compose"
 local decide = require "notice.decide"
 local outbox = require "notice.outbox"
+local hint = require "log.hint"
 local log = require "log"
 local records = require "notice.records"
 local time = require "time"
@@ -17,7 +18,7 @@ local M = {}
 ---@field failure Failure?
 
 -- A target that could not be told is a finding for the other targets.
-local function delivery_findings(outcomes, own)
+local function delivery_findings(outcomes, own, rules)
   local findings = {}
   for _, outcome in ipairs(outcomes) do
     local entry = outcome.state.outbox[1]
@@ -25,7 +26,7 @@ local function delivery_findings(outcomes, own)
       findings[#findings + 1] = { key = "delivery/" .. outcome.state.target, kind = "delivery", source = "delivery",
         severity = "critical", title = "notices are not delivered to " .. outcome.state.target,
         text = ("since %s: %s"):format(time.iso(entry.first_at), entry.why),
-        fix = "Look at it by hand: moonlatch notify --test" }
+        fix = hint.text("Try it by hand: {moonlatch} notify %s --test", rules) }
     end
   end
   return findings
@@ -68,7 +69,7 @@ function M.make(journal, terms, look, tenant)
     outcomes[i] = { rule = rule, state = records.read(journal, terms.name, rule, look.now), made = {}, delivered = 0 }
   end
   for _, outcome in ipairs(outcomes) do
-    make_notices(journal, terms, outcome, with_more_findings(look, delivery_findings(outcomes, outcome)), tenant)
+    make_notices(journal, terms, outcome, with_more_findings(look, delivery_findings(outcomes, outcome, terms.name)), tenant)
   end
   for _, state in ipairs(records.drop_others(journal, terms)) do
     log.warn(("%d notices were not delivered to %s, which the rules do not name any more"):format(#state.outbox,
