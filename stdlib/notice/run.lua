@@ -69,7 +69,8 @@ function M.make(journal, terms, look, tenant)
     outcomes[i] = { rule = rule, state = records.read(journal, terms.name, rule, look.now), made = {}, delivered = 0 }
   end
   for _, outcome in ipairs(outcomes) do
-    make_notices(journal, terms, outcome, with_more_findings(look, delivery_findings(outcomes, outcome, terms.name)), tenant)
+    local more = delivery_findings(outcomes, outcome, terms.name)
+    make_notices(journal, terms, outcome, with_more_findings(look, more), tenant)
   end
   for _, state in ipairs(records.drop_others(journal, terms)) do
     log.warn(("%d notices were not delivered to %s, which the rules do not name any more"):format(#state.outbox,
