@@ -26,7 +26,8 @@ describe("items of a hand-over, by Entra's log,", function()
       ends = now + 90 * 86400, grace = 0 })
     rows:put(journal, row, "confirmed", { stored_at = now - 9 * HOUR, confirmed_at = now - 9 * HOUR })
     states.record(journal, { workflow = "setup/entra-pam-provider", name = "PAM", tenant = "t", client_id = APP,
-      application = "object", consumer = "cloud", address = "https://contoso.devolutions.app", roles = {}, managed = {} })
+      application = "object", consumer = "cloud", address = "https://contoso.devolutions.app", roles = {},
+      managed = {} })
   end)
 
   after_each(function()
