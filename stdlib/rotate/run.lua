@@ -5,6 +5,7 @@ local applications = require "rotate.applications"
 local clock_skew = require "rotation.clock_skew"
 local disk_space = require "machine.disk_space"
 local fail = require "fail"
+local hint = require "log.hint"
 local oauth = require "oauth.sign_in"
 local policy_select = require "policy.select"
 local rights = require "task.rights"
@@ -110,8 +111,8 @@ local function check_names_are_selected(all, names)
       fail.raise {
         kind = "usage", what = "rotate --now " .. name,
         why = "none of the policies selects an account or application of that name",
-        fix = "Copy a name from what `moonlatch plan POLICY` prints: a user principal name, or an application's name "
-          .. "or client id.",
+        fix = hint.text("Copy a name from what `{moonlatch} plan POLICY` prints: a user principal name, or an "
+          .. "application's name or client id."),
       }
     end
   end

@@ -1,5 +1,6 @@
 --- Load the sink scripts that a policy names, and check the arguments that the policy gives them.
 
+local hint = require "log.hint"
 local sink_contract = require "sink.contract"
 local copies = require "script.copies"
 local fail = require "fail"
@@ -11,7 +12,7 @@ local M = {}
 local function raise_not_a_sink(name, declaration)
   fail.raise {
     kind = "config", what = ("use %s as a sink"):format(name), why = "the script of that name is not a sink",
-    fix = declaration.policy and "Name a sink: `moonlatch scripts` lists those that begin with sinks/."
+    fix = declaration.policy and hint.text "Name a sink: `{moonlatch} scripts` lists those that begin with sinks/."
       or "A sink has the functions store and where: see docs/writing-scripts.md, 'A sink of your own'.",
   }
 end

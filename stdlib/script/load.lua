@@ -6,6 +6,7 @@
 
 local border = require "script.border"
 local fail = require "fail"
+local hint = require "log.hint"
 local lua_file = require "base.lua_file"
 local nearest = require "base.nearest"
 local path_fix = require "machine.path_fix"
@@ -143,7 +144,7 @@ end
 local function raise_no_such_script(name)
   local meant = nearest(name, M.names())
   local fix = meant and ("Did you mean '%s'?"):format(meant)
-    or "Run `moonlatch scripts` for the list of scripts, and name one of these."
+    or hint.text "Run `{moonlatch} scripts` for the list of scripts, and name one of these."
   if is_script_name(name) and sys.stat(name .. ".lua") then fix = ("To run the file here, write "
     .. "./%s.lua."):format(name) end
   fail.raise {
@@ -161,7 +162,7 @@ function M.find(name)
     if text then return { name = name, path = path, origin = "path", text = text } end
     fail.raise {
       kind = "usage", what = ("find the script '%s'"):format(name), why = "there is no such file",
-      fix = "Correct the path; or name one of the scripts that `moonlatch scripts` lists.",
+      fix = hint.text "Correct the path; or name one of the scripts that `{moonlatch} scripts` lists.",
     }
   end
   return is_script_name(name) and find_script_by_name(name) or raise_no_such_script(name)

@@ -1,6 +1,7 @@
 --- Is the journal intact, and is a rotation unfinished?
 
 local evidence_rules = require "evidence.rules"
+local hint = require "log.hint"
 local in_use = require "journal.in_use"
 local time = require "time"
 
@@ -10,8 +11,8 @@ local function check_journal_chain(findings, journal, profile)
   if not count then
     return findings:broken { evidence = "the journal was altered" .. (seq and (" (record %d)"):format(seq) or ""),
       cause = message,
-      fix = ("Keep %s as it is: it is evidence. To go on with a backup: moonlatch journal restore FILE --set-aside")
-        :format(profile.state) }
+      fix = hint.text("Keep %s as it is: it is evidence. To go on with a backup: {moonlatch} journal restore FILE "
+        .. "--set-aside", profile.state) }
   end
   findings:ok("the journal's %d records are unbroken", count)
 end
@@ -29,7 +30,7 @@ local function is_kept_by_log(findings, facts, row)
     evidence = ("%s was replaced, and stays until it expires%s: Entra's log, and no person, confirmed the new one; %s")
       :format(row.body.marker, row.body.ends and " on " .. time.day(row.body.ends) or "",
         last and "it was last used " .. last.text or "the log shows no use of it"),
-    fix = "If nothing uses it any more: moonlatch journal retire " .. key_id,
+    fix = hint.text("If nothing uses it any more: {moonlatch} journal retire %s", key_id),
   }
   return true
 end
@@ -40,7 +41,8 @@ local function report_overdue(findings, facts, row)
   findings:warning {
     evidence = ("%s was replaced, and its grace ended on %s"):format(row.body.marker, time.day(row.body.retire_at)),
     cause = by_person and "A person made it, so only a person removes it." or "No run has removed it yet.",
-    fix = by_person and "Remove it: moonlatch journal retire " .. row.body.key_id or "Remove it: " .. facts.setup,
+    fix = by_person and hint.text "Remove it: {moonlatch} journal retire " .. row.body.key_id
+      or "Remove it: " .. facts.setup,
   }
 end
 
