@@ -101,20 +101,6 @@ static const struct {
     {"conflict", "DuplicateLoginEmail"},
 };
 
-static int push_devolutions_failure(lua_State *L, const struct answer *answer, const char *kind, const char *message) {
-  double retry_after = wire_retry_after(answer);
-  luaL_pushfail(L);
-  lua_newtable(L);
-  wire_set_line(L, "kind", kind);
-  wire_set_line(L, "message", message);
-  lua_pushinteger(L, answer->status);
-  lua_setfield(L, -2, "status");
-  if (retry_after < 0) return 2;
-  lua_pushnumber(L, retry_after);
-  lua_setfield(L, -2, "retry_after");
-  return 2;
-}
-
 /* Return the rules for decoding the answer to the request at index 1, or to a login when index 1 is no request: which
  * members become secrets. Pushes the table of sent secrets for a request, and nothing for a login. [-0, +(0|1), m] */
 static struct json_rules devolutions_json_rules(lua_State *L) {
@@ -141,7 +127,7 @@ static int push_devolutions_status_failure(lua_State *L, const struct answer *an
   const char *kind = answer->status < 400 ? "bad_answer" : wire_status_kind(answer->status);
   const char *message = answer->status < 400 ? "the server sent a redirect; redirects are never followed"
                                              : devolutions_error_message(L, answer);
-  return push_devolutions_failure(L, answer, kind, message);
+  return wire_push_failure(L, answer, kind, message);
 }
 
 static int is_devolutions_success(const struct answer *answer) {
@@ -157,7 +143,7 @@ static int push_devolutions_body(lua_State *L, const struct answer *answer) {
   }
   if (json_decode(L, answer->body.data, answer->body.length, &rules)) return 1;
   const char *why = wire_is_html(answer) ? "it is an HTML page" : lua_tostring(L, -1);
-  push_devolutions_failure(L, answer, "bad_answer", lua_pushfstring(L, "the answer is not JSON: %s", why));
+  wire_push_failure(L, answer, "bad_answer", lua_pushfstring(L, "the answer is not JSON: %s", why));
   return 0;
 }
 
@@ -172,16 +158,16 @@ static int devolutions_judge_login(lua_State *L) {
   const char *origin = lua_tostring(L, 3);
   long status = answer->status;
   if (status == 400 || status == 401 || status == 403)
-    return push_devolutions_failure(L, answer, "auth", devolutions_error_message(L, answer));
+    return wire_push_failure(L, answer, "auth", devolutions_error_message(L, answer));
   if (!is_devolutions_success(answer)) return push_devolutions_status_failure(L, answer);
   if (!push_devolutions_body(L, answer)) return 2;
   if (!lua_istable(L, -1))
-    return push_devolutions_failure(L, answer, "bad_answer", "the answer to the login is not a JSON object");
+    return wire_push_failure(L, answer, "bad_answer", "the answer to the login is not a JSON object");
   lua_getfield(L, -1, "tokenId");
   const struct secret *token = secret_test(L, -1);
   if (!token || !wire_is_visible(token->bytes, token->length))
-    return push_devolutions_failure(L, answer, "bad_answer",
-                                    "tokenId is missing, is not a text, or has characters that a header may not have");
+    return wire_push_failure(L, answer, "bad_answer",
+                             "tokenId is missing, is not a text, or has characters that a header may not have");
   credential_new(L, origin, "tokenId", "", token->bytes, token->length);
   lua_pushvalue(L, -2);
   lua_setiuservalue(L, -2, 1); /* redaction masks the token as long as the credential exists */
@@ -206,11 +192,11 @@ static int devolutions_judge(lua_State *L) {
   lua_settop(L, 2);
   if (!is_devolutions_success(answer)) return push_devolutions_status_failure(L, answer);
   if (answer->status == 200 && !answer->body.length && strcmp(request->method, "GET") == 0)
-    return push_devolutions_failure(L, answer, "bad_answer", "the answer is empty");
+    return wire_push_failure(L, answer, "bad_answer", "the answer is empty");
   if (!push_devolutions_body(L, answer)) return 2;
   int is_v1_call = request->call_count && strncmp(request->calls[0].path, "/api/v1/", 8) == 0;
   int result = is_v1_call ? -1 : devolutions_save_failure(L, lua_gettop(L));
-  return result < 0 ? 1 : push_devolutions_failure(L, answer, save_results[result].kind, save_results[result].message);
+  return result < 0 ? 1 : wire_push_failure(L, answer, save_results[result].kind, save_results[result].message);
 }
 
 static const luaL_Reg functions[] = {

@@ -151,16 +151,10 @@ static void set_graph_failure_flag(lua_State *L, const char *name, int yes) {
 /* Push nil and a failure of this kind, with what the headers of the answer tell. [-0, +2, m] */
 static void push_graph_failure(lua_State *L, const struct answer *answer, const char *kind, const char *code,
                                const char *message) {
-  luaL_pushfail(L);
-  lua_newtable(L);
-  wire_set_line(L, "kind", kind);
+  wire_push_failure(L, answer, kind, message);
   wire_set_line(L, "code", code);
-  wire_set_line(L, "message", message);
-  lua_pushinteger(L, answer->status);
-  lua_setfield(L, -2, "status");
   wire_set_line(L, "request_id", answer_header(answer, "request-id"));
   wire_set_line(L, "client_request_id", answer_header(answer, "client-request-id"));
-  set_graph_failure_number(L, "retry_after", wire_retry_after(answer));
   set_graph_failure_number(L, "date", wire_date(answer));
 }
 

@@ -219,20 +219,8 @@ static int push_altered_value(lua_State *L, const char *id) {
   return lib_fail(
       L,
       "the value sealed under '%s' cannot be opened: it was altered or moved from another record. Nothing of "
-      "it can be trusted; run: moonlatch journal verify",
+      "it can be trusted",
       id);
-}
-
-static int insert_sealed_value(struct journal *journal, const char *id, const struct buffer *sealed) {
-  if (!journal_audit_begin(journal)) return 0;
-  sqlite3_stmt *insert = journal_store_statement(journal, SEAL);
-  sqlite3_bind_text(insert, 1, id, -1, SQLITE_STATIC);
-  sqlite3_bind_blob(insert, 2, sealed->data, (int)sealed->length, SQLITE_STATIC);
-  sqlite3_bind_int64(insert, 3, journal->head.seq + 1);
-  if (!journal_store_run(journal, insert)) return 0;
-  sqlite3_stmt *as_json = journal_store_statement(journal, SEALED_AS_JSON);
-  sqlite3_bind_text(as_json, 1, id, -1, SQLITE_STATIC);
-  return journal_audit_append_row(journal, as_json, journal_audit_now(journal), AUDIT_SEAL);
 }
 
 /* Raise an error unless the value that is sealed under this id already, on top of the stack, is the same one. */
@@ -262,7 +250,8 @@ static int journal_seal(lua_State *L) {
   }
   struct buffer *sealed = buffer_new(L);
   if (!journal_seal_encrypt(journal, &name, value->bytes, value->length, sealed)) return journal_raise(L, journal);
-  return insert_sealed_value(journal, id, sealed) ? 0 : journal_raise(L, journal);
+  double now = journal_audit_now(journal);
+  return journal_audit_write_sealed(journal, SEAL, now, id, sealed) ? 0 : journal_raise(L, journal);
 }
 
 /* journal:unseal(id) -> secret | nil | nil, message */

@@ -174,11 +174,10 @@ const char *journal_audit_read_head(struct journal *journal, struct chain_head *
   struct chain_head tail;
   if (!journal_audit_read_stored_head(journal, head))
     return journal_audit_fault(journal, "the end of its audit chain is not sealed by this key: it was altered outside "
-                                        "moonlatch. Run: moonlatch journal verify");
+                                        "moonlatch");
   if (read_last_audit_record(journal, &tail) && tail.seq == head->seq && memcmp(tail.hash, head->hash, HASH_SIZE) == 0)
     return NULL;
-  return journal_audit_fault(journal, "the end of its audit chain was altered outside moonlatch. Run: moonlatch "
-                                      "journal verify");
+  return journal_audit_fault(journal, "the end of its audit chain was altered outside moonlatch");
 }
 
 int journal_audit_begin(struct journal *journal) {
@@ -234,6 +233,18 @@ int journal_audit_append_row(struct journal *journal, sqlite3_stmt *as_json, dou
                   : journal_store_refuse(journal, "not enough memory");
   sqlite3_reset(as_json);
   return done;
+}
+
+int journal_audit_write_sealed(struct journal *journal, enum statement which, double time, const char *id,
+                               const struct buffer *sealed) {
+  sqlite3_stmt *write = journal_store_statement(journal, which);
+  sqlite3_bind_text(write, 1, id, -1, SQLITE_STATIC);
+  sqlite3_bind_blob(write, 2, sealed->data, (int)sealed->length, SQLITE_STATIC);
+  sqlite3_bind_int64(write, 3, journal->head.seq + 1);
+  if (!journal_store_run(journal, write)) return 0;
+  sqlite3_stmt *as_json = journal_store_statement(journal, SEALED_AS_JSON);
+  sqlite3_bind_text(as_json, 1, id, -1, SQLITE_STATIC);
+  return journal_audit_append_row(journal, as_json, time, AUDIT_SEAL);
 }
 
 const char *journal_audit_record(struct journal *journal, const char *kind, const char *text, size_t length) {

@@ -277,6 +277,11 @@ int journal_audit_append(struct journal *journal, double time, const char *kind,
 /* Append the JSON that the statement as_json returns for the row that was just written. */
 int journal_audit_append_row(struct journal *journal, sqlite3_stmt *as_json, double time, const char *kind);
 
+/* Write the sealed value under this id with the statement SEAL (a new value) or RESEAL (one that is there), and append
+ * an audit record; a transaction has to be open. */
+int journal_audit_write_sealed(struct journal *journal, enum statement which, double time, const char *id,
+                               const struct buffer *sealed);
+
 /* The kinds of the journal's own audit records. */
 #define AUDIT_PUT "journal.put"
 #define AUDIT_SEAL "journal.seal"

@@ -24,20 +24,9 @@ static int rekey_sealed_bytes(struct journal *current, struct journal *next, con
   OPENSSL_secure_clear_free(plain, plain ? size + 1 : 0);
   if (opened) return done || journal_store_refuse(current, next->message);
   char why[640];
-  snprintf(why, sizeof why, "the value sealed under '%.512s' cannot be opened. Run: moonlatch journal verify", id);
+  snprintf(why, sizeof why,
+           "the value sealed under '%.512s' cannot be opened: it was altered or moved from another record", id);
   return journal_store_refuse(current, why);
-}
-
-/* Replace the sealed value under this id, and append an audit record. */
-static int rekey_replace_value(struct journal *current, double time, const char *id, const struct buffer *sealed) {
-  sqlite3_stmt *reseal = journal_store_statement(current, RESEAL);
-  sqlite3_bind_text(reseal, 1, id, -1, SQLITE_STATIC);
-  sqlite3_bind_blob(reseal, 2, sealed->data, (int)sealed->length, SQLITE_STATIC);
-  sqlite3_bind_int64(reseal, 3, current->head.seq + 1);
-  if (!journal_store_run(current, reseal)) return 0;
-  sqlite3_stmt *as_json = journal_store_statement(current, SEALED_AS_JSON);
-  sqlite3_bind_text(as_json, 1, id, -1, SQLITE_STATIC);
-  return journal_audit_append_row(current, as_json, time, AUDIT_SEAL);
 }
 
 /* Seal the value whose id follows this id with the next keys. Returns 1: id is the id of that value; 0: there is no
@@ -56,7 +45,7 @@ static int rekey_next_value(struct journal *current, struct journal *next, doubl
   }
   sqlite3_reset(find);
   if (code == SQLITE_DONE) return 0;
-  return done && rekey_replace_value(current, time, id, scratch) ? 1 : -1;
+  return done && journal_audit_write_sealed(current, RESEAL, time, id, scratch) ? 1 : -1;
 }
 
 static int rekey_all_values(struct journal *current, struct journal *next, double time, struct buffer *scratch,

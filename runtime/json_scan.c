@@ -207,8 +207,8 @@ static uint64_t name_filter_bit(uint32_t hash) {
   return (uint64_t)1 << (hash >> 26);
 }
 
-/* Return 1 + the kind of secret that a member of this name has, or 0. */
-static int secret_kind_of_name(const struct json_scan *scan, const char *name, size_t length, uint32_t hash) {
+/* Return 1 + the kind of secret that a member of this name has, or 0. The name has no escapes. */
+static int plain_member_secret_kind(const struct json_scan *scan, const char *name, size_t length, uint32_t hash) {
   if (!(scan->filter & name_filter_bit(hash))) return 0;
   const struct secret_name *known = secret_name_find(name, length, scan->uses);
   if (known) return 1 + (int)known->kind;
@@ -217,12 +217,14 @@ static int secret_kind_of_name(const struct json_scan *scan, const char *name, s
   return 0;
 }
 
-/* The same for a name with escapes. A name of a secret has at most 128 bytes, and an escape at most six. */
-static int secret_kind_of_escaped_name(const struct json_scan *scan, const char *name, size_t length) {
+/* Return 1 + the kind of secret of the member whose name was scanned last, or 0. A name of a secret has at most 128
+ * bytes, and an escape at most six. */
+static int scanned_member_secret_kind(const struct json_scan *scan, const char *name, size_t length, uint32_t hash) {
   char plain[6 * 128];
+  if (!scan->escaped) return plain_member_secret_kind(scan, name, length, hash);
   if (length > sizeof plain) return 0;
   length = json_unescape(name, length, plain);
-  return secret_kind_of_name(scan, plain, length, hash_member_name(plain, length));
+  return plain_member_secret_kind(scan, plain, length, hash_member_name(plain, length));
 }
 
 /* Is the name of the value at this level the step of a place? "*" is any name. */
@@ -287,8 +289,7 @@ static int store_member_name(struct json_scan *scan) {
   size_t length = scan->end - scan->start;
   uint32_t hash = hash_member_name(text, length);
   check_repeated_hash(scan, level, hash);
-  scan->secret_of_next =
-      scan->escaped ? secret_kind_of_escaped_name(scan, text, length) : secret_kind_of_name(scan, text, length, hash);
+  scan->secret_of_next = scanned_member_secret_kind(scan, text, length, hash);
   return 1;
 }
 

@@ -228,22 +228,6 @@ static int push_peer_json(lua_State *L, const struct answer *answer) {
   return ok;
 }
 
-/* Push a failure of this kind: nil and a table, which the caller may fill further. [-0, +2, m] */
-static int push_peer_failure(lua_State *L, const struct answer *answer, const char *kind, const char *message) {
-  double retry_after = wire_retry_after(answer);
-  luaL_pushfail(L);
-  lua_newtable(L);
-  wire_set_line(L, "kind", kind);
-  wire_set_line(L, "message", message);
-  lua_pushinteger(L, answer->status);
-  lua_setfield(L, -2, "status");
-  if (retry_after >= 0) {
-    lua_pushnumber(L, retry_after);
-    lua_setfield(L, -2, "retry_after");
-  }
-  return 2;
-}
-
 /* Push the first member of the table at index that is a text, among these names; returns the text, or NULL with nil
  * pushed. [-0, +1, -] */
 static const char *push_first_text(lua_State *L, int index, const char *const *names) {
@@ -289,18 +273,18 @@ static void describe_peer_error(lua_State *L, int failure, int body) {
 static int push_peer_status_failure(lua_State *L, const struct answer *answer) {
   int top = lua_gettop(L);
   if (answer->status < 400)
-    return push_peer_failure(L, answer, "bad_answer", "the service sent a redirect; redirects are never followed");
+    return wire_push_failure(L, answer, "bad_answer", "the service sent a redirect; redirects are never followed");
   if (answer->body.length && is_json_answer(answer) && push_peer_json(L, answer)) {
-    push_peer_failure(L, answer, wire_status_kind(answer->status), "the answer gives no reason");
+    wire_push_failure(L, answer, wire_status_kind(answer->status), "the answer gives no reason");
     describe_peer_error(L, top + 3, top + 1);
     return 2;
   }
   lua_settop(L, top);
   if (!answer->body.length || wire_is_html(answer))
-    return push_peer_failure(L, answer, wire_status_kind(answer->status),
+    return wire_push_failure(L, answer, wire_status_kind(answer->status),
                              answer->body.length ? "the answer is an HTML page" : "the answer is empty");
   lua_pushlstring(L, answer->body.data, answer->body.length < 500 ? answer->body.length : 500);
-  return push_peer_failure(L, answer, wire_status_kind(answer->status), lua_tostring(L, -1));
+  return wire_push_failure(L, answer, wire_status_kind(answer->status), lua_tostring(L, -1));
 }
 
 /* Push the body of an answer: JSON, a text with secrets masked, or nil when it is empty; and return 1. Or push nil and
@@ -313,14 +297,14 @@ static int push_peer_body(lua_State *L, const struct answer *answer) {
   if (is_json_answer(answer)) {
     if (push_peer_json(L, answer)) return 1;
     const char *why = lua_tostring(L, -1);
-    push_peer_failure(L, answer, "bad_answer", lua_pushfstring(L, "the answer is not JSON: %s", why));
+    wire_push_failure(L, answer, "bad_answer", lua_pushfstring(L, "the answer is not JSON: %s", why));
     return 0;
   }
   const char *problem = wire_is_html(answer)              ? "the answer is an HTML page"
                         : answer->body.length > MOST_TEXT ? "the answer is a text of more than 64 KiB"
                                                           : NULL;
   if (problem) {
-    push_peer_failure(L, answer, "bad_answer", problem);
+    wire_push_failure(L, answer, "bad_answer", problem);
     return 0;
   }
   secret_redact(L, answer->body.data, answer->body.length);

@@ -8,6 +8,7 @@
  */
 #include "secret.h"
 
+#include "base64.h"
 #include "secret_internal.h"
 
 #include <openssl/crypto.h>
@@ -324,6 +325,26 @@ static int secret_generate(lua_State *L) {
   return 1;
 }
 
+/* secret.base64(secret) -> secret: its bytes in base64, with padding (RFC 4648, section 4) */
+static int secret_base64(lua_State *L) {
+  const struct secret *secret = secret_check(L, 1);
+  struct secret *encoded = secret_reserve(L, secret->kind, (secret->length + 2) / 3 * 4);
+  base64_encode(secret->bytes, secret->length, 0, encoded->bytes);
+  secret_register(L);
+  return 1;
+}
+
+/* secret.unbase64(secret) -> secret; nil when it is not base64 */
+static int secret_unbase64(lua_State *L) {
+  const struct secret *secret = secret_check(L, 1);
+  struct secret *decoded = secret_reserve(L, secret->kind, secret->length);
+  size_t length = base64_decode(secret->bytes, secret->length, decoded->bytes);
+  if (length == SIZE_MAX) return lua_pushnil(L), 1;
+  decoded->length = length;
+  secret_register(L);
+  return 1;
+}
+
 /* secret.redact(text) -> text */
 static int secret_redact_text(lua_State *L) {
   size_t length;
@@ -350,13 +371,22 @@ static int secret_room(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"classes", secret_classes}, {"contains", secret_contains},
-    {"copy", secret_copy},       {"equals", secret_module_equals},
-    {"from", secret_from},       {"generate", secret_generate},
-    {"heap", secret_heap},       {"hint", secret_hint},
-    {"is", secret_is},           {"kind", secret_kind_name},
-    {"random", secret_random},   {"redact", secret_redact_text},
-    {"room", secret_room},       {NULL, NULL},
+    {"base64", secret_base64},
+    {"classes", secret_classes},
+    {"contains", secret_contains},
+    {"copy", secret_copy},
+    {"equals", secret_module_equals},
+    {"from", secret_from},
+    {"generate", secret_generate},
+    {"heap", secret_heap},
+    {"hint", secret_hint},
+    {"is", secret_is},
+    {"kind", secret_kind_name},
+    {"random", secret_random},
+    {"redact", secret_redact_text},
+    {"room", secret_room},
+    {"unbase64", secret_unbase64},
+    {NULL, NULL},
 };
 
 int luaopen_host_secret(lua_State *L);

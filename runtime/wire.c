@@ -2,6 +2,7 @@
 #include "wire.h"
 
 #include "hex.h"
+#include "http_date.h"
 #include "json.h"
 #include "secret.h"
 
@@ -187,45 +188,15 @@ void wire_set_line(lua_State *L, const char *name, const char *text) {
   lua_setfield(L, -2, name);
 }
 
-/* Return the number of count digits at text; -1 when a character is not a digit. */
-static int parse_date_digits(const char *text, int count) {
-  int number = 0;
-  for (int i = 0; i < count; i++) {
-    if (!isdigit((unsigned char)text[i])) return -1;
-    number = 10 * number + (text[i] - '0');
-  }
-  return number;
-}
-
-/* Parse "Mon, 23 Nov 2026 05:00:00 GMT", the form that all servers use today; -1 for another form. Each answer has a
- * date, and libcurl's parser of all forms takes ten times as long. */
-static double parse_http_date(const char *text) {
-  static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-  char month[4] = "";
-  if (strlen(text) != 29 || strcmp(text + 25, " GMT") != 0 || text[3] != ',') return -1;
-  memcpy(month, text + 8, 3);
-  const char *found = strstr(names, month);
-  struct tm parts = {.tm_mday = parse_date_digits(text + 5, 2),
-                     .tm_year = parse_date_digits(text + 12, 4) - 1900,
-                     .tm_hour = parse_date_digits(text + 17, 2),
-                     .tm_min = parse_date_digits(text + 20, 2),
-                     .tm_sec = parse_date_digits(text + 23, 2)};
-  int is_complete = found && (found - names) % 3 == 0 && parts.tm_mday > 0 && parts.tm_year > 0 && parts.tm_hour >= 0 &&
-                    parts.tm_min >= 0 && parts.tm_sec >= 0;
-  parts.tm_mon = is_complete ? (int)(found - names) / 3 : 0;
-  return is_complete ? (double)timegm(&parts) : -1;
-}
-
 double wire_date(const struct answer *answer) {
   const char *value = answer_header(answer, "date");
-  double plain = value ? parse_http_date(value) : -1;
-  return plain >= 0 || !value ? plain : (double)curl_getdate(value, NULL);
+  return value ? http_date_parse(value) : -1;
 }
 
 /* Return the seconds until the date in value, or -1. The server's own clock counts when the answer has a Date, since
  * ours may be wrong. libcurl's parser also makes dates of numbers, so the value must have a time of day. */
 static double seconds_until_http_date(const struct answer *answer, const char *value) {
-  double then = strchr(value, ':') ? (double)curl_getdate(value, NULL) : -1;
+  double then = strchr(value, ':') ? http_date_parse(value) : -1;
   double now = wire_date(answer);
   if (then < 0) return -1;
   if (now < 0) now = (double)time(NULL);
@@ -239,6 +210,20 @@ double wire_retry_after(const struct answer *answer) {
   int is_number = digits && value[digits + point + strspn(value + digits + point, "0123456789")] == 0;
   double seconds = is_number ? ceil(strtod(value, NULL)) : seconds_until_http_date(answer, value);
   return seconds > MAX_RETRY_SECONDS ? MAX_RETRY_SECONDS : seconds;
+}
+
+int wire_push_failure(lua_State *L, const struct answer *answer, const char *kind, const char *message) {
+  double retry_after = wire_retry_after(answer);
+  luaL_pushfail(L);
+  lua_newtable(L);
+  wire_set_line(L, "kind", kind);
+  wire_set_line(L, "message", message);
+  lua_pushinteger(L, answer->status);
+  lua_setfield(L, -2, "status");
+  if (retry_after < 0) return 2;
+  lua_pushnumber(L, retry_after);
+  lua_setfield(L, -2, "retry_after");
+  return 2;
 }
 
 int wire_is_html(const struct answer *answer) {

@@ -52,6 +52,9 @@ double wire_date(const struct answer *answer);
  * seconds (a fraction is rounded up) or as a date (0 for a past one). */
 double wire_retry_after(const struct answer *answer);
 
+/* Push a failure of this kind: nil and a table, which the caller may fill further. Returns 2. [-0, +2, m] */
+int wire_push_failure(lua_State *L, const struct answer *answer, const char *kind, const char *message);
+
 /* Return the kind of failure for an HTTP status: "auth", "denied", "missing", "conflict", "throttled", "transient"
  * (worth another try), "refused", or "bad_answer" when the status is not an HTTP error. */
 const char *wire_status_kind(long status);

@@ -24,6 +24,9 @@ return {
     unmanaged = {
       type = "boolean", default = false, help = "leave out accounts that have an entry in Devolutions Server",
     },
+    evidence = {
+      type = "boolean", default = true, help = "read in Entra's audit log who changed the passwords last",
+    },
     format = {
       type = "string", choices = { "table", "csv", "json" }, default = "table",
       help = "the format of the list; --json means json",
@@ -43,6 +46,7 @@ return {
       "Directory.Read.All", "RoleManagement.Read.Directory", "PrivilegedEligibilitySchedule.Read.AzureADGroup",
     },
     devolutions = { "vaults:read", "entries:read" },
+    when = { evidence = { graph = { "GET /auditLogs/directoryAudits" }, scopes = { "AuditLog.Read.All" } } },
   },
 
   examples = {

@@ -23,6 +23,10 @@ return {
     },
     vault = { type = "string", help = "vault of Devolutions Server (default: the profile's)" },
     path = { type = "folder", help = "folder in the vault (default: the profile's)" },
+    evidence = {
+      type = "boolean", default = true,
+      help = "look at who signs in with the client secret and who reset passwords, in Entra's logs",
+    },
     first_contact = {
       type = "boolean", default = false,
       help = "list what Moonlatch assumes about the real services and could not try, and check what reading can check",
@@ -58,6 +62,13 @@ return {
     },
     devolutions = { "vaults:read", "entries:read" },
     when = {
+      evidence = {
+        graph = {
+          "GET /beta/auditLogs/signIns", "GET /auditLogs/directoryAudits",
+          "GET /beta/reports/appCredentialSignInActivities",
+        },
+        scopes = { "AuditLog.Read.All" },
+      },
       try_on = {
         graph = {
           "GET /applications/{id}", "POST /applications/{id}/addPassword", "POST /applications/{id}/removePassword",

@@ -7,6 +7,8 @@ local fail = require "fail"
 local federated_credentials = require "applications.federated_credentials"
 local global_admin = require "entra.global_admin"
 local graph = require "graph"
+local hint = require "log.hint"
+local kinds = require "fail.kinds"
 local last_use = require "applications.last_use"
 local layout = require "terminal.layout"
 local log = require "log"
@@ -23,14 +25,17 @@ local writer = require "report.writer"
 
 local M = {}
 
--- Failures that say what may not be read here, and nothing of the network.
-local UNREAD = { denied = true, missing = true, refused = true, journal = true, config = true }
+-- Does the failure say what may not be read here, and nothing about the network?
+local function is_unreadable(failure)
+  return fail.is(failure, "journal") or fail.is(failure, "config")
+    or fail.is(failure) and kinds.of(failure.kind).unreadable
+end
 
 -- What `fn` returns; where that could not be read, false, and the reason is noted in `unread`.
 local function try(unread, what, fn, ...)
   local ok, value = pcall(fn, ...)
   if ok then return value == nil or value end
-  if not (fail.is(value) and UNREAD[value.kind]) then error(value, 0) end
+  if not is_unreadable(value) then error(value, 0) end
   unread[#unread + 1] = ("%s: %s"):format(what, value.why)
   return false
 end
@@ -79,8 +84,8 @@ local function raise_no_such_owner(name, known)
     kind = "missing", what = ("find the applications of the owner '%s'"):format(name),
     why = "no application with a credential that was asked for has an owner of that name",
     fix = meant and ("Did you mean '%s'?"):format(meant)
-      or "Name an owner as `moonlatch applications` lists it: a user principal name, or the name of a service "
-        .. "principal.",
+      or hint.text("Name an owner as `{moonlatch} applications` lists it: a user principal name, or the name of a "
+        .. "service principal."),
   }
 end
 

@@ -1,6 +1,9 @@
---- Privileged accounts as rows: their roles, the age of the account and of the password, and who manages them.
+--- Privileged accounts as rows: their roles, the age of the account and of the password, who changed the password last,
+--- and who manages them.
 
 local fail = require "fail"
+local hint = require "log.hint"
+local last_changes = require "discover.last_changes"
 local layout = require "terminal.layout"
 local log = require "log"
 local managed = require "discover.managed"
@@ -18,14 +21,14 @@ local M = {}
 ---@type report.column[]
 local COLUMNS = {
   { key = "account" }, { key = "enabled" }, { key = "synced" }, { key = "guest" }, { key = "password_days" },
-  { key = "account_days" }, { key = "managed" }, { key = "privileges" },
+  { key = "account_days" }, { key = "managed" }, { key = "privileges" }, { key = "password_by" },
 }
 
 -- The columns for a terminal, which has 80.
 ---@type report.column[]
 local FOR_PEOPLE = {
-  { key = "account" }, { key = "state" }, { key = "password", align = "right" }, { key = "age", align = "right" },
-  { key = "managed" }, { key = "privileges" },
+  { key = "account" }, { key = "state" }, { key = "password", align = "right" }, { key = "by" },
+  { key = "age", align = "right" }, { key = "managed" }, { key = "privileges" },
 }
 
 local YEAR = 365.25
@@ -46,15 +49,14 @@ end
 
 local function for_people(row)
   return {
-    account = row.account, state = state_of(row), password = age(row.password_days), age = age(row.account_days),
-    managed = row.managed, privileges = row.privileges,
+    account = row.account, state = state_of(row), password = age(row.password_days), by = row.password_by,
+    age = age(row.account_days), managed = row.managed, privileges = row.privileges,
   }
 end
 
-local function days_since(text)
-  local at = type(text) == "string" and time.parse(text)
-  return at and math.max(0, math.floor((time.now() - at) / 86400)) or nil
-end
+local function moment(text) return type(text) == "string" and time.parse(text) or nil end
+
+local function days_since(at) return at and math.max(0, math.floor((time.now() - at) / 86400)) or nil end
 
 local function texts(list)
   local all = {}
@@ -66,13 +68,14 @@ end
 local function yes(value) return value and "yes" or "no" end
 
 -- The row of a user, which is read with privileged.SELECT.
-local function row_of(user, held, names)
-  local upn = user.userPrincipalName
+local function row_of(user, held, names, changes)
+  local upn, changed = user.userPrincipalName, moment(user.lastPasswordChangeDateTime)
   return {
     account = upn, enabled = yes(user.accountEnabled ~= false), synced = yes(user.onPremisesSyncEnabled == true),
-    guest = yes(user.userType == "Guest"), password_days = days_since(user.lastPasswordChangeDateTime),
-    account_days = days_since(user.createdDateTime), privileges = texts(held[user.id]),
+    guest = yes(user.userType == "Guest"), password_days = days_since(changed),
+    account_days = days_since(moment(user.createdDateTime)), privileges = texts(held[user.id]),
     managed = not names and "unknown" or yes(names[upn:lower()]),
+    password_by = last_changes.who(changes, user, changed),
   }
 end
 
@@ -100,7 +103,8 @@ local function of_role(held, role)
   local meant = nearest(role, known)
   fail.raise {
     kind = "missing", what = ("find who holds the role '%s'"):format(role), why = "nobody does",
-    fix = meant and ("Did you mean '%s'?"):format(meant) or "Name a role of those that `moonlatch discover` lists.",
+    fix = meant and ("Did you mean '%s'?"):format(meant) or hint.text("Name a role of those that `{moonlatch} "
+      .. "discover` lists."),
   }
 end
 
@@ -119,9 +123,11 @@ end
 ---@field all boolean?
 ---@field unmanaged boolean?
 ---@field format "table"|"csv"|"json"
+---@field evidence boolean? false: do not read who changed the passwords
 
 local read_args = options_of("discover.run", {
   role = "string", group = "string", unit = "string", all = "boolean", unmanaged = "boolean", format = "string",
+  evidence = "boolean",
 })
 
 --- Write the accounts asked for as they come, to standard output; for people with their number at the end. Warns of
@@ -131,16 +137,17 @@ local read_args = options_of("discover.run", {
 ---@return boolean whole was everything read?
 function M.run(args)
   args = read_args(args)
-  local found, names = task.all {
+  local found, names, changes = task.all {
     function() return table.pack(privileged.holders()) end,
     function() return managed.names(profiles.current()) or false end,
+    function() return last_changes.read(args.evidence == false) end,
   }
   local held, unread = found[1], found[2]
   if args.role then held = of_role(held, args.role) end
   local people = args.format == "table"
   local out = writer.new(args.format, people and FOR_PEOPLE or COLUMNS)
   for user in users_of(args, held) do
-    local row = row_of(user, held, names or nil)
+    local row = row_of(user, held, names or nil, changes)
     if not args.unmanaged or row.managed ~= "yes" then out:row(people and for_people(row) or row) end
   end
   out:close()

@@ -13,7 +13,9 @@ local task = require "task"
 
 local M = {}
 
----@alias doctor.verdict "ok"|"warning"|"broken"|"unknown"
+--- "unknown": it could not be looked at, and something depends on it. "left out": it was not looked at, or tells
+--- nothing, and nothing depends on it.
+---@alias doctor.verdict "ok"|"warning"|"broken"|"unknown"|"left out"
 
 ---@class doctor.finding
 ---@field check string "client secret"
@@ -33,11 +35,11 @@ local M = {}
 -- The checks. An earlier check explains findings of later checks: when no service answers, no secret can be tried.
 local CHECKS = {
   "reach", "clock", "sign_in", "application", "service_principal", "conditional_access", "secret", "entry",
-  "permissions", "roles", "accounts", "policy", "journal", "handover", "rotations", "credentials", "privilege",
-  "machine",
+  "permissions", "roles", "accounts", "resets", "evidence", "policy", "journal", "handover", "rotations", "credentials",
+  "privilege", "machine",
 }
 
-local WORST = { broken = 1, warning = 2, unknown = 3, ok = 4 }
+local WORST = { broken = 1, warning = 2, unknown = 3, ok = 4, ["left out"] = 5 }
 
 local function sort_findings(findings)
   for place, finding in ipairs(findings) do finding.place = place end
@@ -103,12 +105,12 @@ function M.first_contact(options)
 end
 
 local STATUS = { healthy = 0, broken = 1, warnings = 3, unknown = 3 }
-local COLOR = { broken = "red", warning = "yellow", unknown = "cyan", ok = "green" }
+local COLOR = { broken = "red", warning = "yellow", unknown = "cyan", ok = "green", ["left out"] = "dim" }
 
 local function indent_finding(text) return (text:gsub("\n", "\n             ")) end
 
 local function print_finding(finding)
-  if log.quiet() and finding.verdict == "ok" then return end
+  if log.quiet() and (finding.verdict == "ok" or finding.verdict == "left out") then return end
   local verdict = log.style(COLOR[finding.verdict], finding.verdict) .. (" "):rep(9 - #finding.verdict)
   log.prose(("%s%s: %s"):format(verdict, finding.check, indent_finding(finding.evidence)))
   if finding.cause then log.prose("         why: " .. indent_finding(finding.cause)) end
@@ -118,15 +120,16 @@ end
 -- Print the fix of the first finding again, which may have scrolled away.
 local function print_first_fix(found)
   local first = found.findings[1]
-  if not first.fix or first.verdict == "ok" or first.verdict == "unknown" then return end
+  if not first.fix or first.verdict ~= "broken" and first.verdict ~= "warning" then return end
   log.prose(("%s %s: %s"):format(log.style("bold", "begin with"), first.check, first.fix:gsub("\n", " ")))
 end
 
 local function verdict_counts(findings)
-  local by = { broken = 0, warning = 0, unknown = 0, ok = 0 }
+  local by = { broken = 0, warning = 0, unknown = 0, ok = 0, ["left out"] = 0 }
   for _, finding in ipairs(findings) do by[finding.verdict] = by[finding.verdict] + 1 end
-  return ("%d broken, %s, %d unknown, %d ok")
-    :format(by.broken, layout.count(by.warning, "warning"), by.unknown, by.ok)
+  local left_out = by["left out"] > 0 and (", %d left out"):format(by["left out"]) or ""
+  return ("%d broken, %s, %d unknown, %d ok%s")
+    :format(by.broken, layout.count(by.warning, "warning"), by.unknown, by.ok, left_out)
 end
 
 --- Show a report. Returns its exit status: 0 healthy, 1 broken, 3 warnings or something unknown.

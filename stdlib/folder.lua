@@ -4,6 +4,9 @@
 -- needs = { files = { "reports" } } may read and write plain files in it; typed code needs --write.
 
 local files = require "folder.files"
+local rights = require "task.rights"
+local scheduler = require "task.scheduler"
+local sealed = require "folder.sealed"
 local secret = require "host.secret"
 
 local M = {}
@@ -23,6 +26,23 @@ function M.write(folder, name, text)
   if secret.is(text) then error("a secret goes to the sinks of its policy only, not to a file", 2) end
   if type(text) ~= "string" then error("the text of the file is needed", 2) end
   files.write(folder, name, text)
+end
+
+--- Write a secret to a file that only the holder of a private key can open: RSA-OAEP with SHA-256 (RFC 8017), in
+--- base64. Only for a sink script. Raises a failure of kind "refused" as `write` does, and of kind "config" for a wrong
+--- key.
+---@param folder string the name that the profile gives the folder
+---@param name string without a slash, not beginning with a dot
+---@param value any a secret
+---@param key string a file with the public key, in PEM
+function M.write_sealed(folder, name, value, key)
+  check_file_arguments(folder, name)
+  if not rights.is_sink(scheduler.require_current()) then
+    error("only a sink of a policy writes a secret to a file", 2)
+  end
+  if not secret.is(value) then error("the secret is needed", 2) end
+  if type(key) ~= "string" then error("the file of the public key is needed", 2) end
+  sealed.write(folder, name, value, key)
 end
 
 --- Read a whole file, at most 16 MiB; nil when the folder has no file of that name. Raises a failure of kind "refused".

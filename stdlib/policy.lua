@@ -50,15 +50,12 @@ M.devolutions = { server = sinks.server }
 ---@return policy.sink
 M.handover = sinks.handover
 
---- A sink: a new file in a folder, encrypted for the holder of a private key. For client secrets.
----@param fields { to: string, folder: string } `to` is a file with the public key, in PEM; `folder` is the profile's
---- name of the folder
+--- A sink: a script (`moonlatch scripts` lists those that begin with sinks/) stores new values at another service, in a
+--- file, or with a program. Its arguments are checked when the policy is run. For client secrets.
+---@param name string "sinks/vault"
+---@param fields table<string, any>? the arguments of the script; and `linked = true` when the consumer reads this very
+--- place, so that a value that was stored and read back there is in use
 ---@return policy.sink
-M.sealed = sinks.sealed
-
---- A sink: a program that reads the value from its standard input. For client secrets.
----@param words string[] the name that the profile gives the program, and its arguments
----@return policy.sink
-M.command = sinks.command
+M.sink = sinks.script
 
 return setmetatable(M, { __call = function(_, fields) return policy_declaration.mark(fields) end })

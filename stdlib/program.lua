@@ -5,15 +5,17 @@
 
 local options_of = require("base.options").of
 local program_run = require "program.run"
+local rights = require "task.rights"
+local scheduler = require "task.scheduler"
 local secret = require "host.secret"
 
 local M = {}
 
 ---@class program.options
----@field input string? the standard input of the program, at most 64 KiB
+---@field input string? the standard input of the program, at most 64 KiB; for a sink script, a secret, too
 ---@field timeout number? seconds after which the program is ended (60), at most 3600
 
-local read_options = options_of("program.run", { input = "string", timeout = "number" })
+local read_options = options_of("program.run", { input = "string|userdata", timeout = "number" })
 
 -- Check the arguments of M.run, and return a copy of the options. A secret may be neither an argument nor the input.
 local function read_run_options(name, arguments, options)
@@ -23,10 +25,11 @@ local function read_run_options(name, arguments, options)
     if secret.is(value) then error("a secret must not be an argument: every user could read it", 3) end
     if type(value) ~= "string" then error("an argument is a string", 3) end
   end
-  if type(options) == "table" and secret.is(rawget(options, "input")) then
+  options = read_options(options)
+  if secret.is(options.input) and not rights.is_sink(scheduler.require_current()) then
     error("a secret goes to the sinks of its policy only, not to a program", 3)
   end
-  return read_options(options)
+  return options
 end
 
 --- Run a program and wait for its end: `program.run("tell", { "it is done" })`. No shell is used. The program is on

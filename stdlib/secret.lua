@@ -10,5 +10,7 @@ local M = {}
 
 M.is = native_secret.is
 M.generate = native_secret.generate
+M.base64 = native_secret.base64
+M.unbase64 = native_secret.unbase64
 
 return M

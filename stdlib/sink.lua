@@ -14,7 +14,7 @@ local read_entry = options_of("sink.entry", { name = "string", vault = "string",
 local read_fields = options_of("sink.deliver", {
   name = "string", tenant = "any", client_id = "any", application = "any", description = "string", consumer = "string",
   elevation = "boolean", roles = "table", managed = "table", renew_before = "number", secret_file = "string",
-  entry = "table|boolean",
+  entry = "table|boolean", accounts = "table", principal = "any",
 })
 
 --- The entry that the profile and the arguments name; nil without Devolutions Server. Begins to open the entry, and

@@ -1,10 +1,5 @@
 """An HTTPS service for the specs of peers: a key-value store as HashiCorp Vault's, a webhook, answers of many makes, and
-below /misdeed/ the misdeeds of misdeeds.py.
-
-    service.py DIRECTORY
-
-makes an authority and a certificate in DIRECTORY, prints one JSON line {"base", "ca", "log"}, and serves on loopback
-until its standard input ends. DIRECTORY/log has one JSON line for each request: method, path, headers, body.
+below /misdeed/ the misdeeds of misdeeds.py. It starts as double.py says.
 
 Sources of the answers: developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2; learn.microsoft.com/azure/key-vault
 (errors); kubernetes.io/docs/reference/using-api/api-concepts (Status); cloud.google.com/apis/design/errors;
@@ -14,38 +9,16 @@ api.slack.com/messaging/webhooks; standardwebhooks.com.
 import base64
 import hashlib
 import hmac
-import http.server
 import json
-import os
-import ssl
-import subprocess
-import sys
-import threading
 
+import double
 import misdeeds
 
-DIRECTORY = sys.argv[1]
 TOKEN = "hvs.CAESIJ-test-token-of-the-vault"
 HOOK = "/services/T0HOOK/B0PART/zVx3secretpart"
 SIGNING = base64.b64encode(bytes(range(32))).decode()
 RIGHT = {"data": {"note": "a value of the store"}, "value": [{"id": "1"}]}
-STORE, LOCK, COUNTS = {}, threading.Lock(), {}
-
-
-def openssl(*arguments):
-    subprocess.run(["openssl", *arguments], check=True, cwd=DIRECTORY, stdout=subprocess.DEVNULL,
-                   stderr=subprocess.DEVNULL)
-
-
-def make_certificates():
-    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
-            "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
-    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=service", "-keyout",
-            "server.key", "-out", "server.csr")
-    with open(os.path.join(DIRECTORY, "server.ext"), "w", encoding="ascii") as file:
-        file.write("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
-    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
-            "-extfile", "server.ext", "-out", "server.pem")
+STORE, COUNTS = {}, {}
 
 
 # The answers that do not depend on the request, by path: status, type of the content, body.
@@ -66,31 +39,7 @@ ANSWERS = {
 }
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *words):
-        pass
-
-    def answer(self, status, body=b"", kind="application/json", **headers):
-        if not isinstance(body, (bytes, str)):
-            body = json.dumps(body)
-        if isinstance(body, str):
-            body = body.encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        if body:
-            self.send_header("Content-Type", kind)
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def note(self, body):
-        with LOCK, open(os.path.join(DIRECTORY, "log"), "a", encoding="utf-8") as log:
-            log.write(json.dumps({"method": self.command, "path": self.path, "body": body,
-                                  "headers": {k.lower(): v for k, v in self.headers.items()}}) + "\n")
-
+class Handler(double.Handler):
     def store(self, path, body):
         if self.headers.get("X-Vault-Token") != TOKEN:
             return self.answer(403, {"errors": ["permission denied"]})
@@ -101,7 +50,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(200, {"data": {"data": versions[-1], "metadata": {"version": len(versions)}}})
         asked = json.loads(body)
         cas = asked.get("options", {}).get("cas")
-        with LOCK:
+        with double.LOCK:
             if cas is not None and cas != len(versions):
                 return self.answer(400, {"errors": ["check-and-set parameter did not match the current version"]})
             versions.append(asked["data"])
@@ -131,10 +80,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except OSError:
             pass  # the other side has enough
 
-    def do(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-        self.note(body)
-        path = self.path.split("?")[0]
+    def respond(self, path, body):
         if path in ANSWERS:
             status, kind, content = ANSWERS[path]
             return self.answer(status, content, kind, Location="https://elsewhere.test/" + TOKEN)
@@ -153,21 +99,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if path == "/token":
             return self.answer(200, {"authorization": self.headers.get("Authorization")})
         if path == "/lost":
-            self.close_connection = True
-            return self.connection.shutdown(2)
+            return self.cut()
         return self.answer(200, {"method": self.command, "path": self.path, "headers": dict(self.headers),
                                  "body": body}, ETag='"7"')
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do
 
-
-make_certificates()
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain(os.path.join(DIRECTORY, "server.pem"), os.path.join(DIRECTORY, "server.key"))
-server.socket = context.wrap_socket(server.socket, server_side=True)
-threading.Thread(target=server.serve_forever, daemon=True).start()
-print(json.dumps({"base": f"https://127.0.0.1:{server.server_port}", "ca": os.path.join(DIRECTORY, "ca.pem"),
-                  "log": os.path.join(DIRECTORY, "log"), "token": TOKEN, "hook": HOOK, "signing": SIGNING,
-                  "misdeeds": sorted([*misdeeds.PLAIN, *misdeeds.ANSWERS])}), flush=True)
-sys.stdin.read()
+double.serve(Handler, token=TOKEN, hook=HOOK, signing=SIGNING,
+             misdeeds=sorted([*misdeeds.PLAIN, *misdeeds.ANSWERS]))

@@ -109,7 +109,7 @@ function M.new(options)
     flags = flags_of(options.flags), made = 0, ids = {}, keys_of = {}, issuers = {}, former_names = {},
     role_ids = {}, role_names = {}, role_order = {}, role_objects = {}, role_templates = {},
     writes = {}, asked = {},
-    sign_ins = events.list(), audits = events.list(), operations = 0, uses = uses.none(), ends = {},
+    sign_ins = events.list(), audits = events.list(), operations = 0, uses = uses.none(), reports = {}, ends = {},
   }, Tenant)
   tenant.id = random.guid(tenant.seed, "tenant", 1)
   tenant.source = lag.source { seed = tenant.seed, now = options.now, min = range[1], max = range[2],

@@ -207,7 +207,8 @@ return workflow.declare {
         entry = have.entry, name = args.name, description = args.description, secret_file = args.secret_file,
         tenant = have.found.tenant, client_id = have.application.appId, application = have.application.id,
         roles = have.roles, elevation = args.jit_elevation, renew_before = args.renew_before,
-        managed = args.managed,
+        managed = args.managed, accounts = have.found.accounts,
+        principal = have.principal and have.principal.id or nil,
       })
     end),
   },

@@ -1,6 +1,7 @@
 --- moonlatch rehearse POLICY: run a year of a policy on a private emulator, in seconds.
 
 local fail = require "fail"
+local hint = require "log.hint"
 local log = require "log"
 local output = require "log.output"
 local play = require "rehearse.play"
@@ -15,8 +16,8 @@ local time = require "time"
 local function raise_no_policy_to_rehearse(name, declaration)
   fail.raise {
     kind = "usage", what = "rehearse " .. name, why = "it is neither a policy nor the test of one",
-    fix = declaration.steps and ("To try it on an emulator: moonlatch apply %s --emulator"):format(name)
-      or "Make a policy with a test first: moonlatch new policy NAME",
+    fix = declaration.steps and hint.text("To try it on an emulator: {moonlatch} apply %s --emulator", name)
+      or hint.text "Make a policy with a test first: {moonlatch} new policy NAME",
   }
 end
 
@@ -55,8 +56,8 @@ local function refuse_profile_options(options)
   if not options.profile and not options.config then return end
   fail.raise {
     kind = "usage", what = "rehearse " .. options.policy, why = "a rehearsal runs on an emulator of its own",
-    fix = ("Leave --profile and --config out: moonlatch rehearse %s. To see what the policy would do in the tenant: "
-      .. "moonlatch plan %s"):format(options.policy, options.policy),
+    fix = hint.text("Leave --profile and --config out: {moonlatch} rehearse %s. To see what the policy would do in "
+      .. "the tenant: {moonlatch} plan %s", options.policy, options.policy),
   }
 end
 

@@ -6,6 +6,7 @@
 local command_task = require "cli.command_task"
 local copies = require "script.copies"
 local fail = require "fail"
+local hint = require "log.hint"
 local on_demand = require "session.on_demand"
 local script = require "script.load"
 local session = require "session.open"
@@ -14,7 +15,7 @@ local workflow_command = require "cli.workflow_command"
 local function refuse_script_with_steps(name)
   fail.raise {
     kind = "usage", what = "run " .. name, why = "this script has steps",
-    fix = ("Run `moonlatch plan %s`, then `moonlatch apply %s`."):format(name, name),
+    fix = hint.text("Run `{moonlatch} plan %s`, then `{moonlatch} apply %s`.", name, name),
   }
 end
 

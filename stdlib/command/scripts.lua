@@ -4,8 +4,9 @@ local actions = require "cli.actions"
 local copies = require "script.copies"
 local difference = require "script.difference"
 local fail = require "fail"
+local hint = require "log.hint"
 local log = require "log"
-local path_fix = require "machine.path_fix"
+local new_file = require "machine.new_file"
 local report = require "report"
 local script = require "script.load"
 local sys = require "host.sys"
@@ -37,16 +38,9 @@ local function list_scripts()
   report.table(rows, { "name", "origin", "summary" })
 end
 
--- The bundled script of this name. Raises "usage" when there is none.
-local function require_bundled_script(name)
-  return copies.bundled_original(name) or fail.raise {
-    kind = "usage", what = ("find the bundled script '%s'"):format(name), why = "no script has this name",
-    fix = "Run `moonlatch scripts` for the list of scripts, and name one of these.",
-  }
-end
 
 local function show_script(name, options)
-  local found = options.bundled and require_bundled_script(name) or script.find(name)
+  local found = options.bundled and copies.require_bundled_original(name) or script.find(name)
   if log.json() then return report.json { name = name, path = found.path, origin = found.origin, text = found.text } end
   copies.tell_replacement(found)
   term.write("out", found.text)
@@ -56,13 +50,9 @@ local function copy_script(name)
   local found = script.find(name)
   local path = ("%s/%s.lua"):format(script.own_folder(), name)
   sys.mkdir((path:match("^(.*)/")))
-  local ok, message, kind = sys.write(path, found.text, "new")
-  if not ok then
-    fail.raise {
-      kind = kind == "exists" and "conflict" or "config", what = ("copy %s to %s"):format(name, path), why = message,
-      fix = kind == "exists" and "Edit that file; or move it away first, for a new copy." or path_fix.write(path),
-    }
-  end
+  new_file.write(path, found.text, {
+    what = ("copy %s to %s"):format(name, path), exists = "Edit that file; or move it away first, for a new copy.",
+  })
   copies.record_origin(name)
   log.say(("%s: edit it. It is found before the bundled one."):format(path))
 end
@@ -73,13 +63,13 @@ local function require_own_script(name, what)
   if found.origin ~= "bundled" then return found end
   fail.raise {
     kind = "usage", what = ("%s %s"):format(what, name), why = "you have no copy of it",
-    fix = ("Make a copy first: moonlatch scripts copy %s"):format(name),
+    fix = hint.text("Make a copy first: {moonlatch} scripts copy %s", name),
   }
 end
 
 local function print_script_difference(name)
   local found = require_own_script(name, "scripts diff")
-  local lines = difference.lines(require_bundled_script(name).text, found.text)
+  local lines = difference.lines(copies.require_bundled_original(name).text, found.text)
   if log.json() then return report.json { name = name, path = found.path, lines = lines } end
   if #lines == 0 then return log.say("They are the same.") end
   log.say(("- the bundled one\n+ %s"):format(found.path))
@@ -92,7 +82,7 @@ end
 
 local function keep_script_copy(name)
   local found = require_own_script(name, "scripts keep")
-  copies.record_origin(require_bundled_script(name).name)
+  copies.record_origin(copies.require_bundled_original(name).name)
   log.say(("%s stays as it is. You are told when the bundled one changes again."):format(found.path))
 end
 

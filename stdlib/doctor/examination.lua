@@ -60,6 +60,10 @@ function Findings:broken(fields) add_finding(self, "broken", fields) end
 ---@param fields { evidence: string, cause: string?, fix: string?, check: string? }
 function Findings:unknown(fields) add_finding(self, "unknown", fields) end
 
+--- Tell what was not looked at although nothing depends on it: the verdict of the report stays as it is without this.
+---@param fields { evidence: string, cause: string?, fix: string?, check: string? }
+function Findings:left_out(fields) add_finding(self, "left out", fields) end
+
 --- Add a failure as a finding.
 ---@param verdict doctor.verdict
 ---@param failure Failure

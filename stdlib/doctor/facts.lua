@@ -13,8 +13,10 @@ local licence = require "entra.licence"
 local oauth = require "oauth.sign_in"
 local open_journal = require "doctor.open_journal"
 local peers = require "doctor.peers"
+local passwords = require("journal.rotations").user_passwords
 local prove = require "rotation.prove"
 local reach = require "entra.reach"
+local refresh = require "evidence.refresh"
 local role_holders = require "entra.role_holders"
 local rows = require("journal.rotations").client_secrets
 local secret = require "host.secret"
@@ -22,6 +24,7 @@ local service_principal = require "entra.service_principal"
 local sign_in_client = require "entra.sign_in_client"
 local sink_entry = require "sink.entry"
 local states = require "handover.state"
+local store = require "evidence.store"
 local task = require "task"
 local time = require "time"
 local vault_folder = require "base.vault_folder"
@@ -182,6 +185,82 @@ define_fact("view", "journal", "which secrets are known", fact_of_application(fu
     { renew_before = examination.args.renew_before }, time.now())
 end))
 
+---------------------------------------------------------------------------
+-- Entra's logs
+
+local READING = 2 -- seconds for Entra's logs
+
+local function object_ids(found, principal, accounts)
+  local ids = { found.id, principal and principal.id or nil }
+  for _, account in ipairs(accounts) do ids[#ids + 1] = account.id end
+  return ids
+end
+
+-- A fact that another check reports when it cannot be read; `instead` then.
+local function need_or(examination, name, instead)
+  local ok, value = pcall(examination.need, examination, name)
+  if ok then return value end
+  if fail.is(value) and not fail.is(value, "interrupted") then return instead end
+  error(value, 0)
+end
+
+---@class doctor.logs
+---@field journal host.journal.journal
+---@field gaps evidence.gap[] what could not be read now
+---@field uses evidence.use[] of the application
+---@field coverage evidence.coverage
+---@field age number? seconds since the sign-in log was read
+---@field actors evidence.actors
+---@field earlier fun(row: rotation.row): string[] key ids of the client secrets that were made before
+
+local function earlier_key_ids(list, found)
+  return function(row)
+    local ids = {}
+    for _, other in ipairs(list) do
+      if other.id == row.id then break end
+      ids[#ids + 1] = other.body.key_id
+    end
+    for _, credential in ipairs(found.passwordCredentials or {}) do
+      if credential.keyId ~= row.body.key_id then ids[#ids + 1] = credential.keyId end
+    end
+    return ids
+  end
+end
+
+-- Who may reset passwords here. A person who runs Moonlatch also resets passwords in other ways.
+local function actors_of(principal, me)
+  return {
+    provider = principal and principal.id:lower() or nil,
+    self = me.kind ~= "user" and me.oid and me.oid:lower() or nil,
+  }
+end
+
+-- What Entra's logs show, as far as two seconds suffice; the rest is what was read before.
+define_fact("logs", "evidence", "what Entra's logs show", fact_of_application(function(found, examination)
+  local journal = examination:need "journal" and examination.journal
+  if not journal then return false end
+  local accounts = #examination:need("terms").managed > 0 and need_or(examination, "accounts", {}) or {}
+  local principal, me = need_or(examination, "principal_of_app"), examination:need "session"
+  local gaps = refresh.run(journal, {
+    applications = { { app_id = found.appId } }, objects = object_ids(found, principal, accounts),
+  }, READING)
+  return {
+    journal = journal, gaps = gaps, uses = store.uses(journal, found.appId),
+    coverage = store.coverage(journal, found.appId), age = (store.age(journal, "sign_ins", found.appId)),
+    actors = actors_of(principal, me),
+    earlier = earlier_key_ids(rows:all(journal, found.appId), found),
+  }
+end))
+
+-- When Moonlatch itself set passwords, by the object id of the account.
+define_fact("own_changes", "journal", "which passwords Moonlatch set", function(examination)
+  local moments = {}
+  for _, row in ipairs(examination:need "journal" and passwords:all(examination.journal) or {}) do
+    moments[row.id] = row.body.changed_at
+  end
+  return moments
+end)
+
 ---@class doctor.terms
 ---@field managed string[] groups and user names
 ---@field permissions string[] the permissions that the application should have
@@ -198,6 +277,12 @@ local function choose_handover_row(list)
   return found
 end
 
+-- Which accounts are managed: as the command says, else the profile, else the setup's record.
+local function managed_of(profile, args, said)
+  if #(args.managed or {}) > 0 then return args.managed end
+  return profile.managed and profile.managed.select or said.managed or {}
+end
+
 -- The arguments of the setup, from the journal. Arguments of the doctor replace them.
 define_fact("terms", "journal", "what the setup was told", function(examination)
   local has_journal, records = pcall(examination.need, examination, "journal")
@@ -206,7 +291,7 @@ define_fact("terms", "journal", "what the setup was told", function(examination)
   local said, elevation = row and row.body or {}, args.jit_elevation
   if elevation == nil then elevation = said.elevation ~= false end
   return {
-    managed = #(args.managed or {}) > 0 and args.managed or said.managed or {}, handover = row,
+    managed = managed_of(examination.profile, args, said), handover = row,
     permissions = api_permissions.of_provider(elevation), elevation = elevation and api_permissions.ELEVATION or nil,
   }
 end)

@@ -9,12 +9,13 @@ local layout = require "terminal.layout"
 local microsoft_ids = require "base.microsoft_ids"
 local role_holders = require "entra.role_holders"
 local task = require "task"
+local time = require "time"
 
 local M = {}
 
 local AT_ONCE = 16 -- reads side by side
 local USER = { "id", "userPrincipalName", "displayName", "accountEnabled", "userType", "onPremisesSyncEnabled",
-  "isManagementRestricted" }
+  "isManagementRestricted", "lastPasswordChangeDateTime" }
 
 ---@class entra.account
 ---@field id string
@@ -26,6 +27,7 @@ local USER = { "id", "userPrincipalName", "displayName", "accountEnabled", "user
 ---@field restricted boolean is it in a restricted management administrative unit?
 ---@field synced boolean is its password kept on-premises?
 ---@field guest boolean is its password kept in another tenant?
+---@field changed number? when its password changed last, by the directory
 
 ---------------------------------------------------------------------------
 -- Microsoft's table
@@ -190,10 +192,12 @@ local function read_managed_users(name)
 end
 
 local function managed_account_of_user(user)
+  local changed = user.lastPasswordChangeDateTime
   return {
     id = user.id, upn = user.userPrincipalName, roles = {}, restricted = user.isManagementRestricted == true,
     synced = user.onPremisesSyncEnabled == true, guest = user.userType == "Guest",
     enabled = user.accountEnabled ~= false,
+    changed = type(changed) == "string" and time.parse(changed) or nil,
   }
 end
 

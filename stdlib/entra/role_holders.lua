@@ -5,6 +5,7 @@
 local fail = require "fail"
 local graph = require "graph"
 local groups = require "entra.groups"
+local kinds = require "fail.kinds"
 local licence = require "entra.licence"
 local task = require "task"
 
@@ -105,16 +106,13 @@ local function as_users(instances)
   return list
 end
 
--- Failures that say what we may not read, and nothing of the network.
-local UNREAD = { denied = true, missing = true, refused = true }
-
 -- Add who is eligible to the groups. Where that may not be read, the reason is noted in `unread`.
 local function add_eligible(found, list, unread)
   local outcomes = task.each(found, AT_ONCE, function(group) return as_users(eligible_for(group)) end)
   local first
   for i, outcome in ipairs(outcomes) do
     local failure = not outcome.ok and outcome.result
-    if failure and not (fail.is(failure) and UNREAD[failure.kind]) then error(failure, 0) end
+    if failure and not (fail.is(failure) and kinds.of(failure.kind).unreadable) then error(failure, 0) end
     first = first or failure
     list[i].eligible = outcome.ok and outcome.result or {}
   end

@@ -2,6 +2,7 @@
 --- is signed in; and the client secrets of the application that a profile signs in as.
 
 local graph = require "graph"
+local hint = require "log.hint"
 local licence = require "entra.licence"
 local oauth = require "oauth.sign_in"
 local on_machine = require "expiry.on_machine"
@@ -111,7 +112,7 @@ local function add_own_secrets(items, profile)
         key = "client secret/" .. secret.keyId, kind = "client secret", use = "in use", name = found.displayName,
         short = "…" .. secret.keyId:sub(-4), ends = time.parse(secret.endDateTime), source = "tenant",
         app_id = profile.sign_in.client_id, key_id = secret.keyId, detail = "this profile may sign in with it",
-        fix = "Make the next one, then: moonlatch login --secret client-secret",
+        fix = hint.text "Make the next one, then: {moonlatch} login --secret client-secret",
       }
     end
   end

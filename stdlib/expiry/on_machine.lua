@@ -3,6 +3,7 @@
 
 local certificate_source = require "oauth.certificate_source"
 local fail = require "fail"
+local hint = require "log.hint"
 local time = require "time"
 local token_cache = require "oauth.token_cache"
 
@@ -38,7 +39,8 @@ local function certificate_item(profile)
     key = "sign-in certificate/" .. tostring(about.sha256), kind = "certificate", use = "in use",
     name = profile.sign_in.client_id, detail = "this profile signs in with it", ends = about.not_after,
     source = "machine", app_id = profile.sign_in.client_id, sha256 = about.sha256,
-    fix = profile.sign_in.certificate.from == "sealed" and "Make the next one: moonlatch apply setup/rotator"
+    fix = profile.sign_in.certificate.from == "sealed" and hint.text("Make the next one: {moonlatch} apply "
+      .. "setup/rotator")
       or "Make the next one, and add it to the application before that date.",
   }
 end
@@ -57,7 +59,7 @@ local function add_kept_sign_in(items, profile)
   if not about then return end
   items[#items + 1] = {
     key = "sign-in/" .. about.since, kind = "sign-in", use = "kept", name = about.name, source = "machine",
-    ends = time.parse(about.renewed) + UNUSED, fix = "Sign in again: moonlatch login",
+    ends = time.parse(about.renewed) + UNUSED, fix = hint.text "Sign in again: {moonlatch} login",
     detail = "if it is not used before; the tenant may end it sooner",
   }
 end

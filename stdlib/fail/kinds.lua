@@ -7,6 +7,8 @@ local M = {}
 ---@field passes_by_itself boolean? may the same call succeed later, though nobody does anything?
 ---@field may_have_changed boolean? may the service have carried out the change although the call failed?
 ---@field not_carried_out boolean? does the answer say that the service did not carry out this call?
+---@field passes_after_reading boolean? may a write succeed once the present state was read anew?
+---@field unreadable boolean? does it say what cannot be read here, and nothing about the network?
 ---@field same_command_resumes boolean? does the same command, run again, read the present state and go on from there?
 ---@field cause string? why the call failed, where the service gives no reason
 ---@field fix string? what to do, where the failure names no fix
@@ -15,16 +17,21 @@ local M = {}
 M.kinds = {
   usage = { fix = "Add --help to the command, to see how it is used." },
   config = { fix = "Correct that, then run the command again." },
-  auth = { fix = "Sign in again: moonlatch login." },
+  auth = { fix = "Sign in again: {moonlatch} login." },
   denied = {
-    not_carried_out = true,
-    fix = "Compare who is signed in (`moonlatch whoami`) with what the script needs (`moonlatch permissions SCRIPT`).",
+    not_carried_out = true, unreadable = true,
+    fix = "Compare who is signed in (`{moonlatch} whoami`) with what the script needs (`{moonlatch} permissions "
+      .. "SCRIPT`).",
   },
   missing = {
-    not_carried_out = true, fix = "Check the name or id. What was made a moment ago may take some minutes to be seen.",
+    not_carried_out = true, passes_after_reading = true, unreadable = true,
+    fix = "Check the name or id. What was made a moment ago may take some minutes to be seen.",
   },
-  conflict = { not_carried_out = true, fix = "Run the same command again: it reads the present state first." },
-  refused = { not_carried_out = true },
+  conflict = {
+    not_carried_out = true, passes_after_reading = true,
+    fix = "Run the same command again: it reads the present state first.",
+  },
+  refused = { not_carried_out = true, unreadable = true },
   throttled = {
     passes_by_itself = true, same_command_resumes = true, cause = "there were too many requests",
     fix = "Run the same command again in some minutes.",
@@ -33,17 +40,20 @@ M.kinds = {
     passes_by_itself = true, same_command_resumes = true, may_have_changed = true, cause = "the service is in trouble",
     fix = "Run the same command again in some minutes.",
   },
-  network = { passes_by_itself = true, same_command_resumes = true, fix = "Check the network, then run it again." },
+  network = {
+    passes_by_itself = true, passes_after_reading = true, same_command_resumes = true,
+    fix = "Check the network, then run it again.",
+  },
   bad_answer = { may_have_changed = true, fix = "Run the same command again; if it stays so, report what --verbose "
     .. "prints." },
   timeout = { same_command_resumes = true, fix = "Run it again: it goes on where it was." },
   unknown_outcome = {
-    may_have_changed = true, same_command_resumes = true,
+    may_have_changed = true, passes_after_reading = true, same_command_resumes = true,
     cause = "it is unknown whether the change was made: the answer is missing or unusable",
     fix = "Look in the Entra admin center or in Devolutions whether the change was made, before you run the command "
       .. "again.",
   },
-  journal = { fix = "Keep the journal's folder as it is, and see what is wrong: moonlatch journal verify" },
+  journal = { fix = "Keep the journal's folder as it is, and see what is wrong: {moonlatch} journal verify" },
   interrupted = { fix = "Run it again: it goes on where it was." },
   person = {}, not_ours = {},
 }
@@ -103,7 +113,7 @@ M.transports = {
   },
   journal = {
     kind = "journal", not_about_peer = true, cause = "the change could not be put on record, so it was not made",
-    fix = "Free disk space, or see why with `moonlatch journal verify`; then run the same command again.",
+    fix = "Free disk space, or see why with `{moonlatch} journal verify`; then run the same command again.",
   },
   undeclared = {
     kind = "config", not_about_peer = true, cause = "the script does not say that it needs this call",

@@ -15,6 +15,25 @@ function M.consumer_name(state)
   return TO[state.consumer] or ("the service that signs in as '%s'"):format(state.name)
 end
 
+--- Who or what says that the required items are done: "provider: read back from vault 'Privileged'; licence, account:
+--- adele".
+---@param state handover.state
+---@return string
+function M.known_by(state)
+  local sources, items_of = {}, {}
+  for _, item in ipairs(state.items) do
+    if item.required and item.state == "done" then
+      local by = item.by or item.note or "nobody knows who said so"
+      if not items_of[by] then
+        sources[#sources + 1], items_of[by] = by, {}
+      end
+      table.insert(items_of[by], item.key)
+    end
+  end
+  for i, by in ipairs(sources) do sources[i] = ("%s: %s"):format(table.concat(items_of[by], ", "), by) end
+  return table.concat(sources, "; ")
+end
+
 local function add_summary_line(lines, text, ...)
   lines[#lines + 1] = select("#", ...) > 0 and text:format(...) or text
 end

@@ -135,7 +135,11 @@ local graph_calls = { type = "table", each = { type = { "string", "table" }, che
 end } }
 
 local function check_declared_name(name)
-  if not name:match("^[%w_-]+$") then return ('"%s" is no name: letters, digits, - and _'):format(name) end
+  if name:match("^[%w_-]+$") then return nil end
+  if not name:match("^/") then return ('"%s" is no name: letters, digits, - and _'):format(name) end
+  return ('"%s" is a path; programs and folders are named in the profile'):format(name),
+    'Add programs = { NAME = { "/path/of/the/program" } } or folders = { NAME = "/path" } to the profile, and write '
+      .. "NAME here in place of the path."
 end
 
 local profile_names = { type = "table", each = { type = "string", check = check_declared_name } }

@@ -32,7 +32,7 @@ local M = {}
 ---@field password { length: integer, excluded: string }
 ---@field lifetime number? of a client secret
 ---@field grace number how long the client secret or certificate before stays
----@field sink policy.sink
+---@field sinks policy.sink[] where new values go: all of them get each value
 ---@field after { revoke_sessions: boolean, run: string[]? }
 ---@field retire { unused: boolean, rhythm: number? } of applications: is a replaced credential removed once Entra's log
 --- shows that nothing uses it, and how many seconds lie between two sign-ins of the consumer at most
@@ -186,7 +186,8 @@ end
 
 local function check_policy_terms(file, terms)
   if terms.target == "users" then
-    local wrong = terms.sink:why_not_for_passwords()
+    local wrong = terms.sinks[2] and "a user's password goes to one sink, and this policy names several"
+      or terms.sinks[1]:why_not_for_passwords()
     if wrong then raise_policy_wrong(file, "sink", wrong, 'Write sink = policy.devolutions.server{ vault = "…" }.') end
     if terms.every < 3600 then
       raise_policy_wrong(file, "every", "it is less than 1h", 'Write every = "1h" or longer.')
@@ -215,6 +216,7 @@ local function terms_of_fields(name, fields)
   else
     terms.on_unknown = terms.on_unknown or "ask"
   end
+  terms.sinks, terms.sink = sinks.list(fields.sink), nil
   local rhythm = fields.retire.rhythm
   terms.retire = { unused = fields.retire.unused, rhythm = rhythm and time.duration(rhythm) }
   terms.window = parse_policy_window(fields.window, fields.except)
@@ -247,10 +249,17 @@ local SCOPES = {
   users = { "User-PasswordProfile.ReadWrite.All" }, applications = { "Application.ReadWrite.All" },
 }
 
+local function needs_of_sinks(list)
+  if #list == 1 then return list[1]:needs() end
+  local needs = {}
+  for i, sink in ipairs(list) do needs[i] = sink:needs() end
+  return join_needs(table.unpack(needs))
+end
+
 local LOGS = { users = log_calls.ACCOUNTS, applications = log_calls.APPLICATIONS }
 
 --- The calls that a policy makes, as the needs of a script. The calls that read evidence are needed unless evidence is
---- left out.
+--- left out. Sink scripts have needs of their own.
 ---@param terms policy.terms
 ---@return script.needs
 function M.needs(terms)
@@ -260,8 +269,8 @@ function M.needs(terms)
     graph = join_needs(calls, CALLS[terms.target], CALLS[terms.credential] or {},
       revoke and { "POST /users/{id}/revokeSignInSessions" } or {}),
     scopes = join_needs(scopes, SCOPES[terms.target], revoke and { "User.RevokeSessions.All" } or {}),
-    devolutions = terms.sink:needs(), run = join_needs(terms.sink:runs(), { terms.after.run and terms.after.run[1] }),
-    files = terms.sink:files(), when = { evidence = { graph = LOGS[terms.target], scopes = log_calls.SCOPES } },
+    devolutions = needs_of_sinks(terms.sinks), run = { terms.after.run and terms.after.run[1] },
+    when = { evidence = { graph = LOGS[terms.target], scopes = log_calls.SCOPES } },
   }
 end
 

@@ -1,5 +1,5 @@
---- The sinks of policies: where new values go, and what each kind of sink can do: hold pending values, be read back,
---- confirm that a value is in use.
+--- The sinks of policies: where new values go. Devolutions Server and the hand-over are built in; every other sink is a
+--- script, which is loaded when the policy is run.
 
 local class = require "base.class"
 local options_of = require("base.options").of
@@ -10,13 +10,14 @@ local vault_folder = require "base.vault_folder"
 local M = {}
 
 ---@class policy.sink
----@field kind "server"|"handover"|"sealed"|"command"
+---@field kind "server"|"handover"|"script"
 ---@field fields table
+---@field script string? name of the sink script
+---@field loaded sink.loaded? the sink script, once it is loaded
 ---@field can { pending: boolean, read_back: boolean, confirms: boolean }
 local Sink = class "policy.sink"
 
-local NAMES = { server = "policy.devolutions.server", handover = "policy.handover", sealed = "policy.sealed",
-  command = "policy.command" }
+local NAMES = { server = "policy.devolutions.server", handover = "policy.handover" }
 
 --- Why these words do not name a program and its arguments; nil when they do.
 ---@param words string[]
@@ -34,12 +35,6 @@ function M.why_not_program_words(words)
       :format(name, first, name)
 end
 
-local function why_not_folder_name(name)
-  if name:match("^[%w_-]+$") then return nil end
-  return ('"%s" is a path, and folders are named in the profile'):format(name),
-    ('Add folders = { sealed = "%s" } to the profile, and write "sealed" here in place of the path.'):format(name)
-end
-
 local KINDS = {
   server = {
     can = { pending = true, read_back = true }, needs = { "vaults:read", "entries:read", "entries:write" },
@@ -55,29 +50,11 @@ local KINDS = {
     end,
   },
   handover = { can = {}, needs = {}, rule = { type = "table", members = {} } },
-  sealed = {
-    can = {}, needs = {},
-    rule = {
-      type = "table",
-      members = {
-        to = { type = "string", required = true },
-        folder = { type = "string", required = true, check = why_not_folder_name },
-      },
-    },
-  },
-  command = {
-    can = {}, needs = {},
-    rule = {
-      type = "table", each = { type = "string" },
-      check = function(fields) return M.why_not_program_words(fields) end,
-    },
-  },
 }
 
 -- A function that copies the fields of a sink, so that a policy cannot change them after they were checked.
 local function sink_fields_reader(kind)
   local rules = {}
-  if not KINDS[kind].rule.members then return schema.copy_fields end
   for name, rule in pairs(KINDS[kind].rule.members) do rules[name] = rule.type end
   return options_of(NAMES[kind], rules)
 end
@@ -102,24 +79,51 @@ M.server = sink_maker "server"
 ---@return policy.sink
 M.handover = sink_maker "handover"
 
---- A file in a folder, which only the holder of a private key can open. For client secrets.
----@param fields { to: string, folder: string } `to` is a file with the public key, in PEM; `folder` is the profile's
---- name of the folder
----@return policy.sink
-M.sealed = sink_maker "sealed"
+local VALUES = { string = true, number = true, boolean = true, table = true }
 
---- A program that reads the value from its standard input. For client secrets.
----@param fields string[] the name that the profile gives the program, and its arguments
+-- Copy the fields that a policy gives a script, so that the policy cannot change them after they were checked.
+local function copy_script_fields(fields)
+  if type(fields) ~= "table" then error("the arguments of the sink are a table", 3) end
+  local copy = schema.copy_fields(fields)
+  for name, value in pairs(copy) do
+    if not VALUES[type(value)] then error(("%s: a text, a number or a list is needed"):format(tostring(name)), 3) end
+    if type(value) == "table" then copy[name] = table.move(value, 1, #value, 1, {}) end
+  end
+  return copy
+end
+
+--- A sink script of this name, with its arguments: `sink("sinks/vault", { path = "apps/billing" })`. Its file is loaded
+--- and checked later, by who runs the policy. `linked` is an argument of every sink that can be read back: the consumer
+--- reads this very place, so that a value stored here is in use.
+---@param name string
+---@param fields table<string, any>?
 ---@return policy.sink
-M.command = sink_maker "command"
+function M.script(name, fields)
+  if type(name) ~= "string" then error('the name of a sink script is needed: policy.sink("sinks/vault", { … })', 2) end
+  return Sink { kind = "script", script = name, fields = copy_script_fields(fields or {}), can = {} }
+end
 
 --- Why the value cannot be the sink of a policy; nil when it can.
 ---@param value any
 ---@return string? wrong
 function M.check(value)
-  if not class.is(value, Sink) then
-    return "it is not a sink", 'Write sink = policy.devolutions.server{ vault = "…" }.'
+  for _, one in ipairs(M.list(value)) do
+    if not class.is(one, Sink) then
+      return "it is not a sink", 'Write sink = policy.devolutions.server{ vault = "…" }.'
+    end
+    if one.kind == "handover" and #M.list(value) > 1 then
+      return "a hand-over to a person is a policy's only sink", "Remove policy.handover, or the other sinks."
+    end
   end
+  if #M.list(value) == 0 then return "it is an empty list", "Name a sink in it, or several." end
+end
+
+--- The sinks of a policy, of which `sink` has one or a list.
+---@param value any
+---@return any[]
+function M.list(value)
+  if type(value) == "table" and getmetatable(value) == nil then return value end
+  return { value }
 end
 
 local function can_keep_passwords(can) return can.pending and can.read_back end
@@ -143,17 +147,10 @@ function Sink:why_not_for_passwords()
     .. "%s can"):format(tostring(self), M.names_for_passwords())
 end
 
---- The program that the sink runs, as words of a script's needs.
+--- The calls that the sink makes to Devolutions Server, as words of a script's needs. A sink script has rights of its
+--- own.
 ---@return string[]
-function Sink:runs() return self.kind == "command" and { self.fields[1] } or {} end
-
---- The folder that the sink writes to, as words of a script's needs.
----@return string[]
-function Sink:files() return self.kind == "sealed" and { self.fields.folder } or {} end
-
---- The calls that the sink makes to Devolutions Server, as words of a script's needs.
----@return string[]
-function Sink:needs() return KINDS[self.kind].needs end
+function Sink:needs() return self.kind == "script" and {} or KINDS[self.kind].needs end
 
 local TEXT = {
   server = function(fields)
@@ -161,11 +158,10 @@ local TEXT = {
     return ("the vault '%s'%s"):format(vault, path and ", folder " .. path or "")
   end,
   handover = function() return "a person's hands" end,
-  sealed = function(fields) return ("a file in the folder '%s', sealed to %s"):format(fields.folder, fields.to) end,
-  command = function(fields) return "the program " .. fields[1] end,
 }
 
 function Sink:__tostring()
+  if self.kind == "script" then return self.script end
   if self.kind == "server" and not pcall(profiles.current) then return "Devolutions Server" end
   return TEXT[self.kind](self.fields)
 end

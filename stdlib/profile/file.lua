@@ -1,6 +1,7 @@
 --- Read the configuration file: check its members, and make a profile from them.
 
 local fail = require "fail"
+local hint = require "log.hint"
 local lua_file = require "base.lua_file"
 local nearest = require "base.nearest"
 local path_fix = require "machine.path_fix"
@@ -9,6 +10,7 @@ local schema = require "base.schema"
 local sign_in = require "profile.sign_in"
 local source = require "profile.source"
 local sys = require "host.sys"
+local time = require "time"
 local vault_folder = require "base.vault_folder"
 
 local M = {}
@@ -72,8 +74,8 @@ local devolutions_rule = {
     end
     if devolutions.server and not (devolutions.app_key and devolutions.app_secret) then
       return "server needs app_key and app_secret",
-        'Add app_key = "…" and app_secret = { from = "sealed" } (Devolutions Server > Administration > Application '
-          .. "identities), then: moonlatch login --secret devolutions-secret"
+        hint.text('Add app_key = "…" and app_secret = { from = "sealed" } (Devolutions Server > Administration > '
+          .. "Application identities), then: {moonlatch} login --secret devolutions-secret")
     end
   end,
 }
@@ -96,12 +98,35 @@ local function check_program_and_folder_names(names)
   end
 end
 
-local program_rule = { type = "table", each = { type = "string" }, check = function(words)
-  if #words == 0 or not words[1]:match("^/") then
-    return "it does not begin with the program's absolute path", 'Write { "/path/of/the/program", "argument" }.'
+local PROGRAM_FORM = 'Write { "/path/of/the/program", "argument" }.'
+
+local function check_program(words)
+  if type(words[1]) ~= "string" or not words[1]:match("^/") then
+    return "it does not begin with the program's absolute path", PROGRAM_FORM
   end
   if #words > 64 then return "it has more than 64 words", "Put the words into a program of your own, and name that." end
-end }
+  for key, word in pairs(words) do
+    if key == "confirms" and type(word) ~= "boolean" then return "confirms is true or false", PROGRAM_FORM end
+    if key ~= "confirms" and (math.type(key) ~= "integer" or type(word) ~= "string") then
+      return ("%s is no word of the program"):format(tostring(key)),
+        PROGRAM_FORM .. " Besides, there is only confirms = true: its exit status 0 shows that the consumer has the "
+          .. "secret that it was given."
+    end
+  end
+end
+
+local program_rule = { type = "table", check = check_program }
+
+-- Which accounts a PAM manages, and how often it has to change their passwords: for the doctor.
+local managed_rule = {
+  type = "table",
+  members = {
+    select = { type = "table", each = { type = "string" }, check = function(names)
+      if #names == 0 then return "it names no accounts", 'Name a group or users: select = { "PAM managed tier 0" }.' end
+    end },
+    every = schema.duration(),
+  },
+}
 
 local profile_rule = {
   type = "table",
@@ -114,6 +139,7 @@ local profile_rule = {
     key = source.key_rule,
     devolutions = devolutions_rule,
     state = { type = "string" },
+    managed = managed_rule,
     write_budget = { type = { "boolean", "table" }, default = true },
     peers = profile_peers.rule,
     programs = { type = "table", default = {}, each = program_rule, check = check_program_and_folder_names },
@@ -150,8 +176,10 @@ local emulator_rule = { type = "table", members = { clock = { type = "string" } 
 
 local file_rule = {
   type = "table",
-  fix = 'The file returns a table: return { profiles = { contoso = { tenant = "contoso.com" } } }. '
-    .. "`moonlatch init` writes one.",
+  fix = function()
+    return hint.text('The file returns a table: return { profiles = { contoso = { tenant = "contoso.com" } } }. '
+      .. "`{moonlatch} init` writes one.")
+  end,
   members = {
     default = { type = "string" },
     profiles = { type = "table", required = true, each = { type = "table" } },
@@ -324,6 +352,10 @@ local function check_profile_addresses(file, where, profile)
   end
 end
 
+local function complete_managed(managed)
+  return managed and { select = managed.select, every = managed.every and time.duration(managed.every) }
+end
+
 local function complete_devolutions(devolutions, folder)
   if not devolutions then return nil end
   devolutions.ca = absolute_path(devolutions.ca, folder)
@@ -353,7 +385,7 @@ local function complete_profile(file, name, settings)
     sign_in = settings.sign_in, key = settings.key, devolutions = complete_devolutions(settings.devolutions, folder),
     binding = binding,
     write_budget = write_budget_of(file, where .. ".write_budget", settings.write_budget),
-    programs = settings.programs, folders = {},
+    programs = settings.programs, folders = {}, managed = complete_managed(settings.managed),
     peers = profile_peers.complete(settings.peers, binding, function(path) return absolute_path(path, folder) end),
   }
   set_state_folder(profile, settings, kind, binding, folder)
@@ -375,8 +407,9 @@ function M.read(file, was_named)
   local text, message, kind = sys.read(file, MOST_BYTES)
   if text then return text end
   local fixes = {
-    missing = was_named and ("Correct the path; or make a configuration there: moonlatch init --config %s"):format(file)
-      or "Make a first one: moonlatch init. To try Moonlatch without one, add --emulator to the command.",
+    missing = was_named and hint.text("Correct the path; or make a configuration there: {moonlatch} init --config %s",
+      file)
+      or hint.text "Make a first one: {moonlatch} init. To try Moonlatch without one, add --emulator to the command.",
     mode = ("Let only its owner write it, because it decides where secrets go: chmod go-w '%s'"):format(file),
     owner = ("Read it, then make it yours, because it decides where secrets go: sudo chown %s '%s'")
       :format(sys.user(), file),
@@ -398,8 +431,8 @@ end
 local function choose_profile_name(file, config, wanted)
   local names = profile_names(config.profiles)
   local name = wanted or config.default or (#names == 1 and names[1])
-  if #names == 0 then refuse_profile(file, "profiles", "there is none", "Add a profile: moonlatch init --tenant "
-    .. "TENANT") end
+  if #names == 0 then refuse_profile(file, "profiles", "there is none", hint.text("Add a profile: {moonlatch} init "
+    .. "--tenant TENANT")) end
   if not name then
     fail.raise {
       kind = "usage", what = "choose a profile of " .. file, why = "there are several, and none is the default",

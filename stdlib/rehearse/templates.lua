@@ -87,7 +87,7 @@ return policy {
   every = "90d", lifetime = "180d", grace = "7d",
   limits = { max_changes = 10, canary = 1, stop_on_failure = true },
 
-  -- Where the secret is stored: Devolutions Server, or policy.handover {}, policy.sealed { … }, policy.command { … }.
+  -- Where the secret is stored: Devolutions Server, or policy.handover {}, policy.sink("sinks/vault", { … }), …
   sink = policy.devolutions.server { path = "Entra\\%s" },
 }
 ]]

@@ -3,11 +3,12 @@
 
 local certificate = require "certificate"
 local class = require "base.class"
-local command = require "rotation.command"
 local credential_policy = require "entra.credential_policy"
+local delivery = require "rotate.delivery"
 local disk_space = require "machine.disk_space"
+local fail = require "fail"
+local hint = require "log.hint"
 local lifetime = require "journal.lifetime"
-local owned = require "entra.owned"
 local policy_select = require "policy.select"
 local probe = require "sink.probe"
 local rights_check = require "rotation.rights_check"
@@ -15,10 +16,7 @@ local rotation = require "rotation"
 local rotations = require "journal.rotations"
 local run_limit = require "rotation.run_limit"
 local scheduler = require "task.scheduler"
-local sealed = require "sink.sealed"
 local sets = require "base.sets"
-local sink = require "sink"
-local sink_handover = require "sink.handover"
 local sinks = require "policy.sinks"
 local states = require "handover.state"
 local task = require "task"
@@ -36,8 +34,8 @@ local step = workflow.step
 ---@field options rotation.options
 ---@field entries rotation.entry[]
 ---@field vault string? id of the vault with the entries, once an entry was read
----@field sink_kind "server"|"handover"|"sealed"|"command" the kind of sink for new values
----@field instead string? why `sink_kind` is not the kind of the policy's sink
+---@field sinks policy.sink[] for new values
+---@field instead string? where they go instead of the policy's sink, and why
 local Applications = class "rotate.applications"
 
 ---------------------------------------------------------------------------
@@ -64,128 +62,66 @@ local function application_rotation_fields(self, target, policy)
 end
 
 ---------------------------------------------------------------------------
--- Delivering
+-- The sinks
 
 local LATER = "a person will have to say when the new one is in use; rotate says how"
 
-local function await_delivery_by_person(run, secret, target, where)
-  if secret:is_confirmed() then return end
-  if not secret.row then return run:note(LATER) end
-  run:await {
-    what = ("give the client secret of '%s' to its consumer"):format(target.displayName),
-    why = "Until somebody confirms that it is in use, the client secret before it is never retired.",
-    how = {
-      "it is in " .. where,
-      ("to see it, on a terminal: moonlatch journal show %s --reveal"):format(secret.row.id),
-      ("when it is in use: moonlatch journal confirm %s"):format(secret.row.id),
-    },
-  }
+local function why_no_entries(consumer)
+  return hint.text("a person's hands, by `{moonlatch} handover`: %s. Passwords would be kept by %s only",
+    consumer == "cloud" and "Devolutions Cloud has no entries that are written from here"
+      or "the profile names no Devolutions Server", sinks.names_for_passwords())
 end
 
--- Hand the client secret over to a person. For a provider the hand-over shows Devolutions' form; for another consumer
--- it is unknown what the person has to do.
-local function hand_secret_to_person(run, secret, self, target, entry)
-  if secret:is_confirmed() then return end
-  sink_handover.hand_over(run, secret, {
-    name = target.displayName, tenant = self.tenant.me.tenant, client_id = target.appId, application = target.id,
-    entry = entry, consumer = target.workflow ~= owned.SETUP and "none" or nil,
-  })
-end
-
--- The kind of sink -> a function that delivers a client secret to the sink.
-local DELIVER = {}
-
-function DELIVER.server(run, secret, self, target, have)
-  local to = have.entry
-  to:hold {
-    tenant = self.tenant.me.tenant, client_id = target.appId, value = secret.value, application = target.displayName,
-    marker = secret.row and secret.row.body.marker, credential = secret,
-  }
-  run:ensure(to)
-  if secret.row then secret:placed("stored", to:where()) end
-  if secret.row and to:confirms() then return secret:confirm("read back from " .. to:where()) end
-  hand_secret_to_person(run, secret, self, target, to)
-end
-
-function DELIVER.handover(run, secret, self, target)
-  if secret.row then secret:placed("handed_over", states.HERE) end
-  hand_secret_to_person(run, secret, self, target)
-end
-
--- Call `act` in a step of the run, unless the client secret was handed over before.
-local function hand_over_secret_once(run, secret, target, what, act)
-  if not secret:is_placed() then
-    run:change {
-      kind = "hand-over", name = target.displayName, made = what,
-      act = function()
-        act()
-        secret:placed("handed_over", what)
-      end,
-    }
+-- Set the sinks. Without a Devolutions Server, client secrets go to a person.
+local function choose_sinks(self)
+  self.sinks = self.terms.sinks
+  if rotates_certificates(self) then return end
+  local consumer = states.consumer(self.options.profile)
+  for _, one in ipairs(consumer ~= "server" and self.sinks or {}) do
+    if one.kind == "server" and self.sinks[2] then
+      fail.raise { kind = "config", what = self.terms.name .. ": sink", why = "the profile names no Devolutions Server",
+        fix = "Remove policy.devolutions.server from the sinks, or add `devolutions` to the profile." }
+    end
+    if one.kind == "server" then self.sinks, self.instead = { { kind = "handover" } }, why_no_entries(consumer) end
   end
 end
 
-function DELIVER.sealed(run, secret, self, target)
-  local fields = self.terms.sink.fields
-  local name = secret.row and ("%s-%s.sealed"):format(target.appId, secret.row.id) or nil
-  local path = name and ("%s/%s"):format(fields.folder, name) or fields.folder
-  hand_over_secret_once(run, secret, target, path, function()
-    sealed.write(fields.folder, name, fields.to, secret.value)
-  end)
-  await_delivery_by_person(run, secret, target, path)
+-- Does a client secret that is stored in this sink count as in use?
+local function confirms_by_storing_in(self, one)
+  if one.kind == "server" then return (self.options.profile.devolutions or {}).linked == true end
+  return one.kind == "script" and one.loaded:confirms(self.options.profile)
 end
 
-function DELIVER.command(run, secret, self, target)
-  local words = self.terms.sink.fields
-  hand_over_secret_once(run, secret, target, "the program " .. words[1], function()
-    command.feed(words, {
-      name = target.displayName, policy = self.terms.name, rotation = secret.row.body.marker,
-    }, secret.value)
-  end)
-  await_delivery_by_person(run, secret, target, "what the program " .. words[1] .. " keeps")
-end
-
--- Set the kind of sink. Without a Devolutions Server, client secrets go to a person.
-local function choose_sink_kind(self)
-  if rotates_certificates(self) then return end
-  self.sink_kind = self.terms.sink.kind
-  local consumer = states.consumer(self.options.profile)
-  if self.sink_kind ~= "server" or consumer == "server" then return end
-  self.sink_kind = "handover"
-  self.instead = ("a person's hands, by `moonlatch handover`: %s. Passwords would be kept by %s only"):format(
-    consumer == "cloud" and "Devolutions Cloud has no entries that are written from here"
-      or "the profile names no Devolutions Server", sinks.names_for_passwords())
+--- Does a client secret that is stored in all the sinks count as in use?
+---@return boolean
+function Applications:confirms_by_storing()
+  for _, one in ipairs(self.sinks) do
+    if not confirms_by_storing_in(self, one) then return false end
+  end
+  return true
 end
 
 ---------------------------------------------------------------------------
 -- The steps
 
-local function open_target_entry(run, self, target)
-  if self.sink_kind ~= "server" then return nil end
-  local fields = self.terms.sink.fields
-  local entry = sink.entry(run, { name = target.displayName, vault = fields.vault, path = fields.path })
-  entry:opened()
-  self.vault = entry.vault_id
-  return entry
-end
-
 local function client_secret_steps(self, entry)
   local target = entry.target
   return {
     step "Client secret" (function(run, have)
-      have.entry, have.policy = open_target_entry(run, self, target), self.policy:of(target)
+      have.delivery, have.policy = delivery.open(run, self, target), self.policy:of(target)
+      if have.delivery.entry then self.vault = have.delivery.entry.vault_id end
       run:before_change(function()
         disk_space.check(run.profile)
-        if have.entry then have.entry:probe(run.journal) end
+        have.delivery:probe(run.journal)
       end)
       local fields = application_rotation_fields(self, target, have.policy)
-      fields.sink = have.entry
+      fields.sink = have.delivery.place
       have.secret = rotation.client_secret(run, fields)
       entry.credential = have.secret
     end),
     step "Proof" (function(_, have) scheduler.uninterrupted(have.secret.prove, have.secret, {}) end),
-    step "Delivery" (function(run, have)
-      scheduler.uninterrupted(DELIVER[self.sink_kind], run, have.secret, self, target, have)
+    step "Delivery" (function(_, have)
+      scheduler.uninterrupted(have.delivery.deliver, have.delivery, have.secret)
       have.secret:tidy()
     end),
   }
@@ -207,8 +143,9 @@ local function await_use_of_certificate(run, new_certificate)
     why = "Until somebody confirms that it is in use, the certificate before it is never retired.",
     how = {
       "on this machine: a profile with certificate = { from = \"sealed\" } signs in with it already",
-      ("elsewhere: moonlatch journal show %s --reveal, on a terminal, shows the key and the certificate"):format(id),
-      "when it is in use: moonlatch journal confirm " .. id,
+      hint.text("elsewhere: {moonlatch} journal show %s --reveal, on a terminal, shows the key and the certificate",
+        id),
+      hint.text "when it is in use: {moonlatch} journal confirm " .. id,
     },
   }
 end
@@ -265,18 +202,14 @@ local function why_application_not_rotated(self, target)
   return why, why and "reach"
 end
 
--- Does a stored client secret count as in use, for this policy?
-local function is_use_confirmed_by_storing(self)
-  return self.sink_kind == "server" and (self.options.profile.devolutions or {}).linked == true
-end
-
 -- What an earlier run has left unfinished; nil when nothing.
 local function why_application_unfinished(self, target)
   local rows = rotates_certificates(self) and rotations.certificates or rotations.client_secrets
   for _, row in ipairs(rows:all(self.options.journal, target.appId)) do
     local state = row.state
     if state == "known" or state == "proven" then return "it was made, and not yet delivered" end
-    if state == "stored" and is_use_confirmed_by_storing(self) then
+    local is_delivered = state == "stored" or state == "handed_over"
+    if is_delivered and not rotates_certificates(self) and self:confirms_by_storing() then
       return "it is stored, and not yet on record as used"
     end
   end
@@ -339,16 +272,6 @@ local function is_to_be_rotated(self, target)
   return self.named[target.displayName:lower()] or self.named[target.appId] or self.named[target.id] or false
 end
 
-local function sort_application_entries(self)
-  table.sort(self.entries, function(a, b) return a.name < b.name end)
-  self.changes, self.recoveries, self.later = {}, {}, 0
-  for _, entry in ipairs(self.entries) do
-    if entry.what == "recover" then table.insert(self.recoveries, entry) end
-    if entry.what == "change" and #self.changes < self.terms.limits.max_changes then table.insert(self.changes, entry)
-    elseif entry.what == "change" then self.later = self.later + 1 end
-  end
-end
-
 local function application_name_set(names)
   local words = {}
   for i, name in ipairs(names) do words[i] = name:lower() end
@@ -362,12 +285,12 @@ end
 ---@return rotate.applications
 function M.find_due(terms, tenant, options)
   local self = Applications { terms = terms, tenant = tenant, options = options, entries = {} }
-  choose_sink_kind(self)
+  choose_sinks(self)
   self.policy, self.named = credential_policy.read(), options.now and application_name_set(options.now) or nil
   for _, target in ipairs(policy_select.find_applications(terms.select, terms.credential)) do
     if is_to_be_rotated(self, target) then table.insert(self.entries, application_entry(self, target)) end
   end
-  sort_application_entries(self)
+  run_limit.sort(self, function(a, b) return a.name < b.name end)
   return self
 end
 

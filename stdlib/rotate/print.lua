@@ -49,7 +49,8 @@ end
 local function entry_line(what, entry)
   local fix = entry.fix and ("\n        %s"):format(entry.fix) or ""
   local name = entry.name:gsub("%c", " ") -- a line break in the name would look like a line of this report
-  return ("    %s %s  %s%s%s"):format(SIGN[what], name, entry.why, due_text(entry), fix)
+  local who = entry.who and ("\n        who changed it: %s"):format(entry.who:gsub("%c", " ")) or ""
+  return ("    %s %s  %s%s%s%s"):format(SIGN[what], name, entry.why, due_text(entry), who, fix)
 end
 
 -- The heading of a group. After a run, entries that are still to change are left to the next run.
@@ -113,12 +114,18 @@ local function add_left_over_entries(lines, list)
   end
 end
 
+local function sinks_text(list)
+  local names = {}
+  for i, sink in ipairs(list) do names[i] = tostring(sink) end
+  return table.concat(names, ", and to ")
+end
+
 local function add_policy_report(lines, found, is_plan)
   add_report_line(lines, "%s: %s", found.terms.name, found.terms.summary)
   if found.failure then add_report_line(lines, "%s", report_failure.text(found.failure)) end
   if found.failure and #found.entries == 0 then return end
   add_report_line(lines, "  %s", schedule_text(found))
-  add_report_line(lines, "  to %s", found.instead or tostring(found.terms.sink))
+  add_report_line(lines, "  to %s", found.instead or sinks_text(found.terms.sinks))
   local groups = group_entries(found)
   for _, what in ipairs(ORDER) do
     if groups[what] then add_entry_group(lines, what, groups[what], is_plan) end
@@ -151,7 +158,7 @@ local function entry_table(terms, entry)
   return {
     expected = rotate_run.is_accepted(terms, entry) or nil,
     name = entry.name, id = entry.id or entry.target and entry.target.appId,
-    what = entry.what, why = entry.why, fix = entry.fix, code = entry.code,
+    what = entry.what, why = entry.why, who = entry.who, fix = entry.fix, code = entry.code,
     due = entry.due and time.iso(entry.due) or nil,
     failure = failure and type(failure) == "table" and report_failure.table(failure)
       or failure and tostring(failure) or nil,

@@ -5,6 +5,7 @@ local applications = require "rotate.applications"
 local clock_skew = require "rotation.clock_skew"
 local disk_space = require "machine.disk_space"
 local fail = require "fail"
+local hint = require "log.hint"
 local oauth = require "oauth.sign_in"
 local policy_select = require "policy.select"
 local rights = require "task.rights"
@@ -15,6 +16,7 @@ local scheduler = require "task.scheduler"
 local task = require "task"
 local traceback = require "base.traceback"
 local users = require "entra.users"
+local who_changed = require "rotate.who_changed"
 
 local M = {}
 
@@ -109,8 +111,8 @@ local function check_names_are_selected(all, names)
       fail.raise {
         kind = "usage", what = "rotate --now " .. name,
         why = "none of the policies selects an account or application of that name",
-        fix = "Copy a name from what `moonlatch plan POLICY` prints: a user principal name, or an application's name "
-          .. "or client id.",
+        fix = hint.text("Copy a name from what `{moonlatch} plan POLICY` prints: a user principal name, or an "
+          .. "application's name or client id."),
       }
     end
   end
@@ -168,6 +170,18 @@ function M.once(policies, options)
     end
   end
   return all
+end
+
+--- Name who changed the passwords at which rotations stopped, for a person. Waits.
+---@param all table[]
+---@param options rotation.options
+function M.explain_stops(all, options)
+  local me = oauth.signed_in()
+  for _, found in ipairs(all) do
+    if me and found.terms.target == "users" and not found.failure then
+      with_policy_rights(options, found.terms, who_changed.explain, found, options.journal, me)
+    end
+  end
 end
 
 ---------------------------------------------------------------------------

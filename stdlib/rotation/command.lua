@@ -1,5 +1,5 @@
---- Run a program that a policy names and the profile defines: to tell it of a change, or to give it a client secret.
---- The journal records the program before it runs, and its exit status after that.
+--- Run a program that a policy names and the profile defines, to tell it of a change. The journal records the program
+--- before it runs, and its exit status after that.
 
 local fail = require "fail"
 local program_run = require "program.run"
@@ -27,9 +27,9 @@ local function fill_program_arguments(words, values)
   return filled
 end
 
-local function run_policy_program(words, values, input)
+local function run_policy_program(words, values)
   local arguments = fill_program_arguments(words, values)
-  local status = program_run.run(words[1], arguments, { input = input, note = values.rotation })
+  local status = program_run.run(words[1], arguments, { note = values.rotation })
   if status == 0 then return end
   fail.raise {
     kind = "refused", what = ("run the program '%s'"):format(words[1]),
@@ -42,11 +42,5 @@ end
 ---@param words string[] the program's name, then its arguments
 ---@param values { name: string, policy: string, rotation: string }
 function M.notify(words, values) run_policy_program(words, values) end
-
---- Give a program a secret on its standard input. Raises a failure unless it exits with 0.
----@param words string[] the program's name, then its arguments
----@param values { name: string, policy: string, rotation: string }
----@param value host.secret
-function M.feed(words, values, value) run_policy_program(words, values, value) end
 
 return M

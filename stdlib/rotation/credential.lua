@@ -11,6 +11,7 @@ local credential_in_use = require "rotation.credential_in_use"
 local existing_secret = require "rotation.existing_secret"
 local foreign = require "rotation.foreign"
 local graph_clock = require "graph.clock"
+local hint = require "log.hint"
 local inventory = require "rotation.inventory"
 local lifecycle = require "rotation.lifecycle"
 local lifetime = require "journal.lifetime"
@@ -77,7 +78,8 @@ local M = {}
 ---@field roles string[] the roles that a token must carry
 ---@field minted boolean? did this run make it?
 ---@field seen table<string, boolean> key ids that were listed when this run began
----@field unknown_value host.secret? a value in the sink that this journal does not know, and that does not sign in
+---@field unknown_values table<rotation.place, host.secret> values in the sinks that this journal does not know
+---@field is_in_some_place boolean? is it in one of several sinks already?
 ---@field is_known boolean? did the journal know a credential of the application when this run began?
 ---@field has_asked boolean? was a person asked which client secret the consumer was given?
 ---@field remarks string[] what Entra's log shows of the use of credentials
@@ -247,22 +249,22 @@ end
 -- Note that Entra may not list yet a credential that another journal made a moment ago.
 local function note_unlisted_credentials(self)
   if self.is_known or self.application.made_now or self.kind.must_be_listed then return end
-  self.run:note("this journal did not know the application yet: Entra may not list yet a client secret that was made "
-    .. "elsewhere in the last minutes; moonlatch verify lists it later")
+  self.run:note(hint.text("this journal did not know the application yet: Entra may not list yet a client secret "
+    .. "that was made elsewhere in the last minutes; {moonlatch} verify lists it later"))
 end
 
 -- Read what Entra lists now and, side by side, what is in the sink.
-local function reread_beside_sink(self, read_sink)
+local function reread_beside_sink(self, read_place)
   task.all {
     function() self:reread_credentials() end,
-    function() if self.sink then read_sink() end end,
+    function() for _, place in ipairs(adopt.places(self)) do read_place(place) end end,
   }
 end
 
 -- Read everything once more under the lease, before a new credential is made: another run may have ended since.
 local function reread_before_making(self)
   clock_skew.check(("have a %s made"):format(self.kind.name))
-  reread_beside_sink(self, function() self.sink:fetch() end)
+  reread_beside_sink(self, function(place) place:fetch() end)
   if self.kind.give_way then self.kind.give_way(self) end
 end
 
@@ -327,6 +329,7 @@ function M.ensure(kind, run, fields)
   run.keeps_credentials = true
   local self = Credential {
     kind = kind, run = run, application = fields.application, sink = fields.sink, roles = {}, seen = {}, remarks = {},
+    unknown_values = {},
     terms = {
       name = fields.name, workflow = run.id, renew_before = fields.renew_before, every = fields.every,
       grace = fields.grace, policy = fields.policy, wanted = fields.lifetime, description = fields.description,
@@ -390,7 +393,7 @@ function Credential:prove(roles)
   if not proof.proven then prove.raise_not_proven(self.kind.name, self.terms.name, proof) end
   self.kind.rows:put(run.journal, row, "proven", { proven_at = graph_clock.now() })
   if self.minted and self.kind.give_way then
-    reread_beside_sink(self, function() run:look(self.sink) end) -- the value is stored there next
+    reread_beside_sink(self, function(place) run:look(place) end) -- the value is stored there next
     self.kind.give_way(self)
   end
   if self.minted and self.kind.check_listed then self.kind.check_listed(self) end
@@ -410,18 +413,21 @@ end
 
 --- Raise "conflict" when another value was stored in the sink since this run looked first. Called before the value is
 --- stored there, when the sink was just read.
-function Credential:check_place()
-  if self.sink then adopt.check_sink_unchanged(self) end
+---@param place rotation.place
+function Credential:check_place(place)
+  if self.sink then adopt.check_sink_unchanged(self, place) end
 end
 
 --- Record that the value was stored or handed over, and where. Durable when the call returns.
 ---@param state "stored"|"handed_over"
 ---@param where string
-function Credential:placed(state, where)
+---@param delivered table<string, boolean>? the sinks that got it, and that cannot be read back
+function Credential:placed(state, where, delivered)
   if not self.run:acting() then return end
   local before = self.row.state
   if before == "confirmed" or before == state or (before == "handed_over" and state == "stored") then return end
-  self.kind.rows:put(self.run.journal, self.row, state, { stored_at = graph_clock.now(), where = where })
+  self.kind.rows:put(self.run.journal, self.row, state,
+    { stored_at = graph_clock.now(), where = where, delivered = delivered })
 end
 
 --- Does the journal have the value? No when a person made the credential.

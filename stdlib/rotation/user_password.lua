@@ -70,7 +70,10 @@ local function raise_change_not_allowed(rotation, why, code)
     kind = "refused", what = change_text(rotation), why = why, code = code,
     fix = open and ("Find out which password is in force, because the one that was sent before may be: %s. Nothing "
       .. "more is sent."):format(rotation_account.value_places(rotation))
-      or "Nothing was sent. Change the policy if this account is to be rotated; or run the same command again later.",
+      or code == "window" and "Nothing was sent. Run the same command again when the window is open, or with "
+        .. "--outside-window."
+      or "Nothing was sent. If this account is to be rotated, remove the reason or change the policy; then run the "
+        .. "same command again.",
   }
 end
 

@@ -58,8 +58,14 @@ local function how_to_give(name, argument)
   return ("Write it like this: %s %s"):format(option_of_argument(name), value)
 end
 
+-- Names and ids of records are made of texts, and plans print them: a text is one line.
+local function read_text_argument(text)
+  if not text:find("%c") then return text end
+  return nil, "it has a line break or another control character", "Write it in one line."
+end
+
 local READERS = {
-  string = function(text) return text end,
+  string = read_text_argument,
   path = named_path.remember,
   integer = function(text)
     local value = text:match("^[+-]?%d+$") and math.tointeger(text)

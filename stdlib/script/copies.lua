@@ -3,6 +3,7 @@
 
 local crypto = require "host.crypto"
 local fail = require "fail"
+local hint = require "log.hint"
 local log = require "log"
 local path_fix = require "machine.path_fix"
 local script = require "script.load"
@@ -47,6 +48,16 @@ function M.bundled_original(name)
   return text and { name = name, path = file, origin = "bundled", text = text }
 end
 
+--- The bundled script of that name. Raises "usage" when there is none.
+---@param name string
+---@return script.found
+function M.require_bundled_original(name)
+  return M.bundled_original(name) or fail.raise {
+    kind = "usage", what = ("find the bundled script '%s'"):format(name), why = "no script has this name",
+    fix = hint.text "Run `{moonlatch} scripts` for the list of scripts, and name one of these.",
+  }
+end
+
 --- Record that the copy was made from the present original, or was compared with it.
 ---@param name string
 function M.record_origin(name)
@@ -83,8 +94,8 @@ function M.tell_replacement(found)
   log.aside(("script: %s, instead of the bundled one"):format(script.describe(found)))
   local origin = M.outdated_origin(found)
   if not origin then return end
-  log.warn(("the bundled %s has changed since you copied it (moonlatch %s). See how: moonlatch scripts diff %s")
-    :format(found.name, origin.version, found.name))
+  log.warn(hint.text("the bundled %s has changed since you copied it (moonlatch %s). See how: {moonlatch} scripts "
+    .. "diff %s", found.name, origin.version, found.name))
 end
 
 return M

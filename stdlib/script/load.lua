@@ -6,6 +6,7 @@
 
 local border = require "script.border"
 local fail = require "fail"
+local hint = require "log.hint"
 local lua_file = require "base.lua_file"
 local nearest = require "base.nearest"
 local path_fix = require "machine.path_fix"
@@ -13,6 +14,7 @@ local permissions_needs = require "permissions.needs"
 local rights = require "task.rights"
 local sandbox = require "script.sandbox"
 local schema = require "base.schema"
+local sink_contract = require "sink.contract"
 local sys = require "host.sys"
 local traceback = require "base.traceback"
 
@@ -55,6 +57,7 @@ local MOST_BYTES = 4 << 20 -- bytes of a script file
 ---@field steps table[]?
 ---@field policy policy.terms?
 ---@field rehearsal rehearse.terms?
+---@field needs_written script.needs? of a sink: the needs as written, with {argument} in names
 
 local scripts_folder ---@type string? of --scripts
 
@@ -141,7 +144,7 @@ end
 local function raise_no_such_script(name)
   local meant = nearest(name, M.names())
   local fix = meant and ("Did you mean '%s'?"):format(meant)
-    or "Run `moonlatch scripts` for the list of scripts, and name one of these."
+    or hint.text "Run `{moonlatch} scripts` for the list of scripts, and name one of these."
   if is_script_name(name) and sys.stat(name .. ".lua") then fix = ("To run the file here, write "
     .. "./%s.lua."):format(name) end
   fail.raise {
@@ -159,7 +162,7 @@ function M.find(name)
     if text then return { name = name, path = path, origin = "path", text = text } end
     fail.raise {
       kind = "usage", what = ("find the script '%s'"):format(name), why = "there is no such file",
-      fix = "Correct the path; or name one of the scripts that `moonlatch scripts` lists.",
+      fix = hint.text "Correct the path; or name one of the scripts that `{moonlatch} scripts` lists.",
     }
   end
   return is_script_name(name) and find_script_by_name(name) or raise_no_such_script(name)
@@ -305,9 +308,13 @@ local function check_step(step)
   return "it is not a step", 'Write workflow.step "its name" (function(run, have, args) … end) in its place.'
 end
 
+local SINGLE = "Write run = function(args) … end, steps = { … }, or the functions of a sink; only one of them."
+
 local declaration_rule = {
   type = "table",
   members = {
+    can = sink_contract.members.can, where = sink_contract.members.where, store = sink_contract.members.store,
+    read = sink_contract.members.read, remove = sink_contract.members.remove,
     id = { type = "string" },
     summary = { type = "string", required = true },
     description = { type = "string" },
@@ -321,12 +328,13 @@ local declaration_rule = {
   },
   check = function(declaration)
     local kinds = 0
-    for _, kind in ipairs { "run", "steps", "policy", "rehearsal" } do
+    for _, kind in ipairs { "run", "steps", "policy", "rehearsal", "store" } do
       kinds = kinds + (declaration[kind] ~= nil and 1 or 0)
     end
-    if kinds ~= 1 then
-      return "it has neither run nor steps, or both",
-        "Write run = function(args) … end, or steps = { … }; not both."
+    if kinds ~= 1 then return "it has neither run nor steps, or both", SINGLE end
+    if declaration.store then return sink_contract.check(declaration) end
+    for name in pairs(sink_contract.members) do
+      if declaration[name] then return ("it has `%s`, and no `store`"):format(name), SINGLE end
     end
   end,
 }
@@ -353,6 +361,13 @@ local function declared_kind(found, value)
   end
 end
 
+-- The needs of a sink with the defaults of its arguments. A sink's needs may have {argument} in names.
+local function example_needs(value)
+  local arguments = type(value.args) == "table" and value.args or {}
+  local ok, needs = pcall(sink_contract.fill_needs, value.needs, sink_contract.example_arguments(arguments))
+  return ok and needs or value.needs
+end
+
 --- Check what a script's file returned.
 ---@param found script.found
 ---@param value any
@@ -360,7 +375,10 @@ end
 function M.check(found, value)
   local declared = declared_kind(found, value)
   if declared then value = declared else refuse_unmade(found, value) end
+  local needs = type(value) == "table" and value.store and value.needs
+  if type(needs) == "table" then value.needs = example_needs(value) end
   schema.check(found.path, "", value, declaration_rule)
+  value.needs_written = needs or nil
   value.id = value.id or found.name
   return value
 end
@@ -400,6 +418,17 @@ end
 ---@param args table<string, any>
 ---@return script.needs
 function M.needs(declaration, args) return permissions_needs.with(declaration.needs, args) end
+
+--- What a sink needs with the arguments that a policy gives it. Raises "config" when an argument is no name.
+---@param declaration script.declaration of a sink
+---@param file string of the policy, for messages
+---@param args table
+---@return script.needs
+function M.needs_of_sink(declaration, file, args)
+  local needs = sink_contract.fill_needs(declaration.needs_written or {}, args)
+  schema.check(file, "needs of " .. declaration.id, needs, permissions_needs.rule)
+  return needs
+end
 
 --- Read a script's arguments from the command line: `--name value` or `--name=value`, checked against its declaration.
 ---@param declaration script.declaration

@@ -83,11 +83,11 @@ end
 local function new_coroutine_library(script_border)
   local coroutines_of_script = setmetatable({}, { __mode = "k" })
   local library = copy_library(coroutine)
-  local function outcome(ok, ...)
+  local function convert_coroutine_results(ok, ...)
     if ok then return true, ... end
     return false, convert_caught_error(script_border, (...))
   end
-  local function wrap_results(co, ok, ...)
+  local function return_or_raise_results(co, ok, ...)
     if ok then return ... end
     local err = convert_caught_error(script_border, (...))
     coroutine.close(co)
@@ -98,17 +98,21 @@ local function new_coroutine_library(script_border)
     coroutines_of_script[co] = true
     return co
   end
-  function library.resume(co, ...) return outcome(acting.restore_rights_after(coroutine.resume, co, ...)) end
+  function library.resume(co, ...)
+    return convert_coroutine_results(acting.restore_rights_after(coroutine.resume, co, ...))
+  end
   function library.wrap(fn)
     local co = library.create(fn)
-    return function(...) return wrap_results(co, acting.restore_rights_after(coroutine.resume, co, ...)) end
+    return function(...) return return_or_raise_results(co, acting.restore_rights_after(coroutine.resume, co, ...)) end
   end
   function library.running()
     local co = coroutine.running()
     if coroutines_of_script[co] then return co, false end
     return nil, true
   end
-  function library.close(co) return outcome(acting.restore_rights_after(coroutine.close, co)) end
+  function library.close(co)
+    return convert_coroutine_results(acting.restore_rights_after(coroutine.close, co))
+  end
   return library
 end
 

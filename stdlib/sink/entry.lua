@@ -222,7 +222,7 @@ end
 -- Under the lease: look once more, then write.
 local function write(self, sending)
   local there, credential = self:read(), self.content.credential
-  if credential then credential:check_place() end
+  if credential then credential:check_place(self) end
   local written = there or make(self, sending)
   return #self:differs(written) == 0 and written or replace(self, written, sending)
 end

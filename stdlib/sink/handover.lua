@@ -7,10 +7,13 @@ local checklist = require "devolutions.checklist"
 local deliver = require "handover.deliver"
 local graph_clock = require "graph.clock"
 local handover_terminal = require "handover.terminal"
+local hint = require "log.hint"
 local layout = require "terminal.layout"
 local resource = require "resource.new"
 local states = require "handover.state"
 local summary = require "handover.summary"
+local tick_by_log = require "handover.tick_by_log"
+local workflow_print = require "workflow.print"
 
 local M = {}
 
@@ -27,6 +30,8 @@ local M = {}
 ---@field renew_before number?
 ---@field secret_file string? a new file for the client secret
 ---@field entry sink.entry?
+---@field accounts entra.account[]? the managed accounts, and
+---@field principal any? the object id of the provider's service principal: with both, Entra's logs tick items
 
 ---------------------------------------------------------------------------
 -- The record of the hand-over
@@ -57,7 +62,7 @@ end
 -- What a person has to do
 
 local function open_handover_items_text(state)
-  local open = ("%s open; `moonlatch handover` shows %s"):format(layout.count(state.open, "item"),
+  local open = hint.text("%s open; `{moonlatch} handover` shows %s", layout.count(state.open, "item"),
     state.open == 1 and "it" or "them")
   local doing = state.secret.waiting and "hand the client secret over to %s" or "finish what is to be done in %s"
   return ("%s: %s"):format(doing:format(summary.consumer_name(state)), open)
@@ -65,7 +70,7 @@ end
 
 local function handover_instructions(run, row, state)
   local several = #states.rows(run.journal) > 1
-  local command = "moonlatch handover" .. (several and " " .. row.id or "")
+  local command = hint.text "{moonlatch} handover" .. (several and " " .. row.id or "")
   if not state.secret.waiting then return { command .. ": what is next, and how to tick it off" } end
   local lines = {
     command .. ": what is next, with the form and its values",
@@ -80,12 +85,16 @@ local function handover_instructions(run, row, state)
   return lines
 end
 
-local function await_handover_by_person(run, row)
+local function await_handover_by_person(run, row, fields)
+  if run:acting() and fields.accounts and resource.known(fields.principal) then
+    tick_by_log(run.journal, states.read(run.journal, row, graph_clock.now()),
+      { accounts = fields.accounts, principal = fields.principal })
+  end
   local state = states.read(run.journal, row, graph_clock.now())
   if state.complete then
     if state.consumer == "none" then return end
-    return run:note("all required items in %s are ticked; they cannot be looked at from here",
-      summary.consumer_name(state))
+    return run:note("nothing required is left for a person in %s (%s)", summary.consumer_name(state),
+      summary.known_by(state))
   end
   run:await {
     what = open_handover_items_text(state), how = handover_instructions(run, row, state),
@@ -100,18 +109,18 @@ end
 local function note_planned_handover(run, fields)
   local row = resource.known(fields.client_id) and handover_row(run, fields) or states.preview(run.profile)
   local state = states.read(run.journal, row, graph_clock.now())
-  run:note("a person pastes the client secret into the form of %s: moonlatch handover says how",
-    summary.consumer_name(state))
+  local command = hint.text "{moonlatch} handover"
+  run:note("a person pastes the client secret into the form of %s: %s says how", summary.consumer_name(state), command)
   if state.consumer == "cloud" and not state.complete then
-    run:note("Devolutions Cloud has no public API: %s there wait for a person; `moonlatch handover` lists them",
-      layout.count(state.open, "item"))
+    run:note("Devolutions Cloud has no public API: %s there wait for a person; `%s` lists them",
+      layout.count(state.open, "item"), command)
   end
 end
 
 ---------------------------------------------------------------------------
 
 local function note_handover_form(run, made)
-  run:note("%s", table.concat(handover_terminal.form_lines(made), "\n    "))
+  run:note(workflow_print.joined(handover_terminal.form_lines(made))) -- a text without values keeps its line breaks
 end
 
 -- Show the form and the secret at the terminal, and ask whether the secret is in use.
@@ -129,7 +138,7 @@ local function tell_former(run, fields)
     if is_former and not state.complete then
       local how = {}
       for i, item in ipairs(state.items) do how[i] = ("%s (%s)"):format(item.what, item.where) end
-      how[#how + 1] = ("when that is done: moonlatch handover %s --done %s"):format(row.id, state.next)
+      how[#how + 1] = hint.text("when that is done: {moonlatch} handover %s --done %s", row.id, state.next)
       run:await {
         what = ("see to the provider '%s' in %s: it was given the Client ID %s"):format(state.name,
           summary.consumer_name(state), row.id),
@@ -163,7 +172,7 @@ function M.hand_over(run, secret, fields)
     secret:replace "a person asked for a new one"
     return "again"
   end
-  await_handover_by_person(run, row)
+  await_handover_by_person(run, row, fields)
 end
 
 ---------------------------------------------------------------------------
@@ -180,7 +189,7 @@ local function await_removal_by_person(run, row)
   local how = {}
   for i, item in ipairs(state.items) do how[i] = ("%s (%s)"):format(item.what, item.where) end
   run:await {
-    what = ("remove the remains of '%s' in %s; `moonlatch handover` lists them"):format(state.name,
+    what = hint.text("remove the remains of '%s' in %s; `{moonlatch} handover` lists them", state.name,
       summary.consumer_name(state)),
     why = managed_accounts_text(state) .. " keep the passwords they have, and nobody rotates them any more.",
     how = how, form = state.form and state.form.fields,

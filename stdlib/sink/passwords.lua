@@ -5,6 +5,8 @@
 
 local class = require "base.class"
 local fail = require "fail"
+local hint = require "log.hint"
+local kinds = require "fail.kinds"
 local markers = require "journal.marker"
 local probe = require "sink.probe"
 local secret = require "host.secret"
@@ -309,8 +311,9 @@ local function read_back_pending(self, name, id, value)
   fail.raise {
     kind = "conflict", code = "spoilt", what = ("read back the pending password of %s"):format(name),
     why = "the entry of this rotation holds another value",
-    fix = ("Look at the entry in %s. Its value may be in force, so the entry was not changed.")
-      :format(self:where(name)),
+    fix = hint.text("Ask who changed the entry in %s: its history in Devolutions Server says so. Its value may be in "
+      .. "force, so keep it until you know the password in force; then: {moonlatch} journal resume %s (a new one is "
+      .. "set), or {moonlatch} journal close %s (it stays as it is).", self:where(name), name, name),
   }
 end
 
@@ -442,14 +445,12 @@ local function write_current_entry(self, slot, content, line)
   return create_current_entry(self, content, line)
 end
 
-local RETRIED = { conflict = true, unknown_outcome = true, network = true, missing = true }
-
 local function write_current_with_retries(self, slot, content, line)
   for try = 1, TRIES do
     local ok, result = pcall(write_current_entry, self, slot, content, line)
     if ok then return result end
-    local may_retry = fail.is(result) and RETRIED[result.kind] and result.code ~= "taken" and try < TRIES
-    if not may_retry then error(result, 0) end
+    local may_pass = fail.is(result) and kinds.of(result.kind).passes_after_reading and result.code ~= "taken"
+    if not may_pass or try == TRIES then error(result, 0) end
     if result.kind == "missing" then slot.current = nil end -- somebody deleted it
     content.again = true
     task.sleep(SETTLE) -- by then the server lists an entry whose answer was lost

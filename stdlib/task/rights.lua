@@ -8,6 +8,7 @@ local M = {}
 local NO_RIGHTS = false -- for a task that may do nothing, although the session has rights for tasks without an entry
 
 local rights_of_task = setmetatable({}, { __mode = "k" }) ---@type table<Task, host.gate.rights|false>
+local rights_of_sinks = setmetatable({}, { __mode = "k" }) ---@type table<host.gate.rights, true>
 local session ---@type task.rights.session?
 
 ---@class task.rights.session
@@ -38,6 +39,18 @@ function M.of(task)
   local rights = rights_of_task[task]
   if rights == nil then rights = session and session.script end
   return rights or nil
+end
+
+--- Let code that acts with these rights give a secret to a program, or to a sealed file: it is a sink.
+---@param sink_rights host.gate.rights
+function M.mark_sink(sink_rights) rights_of_sinks[sink_rights] = true end
+
+--- Does the task act for a sink?
+---@param task Task
+---@return boolean
+function M.is_sink(task)
+  local rights = M.of(task)
+  return rights ~= nil and rights_of_sinks[rights] == true
 end
 
 --- Moonlatch's own rights, to sign in.

@@ -28,6 +28,15 @@ function M.filled(text, ...)
   return text:format(table.unpack(values, 1, values.n))
 end
 
+--- Join lines to one text for a note: each is a line of its own, and control characters in it become blanks.
+---@param lines string[]
+---@return string
+function M.joined(lines)
+  local list = {}
+  for i, line in ipairs(lines) do list[i] = without_control_characters(line) end
+  return table.concat(list, "\n    ")
+end
+
 local function changed_value_text(value)
   if value == nil then return "nothing" end
   if rawequal(value, resource.unknown) then return tostring(value) end

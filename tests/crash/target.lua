@@ -85,6 +85,16 @@ local function of_each(find)
   end
 end
 
+-- What one of these functions finds wrong, of all applications.
+local function of_each_application(find)
+  return function(lane)
+    for _, application in ipairs(lane.applications) do
+      local wrong = find(lane, application)
+      if wrong then return application.name .. ": " .. wrong end
+    end
+  end
+end
+
 -- So many people who are enabled and kept in the cloud.
 local function find_users(lane, count)
   lane.people = {}
@@ -108,46 +118,65 @@ return policy {
 ]]
 
 ---------------------------------------------------------------------------
--- An application
+-- Applications
 
-local function make_application(lane)
-  local name = "Billing"
+local function make_application(lane, name)
   local made = lane.cloud:control("/tenant", { ["do"] = "add_app", with = { { name = name, days = 3650 } } }).result
-  lane.who = { app_id = made.appId, id = made.id, name = name }
+  local application = { app_id = made.appId, id = made.id, name = name }
+  table.insert(lane.applications, application)
+  return application
 end
 
-local function credentials(lane)
-  return lane.cloud:graph("/applications/" .. lane.who.id .. "?$select=id,passwordCredentials").passwordCredentials
+local function make_applications(make, count)
+  return function(lane)
+    lane.applications = {}
+    for place = 1, count do make(lane, place == 1 and "Billing" or "Billing " .. place) end
+  end
 end
 
-local function stored_secret(lane)
-  local list = entries(lane)[lane.who.name] or {}
+-- The policy for all of them.
+local function policy_of_applications(text)
+  return function(lane)
+    local ids = {}
+    for i, application in ipairs(lane.applications) do ids[i] = application.app_id end
+    return text:format(table.concat(ids, '", "'))
+  end
+end
+
+local function credentials(lane, application)
+  return lane.cloud:graph("/applications/" .. application.id .. "?$select=id,passwordCredentials").passwordCredentials
+end
+
+local function stored_secret(lane, application)
+  local list = entries(lane)[application.name] or {}
   if #list > 1 then return nil, ("%d entries of one name"):format(#list) end
   return list[1] and list[1]:match('"clientSecret":"([^"]*)"'), nil, list[1]
 end
 
-local function has_foreign(lane)
-  for _, credential in ipairs(credentials(lane)) do
-    if credential.displayName == lane.who.name then return true end
+local function has_foreign(lane, application)
+  for _, credential in ipairs(credentials(lane, application)) do
+    if credential.displayName == application.name then return true end
   end
   return false
 end
 
 -- What is stored works at every moment, and what is not ours is never touched.
-local function look_at_application(lane)
-  if not has_foreign(lane) then return "the foreign credential is gone" end
-  local value, wrong = stored_secret(lane)
+local function look_at_application(lane, application)
+  if not has_foreign(lane, application) then return "the foreign credential is gone" end
+  local value, wrong = stored_secret(lane, application)
   if wrong then return wrong end
-  if value and lane.cloud:sign_in(lane.who.app_id, value) ~= 200 then return "LOST: what is stored does not sign in" end
+  if value and lane.cloud:sign_in(application.app_id, value) ~= 200 then
+    return "LOST: what is stored does not sign in"
+  end
   if not value and lane.rotated then return "LOST: nothing is stored" end
 end
 
-local function whole_application(lane)
-  local value, wrong, text = stored_secret(lane)
+local function whole_application(lane, application)
+  local value, wrong, text = stored_secret(lane, application)
   if not value then return wrong or "nothing is stored" end
-  if lane.cloud:sign_in(lane.who.app_id, value) ~= 200 then return "LOST: what is stored does not sign in" end
+  if lane.cloud:sign_in(application.app_id, value) ~= 200 then return "LOST: what is stored does not sign in" end
   local ours = {}
-  for _, credential in ipairs(credentials(lane)) do
+  for _, credential in ipairs(credentials(lane, application)) do
     local marker = credential.displayName:match("^ml:%x+:%x+")
     if marker then ours[#ours + 1] = marker end
   end
@@ -155,35 +184,44 @@ local function whole_application(lane)
   if not text:find(ours[1], 1, true) then return "the one credential of ours is not the one that is stored" end
 end
 
+-- What is replaced goes when its grace is over; readers see that a minute later.
+local function settle_applications(lane)
+  lane.cloud:pass "2h"
+  lane:must(0, lane:rotate())
+  lane.cloud:pass "60s"
+end
+
 local APPLICATION_POLICY = [[
 local policy = require "policy"
 return policy {
-  summary = "one application", select = policy.applications { client_id = %q },
-  every = "1d", lifetime = "20d", grace = "1h",
+  summary = "applications", select = policy.applications { client_id = { "%s" } },
+  every = "1d", lifetime = "20d", grace = "1h", limits = { canary = 0, stop_on_failure = false },
   sink = policy.devolutions.server { vault = "Privileged", path = "Crash" },
 }
 ]]
 
 ---------------------------------------------------------------------------
--- The certificate of an application
+-- The certificates of applications
 
 -- Somebody else's certificate, added in the portal; and a profile that signs in with what lies sealed here.
-local function make_signing_application(lane)
-  make_application(lane)
+local function make_signing_application(lane, name)
+  local application = make_application(lane, name)
   local about = crypto.certificate(crypto.self_signed("made by hand", 1, 8000000000)):describe()
-  lane.cloud:control("/tenant", { ["do"] = "change", with = { lane.who.id, { keyCredentials = { {
+  lane.cloud:control("/tenant", { ["do"] = "change", with = { application.id, { keyCredentials = { {
     type = "AsymmetricX509Cert", usage = "Verify", displayName = "made by hand", keyId = crypto.uuid(),
     key = crypto.base64(about.der), customKeyIdentifier = crypto.hex(about.sha1):upper(),
     startDateTime = "2026-01-01T00:00:00Z", endDateTime = "2096-01-01T00:00:00Z",
   } } } } })
   local config = lane.cloud.ready.config
-  local text = assert(sys.read(config, 65536)):gsub("    browser = by", ('    billing = by { method = "certificate", '
-    .. 'client_id = "%s", certificate = { from = "sealed" } },\n    browser = by'):format(lane.who.app_id), 1)
+  application.profile = "billing" .. #lane.applications
+  local text = assert(sys.read(config, 65536)):gsub("    browser = by", ('    %s = by { method = "certificate", '
+    .. 'client_id = "%s", certificate = { from = "sealed" } },\n    browser = by'):format(application.profile,
+      application.app_id), 1)
   assert(sys.write(config, text, "replace"))
 end
 
-local function certificate_names(lane)
-  local names, path = { ours = 0, foreign = 0 }, "/applications/" .. lane.who.id .. "?$select=id,keyCredentials"
+local function certificate_names(lane, application)
+  local names, path = { ours = 0, foreign = 0 }, "/applications/" .. application.id .. "?$select=id,keyCredentials"
   for _, one in ipairs(lane.cloud:graph(path).keyCredentials) do
     local whose = one.displayName:find "^ml:" and "ours" or "foreign"
     names[whose] = names[whose] + 1
@@ -191,31 +229,36 @@ local function certificate_names(lane)
   return names
 end
 
-local function look_at_certificate(lane)
-  if certificate_names(lane).foreign ~= 1 then return "the foreign certificate is gone" end
+local function look_at_certificate(lane, application)
+  if certificate_names(lane, application).foreign ~= 1 then return "the foreign certificate is gone" end
   if not lane.rotated then return nil end
-  local outcome = lane:run { "whoami", "--profile", "billing" }
+  local outcome = lane:run { "whoami", "--profile", application.profile }
   if outcome.status ~= 0 then return "LOST: what lies sealed does not sign in: " .. outcome.err end
 end
 
-local function whole_certificate(lane)
-  local names = certificate_names(lane)
+local function whole_certificate(lane, application)
+  local names = certificate_names(lane, application)
   if names.ours ~= 1 then return ("%d certificates of ours instead of one"):format(names.ours) end
-  return look_at_certificate(lane)
+  return look_at_certificate(lane, application)
 end
 
 local CERTIFICATE_POLICY = [[
 local policy = require "policy"
 return policy {
-  summary = "one certificate", select = policy.applications { client_id = %q }, credential = "certificate",
-  every = "1d", lifetime = "20d", grace = "1h", sink = policy.handover {},
+  summary = "certificates", select = policy.applications { client_id = { "%s" } }, credential = "certificate",
+  every = "1d", lifetime = "20d", grace = "1h", limits = { canary = 0, stop_on_failure = false },
+  sink = policy.handover {},
 }
 ]]
 
--- A person says that it is in use.
+-- A person says that they are in use.
 local function confirm(lane, outcome)
-  local id = (outcome.out .. outcome.err):match("journal confirm (%x+)")
-  return id ~= nil and lane:run({ "journal", "confirm", id }).status == 0
+  local told, count = {}, 0
+  for id in (outcome.out .. outcome.err):gmatch "journal confirm (%x+)" do
+    if not told[id] and lane:run({ "journal", "confirm", id }).status ~= 0 then return false end
+    told[id], count = true, count + 1
+  end
+  return count > 0
 end
 
 local function of_users(name, count)
@@ -227,31 +270,29 @@ local function of_users(name, count)
   }
 end
 
+local function of_secrets(name, count)
+  return {
+    name = name, changes = "graph POST /applications/*/addPassword drop-after", pass = "25h",
+    fresh = make_applications(make_application, count), policy = policy_of_applications(APPLICATION_POLICY),
+    settle = settle_applications, look = of_each_application(look_at_application),
+    whole = of_each_application(whole_application),
+  }
+end
+
+local function of_certificates(name, count)
+  return {
+    name = name, changes = "graph POST /applications/*/addKey drop-after", pass = "25h",
+    fresh = make_applications(make_signing_application, count), policy = policy_of_applications(CERTIFICATE_POLICY),
+    settle = settle_applications, look = of_each_application(look_at_certificate),
+    whole = of_each_application(whole_certificate), attend = confirm,
+  }
+end
+
 ---@type table<string, crash.target>
 M.TARGETS = {
-  user = of_users("user", 1), users = of_users("users", 2),
-  certificate = {
-    name = "certificate", changes = "graph POST /applications/*/addKey drop-after", pass = "25h",
-    fresh = make_signing_application,
-    policy = function(lane) return CERTIFICATE_POLICY:format(lane.who.app_id) end,
-    settle = function(lane)
-      lane.cloud:pass "2h"
-      lane:must(0, lane:rotate())
-      lane.cloud:pass "60s"
-    end,
-    look = look_at_certificate, whole = whole_certificate, attend = confirm,
-  },
-  secret = {
-    name = "secret", changes = "graph POST /applications/*/addPassword drop-after", pass = "25h",
-    fresh = make_application,
-    policy = function(lane) return APPLICATION_POLICY:format(lane.who.app_id) end,
-    settle = function(lane) -- what is replaced goes when its grace is over
-      lane.cloud:pass "2h"
-      lane:must(0, lane:rotate())
-      lane.cloud:pass "60s" -- until readers see it
-    end,
-    look = look_at_application, whole = whole_application,
-  },
+  user = of_users("user", 1), users = of_users("users", 2), secret = of_secrets("secret", 1),
+  secrets = of_secrets("secrets", 2), certificate = of_certificates("certificate", 1),
+  certificates = of_certificates("certificates", 2),
 }
 
 ---------------------------------------------------------------------------
@@ -261,7 +302,7 @@ M.TARGETS = {
 ---@field cloud crash.cloud? once renewed
 ---@field seed integer
 ---@field target crash.target
----@field who table the application
+---@field applications table[] whose credentials are rotated
 ---@field people string[] user names
 ---@field rotated boolean was it brought to its end at least once?
 ---@field mark integer requests before the blow

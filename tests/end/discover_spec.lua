@@ -28,6 +28,24 @@ describe("moonlatch discover", function()
     assert.equal("no", of(rows, "t0-anna").managed)
   end)
 
+  it("tells who changed a password last, as far as the audit log knows, and says when it cannot be read", function()
+    local _, rows = emu:json { "discover" }
+    assert.equal("unknown", of(rows, "t0-anna").password_by)
+    emu:admin("change_password", "t0-anna")
+    emu:later "1h"
+    _, rows = emu:json { "discover" }
+    assert.same({ "adele@contoso.onmicrosoft.com", 0 }, { of(rows, "t0-anna").password_by,
+      of(rows, "t0-anna").password_days })
+    _, rows = emu:json { "discover", "--no-evidence" }
+    assert.equal("unknown", of(rows, "t0-anna").password_by)
+    emu:fault "graph GET /auditLogs/* 403 1"
+    local outcome = emu:run { "discover", "--role", "User Administrator" }
+    assert.equal(0, outcome.status)
+    assert.truthy(outcome.err:find("who changed a password last is not known everywhere: not permitted", 1, true),
+      outcome.err)
+    assert.truthy(outcome.out:find("unknown", 1, true))
+  end)
+
   it("lists who holds one role, by whatever way", function()
     local status, rows = emu:json { "discover", "--role", "security administrator" }
     assert.equal(0, status)

@@ -82,7 +82,7 @@ describe("the client secret of an application", function()
     emu:configure(function(text)
       return (text:gsub("emulator = { clock", ("folders = { sealed = '%s/sealed' }, %%0"):format(path)))
     end)
-    local sink = ("policy.sealed { to = '%s/public.pem', folder = 'sealed' }"):format(path)
+    local sink = ("policy.sink('sinks/sealed-file', { to = '%s/public.pem', folder = 'sealed' })"):format(path)
     local status, row = rotate(sink)
     assert.equal(1, status)
     local value = shell("cat %s/sealed/*.sealed | base64 -d | openssl pkeyutl -decrypt -inkey %s/key.pem "
@@ -102,7 +102,7 @@ describe("the client secret of an application", function()
     emu:configure(function(text)
       return (text:gsub("emulator = { clock", words:gsub("%%", "%%%%") .. ", %0"))
     end)
-    local sink = "policy.command { 'take', '{name}', '{rotation}' }"
+    local sink = "policy.sink('sinks/program', { program = 'take', arguments = { '{name}', '{rotation}' } })"
     local status, row = rotate(sink)
     assert.same({ 1, "failed", "it exited with status 3" }, { status, row.what, row.why })
     assert.equal("200", signs_in((shell("cat %s/got", path))))

@@ -52,6 +52,17 @@ describe("the setup", function()
     assert.is_nil((outcome.out .. outcome.err):find("secretText", 1, true))
   end)
 
+  it("shows the provider's form line by line, and takes a name of one line only", function()
+    local emu <close> = rehearsal.new("--lag", "0")
+    local refused = must(emu:run(words("apply", "--yes", "--name", "Two\nlines")), 2)
+    assert.matches("read the argument %-%-name 'Two\n +lines'\n  why: it has a line break or another control "
+      .. "character\n  fix: Write it in one line%.", refused.err)
+    local outcome = must(emu:run(words("apply", "--yes")), 0)
+    local shown = outcome.out .. outcome.err
+    assert.matches("\n  · add the provider 'Devolutions PAM': [^\n]+\n      Name  +Devolutions PAM\n", shown)
+    assert.matches("\n +Credential type  +Linked credential\n", shown)
+  end)
+
   it("tells with --json how many requests it took, and how many of them had to wait for each other", function()
     local emu <close> = rehearsal.new("--lag", "0")
     local _, document = emu:json(words("plan"))

@@ -32,8 +32,8 @@ describe("moonlatch applications", function()
   if not sys.stat(TIME) then return pending("needs " .. TIME) end
 
   it("lists 20,000 applications in 350 requests and some megabytes more than 1,000", function()
-    local small, few <close> = nil, rehearsal.new("--lag", "0", "--users", "0", "--applications", "1000")
-    _, _, small = measure(few, "--no-evidence")
+    local few <close> = rehearsal.new("--lag", "0", "--users", "0", "--applications", "1000")
+    local _, _, small = measure(few, "--no-evidence")
     local emu <close> = rehearsal.new("--lag", "0", "--users", "0", "--applications", "20000")
     local rows, requests, large = measure(emu, "--no-evidence")
     assert.is_true(#rows > 23000, #rows)

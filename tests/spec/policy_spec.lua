@@ -139,7 +139,12 @@ describe("a policy", function()
       { { evry = "30d" }, "x.lua: evry: there is no such member" },
       { { select = "everybody" }, "x.lua: select: a table is needed, but it is a string" },
       { { select = { "everybody" } }, "x.lua: select: it is not a selection" },
-      { { sink = {} }, "x.lua: sink: it is not a sink" },
+      { { sink = {} }, "x.lua: sink: it is an empty list" },
+      { { sink = { {} } }, "x.lua: sink: it is not a sink" },
+      { { sink = { server { vault = "Privileged" }, server { vault = "Other" } } },
+        "x.lua: sink: a user's password goes to one sink, and this policy names several" },
+      { { sink = policy.sink("sinks/vault") }, "x.lua: sink: a user's password is set only when the sink holds the new "
+        .. "one and it was read back, and sinks/vault cannot do that; policy.devolutions.server can" },
       { { window = "nights" }, 'x.lua: window: read the window "nights": it is not of the form HH:MM-HH:MM ZONE' },
       { { window = {} }, "x.lua: window: it is empty" },
       { { window = { 7 } }, "x.lua: window: a string is needed, but it is a number" },
@@ -179,7 +184,7 @@ describe("a policy", function()
   end)
 
   it("knows a folder in one spelling", function()
-    assert.equal("Entra\\Tier0", declare({ sink = server { path = "Entra\\\\Tier0\\" } }).policy.sink.fields.path)
+    assert.equal("Entra\\Tier0", declare({ sink = server { path = "Entra\\\\Tier0\\" } }).policy.sinks[1].fields.path)
   end)
 
   it("says what is wrong with a sink where it is written", function()
@@ -192,13 +197,9 @@ describe("a policy", function()
     local misspelt = select(2, pcall(server, { pth = "x" }))
     assert.same({ "usage", "it has no option 'pth'", "Did you mean 'path'?" },
       { misspelt.kind, misspelt.why, misspelt.fix })
-    assert.has_error(function() policy.command { "/opt/put it" } end,
-      'command: "/opt/put it" is a path, and programs are named in the profile. Add programs = { ["put-it"] = '
-      .. '{ "/opt/put it" } } to the profile, and write "put-it" here in place of the path.')
-    assert.has_error(function() policy.sealed { to = "key.pem" } end,
-      'sealed: folder: it is missing; a string is needed. Add folder = "…" to the table that sealed returns.')
-    assert.has_error(function() policy.sealed { to = "key.pem", folder = "/srv/sealed" } end,
-      'sealed: folder: "/srv/sealed" is a path, and folders are named in the profile. Add folders = { sealed = '
-      .. '"/srv/sealed" } to the profile, and write "sealed" here in place of the path.')
+    assert.has_error(function() policy.sink { "vault" } end,
+      'the name of a sink script is needed: policy.sink("sinks/vault", { … })')
+    assert.has_error(function() policy.sink("sinks/vault", { path = print }) end,
+      "path: a text, a number or a list is needed")
   end)
 end)

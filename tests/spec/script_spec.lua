@@ -169,7 +169,7 @@ describe("script", function()
         ['devolutions = { "entries:wirte" }'] = 'needs.devolutions[1]: "entries:wirte" is none of "vaults:read", '
           .. '"entries:read", "entries:write"\nDid you mean '
           .. '"entries:write"? Write it as needs.devolutions[1] in DIR/made.lua.',
-        ['run = { "/bin/sh" }'] = 'needs.run[1]: "/bin/sh" is no name: letters, digits, - and _',
+        ['run = { "/bin/sh" }'] = 'needs.run[1]: "/bin/sh" is a path; programs and folders are named in the profile',
         ['files = { ".." }'] = 'needs.files[1]: ".." is no name: letters, digits, - and _',
         ['file = { "x" }'] = 'needs.file: there is no such member\nDid you mean "files"?',
         ['peers = { vault = { "GET /v1/{path+}/{x}" } }'] =

@@ -112,7 +112,7 @@ local function run(code)
 end
 
 describe("a script that holds a secret", function()
-  it("can only close it, measure it, and compare it", function()
+  it("can only close it, measure it, compare it, and make a secret of it", function()
     local methods = run [[
       local value = require("secret").generate(20)
       for _, name in ipairs { "close", "equals", "hint", "contains", "classes", "copy", "size", "bytes" } do
@@ -122,7 +122,7 @@ describe("a script that holds a secret", function()
     local names = {}
     for name in methods:gmatch "[%w.]+" do names[#names + 1] = name end
     table.sort(names)
-    assert.same({ "close", "equals", "secret.generate", "secret.is" }, names)
+    assert.same({ "close", "equals", "secret.base64", "secret.generate", "secret.is", "secret.unbase64" }, names)
   end)
 
   it("may compare 16 times a run, so that guessing ends in an error", function()
@@ -348,5 +348,25 @@ describe("the memory for secrets", function()
     local value <close> = secret.random(4096)
     assert.equal(4096, #value)
     assert.error_matches(function() secret.from(("x"):rep(2 << 20)) end, "no memory for a secret", 1, true)
+  end)
+end)
+
+describe("a secret in base64", function()
+  it("is a secret of the same kind, and comes back as it was", function()
+    local value <close> = secret.from("a value with \0 and \255", "value")
+    local encoded <close> = secret.base64(value)
+    local expected <close> = secret.from "YSB2YWx1ZSB3aXRoIAAgYW5kIP8="
+    assert.is_true(secret.equals(encoded, expected))
+    assert.same({ "value", "[secret]" }, { secret.kind(encoded), tostring(encoded) })
+    local again <close> = secret.unbase64(encoded)
+    assert.is_true(secret.equals(again, value))
+    assert.equal("a [secret] b", secret.redact "a YSB2YWx1ZSB3aXRoIAAgYW5kIP8= b")
+  end)
+
+  it("is nil where the text is not base64", function()
+    for _, text in ipairs { "a", "a===", "****", "YWJ=" } do
+      local value <close> = secret.from(text)
+      assert.is_nil(secret.unbase64(value), text)
+    end
   end)
 end)

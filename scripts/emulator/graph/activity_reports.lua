@@ -96,8 +96,16 @@ local function by_use(a, b)
   return a.credential.key < b.credential.key
 end
 
+-- What a report has, which changes with the day and the flags only. Kept for one day: clients read many pages.
+local function of_the_day(tenant, name, make)
+  local day = tenant:reported_day()
+  if tenant.reports.day ~= day then tenant.reports = { day = day } end
+  tenant.reports[name] = tenant.reports[name] or make()
+  return tenant.reports[name]
+end
+
 -- The newest use first (recorded).
-local function reported_credentials(ctx, app_id)
+local function sorted_credentials(ctx, app_id)
   local tenant, found = ctx.tenant, {}
   local equals = app_id and { "appId", app_id }
   for collection, origin in pairs { applications = "application", service_principals = "servicePrincipal" } do
@@ -107,6 +115,30 @@ local function reported_credentials(ctx, app_id)
   end
   table.sort(found, by_use)
   return found
+end
+
+local function reported_credentials(ctx, app_id)
+  if app_id then return sorted_credentials(ctx, app_id) end
+  return of_the_day(ctx.tenant, CREDENTIALS, function() return sorted_credentials(ctx) end)
+end
+
+-- A list whose rows are made when they are read; nil: the credential was removed today.
+local function source(list, form)
+  return { scan = function(_, from)
+    local place = from - 1
+    return function()
+      while true do
+        place = place + 1
+        if not list[place] then return nil end
+        local row = form(list[place])
+        if row then return place, row end
+      end
+    end
+  end }
+end
+
+local function is_there(tenant, credential)
+  return not credential.secret or credential.crowd or tenant.working_secrets:newest(credential.key) ~= nil
 end
 
 local function credential_row(tenant, one)
@@ -139,20 +171,6 @@ query.limit(CREDENTIALS, {
   end,
 })
 
-local function lazy_rows(tenant, found)
-  local list = {}
-  for i, one in ipairs(found) do
-    list[i] = setmetatable({ _one = one, appId = one.owner.appId, keyId = one.credential.key }, {
-      __index = function(row, name)
-        local whole = credential_row(tenant, one)
-        setmetatable(row, nil)
-        for member, value in pairs(whole) do rawset(row, member, value) end
-        return rawget(row, name)
-      end })
-  end
-  return list
-end
-
 -- The documentation shows a filtered answer as one object.
 local function bare(ctx, body)
   local row = body.value[1]
@@ -164,7 +182,9 @@ end
 local function credentials(ctx)
   local found = is_closed(ctx, "appCredentialSignInActivities") and {} or reported_credentials(ctx, wanted(ctx).appId)
   ctx.collection = "reports/appCredentialSignInActivities"
-  local _, body = query.list(ctx, CREDENTIALS, query.rows(lazy_rows(ctx.tenant, found)))
+  local _, body = query.list(ctx, CREDENTIALS, source(found, function(one)
+    return is_there(ctx.tenant, one.credential) and credential_row(ctx.tenant, one) or nil
+  end))
   return bare(ctx, body)
 end
 
@@ -187,38 +207,49 @@ local function later(a, b)
   return a or b
 end
 
-local function principal_row(tenant, principal)
+local function principal_uses(tenant, principal)
   local app_id, by_crowd = principal.appId, principal._secrets ~= nil
   local client, people = tenant:last_use("clients", app_id, by_crowd), tenant:last_use("people", app_id)
   local resource = tenant:last_use("resources", app_id)
-  if not client and not people and not resource or is_lost(tenant, app_id) then return nil end
+  local last = later(later(client, people), resource)
+  if not last or is_lost(tenant, app_id) then return nil end
+  return { app_id = app_id, client = client, people = people, resource = resource, last = last }
+end
+
+local function principal_row(tenant, uses)
   return {
-    id = crypto.base64(app_id), appId = app_id,
-    applicationAuthenticationClientSignInActivity = activity(tenant, client),
-    applicationAuthenticationResourceSignInActivity = activity(tenant, resource),
-    delegatedClientSignInActivity = activity(tenant, people, true),
-    delegatedResourceSignInActivity = activity(tenant),
-    lastSignInActivity = activity(tenant, later(later(client, people), resource)),
+    id = crypto.base64(uses.app_id), appId = uses.app_id,
+    applicationAuthenticationClientSignInActivity = activity(tenant, uses.client),
+    applicationAuthenticationResourceSignInActivity = activity(tenant, uses.resource),
+    delegatedClientSignInActivity = activity(tenant, uses.people, true),
+    delegatedResourceSignInActivity = activity(tenant), lastSignInActivity = activity(tenant, uses.last),
   }
+end
+
+local function sorted_principals(ctx, app_id)
+  local tenant, list = ctx.tenant, {}
+  for _, principal in tenant.service_principals:scan(ctx.at, 1, app_id and { "appId", app_id }) do
+    list[#list + 1] = (not app_id or principal.appId == app_id) and principal_uses(tenant, principal) or nil
+  end
+  table.sort(list, function(a, b)
+    if a.last.at ~= b.last.at then return a.last.at > b.last.at end
+    return a.app_id < b.app_id
+  end)
+  return list
+end
+
+local function reported_principals(ctx, app_id)
+  if app_id then return sorted_principals(ctx, app_id) end
+  return of_the_day(ctx.tenant, PRINCIPALS, function() return sorted_principals(ctx) end)
 end
 
 query.limit(PRINCIPALS, { page = 100, largest = 999, order = {}, filter = { appId = "eq" } })
 
 local function principals(ctx)
-  local rows, tenant = {}, ctx.tenant
-  if not is_closed(ctx, "servicePrincipalSignInActivities") then
-    local app_id = wanted(ctx).appId
-    for _, principal in tenant.service_principals:scan(ctx.at, 1, app_id and { "appId", app_id }) do
-      rows[#rows + 1] = (not app_id or principal.appId == app_id) and principal_row(tenant, principal) or nil
-    end
-  end
-  table.sort(rows, function(a, b)
-    local left, right = a.lastSignInActivity.lastSignInDateTime, b.lastSignInActivity.lastSignInDateTime
-    if left ~= right then return left > right end
-    return a.appId < b.appId
-  end)
+  local found = is_closed(ctx, "servicePrincipalSignInActivities") and {}
+    or reported_principals(ctx, wanted(ctx).appId)
   ctx.collection = "reports/servicePrincipalSignInActivities"
-  return query.list(ctx, PRINCIPALS, query.rows(rows))
+  return query.list(ctx, PRINCIPALS, source(found, function(uses) return principal_row(ctx.tenant, uses) end))
 end
 
 M.routes = {}

@@ -180,6 +180,15 @@ function M.walk(ids)
   end
 end
 
+--- The list of the objects with these ids, of all kinds, or of one.
+---@param ctx emulator.context
+---@param ids string[]
+---@param only string? a cast: "group"
+function M.list_objects(ctx, ids, only)
+  ctx.collection = only and only .. "s" or "directoryObjects"
+  return query.list(ctx, only or "directoryObject", query.objects(ctx, M.walk(ids), only))
+end
+
 local MOST_EXPANDED = 20 -- objects of a relationship, without a link to more (Microsoft Learn: query-parameters)
 
 local function expand_owners(ctx)

@@ -31,20 +31,22 @@ local function find(ctx, id)
   return ctx.tenant.deleted:get(id:lower(), ctx.at) or answer.missing(id)
 end
 
-local function get(ctx, id)
-  local item = find(ctx, id)
-  local body = query.object(ctx, item.type, item.row)
+local function show(ctx, kind, row)
+  local body = query.object(ctx, kind, row)
   body["@odata.context"] = ctx:context("directoryObjects/$entity")
   return 200, body
+end
+
+local function get(ctx, id)
+  local item = find(ctx, id)
+  return show(ctx, item.type, item.row)
 end
 
 local function restore(ctx, id)
   local item = find(ctx, id)
   need_change(ctx, item)
   ctx.tenant:exhume(item)
-  local body = query.object(ctx, item.type, ctx.tenant:newest(item.type, item.row.id))
-  body["@odata.context"] = ctx:context("directoryObjects/$entity")
-  return 200, body
+  return show(ctx, item.type, ctx.tenant:newest(item.type, item.row.id))
 end
 
 local function erase(ctx, id)

@@ -24,19 +24,14 @@ end
 
 local function get(ctx, key) return query.entity(ctx, "device", find(ctx, key)) end
 
-local function objects(ctx, ids)
-  ctx.collection = "directoryObjects"
-  return query.list(ctx, "directoryObject", query.objects(ctx, applications.walk(ids)))
-end
-
-local function owners(ctx, key) return objects(ctx, { find(ctx, key)._owner }) end
+local function owners(ctx, key) return applications.list_objects(ctx, { find(ctx, key)._owner }) end
 
 local function of_user(ctx, key)
   local user, ids = users.find(ctx, key), {}
   for _, row in ctx.tenant.devices:scan(ctx.at) do
     if row._owner == user.id then ids[#ids + 1] = row.id end
   end
-  return objects(ctx, ids)
+  return applications.list_objects(ctx, ids)
 end
 
 M.routes = {

@@ -50,7 +50,12 @@ local function licences(ctx)
     sku(ctx.tenant, "3b555118-da6a-4418-894f-7df1e2096870", "O365_BUSINESS_ESSENTIALS",
       { { "9aaf7827-d63c-4b61-89c3-182f06f82e5c", "EXCHANGE_S_STANDARD" } }),
   }
-  if ctx.tenant.flags.premium then
+  local flags = ctx.tenant.flags
+  if flags.p1 and not flags.premium then
+    rows[2] = sku(ctx.tenant, "078d2b04-f1bd-4111-bbd4-b4b1b354cef4", "AAD_PREMIUM", {
+      { "41781fb2-bc02-4b7c-bd55-b576c07bb09d", "AAD_PREMIUM" },
+    })
+  elseif flags.premium then
     rows[2] = sku(ctx.tenant, "84a661c4-e949-4bd2-a560-ed7766fcaf2b", "AAD_PREMIUM_P2", {
       { "41781fb2-bc02-4b7c-bd55-b576c07bb09d", "AAD_PREMIUM" },
       { "eec0eb4f-6444-4f95-aba0-50c24d67f998", "AAD_PREMIUM_P2" },
@@ -103,8 +108,7 @@ local function unit_members(ctx, id)
     ids[#ids + 1] = member
   end
   table.sort(ids)
-  ctx.collection = "directoryObjects"
-  return query.list(ctx, "directoryObject", query.objects(ctx, applications.walk(ids)))
+  return applications.list_objects(ctx, ids)
 end
 
 local function scoped_members(ctx, id)

@@ -8,7 +8,6 @@ local groups = require "emulator.graph.groups"
 local head = require "emulator.graph.head"
 local json = require "json"
 local principals = require "emulator.graph.principals"
-local query = require "emulator.query"
 local users = require "emulator.graph.users"
 
 local M = {}
@@ -19,8 +18,7 @@ local M = {}
 local function memberships(find, all, only)
   return function(ctx, key)
     local ids = directory.memberships(ctx.tenant, find(ctx, key).id, ctx.at, all)
-    ctx.collection = only and only .. "s" or "directoryObjects"
-    return query.list(ctx, only or "directoryObject", query.objects(ctx, applications.walk(ids), only))
+    return applications.list_objects(ctx, ids, only)
   end
 end
 
@@ -54,8 +52,7 @@ local function owned(find)
         if row._owners and row._owners[owner.id] then ids[#ids + 1] = row.id end
       end
     end
-    ctx.collection = "directoryObjects"
-    return query.list(ctx, "directoryObject", query.objects(ctx, applications.walk(ids)))
+    return applications.list_objects(ctx, ids)
   end
 end
 

@@ -160,8 +160,7 @@ local function owners(ctx, key)
     ids[#ids + 1] = id
   end
   table.sort(ids)
-  ctx.collection = "directoryObjects"
-  return query.list(ctx, "directoryObject", query.objects(ctx, applications.walk(ids)))
+  return applications.list_objects(ctx, ids)
 end
 
 query.dress("servicePrincipal", dressed)

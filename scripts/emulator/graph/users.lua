@@ -268,8 +268,7 @@ local function reports(ctx, key)
   for _, row in ctx.tenant.users:scan(ctx.at) do
     if row._manager == user.id then ids[#ids + 1] = row.id end
   end
-  ctx.collection = "directoryObjects"
-  return query.list(ctx, "directoryObject", query.objects(ctx, applications.walk(ids)))
+  return applications.list_objects(ctx, ids)
 end
 
 local PASSWORD_METHOD = "28c10230-6103-485e-b985-444c60001490" -- the same in each tenant (passwordAuthenticationMethod)

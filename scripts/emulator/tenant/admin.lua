@@ -215,7 +215,7 @@ end
 ---@param value any
 function M:set_flag(name, value)
   if self.flags[name] == nil then error(("unknown flag %q of the emulated tenant"):format(tostring(name)), 2) end
-  self.flags[name] = value
+  self.flags[name], self.reports = value, {}
 end
 
 --- Add somebody to a group.
@@ -365,6 +365,16 @@ local function key_credentials(tenant, certificate)
   } }
 end
 
+-- Give a principal the permissions and roles of these options.
+local function give_rights(self, principal, options)
+  for _, permission in ipairs(options.permissions or {}) do
+    self:grant(principal, permission)
+  end
+  for _, role in ipairs(options.roles or {}) do
+    self:assign_role(principal, role)
+  end
+end
+
 --- Register an application with a secret, permissions and roles, and with a certificate (DER in base64) if one is
 --- given.
 ---@param options {name: string, client_id: string?, permissions: string[]?, roles: string[]?, days: integer?,
@@ -377,12 +387,7 @@ function M:add_app(options)
     publisherDomain = self.domain, createdDateTime = time.iso(self.now()),
     keyCredentials = key_credentials(self, options.certificate) }, 0)
   self.service_principals:put(principal, self:principal_row(principal, self.applications:newest(id)), 0)
-  for _, permission in ipairs(options.permissions or {}) do
-    self:grant(principal, permission)
-  end
-  for _, role in ipairs(options.roles or {}) do
-    self:assign_role(principal, role)
-  end
+  give_rights(self, principal, options)
   local now = self.now()
   local value = self:seed_secret(id, options.name, now - 60, now + (options.days or 180) * 86400, options.secret)
   return { id = id, appId = app_id, principal = principal, secret = value }
@@ -396,12 +401,7 @@ function M:add_identity(options)
   local row = self:principal_row(principal, { appId = app_id, displayName = options.name })
   row.servicePrincipalType, row._resource_id = "ManagedIdentity", options.resource_id
   self.service_principals:put(principal, row, 0)
-  for _, permission in ipairs(options.permissions or {}) do
-    self:grant(principal, permission)
-  end
-  for _, role in ipairs(options.roles or {}) do
-    self:assign_role(principal, role)
-  end
+  give_rights(self, principal, options)
   return { appId = app_id, principal = principal }
 end
 

@@ -62,26 +62,23 @@ local function initiator(tenant, actor)
     userType = json.null, homeTenantId = json.null, homeTenantName = json.null } }
 end
 
---- Let somebody be the initiator of what a function writes.
----@param actor emulator.actor
----@param act fun()
-function M:acting(actor, act)
-  local before = self.actor
-  self.actor = actor
+-- Call a function while a member of the tenant has another value.
+local function call_with_member(self, member, value, act)
+  local before = self[member]
+  self[member] = value
   local ok, message = pcall(act)
-  self.actor = before
+  self[member] = before
   if not ok then error(message, 0) end
 end
 
+--- Let somebody be the initiator of what a function writes.
+---@param actor emulator.actor
+---@param act fun()
+function M:acting(actor, act) call_with_member(self, "actor", actor, act) end
+
 --- Call a function whose writes leave no audits: what the directory does by itself.
 ---@param act fun()
-function M:unaudited(act)
-  local before = self.silent
-  self.silent = true
-  local ok, message = pcall(act)
-  self.silent = before
-  if not ok then error(message, 0) end
-end
+function M:unaudited(act) call_with_member(self, "silent", true, act) end
 
 --- Put a record into the log. Without an actor it is an operation of its own.
 ---@param record emulator.audit without number, moment and initiator

@@ -137,11 +137,12 @@ end
 
 -- One of each registration, and a quarter as many of other tenants.
 local function principals(options)
-  local number = number_of(options, "principal")
-  local size = options.applications + options.applications // 4
+  local number, size = number_of(options, "principal"), options.applications + options.applications // 4
+  local ours, foreign = number_of(options, "client"), number_of(options, "foreign client")
+  local function number_of_client(app_id) return ours(app_id) or foreign(app_id) end
   return {
     size = size, id = id_of(options, "principal"), number = number, row = lazily(principal_members(options)),
-    find = by_numbers(size, { id = number }),
+    find = by_numbers(size, { id = number, appId = number_of_client }),
   }
 end
 

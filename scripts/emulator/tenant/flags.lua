@@ -105,8 +105,8 @@ M.ALL = {
   -- The activity of a changed secret or certificate of an application: with an en dash and a blank at the end
   -- (elastic/integrations@0c1eadf, 2022); Microsoft's list has a hyphen (reference-audit-activities).
   credentials_activity = "Update application – Certificates and secrets management ",
-  -- Has the tenant Entra ID P1? Without it sign-ins and reports are refused, and audits are kept for 7 days instead of
-  -- 30 (reference-reports-data-retention, 2026-01).
+  -- Has the tenant Entra ID P1? P2 contains it: a tenant without P1 has `premium` false as well. Without P1 sign-ins
+  -- and reports are refused, and audits are kept for 7 days, not 30 (reference-reports-data-retention, 2026-01).
   p1 = true,
   -- Seconds after the end of a UTC day until that day is in the reports: the newest use that they show is 6 to 30
   -- hours old. At most eight days.

@@ -1,5 +1,7 @@
 --- Which credentials of the application does the journal not know?
 
+local evidence_rules = require "evidence.rules"
+local hint = require "log.hint"
 local inventory = require "rotation.inventory"
 local layout = require "terminal.layout"
 local markers = require "journal.marker"
@@ -19,11 +21,18 @@ local function credential_adoption_fix(facts, credential, has_journal)
   return ("If %s has it: %s --in-use %s. "):format(facts:want("use").who, facts.setup, credential.keyId)
 end
 
+-- "; it was last used from 203.0.113.88, 3 minutes ago", when Entra's log shows it.
+local function use_text(facts, credential)
+  local logs = facts:want "logs"
+  local last = logs and evidence_rules.last_use(logs.uses, credential.keyId, time.now())
+  return last and "; it was last used " .. last.text or ""
+end
+
 local function report_unknown_credential(findings, facts, credential, has_journal)
   local minted = markers.of_credential(credential.displayName)
-  local retire = ("If nothing uses it: moonlatch journal retire %s"):format(credential.keyId)
+  local retire = hint.text("If nothing uses it: {moonlatch} journal retire %s", credential.keyId)
   findings:warning {
-    evidence = "an unknown credential: " .. describe_credential(credential),
+    evidence = "an unknown credential: " .. describe_credential(credential) .. use_text(facts, credential),
     cause = minted and "It was made from another journal: another computer's, or one whose folder was lost."
       or "A person or another program made it. Whoever has it can do everything that the application may.",
     fix = credential_adoption_fix(facts, credential, has_journal) .. retire,

@@ -1,5 +1,6 @@
 --- Is the journal intact, and is a rotation unfinished?
 
+local hint = require "log.hint"
 local time = require "time"
 
 -- Is the chain of records unbroken?
@@ -8,8 +9,8 @@ local function check_journal_chain(findings, journal, profile)
   if not count then
     return findings:broken { evidence = "the journal was altered" .. (seq and (" (record %d)"):format(seq) or ""),
       cause = message,
-      fix = ("Keep %s as it is: it is evidence. To go on with a backup: moonlatch journal restore FILE --set-aside")
-        :format(profile.state) }
+      fix = hint.text("Keep %s as it is: it is evidence. To go on with a backup: {moonlatch} journal restore FILE "
+        .. "--set-aside", profile.state) }
   end
   findings:ok("the journal's %d records are unbroken", count)
 end
@@ -19,7 +20,8 @@ local function report_overdue(findings, facts, row)
   findings:warning {
     evidence = ("%s was replaced, and its grace ended on %s"):format(row.body.marker, time.day(row.body.retire_at)),
     cause = by_person and "A person made it, so only a person removes it." or "No run has removed it yet.",
-    fix = by_person and "Remove it: moonlatch journal retire " .. row.body.key_id or "Remove it: " .. facts.setup,
+    fix = by_person and hint.text "Remove it: {moonlatch} journal retire " .. row.body.key_id
+      or "Remove it: " .. facts.setup,
   }
 end
 

@@ -57,6 +57,14 @@ function M.classes(secret) end
 ---@param text string
 ---@return boolean
 function M.contains(secret, text) end
+--- The bytes of a secret in base64, with padding, as a secret of the same kind.
+---@param secret host.secret
+---@return host.secret
+function M.base64(secret) end
+--- The bytes that a secret means in base64, as a secret of the same kind; nil when the secret is not base64.
+---@param secret host.secret
+---@return host.secret?
+function M.unbase64(secret) end
 --- A random password: one character of each class, the rest from all, then shuffled.
 ---@param length integer 8 to 256
 ---@param excluded string? characters never used

@@ -1,11 +1,11 @@
---- sink.sealed: a secret that only the holder of a private key can read, with openssl.
+--- folder.sealed: a secret that only the holder of a private key can read, with openssl.
 
 local crypto = require "host.crypto"
 local fail = require "fail"
+local sealed = require "folder.sealed"
 local http = require "http.client"
 local journals = require "journals"
 local profile = require "profile.current"
-local sealed = require "sink.sealed"
 local secret = require "host.secret"
 local sys = require "host.sys"
 local scheduler = require "task.scheduler"
@@ -46,7 +46,7 @@ describe("a file sealed to a public key", function()
       http.use(before, acting)
       profile.use(nil)
     end })
-    return scheduler.run(http.poll, sealed.write, "out", name, key, value)
+    return scheduler.run(http.poll, sealed.write, "out", name, value, key)
   end
 
   local function opened(path)
@@ -62,15 +62,6 @@ describe("a file sealed to a public key", function()
       assert.equal("v~" .. key .. "~the value", opened(path))
       assert.equal(384, sys.stat(path).mode & 511) -- 0600
     end
-  end)
-
-  it("that is there already is left as it is", function()
-    local path = folder .. "/there.sealed"
-    local first <close> = secret.from "the first value"
-    local second <close> = secret.from "the second value"
-    write("there.sealed", folder .. "/public.pem", first)
-    write("there.sealed", folder .. "/public.pem", second)
-    assert.equal("the first value", opened(path))
   end)
 
   it("is refused without a key that will do", function()

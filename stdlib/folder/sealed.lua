@@ -1,5 +1,4 @@
---- A sink for a client secret: a file that only the holder of a private key can open, in a folder that the profile
---- names. The file cannot be read back here, so storing the secret does not confirm that it is in use.
+--- Write a secret to a file that only the holder of a private key can open, in a folder that the profile names.
 
 local crypto = require "host.crypto"
 local fail = require "fail"
@@ -16,17 +15,16 @@ end
 
 --- Encrypt the value for the public key in the file `key`, and write it.
 ---@param folder string as the profile calls it
----@param name string of the file; a file of that name, which an earlier run wrote, is not changed
----@param key string
+---@param name string of the file
 ---@param value host.secret
-function M.write(folder, name, key, value)
+---@param key string
+function M.write(folder, name, value, key)
   local pem, message = sys.read(key, LIMIT)
   if not pem then
     raise_cannot_seal(name, message, "The policy's sink names the key: a file with a public key in PEM.")
   end
   local sealed, why = crypto.seal_to(pem, value)
   if not sealed then raise_cannot_seal(name, ("%s: %s"):format(key, why)) end
-  if files.read(folder, name) then return end -- an earlier run wrote it
   files.write(folder, name, sealed)
 end
 

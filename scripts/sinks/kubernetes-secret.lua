@@ -1,0 +1,121 @@
+--- A sink: a key in a Secret of Kubernetes.
+--
+-- Every write names the resourceVersion that was read, so the service refuses it when somebody else wrote meanwhile.
+-- Other keys of the Secret stay. A pending value is in a second key of the same Secret, KEY-next, which no pod should
+-- mount. Environment variables of running pods do not change; mounted files follow in about a minute.
+--
+-- The peer needs get, patch and create on secrets of this namespace; create only where the Secret does not exist yet.
+-- Source: kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/secret-v1;
+-- kubernetes.io/docs/reference/using-api/api-concepts (resource versions, patch)
+
+local fail = require "fail"
+local json = require "json"
+local peer = require "peer"
+local secret = require "secret"
+
+local MERGE_PATCH = { ["Content-Type"] = "application/merge-patch+json" }
+
+local function refuse_name(what, name)
+  fail.raise {
+    kind = "refused", what = ("store a secret at '%s'"):format(name),
+    why = ("%s of Kubernetes has lower-case letters, digits, - and ."):format(what),
+    fix = "Write it with {client_id} in the place of {name}, or without both.",
+  }
+end
+
+local function secret_name(args, item)
+  local name = args.name:gsub("{([%w_]+)}", item)
+  if not name:match "^%l[%l%d.-]*$" or #name > 253 then refuse_name("the name of a Secret", name) end
+  return name
+end
+
+local function data_key(args, item)
+  local key = args.key:gsub("{([%w_]+)}", item) .. (item.slot == "pending" and "-next" or "")
+  if not key:match "^[%w_-]+$" or #key > 40 then refuse_name("a key that is stored here, in a Secret,", key) end
+  return key
+end
+
+-- The names of the annotations that say whose value a key has.
+local function annotation_names(key)
+  return "moonlatch/" .. key .. ".client-id", "moonlatch/" .. key .. ".marker"
+end
+
+local function api_path(args, item)
+  return peer.path("/api/v1/namespaces/{namespace}/secrets/{name}", args.namespace, secret_name(args, item))
+end
+
+local function options(args, item, verb)
+  return { what = ("%s the Secret %s/%s"):format(verb, args.namespace, secret_name(args, item)) }
+end
+
+local function change(args, item, before, data, annotations)
+  local ask = options(args, item, "change")
+  ask.headers = MERGE_PATCH
+  local ok, failure = pcall(peer[args.peer].patch, peer[args.peer], api_path(args, item),
+    { metadata = { resourceVersion = before.version, annotations = annotations }, data = data }, ask)
+  if ok then return end
+  if not fail.is(failure) or failure.status ~= 422 then error(failure, 0) end
+  fail.raise {
+    kind = failure.kind, what = failure.what, why = failure.why, status = failure.status, code = failure.code,
+    cause = failure,
+    fix = "An immutable Secret cannot be changed: delete it and create it without `immutable`, or choose another name.",
+  }
+end
+
+local function create(args, item, data, annotations)
+  peer[args.peer]:post(peer.path("/api/v1/namespaces/{namespace}/secrets", args.namespace), {
+    apiVersion = "v1", kind = "Secret", type = "Opaque",
+    metadata = { name = secret_name(args, item), annotations = annotations }, data = data,
+  }, options(args, item, "create"))
+end
+
+return {
+  summary = "Store secrets in a Secret of Kubernetes",
+  args = {
+    peer = { type = "string", default = "kubernetes", help = "the name that the profile gives the API server" },
+    namespace = { type = "string", required = true, help = "namespace of the Secret" },
+    name = { type = "string", required = true, help = "name of the Secret; {client_id} and {policy} are filled in" },
+    key = { type = "string", default = "client-secret", help = "key in the Secret, without a dot" },
+  },
+  needs = { peers = { ["{peer}"] = {
+    { "GET /api/v1/namespaces/{namespace}/secrets/{name}", answers = { "data.*" } },
+    { "PATCH /api/v1/namespaces/{namespace}/secrets/{name}", secrets = { "data.*" }, answers = { "data.*" } },
+    { "POST /api/v1/namespaces/{namespace}/secrets", secrets = { "data.*" }, answers = { "data.*" } },
+  } } },
+  can = { read_back = true, pending = true, compare = true },
+
+  where = function(args, item)
+    return ("%s in the Secret %s/%s"):format(data_key(args, item), args.namespace, secret_name(args, item))
+  end,
+
+  read = function(args, item)
+    local ask = options(args, item, "read")
+    ask.missing = "nil"
+    local answer = peer[args.peer]:get(api_path(args, item), ask)
+    if not answer then return nil end
+    local key, found = data_key(args, item), answer.body
+    local client_id, marker = annotation_names(key)
+    local annotations, value = found.metadata.annotations or {}, (found.data or {})[key]
+    local decoded = value and secret.unbase64(value)
+    if value and not decoded then
+      fail.raise { kind = "bad_answer", what = ask.what, why = ("the key %s is not base64"):format(key),
+        fix = "Look at the Secret: kubectl get secret -o yaml" }
+    end
+    return { value = decoded, client_id = annotations[client_id], marker = annotations[marker],
+      version = found.metadata.resourceVersion }
+  end,
+
+  store = function(args, item, value, before)
+    local key = data_key(args, item)
+    local client_id, marker = annotation_names(key)
+    local annotations, data = { [client_id] = item.client_id, [marker] = item.marker }, { [key] = secret.base64(value) }
+    if before then return change(args, item, before, data, annotations) end
+    create(args, item, data, annotations)
+  end,
+
+  remove = function(args, item, before)
+    local key = data_key(args, item)
+    local client_id, marker = annotation_names(key)
+    change(args, item, before, { [key] = json.null }, { [client_id] = json.null, [marker] = json.null })
+  end,
+}

@@ -1,0 +1,111 @@
+--- A sink: HashiCorp Vault or OpenBao, a secrets engine KV of version 2.
+--
+-- Each application has a secret of its own: its members are the client secret, client_id, tenant_id and
+-- moonlatch_marker. Other members of the secret stay. Every write names the version that was read ("cas"), so the
+-- service refuses it when somebody else wrote meanwhile. A pending value is in a second secret, whose path ends with
+-- "-pending".
+--
+-- The peer needs a policy with create, read and update on MOUNT/data/PATH and MOUNT/data/PATH-pending, read and delete
+-- on the same paths below MOUNT/metadata.
+-- Source: developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2; openbao.org/api-docs/secret/kv/kv-v2
+
+local fail = require "fail"
+local peer = require "peer"
+
+local function refuse_path(args, text)
+  fail.raise {
+    kind = "refused", what = ("store a secret at '%s'"):format(args.path),
+    why = ("'%s' is no name in a path"):format(text),
+    fix = "Write the path with {client_id} in the place of {name}, or without both.",
+  }
+end
+
+-- The path with {client_id}, {name} and {policy} filled in.
+local function filled_path(args, item)
+  local segments = {}
+  for segment in args.path:gmatch "[^/]+" do
+    local filled = segment:gsub("{([%w_]+)}", item)
+    if not filled:match "^[%w._@ -]+$" or filled:match "^%.+$" then refuse_path(args, filled) end
+    segments[#segments + 1] = filled
+  end
+  if #segments == 0 then refuse_path(args, "") end
+  return table.concat(segments, "/") .. (item.slot == "pending" and "-pending" or "")
+end
+
+local function api_path(args, kind, item)
+  local path = peer.path("/v1/{mount}", args.mount) .. "/" .. kind
+  for segment in filled_path(args, item):gmatch "[^/]+" do path = path .. peer.path("/{segment}", segment) end
+  return path
+end
+
+local function options(args, what, more)
+  more = more or {}
+  more.what = what
+  more.headers = args.namespace and { ["X-Vault-Namespace"] = args.namespace } or nil
+  return more
+end
+
+-- The version of a secret whose latest version was deleted: the next write has to name it.
+local function deleted_version(args, item)
+  local answer = peer[args.peer]:get(api_path(args, "metadata", item),
+    options(args, "read the version of a secret", { missing = "nil" }))
+  return answer and answer.body.data.current_version or 0
+end
+
+local function as_conflict(failure, args, item)
+  local is_cas = fail.is(failure, "refused") and tostring(failure.message):find("check-and-set", 1, true)
+  if not is_cas then error(failure, 0) end
+  fail.raise {
+    kind = "conflict", what = failure.what, why = ("somebody else wrote %s since it was read (%s)")
+      :format(filled_path(args, item), failure.message),
+    fix = "Run the same command again: it reads what is there now.", status = failure.status, cause = failure,
+  }
+end
+
+return {
+  summary = "Store secrets in HashiCorp Vault or OpenBao (KV version 2)",
+  args = {
+    peer = { type = "string", default = "vault", help = "the name that the profile gives the service" },
+    mount = { type = "string", default = "secret", help = "where the secrets engine is mounted, one word" },
+    path = { type = "string", default = "moonlatch/{client_id}",
+      help = "path of the secret; {client_id}, {name} and {policy} are filled in" },
+    field = { type = "string", default = "client_secret", help = "the member of the secret that holds the value" },
+    namespace = { type = "string", help = "of Vault Enterprise or OpenBao" },
+  },
+  needs = { peers = { ["{peer}"] = {
+    { "GET /v1/{mount}/data/{path+}", answers = { "data.data.{field}" } },
+    { "POST /v1/{mount}/data/{path+}", secrets = { "data.*" } },
+    "GET /v1/{mount}/metadata/{path+}", "DELETE /v1/{mount}/metadata/{path+}",
+  } } },
+  can = { read_back = true, pending = true, compare = true },
+
+  where = function(args, item) return ("%s/%s"):format(args.mount, filled_path(args, item)) end,
+
+  read = function(args, item)
+    local answer = peer[args.peer]:get(api_path(args, "data", item),
+      options(args, "read the secret " .. filled_path(args, item), { missing = "nil" }))
+    if not answer then return { version = { number = deleted_version(args, item), members = {} } } end
+    local found, members = answer.body.data, answer.body.data.data or {}
+    return {
+      value = members[args.field], client_id = members.client_id, marker = members.moonlatch_marker,
+      version = { number = found.metadata.version, members = members },
+    }
+  end,
+
+  store = function(args, item, value, before)
+    local data = {}
+    for name, member in pairs(before.version.members) do data[name] = member end
+    data[args.field], data.client_id, data.tenant_id = value, item.client_id, item.tenant
+    data.moonlatch_marker = item.marker
+    local ok, failure = pcall(peer[args.peer].post, peer[args.peer], api_path(args, "data", item),
+      { options = { cas = before.version.number }, data = data },
+      options(args, "store the secret " .. filled_path(args, item)))
+    if not ok then as_conflict(failure, args, item) end
+  end,
+
+  -- Removes every version: a pending value is in the current secret by then, or was never in force.
+  remove = function(args, item)
+    peer[args.peer]:delete(api_path(args, "metadata", item),
+      options(args, "remove the secret " .. filled_path(args, item), { missing = "nil" }))
+  end,
+}
