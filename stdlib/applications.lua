@@ -242,7 +242,7 @@ local function check_args(args)
 end
 
 -- Collect garbage earlier than Lua's default, which would let garbage take as much memory again as the list.
-local function collect_garbage_early() collectgarbage("incremental", 130, 400) end
+local function collect_garbage_early() collectgarbage("incremental", 150, 400) end
 
 --- Write the credentials asked for, sorted by what expires next, to standard output. Warns of what could not be read.
 --- Waits.
