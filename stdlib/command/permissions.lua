@@ -3,6 +3,7 @@
 
 local command_task = require "cli.command_task"
 local fail = require "fail"
+local hint = require "log.hint"
 local json = require "host.json"
 local log = require "log"
 local permissions = require "permissions.least"
@@ -49,7 +50,7 @@ end
 
 local function compare_permissions_in_session(options, least)
   local open <close> = session.start(options, { owner = "moonlatch permissions", journal = false, mode = "read" })
-  if needs_sign_in_to_compare(open.profile) then return nil, "nobody is signed in: moonlatch login" end
+  if needs_sign_in_to_compare(open.profile) then return nil, hint.text "nobody is signed in: {moonlatch} login" end
   return command_task.run(compare_with_token, least)
 end
 

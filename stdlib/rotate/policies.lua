@@ -2,6 +2,7 @@
 
 local copies = require "script.copies"
 local fail = require "fail"
+local hint = require "log.hint"
 local layout = require "terminal.layout"
 local log = require "log"
 local rotate_print = require "rotate.print"
@@ -19,15 +20,15 @@ local SHORTEST, LONGEST = 60, 3600 -- seconds between two runs of a service
 local function raise_no_policy_named()
   fail.raise {
     kind = "usage", what = "rotate", why = "POLICY is missing",
-    fix = "Name a policy of those that `moonlatch scripts` lists; or make one: moonlatch new policy NAME",
+    fix = hint.text "Name a policy of those that `{moonlatch} scripts` lists; or make one: {moonlatch} new policy NAME",
   }
 end
 
 local function raise_not_a_policy(name, declaration)
   fail.raise {
     kind = "usage", what = "rotate " .. name, why = "the script of that name is not a policy",
-    fix = ("Run it with the command for its kind: moonlatch %s %s")
-      :format(declaration.steps and "apply" or "run", name),
+    fix = hint.text("Run it with the command for its kind: {moonlatch} "
+      .. (declaration.steps and "apply %s" or "run %s"), name),
   }
 end
 

@@ -46,7 +46,7 @@ local ORDER = {
   "explain", "profile", "oauth", "graph", "devolutions", "peer", "journal", "program",
   "folder", "entra", "permissions", "evidence", "workflow", "policy",
   "rotation", "certificate", "handover", "sink", "session", "script", "rotate", "setup", "doctor", "discover",
-  "applications", "activity", "expiry", "rehearse", "cli", "repl", "command",
+  "applications", "activity", "expiry", "notice", "rehearse", "cli", "repl", "command",
 }
 
 local rank = {}

@@ -2,6 +2,7 @@
 --- secret the consumer has, the check tries the newest secret on record.
 
 local explain = require "explain.cause"
+local hint = require "log.hint"
 local in_use = require "journal.in_use"
 local lifetime = require "journal.lifetime"
 local login_codes = require "explain.login_codes"
@@ -47,12 +48,12 @@ local function why_secret_not_accepted(found, row)
   return "It is not a client secret of this application."
 end
 
-local PASTE = "moonlatch handover shows the new one once, and the form to paste it into."
+local PASTE = "{moonlatch} handover shows the new one once, and the form to paste it into."
 
 -- The fix for a refused secret: give the consumer the newer secret, where there is one.
 local function fix_for_refused_secret(facts, row, otherwise)
   local waiting = facts:want("use").waiting
-  return row and waiting and waiting.id ~= row.id and PASTE or facts.setup .. otherwise
+  return row and waiting and waiting.id ~= row.id and hint.text(PASTE) or facts.setup .. otherwise
 end
 
 -- Report that the sign-in was refused. `row` is the row of the secret that was tried; nil when only the entry holds it.
@@ -80,8 +81,8 @@ end
 
 -- The commands that make the next secret and give it to the consumer.
 local function secret_renewal_fix(facts, use)
-  if use.waiting then return PASTE end
-  return facts.setup .. " makes the next one" .. (use.linked and "." or "; then moonlatch handover.")
+  if use.waiting then return hint.text(PASTE) end
+  return facts.setup .. " makes the next one" .. (use.linked and "." or hint.text "; then {moonlatch} handover.")
 end
 
 local function report_expired_secret(findings, facts, use)
