@@ -38,7 +38,8 @@ end
 
 local function report_missing_consent(findings, facts, absent)
   findings:broken { evidence = "no admin consent for " .. table.concat(absent, ", "),
-    cause = "It was never granted, or somebody took it back." .. who_changed_consent(facts), fix = CONSENT:format(facts.setup) }
+    cause = "It was never granted, or somebody took it back." .. who_changed_consent(facts),
+    fix = CONSENT:format(facts.setup) }
 end
 
 local function report_token_permissions(findings, facts, absent)

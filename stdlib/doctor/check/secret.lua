@@ -79,7 +79,8 @@ local function report_refused_secret(findings, facts, found, row, failure)
   elseif code == 7000215 then
     local pasted = not row and M.credential_with_id(facts:want("values").entry, found.passwordCredentials or {})
     return findings:broken { evidence = "the client secret is not accepted (AADSTS7000215)",
-      cause = pasted and "It is the Secret ID of a credential, not its Value." or why_secret_not_accepted(facts, found, row),
+      cause = pasted and "It is the Secret ID of a credential, not its Value."
+        or why_secret_not_accepted(facts, found, row),
       fix = fix_for_refused_secret(facts, row, " finds out, and makes a new one where it must.") }
   end
   local reason = explain.login(failure)
