@@ -1,6 +1,6 @@
 --- Numbers for a monitoring system, from the journal alone. Labels hold ids and names of policies: no secret, no hint.
 
-local evidence_store = require "evidence.store"
+local store = require "evidence.store"
 local expiry = require "expiry.look"
 local findings = require "notice.findings"
 local last_run = require "journal.last_run"
@@ -20,12 +20,12 @@ end
 local function last_use(journal, item)
   local last
   local key_id = item.key_id:lower()
-  for _, use in ipairs(evidence_store.uses(journal, item.app_id)) do
+  for _, use in ipairs(store.uses(journal, item.app_id)) do
     if use.key_id == key_id and not use.ours and use.last_success then
       last = math.max(last or 0, use.last_success)
     end
   end
-  for _, row in ipairs(evidence_store.last_uses(journal, item.app_id)) do
+  for _, row in ipairs(store.last_uses(journal, item.app_id)) do
     if row.key_id == key_id and row.at then last = math.max(last or 0, row.at) end
   end
   return last
