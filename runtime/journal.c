@@ -219,7 +219,7 @@ static int push_altered_value(lua_State *L, const char *id) {
   return lib_fail(
       L,
       "the value sealed under '%s' cannot be opened: it was altered or moved from another record. Nothing of "
-      "it can be trusted; run: moonlatch journal verify",
+      "it can be trusted",
       id);
 }
 

@@ -174,11 +174,10 @@ const char *journal_audit_read_head(struct journal *journal, struct chain_head *
   struct chain_head tail;
   if (!journal_audit_read_stored_head(journal, head))
     return journal_audit_fault(journal, "the end of its audit chain is not sealed by this key: it was altered outside "
-                                        "moonlatch. Run: moonlatch journal verify");
+                                        "moonlatch");
   if (read_last_audit_record(journal, &tail) && tail.seq == head->seq && memcmp(tail.hash, head->hash, HASH_SIZE) == 0)
     return NULL;
-  return journal_audit_fault(journal, "the end of its audit chain was altered outside moonlatch. Run: moonlatch "
-                                      "journal verify");
+  return journal_audit_fault(journal, "the end of its audit chain was altered outside moonlatch");
 }
 
 int journal_audit_begin(struct journal *journal) {

@@ -24,7 +24,8 @@ static int rekey_sealed_bytes(struct journal *current, struct journal *next, con
   OPENSSL_secure_clear_free(plain, plain ? size + 1 : 0);
   if (opened) return done || journal_store_refuse(current, next->message);
   char why[640];
-  snprintf(why, sizeof why, "the value sealed under '%.512s' cannot be opened. Run: moonlatch journal verify", id);
+  snprintf(why, sizeof why,
+           "the value sealed under '%.512s' cannot be opened: it was altered or moved from another record", id);
   return journal_store_refuse(current, why);
 }
 

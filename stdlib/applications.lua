@@ -7,6 +7,7 @@ local fail = require "fail"
 local federated_credentials = require "applications.federated_credentials"
 local global_admin = require "entra.global_admin"
 local graph = require "graph"
+local hint = require "log.hint"
 local kinds = require "fail.kinds"
 local last_use = require "applications.last_use"
 local layout = require "terminal.layout"
@@ -83,8 +84,8 @@ local function raise_no_such_owner(name, known)
     kind = "missing", what = ("find the applications of the owner '%s'"):format(name),
     why = "no application with a credential that was asked for has an owner of that name",
     fix = meant and ("Did you mean '%s'?"):format(meant)
-      or "Name an owner as `moonlatch applications` lists it: a user principal name, or the name of a service "
-        .. "principal.",
+      or hint.text("Name an owner as `{moonlatch} applications` lists it: a user principal name, or the name of a "
+        .. "service principal."),
   }
 end
 
@@ -241,7 +242,7 @@ local function check_args(args)
 end
 
 -- Collect garbage earlier than Lua's default, which would let garbage take as much memory again as the list.
-local function collect_garbage_early() collectgarbage("incremental", 130, 400) end
+local function collect_garbage_early() collectgarbage("incremental", 150, 400) end
 
 --- Write the credentials asked for, sorted by what expires next, to standard output. Warns of what could not be read.
 --- Waits.

@@ -2,6 +2,7 @@
 --- and who manages them.
 
 local fail = require "fail"
+local hint = require "log.hint"
 local last_changes = require "discover.last_changes"
 local layout = require "terminal.layout"
 local log = require "log"
@@ -102,7 +103,8 @@ local function of_role(held, role)
   local meant = nearest(role, known)
   fail.raise {
     kind = "missing", what = ("find who holds the role '%s'"):format(role), why = "nobody does",
-    fix = meant and ("Did you mean '%s'?"):format(meant) or "Name a role of those that `moonlatch discover` lists.",
+    fix = meant and ("Did you mean '%s'?"):format(meant) or hint.text("Name a role of those that `{moonlatch} "
+      .. "discover` lists."),
   }
 end
 

@@ -2,6 +2,7 @@
 ---
 --- All output passes host.term, which masks the values of secrets.
 
+local hint = require "log.hint"
 local output = require "log.output"
 local term = require "host.term"
 
@@ -57,6 +58,14 @@ end
 --- Print sentences, wrapped to the terminal.
 ---@param text string
 function M.prose(text) M.say(output.wrap_to_terminal(text)) end
+
+--- A text with commands that a person is told to run: `{moonlatch} rotate policies/weekly` becomes the command with the
+--- options of this run that decide what it acts on (--profile, --config, --scripts). What comes from the tenant is
+--- passed for the %s of the template.
+---@param template string
+---@param ... any for template:format
+---@return string
+function M.hint(template, ...) return hint.text(template, ...) end
 
 --- Print sentences that the person has to follow for the program to go on, such as where to sign in: to standard output
 --- where that is a terminal, else to the terminal that the program runs in, else to standard error.

@@ -8,6 +8,7 @@
 --   }
 
 local fail = require "fail"
+local hint = require "log.hint"
 local profiles = require "profile.current"
 local rehearse_declaration = require "rehearse.declaration"
 local time_clock = require "time.clock"
@@ -23,7 +24,8 @@ function M.advance(seconds)
     fail.raise {
       kind = "usage", what = "move the clock of the profile '" .. used.name .. "'",
       why = "it names a real tenant, whose clock cannot be moved",
-      fix = "Start an emulator (moonlatch emulator), and name the configuration that it prints: --config FILE.",
+      fix = hint.text("Start an emulator ({moonlatch} emulator), and name the configuration that it prints: --config "
+        .. "FILE."),
     }
   end
   time_clock.advance(seconds)

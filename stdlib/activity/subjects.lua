@@ -3,6 +3,7 @@
 local existing_journal = require "session.existing_journal"
 local fail = require "fail"
 local graph = require "graph"
+local hint = require "log.hint"
 local profiles = require "profile.current"
 local rotations = require "journal.rotations"
 
@@ -30,7 +31,7 @@ local function raise_not_one(name, list)
   local what = ("find the application '%s'"):format(name)
   if #list == 0 then
     fail.raise { kind = "missing", what = what, why = "the tenant has no service principal of that name or client id",
-      fix = "Copy a name or a client id from what `moonlatch applications` lists." }
+      fix = hint.text "Copy a name or a client id from what `{moonlatch} applications` lists." }
   end
   local ids = {}
   for i, one in ipairs(list) do ids[i] = one.appId end

@@ -15,14 +15,16 @@ local M = {}
 ---@field default any
 ---@field choices string[]? the only values allowed
 ---@field example string? a right value, as Lua text, for the fix: '"contoso.com"'
----@field fix string? what to do when the value has another type
----@field misplaced table<string, string>? of a table: members that people write though there are none, and what to do
+---@field fix string|nil|fun(): string what to do when the value has another type
+---@field misplaced table<string, string|fun(): string>? of a table: members that people write though there are none,
+--- and what to do
 ---@field members table<string, base.schema.rule>? of a table: the members that it may have, and no others
 ---@field each base.schema.rule? of a table: what every value must be
 ---@field check nil|fun(value: any): string?, string? returns nil when the value is right, else what is wrong, and what
 --- to do
 
 local function raise_schema_violation(file, where, why, fix)
+  if type(fix) == "function" then fix = fix() end
   fail.raise { kind = "config", what = where == "" and file or file .. ": " .. where, why = why, fix = fix }
 end
 

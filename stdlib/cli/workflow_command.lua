@@ -4,6 +4,7 @@
 local answers = require "cli.answers"
 local copies = require "script.copies"
 local fail = require "fail"
+local hint = require "log.hint"
 local http = require "http.client"
 local log = require "log"
 local output = require "log.output"
@@ -55,8 +56,8 @@ function M.load(options, command)
   end
   fail.raise {
     kind = "usage", what = ("%s %s"):format(command, options.script), why = "it has no steps",
-    fix = ("Run it with the command for its kind: moonlatch %s %s")
-      :format(declaration.policy and "rotate" or "run", options.script),
+    fix = hint.text("Run it with the command for its kind: {moonlatch} "
+      .. (declaration.policy and "rotate %s" or "run %s"), options.script),
   }
 end
 
@@ -86,7 +87,8 @@ function M.require_consent(options, command, has_plan)
   if options.yes or M.is_interactive() then return end
   fail.raise {
     kind = "usage", what = command, why = "there is no terminal on which to ask before changes",
-    fix = (has_plan == false and "" or ("To see what would change: moonlatch plan %s. "):format(command:match " (%S+)"))
+    fix = (has_plan == false and "" or hint.text("To see what would change: {moonlatch} plan %s. ",
+      command:match " (%S+)"))
       .. "To make the changes without a question, add --yes to the same command.",
   }
 end

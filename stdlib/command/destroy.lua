@@ -1,6 +1,7 @@
 --- moonlatch destroy SCRIPT: remove what apply made, and only that.
 
 local fail = require "fail"
+local hint = require "log.hint"
 local log = require "log"
 local session = require "session.open"
 local workflow_command = require "cli.workflow_command"
@@ -13,7 +14,7 @@ local function require_profile_name(options)
     kind = "usage", what = "destroy " .. options.script,
     why = options.confirm and ("--confirm says '%s', the profile is '%s'"):format(options.confirm, profile.name)
       or "the profile is of a real tenant, and --confirm is missing",
-    fix = ("If you mean this tenant: moonlatch destroy %s --confirm %s"):format(options.script, profile.name),
+    fix = hint.text("If you mean this tenant: {moonlatch} destroy %s --confirm %s", options.script, profile.name),
   }
 end
 

@@ -6,7 +6,6 @@ local hint = require "log.hint"
 local log = require "log"
 local nearest = require "base.nearest"
 local output = require "log.output"
-local sets = require "base.sets"
 local sys = require "host.sys"
 local term = require "host.term"
 
@@ -37,20 +36,21 @@ local M = {}
 -- The commands, in the order of the help.
 local COMMANDS = {
   "plan", "apply", "verify", "destroy", "handover", "rotate", "rehearse", "run", "repl", "scripts", "new", "types",
-  "permissions", "doctor", "discover", "activity", "applications", "expiring", "init", "login", "logout", "whoami",
-  "journal", "emulator",
+  "permissions", "doctor", "discover", "activity", "applications", "expiring", "notify", "metrics", "init", "login",
+  "logout", "whoami", "journal", "emulator",
 }
 
--- The commands that use a profile: in a command that a person is told to run, they get the --profile of this run.
-local WITH_PROFILE = {
-  "plan", "apply", "verify", "destroy", "handover", "rotate", "run", "repl", "permissions", "doctor", "discover",
-  "activity", "applications", "expiring", "login", "logout", "whoami", "journal",
-}
+local OF_SCRIPTS, OF_TENANT = { "profile", "config", "scripts" }, { "profile", "config" }
 
--- The commands whose whole output is Moonlatch's own. What others print may be a script's, or a list of the tenant.
-local SHOWS_HINTS = sets.of {
-  "plan", "apply", "verify", "destroy", "handover", "rotate", "doctor", "expiring", "login", "logout", "whoami",
-  "journal",
+-- The options of this run that each command gets in a hint, too: those that decide what it acts on.
+local HINT_OPTIONS = {
+  plan = OF_SCRIPTS, apply = OF_SCRIPTS, verify = OF_SCRIPTS, destroy = OF_SCRIPTS, rotate = OF_SCRIPTS,
+  run = OF_SCRIPTS, repl = OF_SCRIPTS, permissions = OF_SCRIPTS, doctor = OF_SCRIPTS, discover = OF_SCRIPTS,
+  activity = OF_SCRIPTS, login = OF_SCRIPTS, logout = OF_TENANT, whoami = OF_TENANT, handover = OF_TENANT,
+  journal = OF_TENANT,
+  applications = OF_SCRIPTS, expiring = OF_TENANT, notify = OF_SCRIPTS, metrics = OF_TENANT,
+  init = { "config" }, rehearse = { "scripts" },
+  scripts = { "scripts" }, new = OF_SCRIPTS,
 }
 
 ---@type cli.option[]
@@ -340,7 +340,7 @@ function M.run(words)
     return 0
   end
   check_option_pairs(options)
-  hint.use(options.profile, WITH_PROFILE, not SHOWS_HINTS[name])
+  hint.use(options, HINT_OPTIONS)
   require_command_arguments(name, command, options)
   local status = command.run(options)
   require("report.document").flush()

@@ -2,6 +2,7 @@
 
 local fail = require "fail"
 local fixed = require "command.fixed"
+local hint = require "log.hint"
 local log = require "log"
 local microsoft_ids = require "base.microsoft_ids"
 local workflow_command = require "cli.workflow_command"
@@ -15,8 +16,8 @@ local function check_try_on(args)
   fail.raise {
     kind = "usage", what = ("%s %s"):format(TRY_ON, args.try_on),
     why = args.first_contact and ("'%s' is no client id"):format(args.try_on) or "--try-on belongs to --first-contact",
-    fix = ("Give the Application (client) ID of an application that was made for this: moonlatch %s CLIENT-ID")
-      :format(TRY_ON),
+    fix = hint.text("Give the Application (client) ID of an application that was made for this: {moonlatch} "
+      .. TRY_ON .. " CLIENT-ID"),
   }
 end
 

@@ -3,6 +3,7 @@
 local crypto = require "host.crypto"
 local fail = require "fail"
 local fixed = require "command.fixed"
+local hint = require "log.hint"
 local secret = require "host.secret"
 local sys = require "host.sys"
 
@@ -22,7 +23,8 @@ local function read_signing_key(path)
   if key then return pem end
   fail.raise {
     kind = "usage", what = "read the key that signs the emulator's tokens from " .. path, why = message,
-    fix = "Make a key (openssl genrsa -out FILE 2048), and name that file: moonlatch emulator --signing-key FILE",
+    fix = hint.text("Make a key (openssl genrsa -out FILE 2048), and name that file: {moonlatch} emulator "
+      .. "--signing-key FILE"),
   }
 end
 

@@ -48,7 +48,7 @@ end
 
 local function print_fixes(soon)
   for _, item in ipairs(soon) do
-    if item.fix then log.prose(("%s: %s"):format(expiry.words(item), hint.complete(item.fix))) end
+    if item.fix then log.prose(("%s: %s"):format(expiry.words(item), item.fix)) end
   end
 end
 
@@ -56,7 +56,7 @@ local function print_unknown(calendar)
   for _, unknown in ipairs(calendar.unknown) do
     log.prose(("unknown: %s"):format(unknown.what))
     log.prose(("  why: %s"):format(unknown.why))
-    if unknown.fix then log.prose(("  fix: %s"):format(hint.complete(unknown.fix))) end
+    if unknown.fix then log.prose(("  fix: %s"):format(unknown.fix)) end
   end
   log.prose(("Not looked at: %s."):format(table.concat(calendar.left_out, "; ")))
 end
@@ -75,7 +75,7 @@ local function run_expiring(open, span, options)
   local calendar = expiry.look(open.journal, open.profile, { offline = options.offline })
   local soon = expiry.until_moment(calendar, calendar.now + span)
   if options.calendar then
-    icalendar.write(options.calendar, expiry.calendar_text(calendar), "moonlatch expiring --calendar FILE")
+    icalendar.write(options.calendar, expiry.calendar_text(calendar), hint.text "{moonlatch} expiring --calendar FILE")
   end
   if log.json() then print_json(calendar, soon) else print_for_people(calendar, soon, span) end
   return (#soon > 0 or #calendar.unknown > 0) and 3 or 0

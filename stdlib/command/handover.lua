@@ -7,6 +7,7 @@ local document = require "report.document"
 local fail = require "fail"
 local graph_clock = require "graph.clock"
 local handover_terminal = require "handover.terminal"
+local hint = require "log.hint"
 local json = require "json"
 local log = require "log"
 local page = require "handover.page"
@@ -29,7 +30,9 @@ local tick = require "handover.tick"
 ---@return handover.state
 local function handover_state(context) return states.read(context.journal, context.row, graph_clock.now()) end
 
-local function handover_command(row, several) return "moonlatch handover" .. (several and " " .. row.id or "") end
+local function handover_command(row, several)
+  return hint.text "{moonlatch} handover" .. (several and " " .. row.id or "")
+end
 
 ---------------------------------------------------------------------------
 -- Actions
@@ -105,7 +108,7 @@ end
 local function raise_unknown_provider(word)
   fail.raise {
     kind = "missing", what = "handover " .. word, why = "no provider of that name or client id is on record",
-    fix = "Run `moonlatch handover` for the list of providers, and name one of these.",
+    fix = hint.text "Run `{moonlatch} handover` for the list of providers, and name one of these.",
   }
 end
 
@@ -127,13 +130,13 @@ local function refuse_unless_one_handover(rows)
     fail.raise {
       kind = "missing", what = "handover",
       why = "nothing was handed over yet, and the profile names no Devolutions instance",
-      fix = "Make the application first: moonlatch apply setup/entra-pam-provider",
+      fix = hint.text "Make the application first: {moonlatch} apply setup/entra-pam-provider",
     }
   end
   for i, row in ipairs(rows) do names[i] = ("%s (%s)"):format(row.body.name, row.id) end
   fail.raise {
     kind = "usage", what = "handover", why = "there are several: " .. table.concat(names, ", "),
-    fix = ("Name the provider or its client id: moonlatch handover %s …"):format(rows[1].id),
+    fix = hint.text("Name the provider or its client id: {moonlatch} handover %s …", rows[1].id),
   }
 end
 
@@ -141,7 +144,7 @@ local function refuse_for_without_page(options)
   if not options["for"] or options.page then return end
   fail.raise {
     kind = "usage", what = "read the command line", why = "--for is given without --page",
-    fix = "Add --page: moonlatch handover --page --for " .. options["for"],
+    fix = hint.text "Add --page: {moonlatch} handover --page --for " .. options["for"],
   }
 end
 
@@ -165,7 +168,8 @@ local function print_handover_states(journal, rows)
     report.json { handovers = document.write_moments_as_text(list), complete = complete }
     return complete and 0 or 3
   end
-  if #list == 0 then log.say "Nothing is handed over yet: moonlatch apply setup/entra-pam-provider comes first." end
+  if #list == 0 then log.say(hint.text("Nothing is handed over yet: {moonlatch} apply setup/entra-pam-provider comes "
+    .. "first.")) end
   for i, state in ipairs(list) do
     if i > 1 then log.say "" end
     log.prose(summary.text(state, handover_command(rows[i], #states.rows(journal) > 1), graph_clock.now()))

@@ -2,6 +2,7 @@
 
 local devolutions_address = require "base.devolutions_address"
 local fail = require "fail"
+local hint = require "log.hint"
 local insert = require "profile.insert"
 local keyring = require "machine.keyring"
 local log = require "log"
@@ -28,7 +29,7 @@ local function choose_tenant(options)
   if tenant then return tenant end
   fail.raise {
     kind = "usage", what = "make a first configuration", why = "no tenant was given",
-    fix = "Name your tenant by its domain: moonlatch init --tenant contoso.onmicrosoft.com",
+    fix = hint.text "Name your tenant by its domain: {moonlatch} init --tenant contoso.onmicrosoft.com",
   }
 end
 
@@ -51,7 +52,7 @@ local function check_key_source(name)
   end
   fail.raise {
     kind = "usage", what = "choose where the key comes from", why = ("'%s' is not one of the choices"):format(name),
-    fix = ("Choose one of %s: moonlatch init --key file."):format(key_source_names()),
+    fix = hint.text("Choose one of %s: {moonlatch} init --key file.", key_source_names()),
   }
 end
 
@@ -82,7 +83,7 @@ local function devolutions_kind(answer)
   fail.raise {
     kind = "usage", what = "choose which Devolutions manages the accounts",
     why = ("'%s' is not one of the choices"):format(answer),
-    fix = "Run moonlatch init again, and answer cloud, server or neither.",
+    fix = hint.text "Run {moonlatch} init again, and answer cloud, server or neither.",
   }
 end
 
@@ -93,17 +94,17 @@ local function check_devolutions_address(kind, url)
     kind = "usage", what = ("take '%s' as the address of %s"):format(url, kind.help),
     why = kind.name == "cloud" and "an address of Devolutions Cloud is https://ORGANISATION.devolutions.app"
       or "it is an address of Devolutions Cloud",
-    fix = kind.name == "cloud" and "Run moonlatch init again, and type the address of your organisation; or answer "
-      .. "server."
-      or "Run moonlatch init again, and answer cloud.",
+    fix = kind.name == "cloud" and hint.text("Run {moonlatch} init again, and type the address of your organisation; "
+      .. "or answer server.")
+      or hint.text "Run {moonlatch} init again, and answer cloud.",
   }
 end
 
 local function raise_no_devolutions_address(kind)
   fail.raise {
     kind = "usage", what = "make a profile for " .. kind.help, why = "its address was not given",
-    fix = ("Run moonlatch init again, and type the address (%s); or answer 'neither', and add devolutions = { … } to "
-      .. "the profile later."):format(kind.example),
+    fix = hint.text("Run {moonlatch} init again, and type the address (%s); or answer 'neither', and add devolutions "
+      .. "= { … } to the profile later.", kind.example),
   }
 end
 
@@ -173,7 +174,7 @@ local function check_new_profile_name(name)
   fail.raise {
     kind = "usage", what = ("name a profile '%s'"):format(name),
     why = "the file of its key has this name, so the name may not have special characters",
-    fix = "Choose a name of letters, digits, _, - and . for --profile: moonlatch init --profile contoso.",
+    fix = hint.text "Choose a name of letters, digits, _, - and . for --profile: {moonlatch} init --profile contoso.",
   }
 end
 
@@ -259,7 +260,8 @@ local function extend_configuration(options, file)
   end
   fail.raise {
     kind = "conflict", what = "make a first configuration", why = ("it exists already: %s"):format(file),
-    fix = "To add a profile to it: moonlatch init --tenant TENANT. To make another file: moonlatch init --config FILE.",
+    fix = hint.text("To add a profile to it: {moonlatch} init --tenant TENANT. To make another file: {moonlatch} "
+      .. "init --config FILE."),
   }
 end
 

@@ -5,7 +5,9 @@ local command_task = require "cli.command_task"
 local commit = require "journal.commit"
 local document = require "report.document"
 local fail = require "fail"
+local hint = require "log.hint"
 local journal_copies = require "command.journal_copies"
+local journal_export = require "command.journal_export"
 local journal_rekey = require "command.journal_rekey"
 local journal_segments = require "command.journal_segments"
 local layout = require "terminal.layout"
@@ -39,7 +41,7 @@ end
 local function raise_unknown_journal_row(id)
   fail.raise {
     kind = "missing", what = "journal show " .. id, why = "there is no record of that id",
-    fix = "Run `moonlatch journal list` for the ids, and name one of these.",
+    fix = hint.text "Run `{moonlatch} journal list` for the ids, and name one of these.",
   }
 end
 
@@ -70,7 +72,7 @@ end
 local function refuse_to_reveal(id, message)
   fail.raise {
     kind = "usage", what = "show the value of " .. id, why = message,
-    fix = ("Run the command in a terminal window: moonlatch journal show %s --reveal"):format(id),
+    fix = hint.text("Run the command in a terminal window: {moonlatch} journal show %s --reveal", id),
   }
 end
 
@@ -114,7 +116,8 @@ local function check_recorded_head(journal, text)
   if not seq then
     fail.raise {
       kind = "usage", what = "journal verify --head " .. text, why = "it is not of the form NUMBER:HASH",
-      fix = "Read it in the system's log (journalctl -t moonlatch): moonlatch journal verify --head NUMBER:HASH",
+      fix = hint.text("Read it in the system's log (journalctl -t moonlatch): {moonlatch} journal verify --head "
+        .. "NUMBER:HASH"),
     }
   end
   local number = math.tointeger(tonumber(seq))
@@ -125,8 +128,8 @@ local function check_recorded_head(journal, text)
   fail.raise {
     kind = "journal", what = "verify the journal's chain", why = there
       and ("record %s is not the one it was"):format(seq) or ("it ends before record %s"):format(seq),
-    fix = "Keep the folder as it is: the journal is an older copy, or another one. Restore the newest backup: "
-      .. "moonlatch journal restore FILE --set-aside",
+    fix = hint.text("Keep the folder as it is: the journal is an older copy, or another one. Restore the newest "
+      .. "backup: {moonlatch} journal restore FILE --set-aside"),
   }
 end
 
@@ -136,8 +139,8 @@ local function verify_open_journal(journal)
   fail.raise {
     kind = "journal", what = "verify the journal's chain",
     why = seq and ("record %d: %s"):format(seq, message) or message,
-    fix = "Keep the folder as it is: it is evidence. To go on with a backup: moonlatch journal restore FILE "
-      .. "--set-aside",
+    fix = hint.text("Keep the folder as it is: it is evidence. To go on with a backup: {moonlatch} journal restore "
+      .. "FILE --set-aside"),
   }
 end
 
@@ -147,7 +150,7 @@ local function print_verified_journal(journal, count, names, options)
   if log.json() then return report.json { records = count, head = head, hash = hash, segments = names } end
   log.say(("%d records, unbroken; the last is %d:%s"):format(count, head, hash))
   if #names == 0 then return end
-  log.say(("The %d before them lie in %s; `moonlatch journal verify FILE` looks at one:"):format((journal:start()),
+  log.say(hint.text("The %d before them lie in %s; `{moonlatch} journal verify FILE` looks at one:", (journal:start()),
     layout.count(#names, "segment")))
   for _, name in ipairs(names) do log.say("  " .. name) end
 end
@@ -198,8 +201,8 @@ end
 local function close_journal_rotation(journal, id, options, profile)
   local row = require("rotation.resume_and_close").close(journal, id, options.drop and profile)
   local name, pending = row.body.name, options.drop and "were removed" or "stay"
-  log.say(("%s: the rotation is closed; its pending entries %s. Its values stay sealed until %s: "
-    .. "moonlatch journal show %s --reveal --value 1"):format(name, pending, time.day(row.body.kept_until), name))
+  log.say(hint.text("%s: the rotation is closed; its pending entries %s. Its values stay sealed until %s: "
+    .. "{moonlatch} journal show %s --reveal --value 1", name, pending, time.day(row.body.kept_until), name))
 end
 
 local RESUME_NEEDS = { graph = { "GET /users/{id}" }, scopes = { "User.Read.All" } }
@@ -225,9 +228,10 @@ local ACTIONS = {
   restore = { alone = journal_copies.restore, names = "FILE", asks = true },
   rekey = { alone = journal_rekey.run, asks = true },
   compact = { run = journal_segments.compact, asks = true },
+  export = { run = journal_export.run },
 }
 local ORDER = { "list", "show", "history", "verify", "confirm", "retire", "resume", "close", "backup", "restore",
-  "rekey", "compact" }
+  "rekey", "compact", "export" }
 
 -- The command line of the command, for messages.
 local function journal_command_line(options)
@@ -257,11 +261,12 @@ end
 return {
   summary = "show the journal; back it up and restore it; confirm or retire a secret",
   usage = "[list | show ID | history [COUNT] | verify [FILE] | confirm ID | retire ID | resume ID |\n"
-    .. "  close ID | backup FILE | restore FILE | rekey --old-key WHERE | compact --before DATE] [options]",
+    .. "  close ID | backup FILE | restore FILE | rekey --old-key WHERE | compact --before DATE |\n"
+    .. "  export [--since CURSOR]] [options]",
   arguments = {
     { name = "action", optional = true,
       help = "list (the default), show, history, verify, confirm, retire, resume, close, backup, restore, rekey, "
-        .. "compact" },
+        .. "compact, export" },
     { name = "id", help = "id of a record, marker of a secret, name of an account, key id of a credential; or a file",
       optional = true },
   },
@@ -279,6 +284,8 @@ return {
     { name = "--replaces",
       help = "with restore: keep the journal's id, because the journal in the backup never runs again" },
     { name = "--set-aside", help = "with restore: move the present journal aside" },
+    { name = "--since", value = "CURSOR",
+      help = "with export: only the records after this one, whose line had the member cursor" },
     { name = "--before", value = "DATE", help = "with compact: move older records to a file of their own: 2026-01-31" },
     { name = "--head", value = "N:HASH",
       help = "with verify: a record that the journal must contain, as the system log has it" },
@@ -291,6 +298,7 @@ return {
     "moonlatch journal backup FILE      # while others work; `moonlatch journal verify FILE` looks at it",
     "moonlatch journal compact --before 2026-01-01   # keep the journal small; older records go to a file beside it",
     "moonlatch journal rekey --old-key file:old.key   # the profile names the new key, which is made if need be",
+    "moonlatch journal export --since CURSOR >> audit.jsonl   # the audit chain as lines of JSON, for a collector",
     "moonlatch journal restore FILE     # the state folder was lost: take over what was on record when it was made",
   },
 

@@ -2,6 +2,7 @@
 
 local commit = require "journal.commit"
 local fail = require "fail"
+local hint = require "log.hint"
 local journal_segments = require "command.journal_segments"
 local layout = require "terminal.layout"
 local log = require "log"
@@ -14,12 +15,12 @@ local workflow_command = require "cli.workflow_command"
 local M = {}
 
 local FIXES = {
-  exists = "Name a file that does not exist: moonlatch journal backup FILE. A backup is never replaced.",
+  exists = "Name a file that does not exist: {moonlatch} journal backup FILE. A backup is never replaced.",
   io = "Make sure that your user may use the file that the message names and that its disk has room; then run the same "
     .. "command again.",
-  damaged = "Keep it as it is: it is evidence. Look at the journal with `moonlatch journal verify`, and take another "
+  damaged = "Keep it as it is: it is evidence. Look at the journal with `{moonlatch} journal verify`, and take another "
     .. "backup.",
-  key = "Let the profile name the key that the journal had when the backup was made; afterwards `moonlatch journal "
+  key = "Let the profile name the key that the journal had when the backup was made; afterwards `{moonlatch} journal "
     .. "rekey` gives it another one.",
   newer = "Run the same command with the newer version of Moonlatch, which made the journal.",
   binding = "Name the profile that the backup was made with (--profile NAME), or another backup.",
@@ -32,7 +33,7 @@ local FIXES = {
 local function folder_of_path(path) return path:match("^(.*)/[^/]*$") or "." end
 
 local function raise_journal_copy_failure(what, message, kind)
-  fail.raise { kind = "journal", what = what, why = message, fix = FIXES[kind] }
+  fail.raise { kind = "journal", what = what, why = message, fix = FIXES[kind] and hint.text(FIXES[kind]) }
 end
 
 --- Copy the journal to a new file, and print the last record of its chain.
@@ -49,8 +50,8 @@ function M.backup(journal, path)
   if copied > 0 then
     log.say(("Its older records were copied beside it (%s)."):format(layout.count(copied, "segment")))
   end
-  log.say(("What it sealed, only the profile's key opens: keep that elsewhere. `moonlatch journal verify %s` looks at "
-    .. "it again."):format(path))
+  log.say(hint.text("What it sealed, only the profile's key opens: keep that elsewhere. `{moonlatch} journal verify "
+    .. "%s` looks at it again.", path))
 end
 
 --- Open and verify a copy of the journal.
@@ -82,8 +83,8 @@ local function print_restored_journal(profile, path, done, options)
   if done.aside then
     log.say(("What was there before lies in %s. Keep it until nothing in it is in force any more."):format(done.aside))
   end
-  log.say("What was changed after the backup was made is not in it. The next runs take over what the sinks hold before "
-    .. "they make anything new. Look first: moonlatch plan POLICY. Then: moonlatch rotate POLICY.")
+  log.say(hint.text("What was changed after the backup was made is not in it. The next runs take over what the sinks "
+    .. "hold before they make anything new. Look first: {moonlatch} plan POLICY. Then: {moonlatch} rotate POLICY."))
 end
 
 --- Put a backup in the place of the journal.

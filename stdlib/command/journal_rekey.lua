@@ -3,6 +3,7 @@
 --- and names its key.
 
 local fail = require "fail"
+local hint = require "log.hint"
 local journal_segments = require "command.journal_segments"
 local layout = require "terminal.layout"
 local log = require "log"
@@ -35,8 +36,8 @@ local FIXES = {
 local function raise_rekey_usage(why)
   fail.raise {
     kind = "usage", what = "journal rekey", why = why,
-    fix = "Write the new key into `key` of the profile, and name the old key: moonlatch journal rekey --old-key "
-      .. "file:PATH (or keyring:NAME, credential:NAME, passphrase, fd:N).",
+    fix = hint.text("Write the new key into `key` of the profile, and name the old key: {moonlatch} journal rekey "
+      .. "--old-key file:PATH (or keyring:NAME, credential:NAME, passphrase, fd:N)."),
   }
 end
 
@@ -110,7 +111,8 @@ local function rekey_journal(profile, old, new)
   if count then return count end
   fail.raise {
     kind = "journal", what = "seal the journal in " .. profile.state .. " under another key", why = message,
-    fix = FIXES[kind] or kind == "io" and path_fix.write(profile.state .. "/journal.db") or nil,
+    fix = FIXES[kind] or kind == "io" and path_fix.write(profile.state .. "/journal.db",
+      hint.text "see what is wrong with the journal: {moonlatch} journal verify") or nil,
   }
 end
 

@@ -2,6 +2,7 @@
 
 local commit = require "journal.commit"
 local fail = require "fail"
+local hint = require "log.hint"
 local in_use = require "journal.in_use"
 local layout = require "terminal.layout"
 local log = require "log"
@@ -134,7 +135,8 @@ local function parse_compaction_day(text)
   fail.raise {
     kind = "usage", what = "journal compact",
     why = text and ("'%s' is not a date"):format(text) or "--before is missing",
-    fix = "Name a day: moonlatch journal compact --before 2026-01-31 moves the records made before that day, in UTC.",
+    fix = hint.text("Name a day: {moonlatch} journal compact --before 2026-01-31 moves the records made before that "
+      .. "day, in UTC."),
   }
 end
 
@@ -160,7 +162,7 @@ function M.compact(journal, _, options)
   if not done then return log.say("Nothing is that old: the journal is as it was.") end
   log.say(("Records %d to %d lie in %s/%s now. What is still needed of them was put on record again (%s)."):format(
     done.first, done.last, profiles.current().state, done.segment, layout.count(done.carried, "record")))
-  log.say("`moonlatch journal verify FILE` looks at it. Backups take it along.")
+  log.say(hint.text "`{moonlatch} journal verify FILE` looks at it. Backups take it along.")
 end
 
 return M

@@ -1,6 +1,7 @@
 --- moonlatch login: sign in once, and stay signed in; or store a secret of the profile.
 
 local fail = require "fail"
+local hint = require "log.hint"
 local http = require "http.client"
 local json = require "host.json"
 local log = require "log"
@@ -49,15 +50,15 @@ end
 local function refuse_login_to_emulator()
   fail.raise {
     kind = "usage", what = "moonlatch login --emulator", why = "a private emulator ends with the command",
-    fix = "Start an emulator that keeps running (moonlatch emulator), then: moonlatch login --config FILE, with the "
-      .. "file that it prints.",
+    fix = hint.text("Start an emulator that keeps running ({moonlatch} emulator), then: {moonlatch} login --config "
+      .. "FILE, with the file that it prints."),
   }
 end
 
 local function refuse_descriptor_without_secret()
   fail.raise {
     kind = "usage", what = "read the command line", why = "--fd is given without --secret",
-    fix = "Say which secret it is: moonlatch login --secret client-secret --fd 3 3<file",
+    fix = hint.text "Say which secret it is: {moonlatch} login --secret client-secret --fd 3 3<file",
   }
 end
 
@@ -72,13 +73,13 @@ local function read_secret_from_descriptor(text, named)
   fail.raise {
     kind = "usage", what = ("read %s from file descriptor %s"):format(named.what, text),
     why = message or "it is not the number of a file descriptor",
-    fix = ("Open the file for it: moonlatch login --secret %s --fd 3 3<file"):format(named.word),
+    fix = hint.text("Open the file for it: {moonlatch} login --secret %s --fd 3 3<file", named.word),
   }
 end
 
 local function ask_for_profile_secret(named)
   local value, why, fix = typed_secret.ask(named.what .. ": ",
-    ("Without a terminal: moonlatch login --secret %s --fd 3 3<file"):format(named.word))
+    hint.text("Without a terminal: {moonlatch} login --secret %s --fd 3 3<file", named.word))
   return value or fail.raise { kind = "config", what = "ask for " .. named.what, why = why, fix = fix }
 end
 
@@ -113,7 +114,7 @@ local function store_named_secret(options)
   if not chosen then
     fail.raise {
       kind = "usage", what = "moonlatch login --secret " .. options.secret, why = "there is no such secret",
-      fix = ("Name one of %s: moonlatch login --secret %s"):format(table.concat(words, ", "),
+      fix = hint.text("Name one of %s: {moonlatch} login --secret %s", table.concat(words, ", "),
         nearest(options.secret, words) or words[1]),
     }
   end
@@ -163,7 +164,7 @@ local function print_sign_in(profile, principal, is_kept)
   end
   log.say(("signed in to %s as %s"):format(principal.tenant or profile.tenant, principal.name))
   if is_kept then
-    log.say(("kept, sealed, in %s\n`moonlatch logout` forgets it."):format(token_cache.path(profile)))
+    log.say(hint.text("kept, sealed, in %s\n`{moonlatch} logout` forgets it.", token_cache.path(profile)))
   elseif token_cache.is_personal(profile) then
     log.warn "the sign-in is not kept: the service gave no refresh token"
   else

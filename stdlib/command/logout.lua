@@ -1,6 +1,7 @@
 --- moonlatch logout: remove a stored sign-in, and print what stays valid.
 
 local fail = require "fail"
+local hint = require "log.hint"
 local log = require "log"
 local profiles = require "profile.current"
 local report = require "report"
@@ -17,8 +18,8 @@ To end all sign-ins of %s: Entra admin center > Users > (the person) > Revoke se
 local function refuse_logout_of_emulator()
   fail.raise {
     kind = "usage", what = "moonlatch logout --emulator", why = "a private emulator keeps nothing: it has ended",
-    fix = "Nothing has to be done. For an emulator that keeps running: moonlatch logout --config FILE, with the file "
-      .. "that it printed.",
+    fix = hint.text("Nothing has to be done. For an emulator that keeps running: {moonlatch} logout --config FILE, "
+      .. "with the file that it printed."),
   }
 end
 

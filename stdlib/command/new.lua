@@ -3,18 +3,19 @@
 local actions = require "cli.actions"
 local command_task = require "cli.command_task"
 local fail = require "fail"
+local hint = require "log.hint"
 local log = require "log"
 local new_file = require "machine.new_file"
 local script = require "script.load"
 local sys = require "host.sys"
 local templates = require "rehearse.templates"
 
-local CHOOSE_ANOTHER = "Nothing was overwritten. Choose another name: moonlatch new policy NAME"
+local CHOOSE_ANOTHER = "Nothing was overwritten. Choose another name: {moonlatch} new policy NAME"
 
 local function raise_bad_policy_name(name)
   fail.raise {
     kind = "usage", what = "new policy " .. name, why = "it is not a plain file name",
-    fix = "Choose a name of letters, digits, _ and -: moonlatch new policy weekly",
+    fix = hint.text "Choose a name of letters, digits, _ and -: {moonlatch} new policy weekly",
   }
 end
 
@@ -27,7 +28,7 @@ end
 
 local function write_policy_file(path, text)
   new_file.write(path, text, {
-    what = "write " .. path, exists = CHOOSE_ANOTHER, otherwise = "name another folder with --scripts DIR",
+    what = "write " .. path, exists = hint.text(CHOOSE_ANOTHER), otherwise = "name another folder with --scripts DIR",
   })
 end
 
@@ -35,7 +36,7 @@ local function check_policy_path_is_free(path)
   if not sys.stat(path) then return end
   fail.raise {
     kind = "conflict", what = "write " .. path, why = "a file of that name exists",
-    fix = CHOOSE_ANOTHER,
+    fix = hint.text(CHOOSE_ANOTHER),
   }
 end
 
@@ -53,7 +54,7 @@ local function find_application(options)
 end
 
 local UNSEEN = "'%s' signs in on behalf of people (%s): Entra's log of applications does not show that. So that use of "
-  .. "its secret is not seen; when a new secret is in use, a person has to say so: moonlatch handover"
+  .. "its secret is not seen; when a new secret is in use, a person has to say so: {moonlatch} handover"
 
 -- The texts of the policy and its test.
 local function policy_texts(plain, options)
@@ -62,7 +63,7 @@ local function policy_texts(plain, options)
     return texts.policy(plain), texts.test(plain)
   end
   local found, why = find_application(options)
-  if why then log.warn(UNSEEN:format(found.displayName, why)) end
+  if why then log.warn(hint.text(UNSEEN, found.displayName, why)) end
   return templates.applications.policy(plain, found), templates.applications.test(plain)
 end
 
@@ -76,8 +77,8 @@ local function make_policy(name, options)
   write_policy_file(policy, policy_text)
   write_policy_file(test, test_text)
   log.say(("%s: the policy; edit it.\n%s: its test."):format(policy, test))
-  log.note(("\nNext: moonlatch rehearse policies/%s      run a year of it on an emulator, in seconds\n"
-    .. "      moonlatch plan policies/%s          who is due in your tenant, and why"):format(plain, plain))
+  log.note(hint.text("\nNext: {moonlatch} rehearse policies/%s      run a year of it on an emulator, in seconds\n"
+    .. "      {moonlatch} plan policies/%s          who is due in your tenant, and why", plain, plain))
 end
 
 ---@type table<string, cli.action>

@@ -23,7 +23,11 @@ local function plan_policy(options)
     needs = invocation.needs, scripts = invocation.scripts, reading = true,
   })
   local surroundings = { journal = open.journal, profile = open.profile, rights = open.rights }
-  local all, status = command_task.run(rotate_policies.plan, invocation.policies, surroundings)
+  local all, status = command_task.run(function()
+    local found, outcome = rotate_policies.plan(invocation.policies, surroundings)
+    rotate_policies.explain_stops(found, surroundings)
+    return found, outcome
+  end)
   output.end_progress()
   if log.json() then report.json(rotate_policies.json(all, status)) else log.say(rotate_policies.plan_text(all)) end
   for _, policy in ipairs(invocation.scripts) do print_shell_warnings(policy.needs) end

@@ -2,6 +2,7 @@
 
 local command_task = require "cli.command_task"
 local fail = require "fail"
+local hint = require "log.hint"
 local log = require "log"
 local output = require "log.output"
 local report = require "report"
@@ -24,6 +25,7 @@ local function rotate_loaded_policies(options, loaded, open)
   if not options.yes then context.confirm = confirm_rotation_plan end
   if options.watch then return rotate_policies.watch(loaded.policies, context) end
   local all, status = rotate_policies.once(loaded.policies, context)
+  rotate_policies.explain_stops(all, context)
   output.end_progress()
   if log.json() then report.json(rotate_policies.json(all, status)) else log.say(rotate_policies.text(all)) end
   task.check()
@@ -37,11 +39,11 @@ local function refuse_rotate_option_pairs(options)
   if options.old_now and not options.now then
     raise_rotate_usage("rotate --old-now",
       "without --now, every consumer that still uses an old credential would be cut off",
-      ("Name the application: moonlatch rotate %s --now NAME --old-now"):format(named))
+      hint.text("Name the application: {moonlatch} rotate %s --now NAME --old-now", named))
   end
   if options.outside_window and not options.now then
     raise_rotate_usage("rotate --outside-window", "without --now, the window would not apply to any account",
-      ("Name the account: moonlatch rotate %s --now NAME --outside-window"):format(named))
+      hint.text("Name the account: {moonlatch} rotate %s --now NAME --outside-window", named))
   end
   if options.watch and options.now then
     raise_rotate_usage("rotate --watch --now", "--watch changes what is due again and again, and --now changes once",
@@ -49,7 +51,7 @@ local function refuse_rotate_option_pairs(options)
   end
   if not options.watch or not log.json() then return end
   raise_rotate_usage("rotate --watch --json", "with --watch, the one JSON document would never end",
-    "Leave out --json, and read the changes in the journal: moonlatch journal history")
+    hint.text "Leave out --json, and read the changes in the journal: {moonlatch} journal history")
 end
 
 local function run_rotate_command(options)

@@ -4,6 +4,7 @@ local actions = require "cli.actions"
 local copies = require "script.copies"
 local difference = require "script.difference"
 local fail = require "fail"
+local hint = require "log.hint"
 local log = require "log"
 local new_file = require "machine.new_file"
 local report = require "report"
@@ -37,6 +38,7 @@ local function list_scripts()
   report.table(rows, { "name", "origin", "summary" })
 end
 
+
 local function show_script(name, options)
   local found = options.bundled and copies.require_bundled_original(name) or script.find(name)
   if log.json() then return report.json { name = name, path = found.path, origin = found.origin, text = found.text } end
@@ -61,7 +63,7 @@ local function require_own_script(name, what)
   if found.origin ~= "bundled" then return found end
   fail.raise {
     kind = "usage", what = ("%s %s"):format(what, name), why = "you have no copy of it",
-    fix = ("Make a copy first: moonlatch scripts copy %s"):format(name),
+    fix = hint.text("Make a copy first: {moonlatch} scripts copy %s", name),
   }
 end
 

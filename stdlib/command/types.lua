@@ -1,6 +1,7 @@
 --- moonlatch types DIR: write definition files for editors, for the modules that scripts may require.
 
 local fail = require "fail"
+local hint = require "log.hint"
 local log = require "log"
 local path_fix = require "machine.path_fix"
 local sys = require "host.sys"
@@ -11,7 +12,7 @@ local function write_definition_file(path, text)
   if ok then return end
   fail.raise {
     kind = "config", what = "write " .. path, why = message,
-    fix = path_fix.write(path, "name another folder: moonlatch types DIR"),
+    fix = path_fix.write(path, hint.text "name another folder: {moonlatch} types DIR"),
   }
 end
 

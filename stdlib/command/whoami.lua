@@ -1,6 +1,7 @@
 --- moonlatch whoami: sign in, and show who we are, with which rights, and until when.
 
 local command_task = require "cli.command_task"
+local hint = require "log.hint"
 local json = require "host.json"
 local log = require "log"
 local microsoft_ids = require "base.microsoft_ids"
@@ -22,7 +23,7 @@ end
 
 local function kept_sign_in_text(profile, stored)
   if not token_cache.is_personal(profile) then return nil end
-  if not stored then return "no: `moonlatch login` keeps it" end
+  if not stored then return hint.text "no: `{moonlatch} login` keeps it" end
   return ("since %s, sealed in %s"):format(stored.since, token_cache.path(profile))
 end
 

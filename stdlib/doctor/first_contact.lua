@@ -5,6 +5,7 @@ local beliefs = require "doctor.beliefs"
 local call = require "graph.call"
 local fail = require "fail"
 local graph = require "graph"
+local hint = require "log.hint"
 local key_id_probe = require "doctor.key_id_probe"
 local licence = require "entra.licence"
 local log = require "log"
@@ -92,7 +93,9 @@ local NOT_TRIED = "not tried: the call changes something, or takes a person"
 
 local function settle_belief(belief, application)
   local probe = PROBES[belief.id]
-  if probe and not application then return NOT_TRIED, "moonlatch doctor --first-contact --try-on CLIENT-ID tries it" end
+  if probe and not application then
+    return NOT_TRIED, hint.text "{moonlatch} doctor --first-contact --try-on CLIENT-ID tries it"
+  end
   local settle = probe or SETTLE[belief.id]
   if not settle then return NOT_TRIED, nil end
   local ok, verdict, seen = pcall(settle, probe and application or profiles.current())
@@ -119,7 +122,8 @@ function M.run(client_id)
     local verdict, seen = settle_belief(belief, application)
     wrong = wrong or verdict == WORDS[false]
     rows[place] = {
-      id = belief.id, belief = belief.belief, doubt = belief.doubt, call = belief.call, verdict = verdict, seen = seen,
+      id = belief.id, belief = belief.belief, doubt = belief.doubt, call = hint.text(belief.call), verdict = verdict,
+        seen = seen,
     }
     if not log.json() then print_belief(rows[place]) end
   end

@@ -4,6 +4,7 @@
 
 local fail = require "fail"
 local graph = require "graph"
+local hint = require "log.hint"
 local rotations = require "journal.rotations"
 local task = require "task"
 local time = require "time"
@@ -85,8 +86,8 @@ function M.require_ours(wanted, item, journal)
       :format(wanted.unique_name, M.deletion_day(item), item.appId, marked
         and "this journal does not know it: restored, it would bring back credentials that nobody here knows"
         or ("its notes do not carry the line '%s'"):format(wanted.mark)),
-    fix = (marked and ("`moonlatch destroy %s --purge` deletes it for good; then apply makes a new one. Or: ")
-      :format(wanted.workflow) or "") .. BY_HAND,
+    fix = (marked and hint.text("`{moonlatch} destroy %s --purge` deletes it for good; then apply makes a new one. "
+      .. "Or: ", wanted.workflow) or "") .. BY_HAND,
   }
 end
 

@@ -4,6 +4,7 @@
 local application = require "entra.application"
 local fail = require "fail"
 local graph = require "graph"
+local hint = require "log.hint"
 local oauth = require "oauth.sign_in"
 local task = require "task"
 
@@ -47,8 +48,8 @@ function M.of_provider(name)
     fail.raise {
       kind = "missing", what = ("find the application of the provider '%s'"):format(name),
       why = ("there is none with the uniqueName '%s'"):format(wanted.unique_name),
-      fix = ("Make it: moonlatch apply %s --name '%s'. For an application made by hand, name its client_id.")
-        :format(M.SETUP, name),
+      fix = hint.text("Make it: {moonlatch} apply %s --name '%s'. For an application made by hand, name its "
+        .. "client_id.", M.SETUP, name),
     }
   end
   actual.workflow = M.SETUP

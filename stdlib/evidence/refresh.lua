@@ -24,16 +24,16 @@ M.LONGEST_PAUSE = 5 * DAY -- between two looks
 local LOG_KEEPS = 30 * DAY -- with a licence; what is older cannot be read
 local SURELY_KEPT = 6 * DAY -- the log keeps seven days at least, so a first look proves no more
 local SHORTEST_WINDOW, LONGEST_WINDOW = 3600, 7 * DAY
-local FEW, MANY = 900, 5000 -- events in a window: the next window is longer after fewer, shorter after more
+local FEW, MANY = 900, 5000 -- events in a window: the next one is longer after fewer, shorter after more
 local HOLES_KEPT = 400 * DAY
-local ADDRESSES_KEPT = 40 * DAY -- where no rhythm is declared
 local REPORT_EACH = 6 * 3600 -- the report changes once a day
 local AUDITS_LATE = 2 * 3600
 local FEW_APPLICATIONS = 10 -- for more, the whole report takes fewer requests
 
 ---@class evidence.refresh.application
 ---@field app_id string
----@field rhythm number? seconds between two sign-ins of its consumer at most, as the admin declared it
+---@field rhythm number? seconds between two sign-ins of its consumer at most, as the admin declared it; nil: as it was
+--- declared before
 
 ---@class evidence.refresh.subjects
 ---@field applications evidence.refresh.application[]?
@@ -108,14 +108,14 @@ local function keep_sign_ins(journal, app_id, record)
   store.change_application(journal, app_id, function(present)
     join_own(present.own, record.own)
     present.settled, present.settled_to, present.recent = record.settled, record.settled_to, record.recent
-    present.spans, present.holes = record.spans, record.holes
+    present.spans, present.holes, present.rhythm = record.spans, record.holes, record.rhythm
   end)
   commit.commit(journal)
 end
 
 -- Settle what is older than rows come late, window by window; each is kept when it is read.
 local function settle_sign_ins(journal, app_id, record, border)
-  local length = DAY
+  local length = LONGEST_WINDOW
   while record.settled_to < border do
     local to = math.min(border, record.settled_to + length)
     local uses, count = read_window(app_id, record, record.settled_to, to)
@@ -151,22 +151,29 @@ local function drop_old(list, before)
   return kept
 end
 
--- How long addresses are kept: as long as a removal by evidence needs them.
-local function address_time(rhythm)
-  return rhythm and math.min(HOLES_KEPT, 4 * rhythm + ADDRESSES_KEPT) or ADDRESSES_KEPT
-end
-
 local function refresh_sign_ins(journal, application, now)
   local app_id = application.app_id
   local record = store.read_application(journal, app_id)
   local looked = begin_sign_ins(record, now)
+  record.rhythm = application.rhythm or record.rhythm
   settle_sign_ins(journal, app_id, record, now - M.LATE)
   record.recent = read_window(app_id, record, record.settled_to, now)
   judge_own_sign_ins(record, now)
   extend_spans(record, looked, now)
   record.holes = drop_old(record.holes, now - HOLES_KEPT)
-  record.settled = fold.forget_addresses(record.settled, now - address_time(application.rhythm))
   keep_sign_ins(journal, app_id, record)
+end
+
+-- Refresh one application after the other. A failure of one does not keep the others from being read, unless the tenant
+-- does not have the source for us.
+local function refresh_all_sign_ins(journal, applications, now)
+  local first_failure
+  for _, application in ipairs(applications) do
+    local ok, failure = pcall(refresh_sign_ins, journal, application, now)
+    if not ok and reading.gap(failure).unavailable then error(failure, 0) end
+    if not ok then first_failure = first_failure or failure end
+  end
+  if first_failure then error(first_failure, 0) end
 end
 
 ---------------------------------------------------------------------------
@@ -216,7 +223,7 @@ end
 -- Read the changes of a category, window by window, and keep those of the objects.
 local function refresh_category(journal, category, wanted, now)
   local from, length = store.read_to(journal, category, now - LOG_KEEPS)
-  length = length or DAY
+  length = length or LONGEST_WINDOW
   local lost_until = from < now - SURELY_KEPT and now - SURELY_KEPT or nil
   while from < now do
     local to = math.min(now, from + length)
@@ -252,12 +259,13 @@ end
 
 local function read_all(journal, subjects, gaps)
   local applications, now = subjects.applications or {}, graph_clock.now()
-  local function read_all_sign_ins()
-    for _, application in ipairs(applications) do refresh_sign_ins(journal, application, now) end
+  if #applications > 0 then
+    gaps[#gaps + 1] = read_source(journal, "sign_ins", refresh_all_sign_ins, journal, applications, now)
   end
-  gaps[#gaps + 1] = #applications > 0 and read_source(journal, "sign_ins", read_all_sign_ins) or nil
   gaps[#gaps + 1] = read_source(journal, "audits", refresh_audits, journal, subjects.objects or {}, now)
   gaps[#gaps + 1] = read_source(journal, "report", refresh_report, journal, applications)
+  store.forget_old_addresses(journal, now)
+  commit.commit(journal)
 end
 
 --- Read what is new, for these applications and objects, for at most `seconds`. Returns the sources that could not be

@@ -102,6 +102,7 @@ local M = {}
 ---@field settled evidence.use[] of the time before settled_to
 ---@field recent evidence.use[] of the time since then: read again each time
 ---@field settled_to number?
+---@field rhythm number? of its consumer, in seconds, as it was declared last
 ---@field spans evidence.span[]
 ---@field holes evidence.hole[]
 ---@field own evidence.own_sign_in[]
@@ -116,6 +117,8 @@ local OWN_WITHIN = 600 -- seconds: a sign-in this close to one of ours, with its
 local DAY = 86400
 local OWN_KEPT = 400 * DAY
 local OWN_THINNED = 4 * DAY -- of older sign-ins of ours, one each day and key id is enough: the first that was accepted
+local ADDRESSES_KEPT = 40 * DAY -- where no rhythm is declared
+local ADDRESSES_KEPT_AT_MOST = 400 * DAY
 local MOST_CHANGES = 20 -- of one account or application
 local CHANGES_KEPT = 400 * DAY
 
@@ -348,6 +351,51 @@ function M.keep_read_to(journal, category, to, lost_until, length)
   known.read_to[category], known.lost_until = to, lost_until or known.lost_until
   known.length[category] = length
   journal:keep(source_name "audits", known)
+end
+
+-- How long the addresses of an application are kept: as long as a removal by evidence needs them.
+local function address_time(rhythm)
+  return rhythm and math.min(ADDRESSES_KEPT_AT_MOST, 4 * rhythm + ADDRESSES_KEPT) or ADDRESSES_KEPT
+end
+
+local function has_old_address(uses, before)
+  for _, use in ipairs(uses) do
+    if use.address ~= "" and use.last < before then return true end
+  end
+  return false
+end
+
+local function forget_addresses_of_application(journal, app_id, now)
+  local record = M.read_application(journal, app_id)
+  local before = now - address_time(record.rhythm)
+  if not has_old_address(record.settled, before) and not has_old_address(record.recent, before) then return end
+  M.change_application(journal, app_id, function(present)
+    present.settled = fold.forget_addresses(present.settled, before)
+    present.recent = fold.forget_addresses(present.recent, before)
+  end)
+end
+
+local function forget_addresses_of_object(journal, name, before)
+  local record, is_changed = read_kept(journal, name), false
+  for _, change in ipairs(record.changes or {}) do
+    is_changed = is_changed or change.by.address ~= nil and change.at < before
+    if change.at < before then change.by.address = nil end
+  end
+  if is_changed then journal:keep(name, record) end
+end
+
+--- Drop the addresses that are no longer needed, of everything that is kept; once a day. Durable with the next commit.
+---@param journal host.journal.journal
+---@param now number
+function M.forget_old_addresses(journal, now)
+  local name = "evidence/addresses"
+  local last = read_kept(journal, name, true).at
+  if last and now - last < DAY then return end
+  for _, app_id in ipairs(M.applications(journal)) do forget_addresses_of_application(journal, app_id, now) end
+  for _, object in ipairs(journal:kept_names(object_name "")) do
+    forget_addresses_of_object(journal, object, now - ADDRESSES_KEPT)
+  end
+  journal:keep(name, { at = now })
 end
 
 --- Keep what a try to read a source came to. Durable with the next commit.

@@ -3,6 +3,7 @@
 
 local certificate_source = require "oauth.certificate_source"
 local fail = require "fail"
+local hint = require "log.hint"
 local time = require "time"
 local token_cache = require "oauth.token_cache"
 
@@ -38,7 +39,8 @@ local function certificate_item(profile)
     key = "sign-in certificate/" .. tostring(about.sha256), kind = "certificate", use = "in use",
     name = profile.sign_in.client_id, detail = "this profile signs in with it", ends = about.not_after,
     source = "machine", app_id = profile.sign_in.client_id, sha256 = about.sha256,
-    fix = profile.sign_in.certificate.from == "sealed" and "Make the next one: moonlatch apply setup/rotator"
+    fix = profile.sign_in.certificate.from == "sealed" and hint.text("Make the next one: {moonlatch} apply "
+      .. "setup/rotator")
       or "Make the next one, and add it to the application before that date.",
   }
 end
@@ -57,7 +59,7 @@ local function add_kept_sign_in(items, profile)
   if not about then return end
   items[#items + 1] = {
     key = "sign-in/" .. about.since, kind = "sign-in", use = "kept", name = about.name, source = "machine",
-    ends = time.parse(about.renewed) + UNUSED, fix = "Sign in again: moonlatch login",
+    ends = time.parse(about.renewed) + UNUSED, fix = hint.text "Sign in again: {moonlatch} login",
     detail = "if it is not used before; the tenant may end it sooner",
   }
 end
@@ -73,11 +75,11 @@ end
 ---@param profile profile
 function M.add(items, unknown, profile)
   if profile.sign_in.method == "certificate" then
-    M.look(unknown, "sign-in certificate", "when the certificate expires that this profile signs in with",
+    M.look(unknown, "machine", "when the certificate expires that this profile signs in with",
       add_certificate, items, profile)
   end
   if profile.key and token_cache.is_personal(profile) then
-    M.look(unknown, "sign-in", "when the kept sign-in expires", add_kept_sign_in, items, profile)
+    M.look(unknown, "machine", "when the kept sign-in expires", add_kept_sign_in, items, profile)
   end
 end
 

@@ -1,6 +1,7 @@
 --- What the journal says of dates: the client secrets and certificates that are in use, that wait to be brought to
 --- where they are used, or that are replaced and still sign in; and the hand-overs that nobody confirmed.
 
+local hint = require "log.hint"
 local in_use = require "journal.in_use"
 local rotations = require "journal.rotations"
 local sets = require "base.sets"
@@ -19,7 +20,7 @@ local M = {}
 ---@field detail string? more about it, for people
 ---@field ends number? nil: the date is not known
 ---@field fix string? what to do before that date
----@field source "journal"|"tenant"|"machine" where this was seen
+---@field source "journal"|"machine"|"tenant/role"|"tenant/client secret" where this was seen
 ---@field app_id string? client id
 ---@field key_id string? of a credential
 
@@ -36,7 +37,7 @@ local function credential_item(row, use, fix)
   }
 end
 
-local CONFIRM = "Bring it to where it is used, then say so: moonlatch handover"
+local CONFIRM = "Bring it to where it is used, then say so: {moonlatch} handover"
 
 -- The hand-over of a client secret that nobody confirmed: until then, the consumer works as long as the one before.
 local function handover_item(found)
@@ -47,7 +48,7 @@ local function handover_item(found)
   return {
     key = "hand-over/" .. row.id, kind = "hand-over", use = "to confirm", name = row.body.name,
     short = in_use.short_key_id(row), ends = ends, source = "journal", app_id = row.body.app_id,
-    key_id = row.body.key_id, fix = CONFIRM,
+    key_id = row.body.key_id, fix = hint.text(CONFIRM),
     detail = has and ("until then %s is used"):format(in_use.short_key_id(has)) or nil,
   }
 end
@@ -56,11 +57,11 @@ local function add_application_items(items, journal, list)
   local found = in_use.sort(list)
   local waiting = found.waiting
   if found.has and is_in_use_still(found.has) then
-    local fix = waiting and CONFIRM or states.renewal_of_secret(journal, found.has)
+    local fix = waiting and hint.text(CONFIRM) or states.renewal_of_secret(journal, found.has)
     items[#items + 1] = credential_item(found.has, "in use", waiting and fix or "Replace it: " .. fix)
   end
   if waiting then
-    items[#items + 1] = credential_item(waiting, "waiting", CONFIRM)
+    items[#items + 1] = credential_item(waiting, "waiting", hint.text(CONFIRM))
     items[#items + 1] = handover_item(found)
   end
   for _, row in ipairs(found.retiring) do

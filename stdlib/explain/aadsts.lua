@@ -32,8 +32,8 @@ return {
   -- learn.microsoft.com/microsoftteams/platform/teams-sdk/teams/app-authentication/troubleshooting
   { codes = { 7000229 }, source = "docs", new = true, cause = "the application has no service principal in this tenant",
     fix = "If the application or its service principal was made a moment ago, run this again in some minutes. Otherwise"
-      .. " create the service principal (`moonlatch doctor` tells whether it is there): an application is listed under"
-      .. " Enterprise applications once it has one." },
+      .. " create the service principal (`{moonlatch} doctor` tells whether it is there): an application is listed "
+      .. "under Enterprise applications once it has one." },
   { codes = { 70001, 7000112, 1000031 }, source = "docs", cause = "the application is disabled in this tenant",
     fix = "Enable it: Enterprise applications, the application, Properties, Enabled for users to sign in." },
   { codes = { 50105 }, source = "docs", cause = "the application is open only to those assigned to it",
@@ -102,7 +102,7 @@ return {
       .. " Access policy blocks device codes: use method = \"browser\", or sign in as an application." },
 
   { codes = { 70000 }, source = "docs", cause = "the code or the refresh token is not valid",
-    fix = "Sign in again: moonlatch login." },
+    fix = "Sign in again: {moonlatch} login." },
 
   -- The person
   { codes = { 50034, 50020, 51004, 16000 }, source = "docs", cause = "this tenant has no such user",
@@ -124,7 +124,7 @@ return {
     fix = "Sign in again in a browser." },
   { codes = { 50173, 50132, 50133, 50089, 70008, 700082, 70043 }, source = "docs",
     cause = "the sign-in is not valid any more: it expired, or was revoked (a new password revokes it)",
-      fix = "Sign in again: moonlatch login." },
+      fix = "Sign in again: {moonlatch} login." },
 
   -- Policy
   { codes = { 53000, 53001 }, source = "docs", policy = true,

@@ -3,6 +3,7 @@
 --- These texts are for people. Programs branch on kinds: Microsoft promises neither its AADSTS numbers nor its texts.
 
 local graph_errors = require "explain.graph_errors"
+local hint = require "log.hint"
 local kinds = require "fail.kinds"
 local login_codes = require "explain.login_codes"
 local sets = require "base.sets"
@@ -16,12 +17,21 @@ local M = {}
 ---@field resumes boolean? the fix says that the same command, run again, goes on
 ---@field source string? who says so: "docs" or "field"
 
+-- The reason with the commands of its fix as this run's options make them.
+local function with_commands(reason)
+  if not reason.fix then return reason end
+  local filled = {}
+  for name, value in pairs(reason) do filled[name] = value end
+  filled.fix = hint.text(reason.fix)
+  return filled
+end
+
 --- What an AADSTS number means; nil when it is unknown here.
 ---@param code integer|string 7000215, "7000215" or "AADSTS7000215"
 ---@return explain.reason|nil
 function M.aadsts(code)
   local entry = login_codes.of(code)
-  return entry and { cause = entry.cause, fix = entry.fix, source = entry.source } or nil
+  return entry and with_commands { cause = entry.cause, fix = entry.fix, source = entry.source } or nil
 end
 
 local SIGN_IN = {
@@ -29,17 +39,17 @@ local SIGN_IN = {
     fix = "Run the command again and accept, or have somebody sign in who may." },
   expired_token = { cause = "the code was not used in time", fix = "Run the command again for a new code." },
   code_expired = { cause = "the code was not used in time", fix = "Run the command again for a new code." },
-  invalid_grant = { cause = "the sign-in is not valid any more", fix = "Sign in again: moonlatch login.",
+  invalid_grant = { cause = "the sign-in is not valid any more", fix = "Sign in again: {moonlatch} login.",
     application = { cause = "what the application showed is not valid, or a policy refuses it",
       fix = "The sign-in log (Service principal sign-ins) says more." } },
   invalid_client = { cause = "the application's credential was not accepted",
     fix = "Check the client id and the secret named in the profile's sign_in." },
   interaction_required = { cause = "a person has to do something at the sign-in page",
-    fix = "Sign in again: moonlatch login.",
+    fix = "Sign in again: {moonlatch} login.",
     application = { cause = "the tenant asks for something that only a person can do",
       fix = "An application cannot do it: the sign-in log (Service principal sign-ins) says what is asked for." } },
   invalid_scope = { cause = "a permission that is asked for does not exist, or this sign-in was not granted it",
-    fix = "Check the names of the permissions in the script's needs; then sign in again: moonlatch login." },
+    fix = "Check the names of the permissions in the script's needs; then sign in again: {moonlatch} login." },
   not_json = { cause = "the answer is not from Microsoft's login service",
     fix = "Check `login` in the profile, and whether a proxy answers instead." },
   bad_answer = { cause = "the login service's answer breaks the rules of OAuth",
@@ -58,19 +68,20 @@ local REFUSED = {
 local SUBERRORS = {
   basic_action = SIGN_IN.interaction_required,
   additional_action = { cause = "a person has to do something at the sign-in page and outside of it",
-    fix = "Sign in again: moonlatch login. Do what the page asks for (register a device, turn off a VPN)." },
+    fix = "Sign in again: {moonlatch} login. Do what the page asks for (register a device, turn off a VPN)." },
   message_only = { cause = "the sign-in page shows a problem that cannot be solved there",
     fix = "Sign in in a browser, read the message, and tell an administrator." },
   user_password_expired = { cause = "the password has expired", fix = "Change it, then sign in again." },
   consent_required = { cause = "nobody has consented to the permissions that are asked for",
     fix = "Have an administrator grant consent to the application." },
   bad_token = { cause = "the sign-in is not valid any more: it was revoked (a new password revokes it)",
-    fix = "Sign in again: moonlatch login." },
-  token_expired = { cause = "the sign-in is not valid any more: it expired", fix = "Sign in again: moonlatch login." },
+    fix = "Sign in again: {moonlatch} login." },
+  token_expired = { cause = "the sign-in is not valid any more: it expired",
+    fix = "Sign in again: {moonlatch} login." },
   protection_policy_required = { cause = "a policy of the tenant requires a managed app on this device",
     fix = "Sign in as an application, or have the policy exclude this." },
   client_mismatch = { cause = "the sign-in belongs to another application",
-    fix = "Check `client_id` in the profile, then sign in again: moonlatch login." },
+    fix = "Check `client_id` in the profile, then sign in again: {moonlatch} login." },
 }
 
 local function by_kind(failure)
@@ -117,7 +128,7 @@ end
 
 -- Add when to try again, where the service says how long to wait.
 local function with_moment(reason, failure)
-  if not failure.again then return reason end
+  if not failure.again then return with_commands(reason) end
   local when = ("Run the same command again after %s: the service asks not to be asked before.")
     :format(time.iso(math.ceil(failure.again)))
   return { cause = reason.cause, fix = when, source = reason.source, resumes = true }
@@ -133,7 +144,7 @@ local REDIRECT = {
 ---@param failure table host.oauth.failure or http.retry.failure; `application`: an application signs in
 ---@return explain.reason
 function M.login(failure)
-  if failure.transport then return kinds.transport(failure) end
+  if failure.transport then return with_commands(kinds.transport(failure)) end
   if failure.status and failure.status >= 300 and failure.status < 400 then return REDIRECT end
   local reason = by_known_code(failure) or by_kind(failure) or by_unknown_code(failure) or by_word(failure) or REFUSED
   return with_moment(reason, failure)
@@ -213,14 +224,14 @@ end
 ---@return explain.reason
 function M.graph(failure, context)
   context = context or {}
-  if failure.kind == "unknown_outcome" then return kinds.kinds.unknown_outcome end
-  if failure.transport then return kinds.transport(failure) end
+  if failure.kind == "unknown_outcome" then return with_commands(kinds.kinds.unknown_outcome) end
+  if failure.transport then return with_commands(kinds.transport(failure)) end
   if failure.lagged and failure.status == 403 then
     return {
       cause = ("Graph refused this for %s, although the token has the permission: Entra may not know yet what was made"
         .. " a moment ago, or a directory role is missing"):format(time.span(failure.lagged)),
-      fix = "Run the same command again in some minutes: it goes on where it stopped. If it is refused again, see who"
-        .. " we are with `moonlatch whoami`.",
+      fix = hint.text("Run the same command again in some minutes: it goes on where it stopped. If it is refused again,"
+        .. " see who we are with `{moonlatch} whoami`."),
     }
   end
   if context.fresh_write and failure.status ~= 403 and (failure.lag or failure.kind == "missing") then
@@ -251,14 +262,14 @@ local DEVOLUTIONS = {
 ---@param failure table host.devolutions.failure or http.retry.failure
 ---@return explain.reason
 function M.devolutions(failure)
-  if failure.kind == "unknown_outcome" then return kinds.kinds.unknown_outcome end
-  if failure.transport then return kinds.transport(failure) end
+  if failure.kind == "unknown_outcome" then return with_commands(kinds.kinds.unknown_outcome) end
+  if failure.transport then return with_commands(kinds.transport(failure)) end
   return with_moment(DEVOLUTIONS[failure.kind] or by_kind(failure) or {}, failure)
 end
 
 local PEER = {
   auth = { cause = "the service did not accept our credential",
-    fix = "Check the credential of peers.%s in the profile; to store it anew: moonlatch login --secret peer-%s" },
+    fix = "Check the credential of peers.%s in the profile; to store it anew: {moonlatch} login --secret peer-%s" },
   denied = { cause = "our credential may not do this",
     fix = "Give the identity behind peers.%s of the profile the right to make this call." },
   missing = { cause = "it does not exist, or our credential may not see it",
@@ -275,8 +286,8 @@ local PEER = {
 ---@param name string of the peer
 ---@return explain.reason
 function M.peer(failure, name)
-  if failure.kind == "unknown_outcome" then return kinds.kinds.unknown_outcome end
-  if failure.transport then return kinds.transport(failure) end
+  if failure.kind == "unknown_outcome" then return with_commands(kinds.kinds.unknown_outcome) end
+  if failure.transport then return with_commands(kinds.transport(failure)) end
   local known = PEER[failure.kind]
   local reason = known and { cause = known.cause, fix = known.fix:gsub("%%s", name) } or by_kind(failure) or {}
   return with_moment(reason, failure)

@@ -15,8 +15,7 @@ return {
   -- Passwords of users
   { code = "Authorization_RequestDenied", path = "^/users[/(]", member = "passwordProfile", source = "docs",
     cause = "we may not set this person's password: the permission User-PasswordProfile.ReadWrite.All is missing from"
-      .. " the"
-      .. " token, or the person holds a role that ours does not outrank",
+      .. " the token, or the person holds a role that ours does not outrank",
     fix = "Grant the permission. For administrators, also assign the application a directory role that may reset them:"
       .. " Privileged Authentication Administrator may reset all." },
   { status = 400, text = "password complexity", source = "field",
@@ -55,11 +54,11 @@ return {
     source = "field",
     cause = "Entra does not know the application yet, or we may not create service principals: the words are the same",
     fix = "If the application was made a moment ago, run this again in some minutes. If it stays so, see what the"
-      .. " script needs with `moonlatch permissions`." },
+      .. " script needs with `{moonlatch} permissions`." },
   { text = "PermissionScopeNotGranted", source = "field", -- hashicorp/terraform-provider-azuread issue 1727
     cause = "a permission is missing from the token",
-    fix = "See what the script needs with `moonlatch permissions`. A permission granted a moment ago is only in tokens"
-      .. " made after it." },
+    fix = "See what the script needs with `{moonlatch} permissions`. A permission granted a moment ago is only in "
+      .. "tokens made after it." },
   { code = "Authorization_RequestDenied", path = "^/roleManagement/", source = "docs",
     cause = "we are not allowed to read or assign directory roles",
     fix = "Sign in as a Privileged Role Administrator, with RoleManagement.ReadWrite.Directory (to read:"
@@ -86,8 +85,8 @@ return {
     fix = "Have Reports Reader assigned to the person, or sign in as an application with AuditLog.Read.All." },
   { code = "Authentication_MSGraphPermissionMissing", source = "field",
     cause = "a permission is missing from the token",
-    fix = "See what the script needs with `moonlatch permissions`. A permission granted a moment ago is only in tokens"
-      .. " made after it." },
+    fix = "See what the script needs with `{moonlatch} permissions`. A permission granted a moment ago is only in "
+      .. "tokens made after it." },
 
   -- Who we are
   { code = "insufficient_claims", source = "docs", cause = "a Conditional Access policy requires a stronger"
@@ -102,13 +101,13 @@ return {
   { code = "Authorization_RequestDenied", source = "docs",
     cause = "we are not allowed to do this: a permission is missing from the token, a directory role is missing, "
       .. "or the target outranks us",
-    fix = "See what the script needs with `moonlatch permissions`, and who we are with `moonlatch whoami`."
+    fix = "See what the script needs with `{moonlatch} permissions`, and who we are with `{moonlatch} whoami`."
       .. " A permission granted a moment ago is only in tokens made after it." },
   { kind = "auth", source = "docs", cause = "Graph does not accept the sign-in, not even a new one",
-    fix = "Sign in again: moonlatch login." },
+    fix = "Sign in again: {moonlatch} login." },
   { kind = "denied", source = "docs", usual = { "UnknownError", "AccessDenied", "accessDenied", "Forbidden" },
     cause = "we are not allowed to do this",
-    fix = "See what the script needs with `moonlatch permissions`, and who we are with `moonlatch whoami`." },
+    fix = "See what the script needs with `{moonlatch} permissions`, and who we are with `{moonlatch} whoami`." },
 
   -- The request
   { code = "Request_UnsupportedQuery", source = "docs", cause = "this query needs Graph's advanced query mode",

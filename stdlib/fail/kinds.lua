@@ -17,10 +17,11 @@ local M = {}
 M.kinds = {
   usage = { fix = "Add --help to the command, to see how it is used." },
   config = { fix = "Correct that, then run the command again." },
-  auth = { fix = "Sign in again: moonlatch login." },
+  auth = { fix = "Sign in again: {moonlatch} login." },
   denied = {
     not_carried_out = true, unreadable = true,
-    fix = "Compare who is signed in (`moonlatch whoami`) with what the script needs (`moonlatch permissions SCRIPT`).",
+    fix = "Compare who is signed in (`{moonlatch} whoami`) with what the script needs (`{moonlatch} permissions "
+      .. "SCRIPT`).",
   },
   missing = {
     not_carried_out = true, passes_after_reading = true, unreadable = true,
@@ -52,7 +53,7 @@ M.kinds = {
     fix = "Look in the Entra admin center or in Devolutions whether the change was made, before you run the command "
       .. "again.",
   },
-  journal = { fix = "Keep the journal's folder as it is, and see what is wrong: moonlatch journal verify" },
+  journal = { fix = "Keep the journal's folder as it is, and see what is wrong: {moonlatch} journal verify" },
   interrupted = { fix = "Run it again: it goes on where it was." },
   person = {}, not_ours = {},
 }
@@ -112,7 +113,7 @@ M.transports = {
   },
   journal = {
     kind = "journal", not_about_peer = true, cause = "the change could not be put on record, so it was not made",
-    fix = "Free disk space, or see why with `moonlatch journal verify`; then run the same command again.",
+    fix = "Free disk space, or see why with `{moonlatch} journal verify`; then run the same command again.",
   },
   undeclared = {
     kind = "config", not_about_peer = true, cause = "the script does not say that it needs this call",

@@ -25,12 +25,12 @@ function M.text(state, now)
   local what = ("the client secret %s of '%s'"):format(secret.short, state.name)
   return icalendar.text({
     { uid = secret.id .. "-renew", at = secret.renew_at, summary = "Renew " .. what,
-      description = hint.complete((
-        "It expires on %s. moonlatch apply makes the next one; moonlatch handover shows what to do with it.\n"
-        .. "Client ID %s, tenant %s."):format(time.day(secret.ends), state.client_id, state.tenant)) },
+      description = hint.text(
+        "It expires on %s. {moonlatch} apply makes the next one; {moonlatch} handover shows what to do with it.\n"
+        .. "Client ID %s, tenant %s.", time.day(secret.ends), state.client_id, state.tenant) },
     { uid = secret.id .. "-last", at = secret.ends, summary = "Last day of " .. what,
-      description = hint.complete(
-        "A service that signs in with it stops working. moonlatch doctor says which one uses it.") },
+      description = hint.text("A service that signs in with it stops working. {moonlatch} doctor says which one uses "
+        .. "it.") },
   }, now or time.now())
 end
 
@@ -38,7 +38,7 @@ end
 ---@param path string
 ---@param state handover.state
 function M.write(path, state)
-  icalendar.write(path, M.text(state), "moonlatch handover --calendar FILE")
+  icalendar.write(path, M.text(state), hint.text "{moonlatch} handover --calendar FILE")
 end
 
 return M

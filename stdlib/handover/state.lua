@@ -147,7 +147,8 @@ local SETUP, NAME = "setup/entra-pam-provider", "Devolutions PAM"
 ---@return string
 function M.setup_command(workflow, name, client_id)
   workflow = workflow or SETUP
-  local command = (workflow:find "^policies/" and "moonlatch rotate " or "moonlatch apply ") .. workflow
+  local is_policy = workflow:find "^policies/" ~= nil
+  local command = hint.text(is_policy and "{moonlatch} rotate %s" or "{moonlatch} apply %s", workflow)
   if client_id then return ("%s --client-id %s"):format(command, client_id) end
   return workflow == SETUP and name and name ~= NAME and ("%s --name %s"):format(command, shell_quote(name)) or command
 end
@@ -176,7 +177,7 @@ end
 ---@return string
 function M.renewal_of_secret(journal, row)
   local maker = M.maker_of_secret(journal, row)
-  local is_policy = maker:find("^moonlatch rotate ") ~= nil
+  local is_policy = maker:find(hint.text "{moonlatch} rotate ", 1, true) == 1
   return maker .. (is_policy and (" --now '%s'"):format(row.body.name) or " --renew")
 end
 
@@ -334,7 +335,7 @@ function M.read(journal, row, now)
   local state = {
     consumer = body.consumer, address = body.address, name = body.name, tenant = body.tenant,
     client_id = body.client_id, managed = body.managed or {},
-    maker = hint.complete(setup_command_of(journal, body)), destroyed = row.state == "destroyed",
+    maker = setup_command_of(journal, body), destroyed = row.state == "destroyed",
     secret = handover_secret(rows:all(journal, body.client_id), body.renew_before, now),
     former = former and former.state == "confirmed" and former or nil,
   }

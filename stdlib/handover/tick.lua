@@ -5,6 +5,7 @@ local commit = require "journal.commit"
 local confirm_and_retire = require "rotation.confirm_and_retire"
 local deliver = require "handover.deliver"
 local fail = require "fail"
+local hint = require "log.hint"
 local nearest = require "base.nearest"
 local retirement = require "rotation.retirement"
 local states = require "handover.state"
@@ -28,7 +29,8 @@ local function raise_proof_before_secret(state)
   fail.raise {
     kind = "refused", what = ("tick the item 'proof' of '%s'"):format(state.name),
     why = "nobody said that the client secret was pasted, so no reset can have shown that it works",
-    fix = "Confirm that the client secret was pasted (moonlatch handover --confirm), then run the same command again.",
+    fix = hint.text("Confirm that the client secret was pasted ({moonlatch} handover --confirm), then run the same "
+      .. "command again."),
   }
 end
 
@@ -36,7 +38,7 @@ local function raise_no_application_yet(item)
   fail.raise {
     kind = "refused", what = ("tick the item '%s'"):format(item.key),
     why = "the item is about one provider, and no application for a provider was made yet",
-    fix = "Make the application first: moonlatch apply setup/entra-pam-provider",
+    fix = hint.text "Make the application first: {moonlatch} apply setup/entra-pam-provider",
   }
 end
 

@@ -9,6 +9,7 @@ local class = require "base.class"
 local commit = require "journal.commit"
 local crypto = require "host.crypto"
 local fail = require "fail"
+local hint = require "log.hint"
 local markers = require "journal.marker"
 local sets = require "base.sets"
 local time = require "time"
@@ -151,7 +152,8 @@ function Store:unseal(journal, name)
   if value or not message then return value end
   fail.raise {
     kind = "journal", what = ("open the sealed %s %s"):format(self.own.type, name), why = message,
-    fix = "Name the key in the profile that the journal was made with; or check the journal: moonlatch journal verify",
+    fix = hint.text("Name the key in the profile that the journal was made with; or check the journal: {moonlatch} "
+      .. "journal verify"),
   }
 end
 

@@ -1,11 +1,13 @@
---- Commands that a person is told to run: they need the profile that this run was given, or they would act on another
---- tenant.
+--- Commands that a person is told to run. They get the options of this run that decide what a command acts on: without
+--- them it would act on another tenant.
+---
+--- A command is composed where it is written: a text of ours has `{moonlatch} journal list`, and `hint.text` puts the
+--- options in. Texts that hold names of the tenant are never searched for commands.
 
 local M = {}
 
-local words ---@type string? "--profile contoso", as it is typed
-local commands = {} ---@type table<string, true>
-local shows_data = false
+local given = {} ---@type table<string, string> option -> its value, as it is typed
+local takes = {} ---@type table<string, string[]> command -> the options that it takes, of those
 
 -- As a shell reads it: plain, or in quotes.
 local function quoted(word)
@@ -14,57 +16,45 @@ local function quoted(word)
 end
 
 --- Set what every command in a hint gets from now on.
----@param profile string? the profile that was named on the command line
----@param names string[] of the commands that there are
----@param data boolean? is the output data, such as that of a script? Then only failures have hints: a name in the
---- tenant that reads like a command has to stay as it is
-function M.use(profile, names, data)
-  shows_data = data == true
-  words, commands = profile and "--profile " .. quoted(profile) or nil, {}
-  for _, name in ipairs(names) do commands[name] = true end
-end
-
--- Is the profile named already, in the rest of this command?
-local function names_profile(text, from)
-  return text:match("^[^\n`;]*", from):find("--profile", 1, true) ~= nil
-end
-
---- The text with the profile in every command that lacks one. A text may pass here twice.
----@param text string
----@return string
-function M.complete(text)
-  if not words then return text end
-  return (text:gsub("%f[%w]moonlatch (%l[%l-]*)()", function(name, from)
-    if commands[name] and not names_profile(text, from) then return ("moonlatch %s %s"):format(words, name) end
-  end))
-end
-
---- The same for a line of output, unless the output is data.
----@param text string
----@return string
-function M.complete_output(text) return shows_data and text or M.complete(text) end
-
--- The members of results that hold sentences or commands for a person.
-local SENTENCES = { fix = true, how = true, why = true, what = true, notes = true, warnings = true, unknown = true,
-  maker = true }
-
---- A result with the profile in the commands of its sentences. Everything else is as it was.
----@param value any
----@param is_sentence boolean?
----@return any
-function M.complete_all(value, is_sentence)
-  if not words then return value end
-  if type(value) == "string" then return is_sentence and M.complete(value) or value end
-  if type(value) ~= "table" then return value end
-  for name, member in next, value do
-    value[name] = M.complete_all(member, SENTENCES[name] or is_sentence and math.type(name) == "integer")
+---@param options table<string, string|nil> the options of the command line: profile, config, scripts
+---@param taken table<string, string[]> command -> the options that it takes, of those
+function M.use(options, taken)
+  given, takes = {}, taken
+  for _, names in pairs(taken) do
+    for _, name in ipairs(names) do given[name] = options[name] and quoted(options[name]) end
   end
-  return value
 end
 
---- The same for a document of the output, unless the output is data.
----@param value any
----@return any
-function M.complete_document(value) return shows_data and value or M.complete_all(value) end
+-- Does the text name the option itself, in the rest of the command that begins there? With --emulator, a command takes
+-- no profile.
+local function names_option(text, from, option)
+  local rest = text:match("^[^\n`;]*", from)
+  return rest:find("--" .. option, 1, true) ~= nil or rest:find("--emulator", 1, true) ~= nil
+end
+
+-- "moonlatch --profile contoso" for a command that is written at a place of the text.
+local function program(text, from, command)
+  local words = { "moonlatch" }
+  for _, option in ipairs(takes[command] or {}) do
+    if given[option] and not names_option(text, from, option) then
+      words[#words + 1] = ("--%s %s"):format(option, given[option])
+    end
+  end
+  return table.concat(words, " ")
+end
+
+--- A text with commands: `{moonlatch} journal list` becomes the command as this run's options make it. The template is
+--- a text of ours; what comes from elsewhere is passed for its %s.
+---@param template string "Sign in again: {moonlatch} login."
+---@param ... any for template:format
+---@return string
+function M.text(template, ...)
+  local has_values = select("#", ...) > 0
+  local text = template:gsub("{moonlatch}()( ?%l*)", function(from, command)
+    local words = program(template, from, command:sub(2))
+    return (has_values and words:gsub("%%", "%%%%") or words) .. command
+  end)
+  return has_values and text:format(...) or text
+end
 
 return M

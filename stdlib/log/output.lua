@@ -2,7 +2,6 @@
 --
 -- All output passes host.term, which masks the values of secrets.
 
-local hint = require "log.hint"
 local layout = require "terminal.layout"
 local term = require "host.term"
 local time = require "time"
@@ -51,7 +50,6 @@ end
 ---@param stream "out"|"err"|"terminal"
 ---@param text string
 function M.write_line(stream, text)
-  text = hint.complete_output(text)
   if listener then return tell_listener(text) end
   clear_changing_line()
   term.write(stream == "out" and settings.json and "err" or stream, text .. "\n")
@@ -63,7 +61,6 @@ end
 ---@return string
 function M.wrap_to_terminal(text, stream)
   stream = (settings.json or stream == "terminal") and "err" or stream or "out"
-  text = hint.complete_output(text)
   return term.is_terminal(stream) and layout.fit(text, term.width()) or text
 end
 

@@ -3,6 +3,7 @@
 
 local crypto = require "host.crypto"
 local fail = require "fail"
+local hint = require "log.hint"
 local path_fix = require "machine.path_fix"
 local profiles = require "profile.current"
 local sealed_file = require "profile.sealed_file"
@@ -23,13 +24,13 @@ end
 local function read_sealed_certificate(settings, source)
   local content <close> = sealed_file.read(settings, sealed_key.name(settings.sign_in.client_id))
   if not content then
-    M.refuse(source, "there is no such file", "Make it: moonlatch apply setup/rotator, on this machine and with a "
-      .. "profile that has the same tenant, state and key. For a file of your own, write certificate = { path = "
-      .. "\"…\" }.")
+    M.refuse(source, "there is no such file", hint.text("Make it: {moonlatch} apply setup/rotator, on this machine "
+      .. "and with a profile that has the same tenant, state and key. For a file of your own, write certificate = { "
+      .. "path = \"…\" }."))
   end
   local key, why = crypto.certificate(content)
-  return key or M.refuse(source, why, "Bring the file back from a backup; or make a new one: moonlatch apply "
-    .. "setup/rotator")
+  return key or M.refuse(source, why, hint.text("Bring the file back from a backup; or make a new one: {moonlatch} "
+    .. "apply setup/rotator"))
 end
 
 local LIMIT = 64 << 10 -- bytes of a certificate with its chain

@@ -7,6 +7,7 @@
 
 local crypto = require "host.crypto"
 local fail = require "fail"
+local hint = require "log.hint"
 local log = require "log"
 local path_fix = require "machine.path_fix"
 local scheduler = require "task.scheduler"
@@ -102,8 +103,8 @@ end
 local NO_CONSENT = 65001
 
 local function fix_of(failure, cut_off)
-  if cut_off then return "Sign in again: moonlatch login." end
-  if failure.code == NO_CONSENT then return "Sign in with what is needed: moonlatch login --for SCRIPT." end
+  if cut_off then return hint.text "Sign in again: {moonlatch} login." end
+  if failure.code == NO_CONSENT then return hint.text "Sign in with what is needed: {moonlatch} login --for SCRIPT." end
   return failure.fix
 end
 

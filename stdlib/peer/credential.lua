@@ -2,6 +2,7 @@
 --- The secret address of a peer is here, too. Secrets and tokens become bytes only in C.
 
 local fail = require "fail"
+local hint = require "log.hint"
 local native_peer = require "host.peer"
 local oauth = require "oauth.sign_in"
 local profile_peers = require "profile.peers"
@@ -84,8 +85,8 @@ function M.check_address(profile, peer, address)
   if not origin then
     fail.raise {
       kind = "config", what = ("%s: profiles.%s.peers.%s"):format(profile.file, profile.name, peer.name), why = why,
-      fix = ("Store the whole address, https:// included: moonlatch login --secret %s")
-        :format(profile_peers.secret_word(peer.name)),
+      fix = hint.text("Store the whole address, https:// included: {moonlatch} login --secret %s",
+        profile_peers.secret_word(peer.name)),
     }
   end
   profile_peers.check_origin(profile, peer, origin)
@@ -102,8 +103,8 @@ function M.sign(peer, request, id)
   if ok then return end
   fail.raise {
     kind = "config", what = ("sign a message for the peer '%s'"):format(peer.name), why = why,
-    fix = ("Store the secret as its receiver shows it: moonlatch login --secret %s")
-      :format(profile_peers.secret_word(peer.name)),
+    fix = hint.text("Store the secret as its receiver shows it: {moonlatch} login --secret %s",
+      profile_peers.secret_word(peer.name)),
   }
 end
 

@@ -1,6 +1,7 @@
 --- Read the configuration file: check its members, and make a profile from them.
 
 local fail = require "fail"
+local hint = require "log.hint"
 local lua_file = require "base.lua_file"
 local nearest = require "base.nearest"
 local path_fix = require "machine.path_fix"
@@ -73,8 +74,8 @@ local devolutions_rule = {
     end
     if devolutions.server and not (devolutions.app_key and devolutions.app_secret) then
       return "server needs app_key and app_secret",
-        'Add app_key = "…" and app_secret = { from = "sealed" } (Devolutions Server > Administration > Application '
-          .. "identities), then: moonlatch login --secret devolutions-secret"
+        hint.text('Add app_key = "…" and app_secret = { from = "sealed" } (Devolutions Server > Administration > '
+          .. "Application identities), then: {moonlatch} login --secret devolutions-secret")
     end
   end,
 }
@@ -175,8 +176,10 @@ local emulator_rule = { type = "table", members = { clock = { type = "string" } 
 
 local file_rule = {
   type = "table",
-  fix = 'The file returns a table: return { profiles = { contoso = { tenant = "contoso.com" } } }. '
-    .. "`moonlatch init` writes one.",
+  fix = function()
+    return hint.text('The file returns a table: return { profiles = { contoso = { tenant = "contoso.com" } } }. '
+      .. "`{moonlatch} init` writes one.")
+  end,
   members = {
     default = { type = "string" },
     profiles = { type = "table", required = true, each = { type = "table" } },
@@ -404,8 +407,9 @@ function M.read(file, was_named)
   local text, message, kind = sys.read(file, MOST_BYTES)
   if text then return text end
   local fixes = {
-    missing = was_named and ("Correct the path; or make a configuration there: moonlatch init --config %s"):format(file)
-      or "Make a first one: moonlatch init. To try Moonlatch without one, add --emulator to the command.",
+    missing = was_named and hint.text("Correct the path; or make a configuration there: {moonlatch} init --config %s",
+      file)
+      or hint.text "Make a first one: {moonlatch} init. To try Moonlatch without one, add --emulator to the command.",
     mode = ("Let only its owner write it, because it decides where secrets go: chmod go-w '%s'"):format(file),
     owner = ("Read it, then make it yours, because it decides where secrets go: sudo chown %s '%s'")
       :format(sys.user(), file),
@@ -427,8 +431,8 @@ end
 local function choose_profile_name(file, config, wanted)
   local names = profile_names(config.profiles)
   local name = wanted or config.default or (#names == 1 and names[1])
-  if #names == 0 then refuse_profile(file, "profiles", "there is none", "Add a profile: moonlatch init --tenant "
-    .. "TENANT") end
+  if #names == 0 then refuse_profile(file, "profiles", "there is none", hint.text("Add a profile: {moonlatch} init "
+    .. "--tenant TENANT")) end
   if not name then
     fail.raise {
       kind = "usage", what = "choose a profile of " .. file, why = "there are several, and none is the default",

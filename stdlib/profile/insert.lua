@@ -5,6 +5,7 @@
 --- new profile.
 
 local fail = require "fail"
+local hint = require "log.hint"
 local path_fix = require "machine.path_fix"
 local profile_file = require "profile.file"
 local sys = require "host.sys"
@@ -120,7 +121,7 @@ function M.add_profile(text, file, name, profile)
     fail.raise {
       kind = "conflict", what = ("add the profile '%s' to %s"):format(name, file),
       why = "there is a profile of that name",
-      fix = "Nothing was changed. Choose another name: moonlatch init --tenant TENANT --profile NAME",
+      fix = hint.text "Nothing was changed. Choose another name: {moonlatch} init --tenant TENANT --profile NAME",
     }
   end
   local added = M.insert_after_brace(text, profile)

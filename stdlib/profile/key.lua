@@ -1,6 +1,7 @@
 --- Read and make the key that seals a profile's journal, sign-in and secrets.
 
 local fail = require "fail"
+local hint = require "log.hint"
 local path_fix = require "machine.path_fix"
 local secret = require "host.secret"
 local source = require "profile.source"
@@ -19,8 +20,8 @@ end
 
 local function refuse_missing_key(profile)
   refuse_key(profile, "open the journal's key", "the profile names no key, and there is no silent default",
-    'Add key = { from = "file", path = "…" } to the profile (or from = "keyring", "credentials_directory" or '
-      .. '"passphrase"), then make the key: moonlatch init --profile ' .. profile.name)
+    hint.text('Add key = { from = "file", path = "…" } to the profile (or from = "keyring", "credentials_directory" or '
+      .. '"passphrase"), then make the key: {moonlatch} init --profile ') .. profile.name)
 end
 
 --- The key of a profile. Raises a "config" failure.

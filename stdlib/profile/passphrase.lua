@@ -3,6 +3,7 @@
 
 local crypto = require "host.crypto"
 local fail = require "fail"
+local hint = require "log.hint"
 local json = require "host.json"
 local log = require "log"
 local path_fix = require "machine.path_fix"
@@ -55,8 +56,8 @@ local function load_passphrase_file(profile)
     message = "no passphrase was chosen on this machine, or the file with the parameters of the key is lost"
   end
   raise_passphrase(profile, "make the key of the passphrase", message, kind == "missing"
-    and ("To choose one: moonlatch init --profile %s. If there was one, bring the file back from a backup.")
-      :format(profile.name)
+    and hint.text("To choose one: {moonlatch} init --profile %s. If there was one, bring the file back from a "
+      .. "backup.", profile.name)
     or "Bring the file back from a backup: without the file, the passphrase opens nothing.")
 end
 
@@ -104,7 +105,8 @@ function M.read(profile)
     if try < TRIES and not profile.key.fd then log.warn "that is not the passphrase; once more" end
   end
   raise_passphrase(profile, "make the key of the passphrase", "that is not the passphrase",
-    "Run the same command again, and type the passphrase that was chosen at moonlatch init. Nobody can recover it.")
+    hint.text("Run the same command again, and type the passphrase that was chosen at {moonlatch} init. Nobody can "
+      .. "recover it."))
 end
 
 local function ask_new_passphrase(profile)

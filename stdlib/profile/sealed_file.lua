@@ -6,6 +6,7 @@
 
 local crypto = require "host.crypto"
 local fail = require "fail"
+local hint = require "log.hint"
 local json = require "host.json"
 local path_fix = require "machine.path_fix"
 local profiles = require "profile.current"
@@ -70,9 +71,10 @@ end
 
 -- The command that writes the sealed file of this name anew.
 local function command_to_store(name)
-  if name:find "^sign%-in%-" then return "moonlatch login" end
+  if name:find "^sign%-in%-" then return hint.text "{moonlatch} login" end
   local is_certificate = name:find "^certificate%-" and name ~= "certificate-passphrase"
-  return is_certificate and "moonlatch apply setup/rotator" or "moonlatch login --secret " .. name
+  return is_certificate and hint.text "{moonlatch} apply setup/rotator"
+    or hint.text "{moonlatch} login --secret " .. name
 end
 
 local function raise_sealed_file_not_opened(path, why)
@@ -127,7 +129,7 @@ function M.read(profile, name)
   local value, message = open_sealed_text(profile, name, head, box, key)
   if value then return value, decode_sealed_about(path, head) end
   local is_foreign = id and id ~= M.key_id(key)
-  if is_foreign then message = message .. ". If `moonlatch journal rekey` was stopped, run it again" end
+  if is_foreign then message = message .. hint.text ". If `{moonlatch} journal rekey` was stopped, run it again" end
   raise_sealed_file_not_opened(path, message)
 end
 

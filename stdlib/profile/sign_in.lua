@@ -1,5 +1,6 @@
 --- Check and complete the member `sign_in` of a profile.
 
+local hint = require "log.hint"
 local sets = require "base.sets"
 local sys = require "host.sys"
 
@@ -90,8 +91,10 @@ function M.rule(secret_rule)
   return {
     type = "table", default = {},
     misplaced = {
-      client_secret = 'Name the place that the secret comes from: secret = { from = "sealed" }, then '
-        .. "moonlatch login --secret client-secret. A configuration never contains a secret.",
+      client_secret = function()
+        return hint.text('Name the place that the secret comes from: secret = { from = "sealed" }, then '
+          .. "{moonlatch} login --secret client-secret. A configuration never contains a secret.")
+      end,
     },
     members = {
       method = { type = "string", default = "device_code", choices = METHODS },

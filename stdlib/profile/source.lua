@@ -1,6 +1,7 @@
 --- The sources of secrets in a profile: check them, and read and write the secrets.
 
 local fail = require "fail"
+local hint = require "log.hint"
 local path_fix = require "machine.path_fix"
 local schema = require "base.schema"
 local sys = require "host.sys"
@@ -51,8 +52,10 @@ end
 local function new_source_rule(choices, optional)
   return {
     type = "table",
-    fix = 'Name the place that the secret comes from, not the secret: { from = "sealed" }, then '
-      .. "moonlatch login --secret.",
+    fix = function()
+      return hint.text('Name the place that the secret comes from, not the secret: { from = "sealed" }, then '
+        .. "{moonlatch} login --secret.")
+    end,
     members = {
       from = { type = "string", required = true, choices = choices },
       path = { type = "string" }, name = { type = "string" }, fd = { type = "integer" },
@@ -112,11 +115,11 @@ function M.describe(source) return DESCRIPTIONS[source.from](source) end
 -- The fix for a value that is not plain text. A line end at the end of a value is dropped when the value is read,
 -- because most tools that store a value add a line end. Other characters are not dropped.
 local STORE_AS_TEXT = "Store the value alone, as UTF-8 text: printf %s VALUE > FILE. "
-  .. 'If the character belongs to it, use from = "sealed" and `moonlatch login --secret`.'
+  .. 'If the character belongs to it, use from = "sealed" and `{moonlatch} login --secret`.'
 
 -- `kind`: of the failure to read, as sys.read_secret gives it.
 local function raise_source(source, what, why, fix, kind)
-  if kind == "text" then fix = STORE_AS_TEXT end
+  if kind == "text" then fix = hint.text(STORE_AS_TEXT) end
   fail.raise { kind = "config", what = ("read %s from %s"):format(what, M.describe(source)), why = why, fix = fix }
 end
 
@@ -126,10 +129,10 @@ end
 -- A sentence that says how to store the secret in its source.
 local function secret_storing_advice(source)
   if source.word == "key" then
-    return "Make the first key: moonlatch init. If there was a key before, bring that one back instead."
+    return hint.text "Make the first key: {moonlatch} init. If there was a key before, bring that one back instead."
   end
   if not source.word then return "Name the source that holds it." end
-  return ("Store it: moonlatch login --secret %s"):format(source.word)
+  return hint.text("Store it: {moonlatch} login --secret %s", source.word)
 end
 
 ---@type table<string, fun(source: profile.source, what: string, form: host.sys.form): host.secret>

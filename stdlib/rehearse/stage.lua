@@ -3,6 +3,7 @@
 local class = require "base.class"
 local fail = require "fail"
 local gate = require "host.gate"
+local hint = require "log.hint"
 local http = require "http.client"
 local native_graph = require "host.graph"
 local native_journal = require "host.journal"
@@ -29,7 +30,7 @@ local Stage = class "rehearse.stage"
 local function raise_emulator_refused(what, why)
   fail.raise {
     kind = "config", what = what, why = why,
-    fix = "Correct the fault rule: `moonlatch emulator --help` shows its form.",
+    fix = hint.text "Correct the fault rule: `{moonlatch} emulator --help` shows its form.",
   }
 end
 

@@ -2,6 +2,7 @@
 
 local explain = require "explain.cause"
 local graph_errors = require "explain.graph_errors"
+local hint = require "log.hint"
 
 local M = {}
 
@@ -28,7 +29,7 @@ local STATUS_MEANINGS = {
 local function add_reason(lines, title, reason)
   if title then lines[#lines + 1] = title end
   if reason.cause then lines[#lines + 1] = "  why: " .. reason.cause end
-  if reason.fix then lines[#lines + 1] = "  fix: " .. reason.fix end
+  if reason.fix then lines[#lines + 1] = "  fix: " .. hint.text(reason.fix) end
 end
 
 local function graph_rule_title(rule)

@@ -5,6 +5,7 @@
 
 local class = require "base.class"
 local fail = require "fail"
+local hint = require "log.hint"
 local json = require "host.json"
 local log = require "log"
 local output = require "log.output"
@@ -98,7 +99,7 @@ local function require_agreement(door, change)
   if door.settings.yes or door.all or door.agreed[change.key] then return end
   if not require("cli.workflow_command").is_interactive() then
     refuse("it would change something, and there is no terminal to ask on",
-      "To make changes without asking: moonlatch repl --write --yes.")
+      hint.text "To make changes without asking: {moonlatch} repl --write --yes.")
   end
   if not ask_for_change(door, change.show(), change.question) then refuse("you said no", change.nothing) end
   door.agreed[change.key] = true

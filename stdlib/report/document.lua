@@ -1,6 +1,5 @@
 --- Collect the values of a command into the one document that --json writes at the end. Scripts use `report`.
 
-local hint = require "log.hint"
 local json = require "host.json"
 local log = require "log"
 local term = require "host.term"
@@ -45,7 +44,7 @@ function M.flush()
   local document = documents[1]
   if #documents > 1 then document = json.array(documents) end
   documents = {}
-  term.write("out", json.encode(hint.complete_document(document), true) .. "\n")
+  term.write("out", json.encode(document, true) .. "\n")
 end
 
 return M

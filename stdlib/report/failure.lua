@@ -87,6 +87,12 @@ function M.print_unwritten_result(why)
   })
 end
 
+-- The fix for the kind of a failure, for one that has none of its own.
+local function kind_fix(failure)
+  local fix = kinds.of(failure.kind).fix
+  return fix and hint.text(fix)
+end
+
 --- Print a failure, or any other error.
 ---@param err any
 ---@return integer exit_status
@@ -94,13 +100,13 @@ function M.print(err)
   output.end_progress()
   local document
   if fail.is(err) then
-    log.error(hint.complete(M.text(err, kinds.of(err.kind).fix)))
+    log.error(M.text(err, kind_fix(err)))
     print_failure_causes(err)
     document = M.table(err)
   else
     document = print_programming_error(err)
   end
-  if log.json() then term.write("out", json.encode({ error = hint.complete_all(document) }, true) .. "\n") end
+  if log.json() then term.write("out", json.encode({ error = document }, true) .. "\n") end
   return fail.is(err) and exit_status_of_failure(err) or FAILED_STATUS
 end
 

@@ -9,10 +9,12 @@ local term = require "host.term"
 local M = {}
 
 local BLOCK = 500 -- rows of a table that are measured together
+local AT_ONCE = 64 -- rows of CSV and JSON that are written together
 
 ---@class report.writer
 ---@field columns report.column[]
 ---@field count integer
+---@field pending string[] what is written next
 ---@field row fun(self: report.writer, row: table) one more
 ---@field close fun(self: report.writer) the last was written
 
@@ -27,31 +29,42 @@ function M.field(value)
   return text
 end
 
-local function csv_line(columns, value_of)
+-- The text of rows that are written together.
+local function add_text(self, text, write)
+  local pending = self.pending
+  pending[#pending + 1] = text
+  if #pending < AT_ONCE then return end
+  write(table.concat(pending))
+  self.pending = {}
+end
+
+local function csv_line(columns, row)
   local fields = {}
-  for place, column in ipairs(columns) do fields[place] = M.field(value_of(column)) end
-  term.write_data(table.concat(fields, ",") .. "\r\n")
+  for place, column in ipairs(columns) do fields[place] = M.field(row[column.key]) end
+  return table.concat(fields, ",") .. "\r\n"
 end
 
 local Csv = class "report.csv_writer"
 
 function Csv:row(row)
   self.count = self.count + 1
-  csv_line(self.columns, function(column) return row[column.key] end)
+  add_text(self, csv_line(self.columns, row), term.write_data)
 end
 
-function Csv.close() end
+function Csv:close() term.write_data(table.concat(self.pending)) end
 
 local Json = class "report.json_writer"
+
+local function write_out(text) term.write("out", text) end
 
 function Json:row(row)
   local picked = {}
   for _, column in ipairs(self.columns) do picked[column.key] = row[column.key] end
-  term.write("out", (self.count == 0 and "[\n  " or ",\n  ") .. json.encode(picked))
+  add_text(self, (self.count == 0 and "[\n  " or ",\n  ") .. json.encode(picked), write_out)
   self.count = self.count + 1
 end
 
-function Json:close() term.write("out", self.count == 0 and "[]\n" or "\n]\n") end
+function Json:close() write_out(table.concat(self.pending) .. (self.count == 0 and "[]\n" or "\n]\n")) end
 
 local Table = class "report.table_writer"
 
@@ -78,8 +91,13 @@ local WRITERS = { csv = Csv, json = Json, table = Table }
 ---@param columns report.column[]
 ---@return report.writer
 function M.new(format, columns)
-  if format == "csv" then csv_line(columns, function(column) return column.key end) end
-  return WRITERS[format] { columns = columns, count = 0, block = {} }
+  local out = WRITERS[format] { columns = columns, count = 0, block = {}, pending = {} }
+  if format == "csv" then
+    local titles = {}
+    for _, column in ipairs(columns) do titles[column.key] = column.key end
+    out.pending[1] = csv_line(columns, titles)
+  end
+  return out
 end
 
 return M

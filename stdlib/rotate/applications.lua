@@ -7,6 +7,7 @@ local credential_policy = require "entra.credential_policy"
 local delivery = require "rotate.delivery"
 local disk_space = require "machine.disk_space"
 local fail = require "fail"
+local hint = require "log.hint"
 local lifetime = require "journal.lifetime"
 local policy_select = require "policy.select"
 local probe = require "sink.probe"
@@ -66,7 +67,7 @@ end
 local LATER = "a person will have to say when the new one is in use; rotate says how"
 
 local function why_no_entries(consumer)
-  return ("a person's hands, by `moonlatch handover`: %s. Passwords would be kept by %s only"):format(
+  return hint.text("a person's hands, by `{moonlatch} handover`: %s. Passwords would be kept by %s only",
     consumer == "cloud" and "Devolutions Cloud has no entries that are written from here"
       or "the profile names no Devolutions Server", sinks.names_for_passwords())
 end
@@ -142,8 +143,9 @@ local function await_use_of_certificate(run, new_certificate)
     why = "Until somebody confirms that it is in use, the certificate before it is never retired.",
     how = {
       "on this machine: a profile with certificate = { from = \"sealed\" } signs in with it already",
-      ("elsewhere: moonlatch journal show %s --reveal, on a terminal, shows the key and the certificate"):format(id),
-      "when it is in use: moonlatch journal confirm " .. id,
+      hint.text("elsewhere: {moonlatch} journal show %s --reveal, on a terminal, shows the key and the certificate",
+        id),
+      hint.text "when it is in use: {moonlatch} journal confirm " .. id,
     },
   }
 end

@@ -3,6 +3,7 @@
 
 local class = require "base.class"
 local fail = require "fail"
+local hint = require "log.hint"
 local log = require "log"
 local owned = require "entra.owned"
 local places = require "sink.places"
@@ -150,8 +151,8 @@ local function await_delivery_by_person(self, secret, where)
     why = "Until somebody confirms that it is in use, the client secret before it is never retired.",
     how = {
       "it is in " .. where,
-      ("to see it, on a terminal: moonlatch journal show %s --reveal"):format(secret.row.id),
-      ("when it is in use: moonlatch journal confirm %s"):format(secret.row.id),
+      hint.text("to see it, on a terminal: {moonlatch} journal show %s --reveal", secret.row.id),
+      hint.text("when it is in use: {moonlatch} journal confirm %s", secret.row.id),
     },
   }
 end

@@ -2,6 +2,7 @@
 
 local copies = require "script.copies"
 local fail = require "fail"
+local hint = require "log.hint"
 local layout = require "terminal.layout"
 local log = require "log"
 local rotate_print = require "rotate.print"
@@ -19,15 +20,15 @@ local SHORTEST, LONGEST = 60, 3600 -- seconds between two runs of a service
 local function raise_no_policy_named()
   fail.raise {
     kind = "usage", what = "rotate", why = "POLICY is missing",
-    fix = "Name a policy of those that `moonlatch scripts` lists; or make one: moonlatch new policy NAME",
+    fix = hint.text "Name a policy of those that `{moonlatch} scripts` lists; or make one: {moonlatch} new policy NAME",
   }
 end
 
 local function raise_not_a_policy(name, declaration)
   fail.raise {
     kind = "usage", what = "rotate " .. name, why = "the script of that name is not a policy",
-    fix = ("Run it with the command for its kind: moonlatch %s %s")
-      :format(declaration.steps and "apply" or "run", name),
+    fix = hint.text("Run it with the command for its kind: {moonlatch} "
+      .. (declaration.steps and "apply %s" or "run %s"), name),
   }
 end
 
@@ -76,6 +77,11 @@ function M.plan(policies, options)
   local all = rotate_run.plan(policies, options)
   return all, rotate_run.status(all, true)
 end
+
+--- Name who changed the passwords at which rotations stopped, as far as the directory's audit log knows. Waits.
+---@param all table[]
+---@param options rotation.options
+M.explain_stops = rotate_run.explain_stops
 
 --- The outcome of a run, as text.
 ---@param all table[]
@@ -129,7 +135,10 @@ end
 local function run_watch_round(policies, options)
   local ok, all = xpcall(M.once, traceback.keep, policies, options)
   if ok then
-    if has_rotation_news(all) then log.say(("%s\n%s"):format(time.iso(time.now()), M.text(all))) end
+    if has_rotation_news(all) then
+      M.explain_stops(all, options)
+      log.say(("%s\n%s"):format(time.iso(time.now()), M.text(all)))
+    end
     return seconds_to_next_watch_round(all)
   end
   if not fail.is(all) or fail.is(all, "interrupted") or fail.is(all, "journal") then error(all, 0) end

@@ -49,7 +49,8 @@ end
 local function entry_line(what, entry)
   local fix = entry.fix and ("\n        %s"):format(entry.fix) or ""
   local name = entry.name:gsub("%c", " ") -- a line break in the name would look like a line of this report
-  return ("    %s %s  %s%s%s"):format(SIGN[what], name, entry.why, due_text(entry), fix)
+  local who = entry.who and ("\n        who changed it: %s"):format(entry.who:gsub("%c", " ")) or ""
+  return ("    %s %s  %s%s%s%s"):format(SIGN[what], name, entry.why, due_text(entry), who, fix)
 end
 
 -- The heading of a group. After a run, entries that are still to change are left to the next run.
@@ -157,7 +158,7 @@ local function entry_table(terms, entry)
   return {
     expected = rotate_run.is_accepted(terms, entry) or nil,
     name = entry.name, id = entry.id or entry.target and entry.target.appId,
-    what = entry.what, why = entry.why, fix = entry.fix, code = entry.code,
+    what = entry.what, why = entry.why, who = entry.who, fix = entry.fix, code = entry.code,
     due = entry.due and time.iso(entry.due) or nil,
     failure = failure and type(failure) == "table" and report_failure.table(failure)
       or failure and tostring(failure) or nil,

@@ -1,5 +1,6 @@
 --- Load the sink scripts that a policy names, and check the arguments that the policy gives them.
 
+local hint = require "log.hint"
 local sink_contract = require "sink.contract"
 local copies = require "script.copies"
 local fail = require "fail"
@@ -11,7 +12,7 @@ local M = {}
 local function raise_not_a_sink(name, declaration)
   fail.raise {
     kind = "config", what = ("use %s as a sink"):format(name), why = "the script of that name is not a sink",
-    fix = declaration.policy and "Name a sink: `moonlatch scripts` lists those that begin with sinks/."
+    fix = declaration.policy and hint.text "Name a sink: `{moonlatch} scripts` lists those that begin with sinks/."
       or "A sink has the functions store and where: see docs/writing-scripts.md, 'A sink of your own'.",
   }
 end
@@ -27,7 +28,7 @@ function M.load_one(name, fields, file, where)
   copies.tell_replacement(found)
   if not declaration.store then raise_not_a_sink(name, declaration) end
   local args = sink_contract.arguments(declaration, file, where, fields)
-  local needs = script.needs_of_sink(declaration, file, args)
+  local needs = script.needs_with_names(declaration, file, args)
   local loaded = sink_loaded {
     name = found.name, path = found.path, can = declaration.can or {}, args = args, needs = needs,
     declaration = declaration, rights_name = ("%s: %s of %s"):format(file, where, found.name),

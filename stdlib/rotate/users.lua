@@ -10,6 +10,7 @@ local due = require "rotation.due"
 local ending = require "rotation.ending"
 local fail = require "fail"
 local graph_clock = require "graph.clock"
+local hint = require "log.hint"
 local left_over = require "journal.left_over"
 local log = require "log"
 local passwords = require "sink.passwords"
@@ -110,6 +111,7 @@ local function account_entry(self, account)
   end
   if verdict.what == "wait" and is_account_entry_edited(row, slot.current) then entry.edited = slot.current.id end
   if verdict.due then entry.due = verdict.due end
+  if verdict.what == "stop" then entry.changed = account.changed end
   if #account.roles > 0 then entry.roles = account.roles end
   if account.group then entry.group = account.group end
   if account.outside then entry.outside = true end
@@ -158,7 +160,7 @@ local function find_left_over_entries(self)
 end
 
 local EDITED = "somebody changed its entry, which holds another value than the password in force"
-local EDITED_FIX = "Have a new password set and stored: moonlatch rotate %s --now %s"
+local EDITED_FIX = "Have a new password set and stored: {moonlatch} rotate %s --now %s"
 
 -- Read the edited entries, and stop the accounts whose entries hold another password. An edited note stops nothing.
 local function stop_accounts_with_edited_entries(self)
@@ -169,7 +171,7 @@ local function stop_accounts_with_edited_entries(self)
   task.map(edited, 16, function(entry)
     local value <close> = rows:unseal(self.run.journal, rows:get(self.run.journal, entry.id).body.value)
     if not value or self.run.sink:holds(entry.edited, value) then return end
-    set_account_outcome(entry, "stop", EDITED, "edited", EDITED_FIX:format(self.terms.name, entry.name))
+    set_account_outcome(entry, "stop", EDITED, "edited", hint.text(EDITED_FIX, self.terms.name, entry.name))
   end)
 end
 

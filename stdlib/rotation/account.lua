@@ -6,6 +6,7 @@ local commit = require "journal.commit"
 local fail = require "fail"
 local graph_clock = require "graph.clock"
 local rows = require("journal.rotations").user_passwords
+local hint = require "log.hint"
 local secret = require "host.secret"
 
 local M = {}
@@ -76,8 +77,8 @@ function M.orphan(rotation, why)
   commit.commit(rotation.run.journal)
   fail.raise {
     kind = "person", what = M.change_text(rotation), why = why,
-    fix = ("Nothing is lost: %s. Find out which password is in force, then: moonlatch journal resume %s (a new one is "
-      .. "set), or moonlatch journal close %s (it stays as it is)."):format(M.value_places(rotation),
+    fix = hint.text("Nothing is lost: %s. Find out which password is in force, then: {moonlatch} journal resume %s "
+      .. "(a new one is set), or {moonlatch} journal close %s (it stays as it is).", M.value_places(rotation),
       rotation.row.body.name, rotation.row.body.name),
   }
 end

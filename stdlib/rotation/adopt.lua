@@ -3,6 +3,7 @@
 
 local fail = require "fail"
 local graph_clock = require "graph.clock"
+local hint = require "log.hint"
 local inventory = require "rotation.inventory"
 local markers = require "journal.marker"
 local prove = require "rotation.prove"
@@ -54,8 +55,8 @@ local function raise_value_refused(self, place, credential)
     kind = "conflict", what = ("go on with the %s in %s"):format(self.kind.name, tostring(place)),
     why = ("this journal does not know it, Entra still lists it (%s), but a sign-in with it is refused")
       :format(credential.keyId),
-    fix = ("If no service uses it: moonlatch journal retire %s, then run the same command again.")
-      :format(credential.keyId),
+    fix = hint.text("If no service uses it: {moonlatch} journal retire %s, then run the same command again.",
+      credential.keyId),
   }
 end
 

@@ -7,6 +7,7 @@ local evidence_rules = require "evidence.rules"
 local fail = require "fail"
 local graph = require "graph"
 local graph_clock = require "graph.clock"
+local hint = require "log.hint"
 local refresh = require "evidence.refresh"
 local retirement = require "rotation.retirement"
 local rotation_certificate = require "rotation.certificate"
@@ -29,7 +30,7 @@ end
 local function raise_credential_unknown(what, name, why)
   fail.raise {
     kind = "missing", what = ("%s %s"):format(what, name), why = why,
-    fix = "Run `moonlatch journal` for the ids of the credentials, and name one of these.",
+    fix = hint.text "Run `{moonlatch} journal` for the ids of the credentials, and name one of these.",
   }
 end
 
@@ -37,8 +38,8 @@ end
 -- Confirming
 
 local FIXES = {
-  known = "Prove it first: run the command that made it again (moonlatch apply or moonlatch rotate).",
-  proven = "Hand it over first: moonlatch handover --show shows it in a terminal window, and moonlatch handover "
+  known = "Prove it first: run the command that made it again ({moonlatch} apply or {moonlatch} rotate).",
+  proven = "Hand it over first: {moonlatch} handover --show shows it in a terminal window, and {moonlatch} handover "
     .. "--secret-file PATH writes it to a new file.",
   confirmed = "Nothing has to be done: it is confirmed already.",
 }
@@ -47,14 +48,14 @@ local function raise_not_confirmable(row, is_deleted)
   if is_deleted then
     fail.raise {
       kind = "refused", what = "confirm " .. row.body.marker, why = "its application was deleted",
-      fix = "Restore the application within 30 days, and its client secrets with it: run the command again that made "
-        .. "it (moonlatch apply setup/entra-pam-provider).",
+      fix = hint.text("Restore the application within 30 days, and its client secrets with it: run the command again "
+        .. "that made it ({moonlatch} apply setup/entra-pam-provider)."),
     }
   end
   fail.raise {
     kind = "refused", what = "confirm " .. row.body.marker, why = ("it is in the state '%s'"):format(row.state),
-    fix = FIXES[row.state] or "Confirm another one: `moonlatch journal` lists them. A credential can be confirmed when "
-      .. "its state is stored, handed_over or retiring.",
+    fix = hint.text(FIXES[row.state] or "Confirm another one: `{moonlatch} journal` lists them. A credential can be "
+      .. "confirmed when its state is stored, handed_over or retiring."),
   }
 end
 
@@ -92,8 +93,8 @@ function M.take_back(journal, name)
     fail.raise {
       kind = "refused", what = "take back the confirmation of " .. row.body.marker,
       why = "neither a person nor Entra's log confirmed it, or a newer credential has replaced it",
-      fix = "Confirm the credential that is in use instead: moonlatch journal confirm ID, with an id of `moonlatch "
-        .. "journal`.",
+      fix = hint.text("Confirm the credential that is in use instead: {moonlatch} journal confirm ID, with an id of "
+        .. "`{moonlatch} journal`."),
     }
   end
   retirement.take_back(journal, kind, row)
@@ -151,8 +152,9 @@ end
 local function raise_credential_in_use(row)
   fail.raise {
     kind = "refused", what = "retire " .. row.body.marker, why = "it is in use, or will be",
-    fix = "Make a new credential (add --renew to the command that made this one) and confirm it (moonlatch journal "
-      .. "confirm ID). Then this one is removed when its grace is over; if it leaked, run the same command again then.",
+    fix = hint.text("Make a new credential (add --renew to the command that made this one) and confirm it "
+      .. "({moonlatch} journal confirm ID). Then this one is removed when its grace is over; if it leaked, run the "
+      .. "same command again then."),
   }
 end
 
@@ -167,8 +169,8 @@ local function refuse_if_used(journal, found)
   fail.raise {
     kind = "refused", what = ("retire %s"):format(tostring(found.credential.displayName)),
     why = "it was used " .. use.text,
-    fix = ("Find out who that is, and give them the new one. To remove it all the same: moonlatch journal retire %s "
-      .. "--in-use"):format(key_id),
+    fix = hint.text("Find out who that is, and give them the new one. To remove it all the same: {moonlatch} journal "
+      .. "retire %s --in-use", key_id),
   }
 end
 

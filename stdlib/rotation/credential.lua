@@ -11,6 +11,7 @@ local credential_in_use = require "rotation.credential_in_use"
 local existing_secret = require "rotation.existing_secret"
 local foreign = require "rotation.foreign"
 local graph_clock = require "graph.clock"
+local hint = require "log.hint"
 local inventory = require "rotation.inventory"
 local lifecycle = require "rotation.lifecycle"
 local lifetime = require "journal.lifetime"
@@ -248,8 +249,8 @@ end
 -- Note that Entra may not list yet a credential that another journal made a moment ago.
 local function note_unlisted_credentials(self)
   if self.is_known or self.application.made_now or self.kind.must_be_listed then return end
-  self.run:note("this journal did not know the application yet: Entra may not list yet a client secret that was made "
-    .. "elsewhere in the last minutes; moonlatch verify lists it later")
+  self.run:note(hint.text("this journal did not know the application yet: Entra may not list yet a client secret "
+    .. "that was made elsewhere in the last minutes; {moonlatch} verify lists it later"))
 end
 
 -- Read what Entra lists now and, side by side, what is in the sink.

@@ -48,6 +48,7 @@ function M.confirm_by_log(self)
   if not row or self:is_confirmed() or not self:is_placed() or not row.body.key_id then return end
   local found = use_in_log.verdict(self, row)
   if found.verdict == "in use" then return record_use(self, found) end
+  if found.verdict == "unknown" then use_in_log.tell_unread(self) end
   if found.verdict == "tried" then
     use_in_log.tell(self, false, "%s was tried, which does not show that it is in use: %s", row.body.marker, found.text)
   end

@@ -3,6 +3,7 @@
 
 local change_date = require "rotation.change_date"
 local crypto = require "host.crypto"
+local hint = require "log.hint"
 local markers = require "journal.marker"
 local reach = require "entra.reach"
 local time = require "time"
@@ -128,8 +129,8 @@ function M.judge_foreign_pending(setting, slot, entry)
   if entry.since and math.abs(setting.now - entry.since) < YOUNG and not setting.installations[installation] then
     return new_verdict("busy", why)
   end
-  local fix = entry.marker and ("If nobody is at work on it: moonlatch journal resume ACCOUNT --over %s; a new value "
-    .. "is set, and that entry stays."):format(entry.marker)
+  local fix = entry.marker and hint.text("If nobody is at work on it: {moonlatch} journal resume ACCOUNT --over %s; "
+    .. "a new value is set, and that entry stays.", entry.marker)
   return new_verdict("stop", why, { fix = M.entries_text(slot) .. (fix or "Look at the pending entry, and delete it "
     .. "by hand.") })
 end
@@ -158,7 +159,7 @@ end
 
 
 local function fix_for_foreign_change(account, slot)
-  return M.entries_text(slot) .. ("When nobody else rotates it: moonlatch journal resume %s."):format(account.upn)
+  return M.entries_text(slot) .. hint.text("When nobody else rotates it: {moonlatch} journal resume %s.", account.upn)
 end
 
 -- Judge an account that this journal has never changed.
@@ -201,8 +202,8 @@ end
 local function judge_missing_entry(row, account, slot)
   if slot.current or is_change_accepted(row, account) or not row.body.changed_at then return nil end
   return new_verdict("stop", ("its entry does not lie in %s any more: it was moved or deleted"):format(row.body.where
-    or "the folder of the policy"), { fix = ("Move it back; or have a new password set and stored: moonlatch rotate "
-    .. "%s --now %s"):format(row.body.policy or "POLICY", account.upn), code = "entry_gone" })
+    or "the folder of the policy"), { fix = hint.text("Move it back; or have a new password set and stored: "
+      .. "{moonlatch} rotate %s --now %s", row.body.policy or "POLICY", account.upn), code = "entry_gone" })
 end
 
 -- May our own request have been carried out a second time, so lately that the same value may be sent again?
@@ -235,8 +236,8 @@ local function judge_account_row(setting, account, row, slot)
   local state = row and row.state
   if state == "orphaned" then
     return new_verdict("stop", row.body.why or "a person must look", {
-      fix = M.entries_text(slot) .. ("When you know which password is in force: moonlatch journal resume %s (a new one "
-        .. "is set), or moonlatch journal close %s (it stays)."):format(account.upn, account.upn) })
+      fix = M.entries_text(slot) .. hint.text("When you know which password is in force: {moonlatch} journal resume "
+        .. "%s (a new one is set), or {moonlatch} journal close %s (it stays).", account.upn, account.upn) })
   end
   if state and not ENDED[state] then return new_verdict("recover", ("it was left in the state '%s'"):format(state)) end
   local foreign = find_foreign_pending(slot, row)

@@ -1,5 +1,6 @@
 --- The credentials of an application that this journal does not know: who made them, as far as their names tell.
 
+local hint = require "log.hint"
 local markers = require "journal.marker"
 
 local M = {}
@@ -8,7 +9,7 @@ local M = {}
 local function who_made_credential(self, credential)
   local made = markers.of_credential(credential.displayName)
   if not made then return "made by a person" end
-  local retire = "moonlatch journal retire " .. credential.keyId
+  local retire = hint.text "{moonlatch} journal retire " .. credential.keyId
   local journal, installation = self.run.journal, markers.installation_of(made)
   for _, own in ipairs(journal and journal.installations and journal:installations() or {}) do
     if own == installation then

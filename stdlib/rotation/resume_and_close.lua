@@ -6,6 +6,7 @@ local ending = require "rotation.ending"
 local fail = require "fail"
 local graph = require "graph"
 local graph_clock = require "graph.clock"
+local hint = require "log.hint"
 local leases = require "journal.lease"
 local markers = require "journal.marker"
 local rows = require("journal.rotations").user_passwords
@@ -29,7 +30,7 @@ end
 local function raise_account_unknown(what)
   fail.raise {
     kind = "missing", what = what, why = "neither the journal nor the tenant knows an account by that name",
-    fix = "Name an account by its user principal name, as `moonlatch journal` lists it.",
+    fix = hint.text "Name an account by its user principal name, as `{moonlatch} journal` lists it.",
   }
 end
 
@@ -78,7 +79,7 @@ local function raise_not_a_marker(over)
   fail.raise {
     kind = "usage", what = "pass over " .. over,
     why = "a marker of a rotation has the form ml:INSTALLATION:ROTATION",
-    fix = "Copy the marker of the pending entry from what `moonlatch plan POLICY` prints.",
+    fix = hint.text "Copy the marker of the pending entry from what `{moonlatch} plan POLICY` prints.",
   }
 end
 
@@ -108,7 +109,8 @@ local function check_rotation_open(row, what)
   if row.state ~= "closed" and row.state ~= "left" then return end
   fail.raise {
     kind = "refused", what = what, why = "no rotation of this account is open",
-    fix = "Nothing has to be done for this account. `moonlatch journal list` shows which rotations are open.",
+    fix = hint.text("Nothing has to be done for this account. `{moonlatch} journal list` shows which rotations are "
+      .. "open."),
   }
 end
 

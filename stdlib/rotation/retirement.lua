@@ -4,6 +4,7 @@
 local clock_skew = require "rotation.clock_skew"
 local commit = require "journal.commit"
 local graph_clock = require "graph.clock"
+local hint = require "log.hint"
 local prove = require "rotation.prove"
 local time = require "time"
 local use_in_log = require "rotation.use_in_log"
@@ -104,7 +105,8 @@ end
 local function leave_credential_of_person(self, row)
   if not self.kind.find(row, self.kind.listed(self.application)) then return end
   self.run:leave(self.kind.name, row.body.marker,
-    "made elsewhere and replaced; once nothing uses it, remove it with: moonlatch journal retire " .. row.body.key_id)
+    hint.text "made elsewhere and replaced; once nothing uses it, remove it with: {moonlatch} journal retire "
+      .. row.body.key_id)
 end
 
 local function retire_credentials(self, rows, why)
@@ -130,8 +132,6 @@ local function all_earlier_credentials(self)
   return list
 end
 
-local OVERRIDE = "If that use is not wanted: moonlatch journal retire %s --in-use"
-
 -- "until it expires on 2027-05-04"
 local function until_expiry(row)
   return row.body.ends and "until it expires on " .. time.day(row.body.ends) or "until somebody removes it"
@@ -141,8 +141,9 @@ end
 local function tell_kept_credential(self, kept)
   local row = kept.row
   if kept.is_used then
-    return use_in_log.tell(self, true, "%s is not removed, although its grace ended on %s: %s. " .. OVERRIDE,
-      row.body.marker, time.day(row.body.retire_at), kept.why, row.body.key_id)
+    return use_in_log.tell(self, true, "%s is not removed, although its grace ended on %s: %s. If that use is not "
+      .. "wanted: %s", row.body.marker, time.day(row.body.retire_at), kept.why,
+      hint.text("{moonlatch} journal retire %s --in-use", row.body.key_id))
   end
   use_in_log.tell(self, false, "%s stays %s, because the log, and no person, confirmed the new one: %s; %s",
     row.body.marker, until_expiry(row), kept.why, use_in_log.last_use_text(self, row))
@@ -156,17 +157,16 @@ local function note_retirement_dates(self)
   end
 end
 
-local RETIRE = "moonlatch journal retire %s removes it at once"
-
 -- Warn how long the earlier credentials still work, because a person who renews early may do so after a leak.
 local function warn_earlier_still_valid(self)
   for _, row in ipairs(self.view.retiring) do
-    self.run:warn("%s still signs in, until %s. If it leaked: " .. RETIRE, row.body.marker,
-      time.day(row.body.retire_at), row.body.key_id)
+    self.run:warn("%s still signs in, until %s. If it leaked: %s removes it at once", row.body.marker,
+      time.day(row.body.retire_at), hint.text("{moonlatch} journal retire %s", row.body.key_id))
   end
   for _, row in ipairs(self.view.older) do
     self.run:warn("%s still signs in, until somebody confirms the new one and %s more. If it leaked: once the new one "
-      .. "is confirmed, " .. RETIRE, row.body.marker, time.span(row.body.grace or self.terms.grace), row.body.key_id)
+      .. "is confirmed, %s removes it at once", row.body.marker, time.span(row.body.grace or self.terms.grace),
+      hint.text("{moonlatch} journal retire %s", row.body.key_id))
   end
 end
 
@@ -196,7 +196,7 @@ local function retire_lost_credentials(self, value)
       retire_credential(self, row, credential, "its answer was lost, its value is known to nobody")
     else
       self.run:leave(self.kind.name, row.body.marker,
-        "its answer was lost; remove it with: moonlatch journal retire " .. credential.keyId)
+        hint.text "its answer was lost; remove it with: {moonlatch} journal retire " .. credential.keyId)
     end
   end
 end

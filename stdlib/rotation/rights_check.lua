@@ -4,6 +4,7 @@
 
 local fail = require "fail"
 local graph = require "graph"
+local hint = require "log.hint"
 local required = require "graph.required"
 local sets = require "base.sets"
 local task = require "task"
@@ -44,8 +45,8 @@ function M.check(terms, tenant)
   fail.raise {
     kind = "denied", what = ("begin %s as %s"):format(terms.name, me.name),
     why = "its token carries no " .. missing,
-    fix = ("Give the rights back: moonlatch apply setup/rotator --policies %s. To see which are missing: moonlatch "
-      .. "verify setup/rotator --policies %s"):format(terms.name, terms.name),
+    fix = hint.text("Give the rights back: {moonlatch} apply setup/rotator --policies %s. To see which are missing: "
+      .. "{moonlatch} verify setup/rotator --policies %s", terms.name, terms.name),
   }
 end
 
@@ -82,8 +83,8 @@ function M.why_not_changeable(application, me)
     if token[name] then return nil end
   end
   if is_owner(application, me) then return nil end
-  return ("%s does not own it, and may change only what it owns: `moonlatch apply setup/rotator` makes it an owner")
-    :format(me.name)
+  return hint.text("%s does not own it, and may change only what it owns: `{moonlatch} apply setup/rotator` makes it "
+    .. "an owner", me.name)
 end
 
 return M

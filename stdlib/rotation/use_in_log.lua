@@ -95,6 +95,15 @@ function M.tell(self, is_urgent, text, ...)
   if is_urgent then run:warn(text, ...) else run:note(text, ...) end
 end
 
+--- Tell why the log does not show whether the new credential is in use, where it could not be read.
+---@param self rotation.Credential
+function M.tell_unread(self)
+  local _, why, fix = store.age(self.run.journal, "sign_ins", self.application.appId)
+  if not why then return end
+  M.tell(self, false, "Entra's log does not tell whether %s is in use: %s%s", self.row.body.marker, why,
+    fix and ". " .. fix or "")
+end
+
 ---------------------------------------------------------------------------
 -- Why a replaced credential stays
 

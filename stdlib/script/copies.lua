@@ -3,6 +3,7 @@
 
 local crypto = require "host.crypto"
 local fail = require "fail"
+local hint = require "log.hint"
 local log = require "log"
 local path_fix = require "machine.path_fix"
 local script = require "script.load"
@@ -53,7 +54,7 @@ end
 function M.require_bundled_original(name)
   return M.bundled_original(name) or fail.raise {
     kind = "usage", what = ("find the bundled script '%s'"):format(name), why = "no script has this name",
-    fix = "Run `moonlatch scripts` for the list of scripts, and name one of these.",
+    fix = hint.text "Run `{moonlatch} scripts` for the list of scripts, and name one of these.",
   }
 end
 
@@ -93,8 +94,8 @@ function M.tell_replacement(found)
   log.aside(("script: %s, instead of the bundled one"):format(script.describe(found)))
   local origin = M.outdated_origin(found)
   if not origin then return end
-  log.warn(("the bundled %s has changed since you copied it (moonlatch %s). See how: moonlatch scripts diff %s")
-    :format(found.name, origin.version, found.name))
+  log.warn(hint.text("the bundled %s has changed since you copied it (moonlatch %s). See how: {moonlatch} scripts "
+    .. "diff %s", found.name, origin.version, found.name))
 end
 
 return M

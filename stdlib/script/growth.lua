@@ -5,6 +5,7 @@
 
 local copies = require "script.copies"
 local fail = require "fail"
+local hint = require "log.hint"
 local log = require "log"
 local permissions_needs = require "permissions.needs"
 local script = require "script.load"
@@ -56,8 +57,8 @@ local function refuse_script(found)
   fail.raise {
     kind = "person", what = ("run %s"):format(found.path), why = "it needs more than the bundled script of its name, "
       .. "and nobody has accepted that",
-    fix = ("Read the needs listed above. To accept them, run the script at a terminal and answer yes, or run "
-      .. "`moonlatch permissions %s --accept`."):format(found.name),
+    fix = hint.text("Read the needs listed above. To accept them, run the script at a terminal and answer yes, or run "
+      .. "`{moonlatch} permissions %s --accept`.", found.name),
   }
 end
 

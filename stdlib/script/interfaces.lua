@@ -28,8 +28,8 @@ end
 ---@type table<string, script.interface>
 M.interfaces = {
   activity = COPIED, applications = COPIED, certificate = kept_of_run "ensure", devolutions = KEPT, discover = COPIED,
-  doctor = COPIED, fail = OWN, folder = COPIED, graph = ANSWERS, json = PLAIN, log = PLAIN, peer = COPIED,
-  policy = COPIED, program = COPIED, rehearse = COPIED, report = PLAIN,
+  doctor = COPIED, fail = OWN, folder = COPIED, graph = ANSWERS, json = PLAIN, log = PLAIN, notice = COPIED,
+  peer = COPIED, policy = COPIED, program = COPIED, rehearse = COPIED, report = PLAIN,
   rotation = kept_of_run("client_secret", "certificate"), secret = COPIED,
   sink = kept_of_run("entry", "deliver"),
   task = OWN, time = PLAIN, workflow = COPIED,
@@ -39,6 +39,7 @@ M.interfaces = {
   ["entra.directory_role"] = kept_of_run "ensure", ["entra.owner"] = KEPT,
   ["entra.reach"] = kept_of_run("explain", "report"), ["entra.service_principal"] = KEPT,
   ["setup.first_reset"] = kept_of_run "show", ["setup.preflight"] = kept_of_run "look",
+  ["setup.latest_changes"] = kept_of_run "note",
   ["setup.rotator"] = kept_of_run("look", "explain_roles", "tell_profile"),
 }
 

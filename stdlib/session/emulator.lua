@@ -3,6 +3,7 @@
 
 local class = require "base.class"
 local fail = require "fail"
+local hint = require "log.hint"
 local json = require "host.json"
 local log = require "log"
 local process = require "host.process"
@@ -28,7 +29,7 @@ Emulator.__close = Emulator.close
 local function raise_emulator_not_started(why)
   fail.raise {
     kind = "config", what = "start a private emulator", why = why,
-    fix = "Run `moonlatch emulator` and read what it prints; then run the same command again.",
+    fix = hint.text "Run `{moonlatch} emulator` and read what it prints; then run the same command again.",
   }
 end
 

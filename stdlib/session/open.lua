@@ -3,6 +3,7 @@
 
 local class = require "base.class"
 local fail = require "fail"
+local hint = require "log.hint"
 local http = require "http.client"
 local log = require "log"
 local path_fix = require "machine.path_fix"
@@ -43,16 +44,16 @@ local current ---@type session?
 -- The journal
 
 local JOURNAL_FIXES = {
-  key = "Name the key in the profile that this journal was made with. To give the journal the new key: moonlatch "
+  key = "Name the key in the profile that this journal was made with. To give the journal the new key: {moonlatch} "
     .. "journal rekey --old-key file:PATH, with the old one.",
   binding = 'Give this profile a folder of its own: add state = "/path/of/the/folder" to it.',
-  damaged = "Keep the folder as it is. To go on with a backup: moonlatch journal restore FILE --set-aside, which "
+  damaged = "Keep the folder as it is. To go on with a backup: {moonlatch} journal restore FILE --set-aside, which "
     .. "removes nothing; nothing is sent meanwhile.",
-  gone = "Bring a backup back: moonlatch journal restore FILE. Only if nothing it knew of is in force any more: move "
+  gone = "Bring a backup back: {moonlatch} journal restore FILE. Only if nothing it knew of is in force any more: move "
     .. "the whole folder away, and run the same command again.",
-  older = "Bring back the journal that was used last. If it is lost: moonlatch journal restore FILE --set-aside, which "
-    .. "records that the copy lacks what came later.",
-  restoring = "Run the same `moonlatch journal restore FILE` again: it goes on where it was.",
+  older = "Bring back the journal that was used last. If it is lost: {moonlatch} journal restore FILE --set-aside, "
+    .. "which records that the copy lacks what came later.",
+  restoring = "Run the same `{moonlatch} journal restore FILE` again: it goes on where it was.",
   newer = "Run the same command with the newer version of Moonlatch, which made the journal.",
 }
 
@@ -70,7 +71,8 @@ function M.open_journal(profile, clock)
   local owner_fix = kind == "io" and require("machine.state_folder").fix(profile.state)
   fail.raise {
     kind = "journal", what = "open the journal in " .. profile.state, why = message,
-    fix = owner_fix or JOURNAL_FIXES[kind] or kind == "io" and path_fix.write(profile.state .. "/journal.db") or nil,
+    fix = owner_fix or JOURNAL_FIXES[kind] and hint.text(JOURNAL_FIXES[kind])
+      or kind == "io" and path_fix.write(profile.state .. "/journal.db") or nil,
   }
 end
 
@@ -95,8 +97,8 @@ local function open_emulator_clock(profile)
   if clock then return clock end
   fail.raise {
     kind = "config", what = "follow the emulator's clock " .. profile.clock, why = message,
-    fix = "Start the emulator again (moonlatch emulator), and name the configuration that it prints with --config "
-      .. "FILE.",
+    fix = hint.text("Start the emulator again ({moonlatch} emulator), and name the configuration that it prints with "
+      .. "--config FILE."),
   }
 end
 

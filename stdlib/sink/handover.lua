@@ -7,6 +7,7 @@ local checklist = require "devolutions.checklist"
 local deliver = require "handover.deliver"
 local graph_clock = require "graph.clock"
 local handover_terminal = require "handover.terminal"
+local hint = require "log.hint"
 local layout = require "terminal.layout"
 local resource = require "resource.new"
 local states = require "handover.state"
@@ -61,7 +62,7 @@ end
 -- What a person has to do
 
 local function open_handover_items_text(state)
-  local open = ("%s open; `moonlatch handover` shows %s"):format(layout.count(state.open, "item"),
+  local open = hint.text("%s open; `{moonlatch} handover` shows %s", layout.count(state.open, "item"),
     state.open == 1 and "it" or "them")
   local doing = state.secret.waiting and "hand the client secret over to %s" or "finish what is to be done in %s"
   return ("%s: %s"):format(doing:format(summary.consumer_name(state)), open)
@@ -69,7 +70,7 @@ end
 
 local function handover_instructions(run, row, state)
   local several = #states.rows(run.journal) > 1
-  local command = "moonlatch handover" .. (several and " " .. row.id or "")
+  local command = hint.text "{moonlatch} handover" .. (several and " " .. row.id or "")
   if not state.secret.waiting then return { command .. ": what is next, and how to tick it off" } end
   local lines = {
     command .. ": what is next, with the form and its values",
@@ -108,11 +109,11 @@ end
 local function note_planned_handover(run, fields)
   local row = resource.known(fields.client_id) and handover_row(run, fields) or states.preview(run.profile)
   local state = states.read(run.journal, row, graph_clock.now())
-  run:note("a person pastes the client secret into the form of %s: moonlatch handover says how",
-    summary.consumer_name(state))
+  local command = hint.text "{moonlatch} handover"
+  run:note("a person pastes the client secret into the form of %s: %s says how", summary.consumer_name(state), command)
   if state.consumer == "cloud" and not state.complete then
-    run:note("Devolutions Cloud has no public API: %s there wait for a person; `moonlatch handover` lists them",
-      layout.count(state.open, "item"))
+    run:note("Devolutions Cloud has no public API: %s there wait for a person; `%s` lists them",
+      layout.count(state.open, "item"), command)
   end
 end
 
@@ -137,7 +138,7 @@ local function tell_former(run, fields)
     if is_former and not state.complete then
       local how = {}
       for i, item in ipairs(state.items) do how[i] = ("%s (%s)"):format(item.what, item.where) end
-      how[#how + 1] = ("when that is done: moonlatch handover %s --done %s"):format(row.id, state.next)
+      how[#how + 1] = hint.text("when that is done: {moonlatch} handover %s --done %s", row.id, state.next)
       run:await {
         what = ("see to the provider '%s' in %s: it was given the Client ID %s"):format(state.name,
           summary.consumer_name(state), row.id),
@@ -188,7 +189,7 @@ local function await_removal_by_person(run, row)
   local how = {}
   for i, item in ipairs(state.items) do how[i] = ("%s (%s)"):format(item.what, item.where) end
   run:await {
-    what = ("remove the remains of '%s' in %s; `moonlatch handover` lists them"):format(state.name,
+    what = hint.text("remove the remains of '%s' in %s; `{moonlatch} handover` lists them", state.name,
       summary.consumer_name(state)),
     why = managed_accounts_text(state) .. " keep the passwords they have, and nobody rotates them any more.",
     how = how, form = state.form and state.form.fields,

@@ -5,6 +5,7 @@
 
 local class = require "base.class"
 local fail = require "fail"
+local hint = require "log.hint"
 local kinds = require "fail.kinds"
 local markers = require "journal.marker"
 local probe = require "sink.probe"
@@ -310,9 +311,9 @@ local function read_back_pending(self, name, id, value)
   fail.raise {
     kind = "conflict", code = "spoilt", what = ("read back the pending password of %s"):format(name),
     why = "the entry of this rotation holds another value",
-    fix = ("Ask who changed the entry in %s: its history in Devolutions Server says so. Its value may be in force, so "
-      .. "keep it until you know the password in force; then: moonlatch journal resume %s (a new one is set), or "
-      .. "moonlatch journal close %s (it stays as it is)."):format(self:where(name), name, name),
+    fix = hint.text("Ask who changed the entry in %s: its history in Devolutions Server says so. Its value may be in "
+      .. "force, so keep it until you know the password in force; then: {moonlatch} journal resume %s (a new one is "
+      .. "set), or {moonlatch} journal close %s (it stays as it is).", self:where(name), name, name),
   }
 end
 

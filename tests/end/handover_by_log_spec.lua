@@ -40,7 +40,8 @@ describe("a hand-over without a person's word", function()
     items = state(emu)
     assert.same({ "done", "Entra's log", "log" }, { items.proof.state, items.proof.by, items.proof.how })
     assert.same({ "done", "Entra's log" }, { items.account.state, items.account.by })
-    assert.equal("open", items.licence.state) -- of which no log tells
+    assert.same({ "done", "done", "open" }, { items.licence.state, items.services.state, items.people.state })
+    assert.equal("Entra's log", items.licence.by)
   end)
 
   it("stays open where a person said that an item is not done", function()
@@ -51,6 +52,6 @@ describe("a hand-over without a person's word", function()
     emu:later "1d"
     apply()
     local items = state(emu)
-    assert.same({ "open", "open" }, { items.proof.state, items.account.state })
+    assert.same({ "open", "open", "done" }, { items.proof.state, items.account.state, items.licence.state })
   end)
 end)

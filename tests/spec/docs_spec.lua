@@ -2,6 +2,7 @@
 -- docs/unknown.md.
 
 local beliefs = require "doctor.beliefs"
+local hint = require "log.hint"
 local page = require "script.reference_page"
 local reference = require "script.reference"
 local sandbox = require "script.sandbox"
@@ -60,7 +61,8 @@ describe("docs/unknown.md", function()
   local function table_of_beliefs()
     local lines = { "| id | what is assumed | why it is not certain | the call that settles it |", "|---|---|---|---|" }
     for _, one in ipairs(beliefs) do
-      lines[#lines + 1] = ("| `%s` | %s | %s | %s |"):format(one.id, one.belief, one.doubt, (one.call:gsub("|", "\\|")))
+      lines[#lines + 1] = ("| `%s` | %s | %s | %s |"):format(one.id, one.belief, one.doubt,
+        (hint.text(one.call):gsub("|", "\\|")))
     end
     return table.concat(lines, "\n") .. "\n"
   end

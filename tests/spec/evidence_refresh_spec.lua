@@ -100,8 +100,8 @@ describe("a refresh of evidence", function()
 
   it("reads thirty days in a few windows, then three days at a time", function()
     go()
-    assert.is_true(#windows <= 8, #windows)
-    assert.same({ now - 30 * DAY, now - 29 * DAY }, windows[1])
+    assert.equal(5, #windows)
+    assert.same({ now - 30 * DAY, now - 23 * DAY }, windows[1])
     windows, now = {}, now + HOUR
     go()
     assert.same({ { now - HOUR - 3 * DAY, now - 3 * DAY }, { now - 3 * DAY, now } }, windows)
@@ -109,7 +109,7 @@ describe("a refresh of evidence", function()
 
   it("goes on where a refresh broke off, claims nothing meanwhile, and says why", function()
     event(now - 28 * DAY)
-    breaks_at = 4
+    breaks_at = 3
     assert.same({ { source = "sign_ins", why = "the connection broke", fix = "Try again." } }, go())
     assert.same({}, store.coverage(journal, APP).spans)
     assert.equal(1, use_of("new").count)
@@ -117,7 +117,7 @@ describe("a refresh of evidence", function()
     assert.same({ nil, "the connection broke" }, { age, why })
     breaks_at, windows = nil, {}
     assert.same({}, go())
-    assert.is_true(windows[1][1] > now - 28 * DAY)
+    assert.equal(now - 16 * DAY, windows[1][1])
     assert.equal(1, #store.coverage(journal, APP).spans)
     assert.equal(1, use_of("new").count)
   end)
@@ -157,6 +157,13 @@ describe("a refresh of evidence", function()
     now = now + DAY
     go()
     assert.equal(1, #store.coverage(journal, APP).holes)
+  end)
+
+  it("reads in shorter windows where there are many events", function()
+    for second = 1, 6000 do event(now - 29 * DAY + second) end
+    go()
+    assert.same({ now - 23 * DAY, now - 23 * DAY + 3.5 * DAY }, windows[2])
+    assert.equal(6000, use_of("new").count)
   end)
 
   it("keeps our own sign-ins that are put on record while it reads", function()
@@ -201,8 +208,10 @@ describe("a refresh of evidence", function()
     go()
     now = now + 37 * DAY
     go { applications = { { app_id = APP, rhythm = DAY } } }
+    go() -- without a rhythm: the one that was declared counts
     assert.equal("203.0.113.88", use_of("new").address)
-    go()
+    now = now + 4 * DAY
+    go { applications = { { app_id = "another" } } } -- also when nobody asks for this one any more
     assert.equal("", use_of("new").address)
     assert.equal(1, use_of("new").count)
   end)
@@ -216,7 +225,23 @@ describe("a refresh of evidence", function()
     local gaps = go(nil, 0.05)
     assert.same({ "sign_ins", "there was no time to read it",
       "Run the same command again: it goes on where it stopped." }, { gaps[1].source, gaps[1].why, gaps[1].fix })
-    assert.equal(now - 27 * DAY, store.read_application(journal, APP).settled_to)
+    assert.equal(now - 16 * DAY, store.read_application(journal, APP).settled_to)
+  end)
+
+  it("reads the other applications when one cannot be read, and none more when the tenant does not show any", function()
+    local tried, status = {}, 500
+    sign_ins.read = function(app_id)
+      tried[#tried + 1] = app_id
+      if app_id ~= APP then return function() end end
+      fail.raise { kind = status == 403 and "denied" or "transient", what = "x", why = "it failed", status = status }
+    end
+    local both = { applications = { { app_id = APP }, { app_id = "other" } } }
+    assert.equal("it failed", go(both)[1].why)
+    assert.same({ APP, "other" }, { tried[1], tried[2] })
+    assert.equal(1, #store.coverage(journal, "other").spans)
+    tried, status = {}, 403
+    assert.equal("not permitted", go(both)[1].why)
+    assert.same({ APP }, tried)
   end)
 
   it("says of a tenant without the licence that the sign-ins are not available here, and reads the rest", function()
@@ -306,6 +331,20 @@ describe("a refresh of evidence", function()
         { "RoleManagement", now - 2 * HOUR, now } }, windows)
       follow(ANNA, "bob")
       assert.same({ "b" }, seen "bob")
+    end)
+
+    it("forgets the address of who made them after forty days", function()
+      now = require("time").now() - 41 * DAY
+      change("a", now - HOUR, ANNA)
+      records[1].change.by = { kind = "person", user_name = "bea@contoso.com", address = "203.0.113.9" }
+      follow(ANNA)
+      now = now + 39 * DAY
+      follow(ANNA)
+      assert.equal("203.0.113.9", store.changes(journal, { target = ANNA })[1].by.address)
+      now = now + 2 * DAY
+      follow(ANNA)
+      assert.same({ kind = "person", user_name = "bea@contoso.com" },
+        store.changes(journal, { target = ANNA })[1].by)
     end)
 
     it("says from when on they are whole, after a time without a look", function()

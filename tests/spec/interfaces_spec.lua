@@ -12,7 +12,7 @@ local OBJECTS = {}
 for name in ([[Task devolutions.entry discover.finding doctor.report entra.account entra.admin entra.found
   setup.rotator.found host.secret oauth.principal policy.selection resource.Resource rotation.Credential
   rotation.Secret sink.entry workflow.Declaration workflow.Run workflow.Step entra.application
-  entra.credential_policy]]):gmatch("%S+") do
+  entra.credential_policy notice.notice]]):gmatch("%S+") do
   OBJECTS[name] = true
 end
 
@@ -125,7 +125,7 @@ describe("each interface", function()
       end
       assert.same({}, listed, name)
     end
-    assert.equal(16, count)
+    assert.equal(17, count)
   end)
 
   it("says of each function what it takes and gives", function()

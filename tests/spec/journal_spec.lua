@@ -204,7 +204,7 @@ describe("a journal's secrets", function()
       local value, message = j:unseal(id)
       assert.is_nil(value)
       assert.equal(("the value sealed under '%s' cannot be opened: it was altered or moved from another record. "
-        .. "Nothing of it can be trusted; run: moonlatch journal verify"):format(id), message)
+        .. "Nothing of it can be trusted"):format(id), message)
     end
     local count, message, seq = j:verify()
     assert.is_nil(count)

@@ -55,7 +55,7 @@ describe("Journal:verify", function()
       assert.equal(case[3], seq)
       if not case[4] then return end
       assert.error_matches(function() j:put("k", "i", "s", {}, 0) end, "^the journal cannot be written: the end of its "
-        .. "audit chain .*altered outside moonlatch. Run: moonlatch journal verify$")
+        .. "audit chain .*altered outside moonlatch$")
       assert.error_matches(function() j:get("k", "i") end, "^the journal cannot be written: ")
       assert.is_nil((j:commit()))
       assert.is_nil((j:verify()))

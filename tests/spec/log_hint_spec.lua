@@ -1,57 +1,86 @@
---- log.hint: the profile in the commands that a person is told to run.
+--- log.hint: the options of this run in the commands that a person is told to run.
 
 local hint = require "log.hint"
+local json = require "host.json"
+local moonlatch = require "moonlatch"
+local rehearsal = require "rehearsal"
+local sys = require "host.sys"
 
-local COMMANDS = { "apply", "journal", "init" }
+local TAKES = { apply = { "profile", "config", "scripts" }, journal = { "profile", "config" }, init = { "config" } }
 
 describe("a command in a hint", function()
-  after_each(function() hint.use(nil, {}) end)
+  after_each(function() hint.use({}, {}) end)
 
-  it("stays as it is when the run was given no profile", function()
-    hint.use(nil, COMMANDS)
-    assert.equal("moonlatch apply setup/x", hint.complete "moonlatch apply setup/x")
+  it("stays as it is when the run was given no options", function()
+    hint.use({}, TAKES)
+    assert.equal("moonlatch apply setup/x", hint.text "{moonlatch} apply setup/x")
   end)
 
-  it("gets the profile of the run, once", function()
-    hint.use("contoso", COMMANDS)
-    local text = "Run `moonlatch journal list`, or: moonlatch apply setup/x --yes"
-    local wanted = "Run `moonlatch --profile contoso journal list`, or: moonlatch --profile contoso apply setup/x --yes"
-    assert.equal(wanted, hint.complete(text))
-    assert.equal(wanted, hint.complete(wanted))
+  it("gets the options of the run that the command takes, and no others", function()
+    hint.use({ profile = "contoso", config = "/etc/m.lua", scripts = "/srv/s", quiet = true }, TAKES)
+    assert.equal("Run `moonlatch --profile contoso --config /etc/m.lua journal list`, or: moonlatch --profile contoso "
+      .. "--config /etc/m.lua --scripts /srv/s apply setup/x; moonlatch --config /etc/m.lua init; moonlatch new",
+      hint.text "Run `{moonlatch} journal list`, or: {moonlatch} apply setup/x; {moonlatch} init; {moonlatch} new")
   end)
 
-  it("keeps the profile that it names itself", function()
-    hint.use("contoso", COMMANDS)
-    local text = "`moonlatch init --profile fabrikam` makes one"
-    assert.equal(text, hint.complete(text))
+  it("keeps the options that it names itself, and takes no profile with --emulator", function()
+    hint.use({ profile = "contoso", config = "/etc/m.lua" }, TAKES)
+    assert.equal("moonlatch --config /etc/m.lua apply x --profile fabrikam",
+      hint.text "{moonlatch} apply x --profile fabrikam")
+    assert.equal("moonlatch --profile contoso apply x --config F; moonlatch apply x --emulator",
+      hint.text "{moonlatch} apply x --config F; {moonlatch} apply x --emulator")
   end)
 
-  it("is no other sentence with the name of the program", function()
-    hint.use("contoso", COMMANDS)
-    for _, text in ipairs { "moonlatch probe 1 2", "a moonlatchapply", "Moonlatch apply", "moonlatch applying" } do
-      assert.equal(text, hint.complete(text))
-    end
+  it("quotes what a shell would take apart, and leaves a percent sign", function()
+    hint.use({ profile = "our lab's", config = "/50%d/m.lua" }, TAKES)
+    assert.equal([[moonlatch --profile 'our lab'\''s' --config '/50%d/m.lua' apply x]], hint.text "{moonlatch} apply x")
+    assert.equal([[moonlatch --profile 'our lab'\''s' --config '/50%d/m.lua' apply 7]],
+      hint.text("{moonlatch} apply %d", 7))
   end)
 
-  it("quotes a profile that a shell would take apart", function()
-    hint.use("our lab's", COMMANDS)
-    assert.equal([[moonlatch --profile 'our lab'\''s' apply x]], hint.complete "moonlatch apply x")
+  it("is not looked for in what comes from elsewhere", function()
+    hint.use({ profile = "contoso" }, TAKES)
+    assert.equal("'moonlatch apply me', '{moonlatch} apply me': moonlatch --profile contoso apply x",
+      hint.text("'%s', '%s': {moonlatch} apply x", "moonlatch apply me", "{moonlatch} apply me"))
+  end)
+end)
+
+describe("the program", function()
+  local emu, config
+  setup(function()
+    emu = rehearsal.new("--lag", "0", "--devolutions", "cloud")
+    config = emu.config
+  end)
+  teardown(function() local _ <close> = emu end)
+
+  local function run(...) return emu:run({ ... }, { whole = true }) end
+
+  it("tells commands with the profile and the configuration that it was given", function()
+    local outcome = run("apply", "setup/entra-pam-provider", "--yes", "--profile", "cloud")
+    assert.equal(1, outcome.status, outcome.err)
+    local command = ("moonlatch --profile cloud --config %s handover"):format(config)
+    assert.truthy(outcome.out:find(command, 1, true), outcome.out)
+    local refused = run("journal", "confirm", "nothing", "--profile", "cloud")
+    assert.truthy(refused.err:find(("Run `moonlatch --profile cloud --config %s journal"):format(config), 1, true),
+      refused.err)
+    local document = assert(json.decode(run("doctor", "--json", "--profile", "cloud").out))
+    local texts = json.encode(document)
+    assert.truthy(texts:find(command, 1, true), texts)
   end)
 
-  it("is looked for in the sentences of a result, and in nothing else", function()
-    hint.use("contoso", COMMANDS)
-    local waiting = { how = { "moonlatch apply x" }, what = "moonlatch apply" }
-    local result = { name = "moonlatch apply", waiting = { waiting } }
-    assert.same({
-      name = "moonlatch apply",
-      waiting = { { how = { "moonlatch --profile contoso apply x" }, what = "moonlatch --profile contoso apply" } },
-    }, hint.complete_all(result))
+  it("leaves a name of the tenant that reads like a command as it is", function()
+    local name = "moonlatch rotate me"
+    local app = emu:admin("add_app", { name = name })
+    local outcome = run("plan", "setup/entra-pam-provider", "--client-id", app.appId, "--profile", "cloud")
+    assert.truthy(outcome.out:find(("'%s'"):format(name), 1, true), outcome.out .. outcome.err)
+    assert.is_nil((outcome.out .. outcome.err):find(config .. " rotate me", 1, true))
   end)
 
-  it("is looked for in failures only, where the output is data", function()
-    hint.use("contoso", COMMANDS, true)
-    assert.equal("moonlatch apply me", hint.complete_output "moonlatch apply me")
-    assert.same({ notes = "moonlatch apply me" }, hint.complete_document { notes = "moonlatch apply me" })
-    assert.equal("moonlatch --profile contoso apply x", hint.complete "moonlatch apply x")
+  it("tells that it is the configuration which is missing, with the option", function()
+    local place <close> = moonlatch.place()
+    local outcome = place:run({ "plan", "setup/entra-pam-provider", "--config", place.path .. "/none.lua" },
+      { whole = true })
+    assert.truthy(outcome.err:find(("moonlatch init --config %s/none.lua"):format(place.path), 1, true), outcome.err)
+    assert.is_nil(sys.stat(place.path .. "/none.lua"))
   end)
 end)

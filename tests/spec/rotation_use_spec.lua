@@ -150,6 +150,17 @@ describe("Entra's sign-in log, in a rotation,", function()
     assert_says(entry, "was tried, which does not show that it is in use: signed in with from 203.0.113.1 since ")
   end)
 
+  it("says why it tells nothing, where it cannot be read", function()
+    renewed()
+    evidence_store.keep_source(journal, "sign_ins", { why = "the tenant has no licence", fix = "Buy one.",
+      unavailable = true })
+    assert(journal:commit())
+    cloud:wait(DAY)
+    local entry = go()
+    assert_says(entry, ("Entra's log does not tell whether %s is in use: the tenant has no licence. Buy one."):format(
+      listed()[2].body.marker))
+  end)
+
   it("keeps an old secret until its expiry where nobody declared a rhythm, with its last use", function()
     local old, new = renewed()
     cloud:wait(40 * DAY)

@@ -1,6 +1,7 @@
 --- The managed accounts: can the application reset each of them, and does a reset have an effect?
 
 local fail = require "fail"
+local hint = require "log.hint"
 local layout = require "terminal.layout"
 local reach = require "entra.reach"
 local users = require "entra.users"
@@ -79,7 +80,7 @@ return {
     if #facts:want("terms").managed == 0 then
       return findings:unknown {
         evidence = "not checked: neither --managed nor the setup's record says which accounts these are",
-        fix = "Name their group: moonlatch doctor --managed GROUP" }
+        fix = hint.text "Name their group: {moonlatch} doctor --managed GROUP" }
     end
     local accounts, has_reported = facts:want "accounts", false
     local federated, unread = federated_domains()

@@ -2,6 +2,7 @@
 
 local application = require "entra.application"
 local deleted = require "entra.deleted"
+local hint = require "log.hint"
 
 -- Report that the application is missing, and whether it was deleted or never made.
 local function report_application_missing(findings, facts)
@@ -16,7 +17,7 @@ local function report_application_missing(findings, facts)
   findings:broken {
     evidence = ("there is no application with the uniqueName '%s'"):format(wanted.unique_name),
     cause = "The setup was not applied in this tenant, or under another name, or it was deleted for good.",
-    fix = "Make it: " .. facts.setup .. "; or name the one that is meant: moonlatch doctor --client-id ID",
+    fix = "Make it: " .. facts.setup .. hint.text "; or name the one that is meant: {moonlatch} doctor --client-id ID",
   }
 end
 

@@ -1,6 +1,7 @@
 --- Which credentials of the application does the journal not know?
 
 local evidence_rules = require "evidence.rules"
+local hint = require "log.hint"
 local inventory = require "rotation.inventory"
 local layout = require "terminal.layout"
 local markers = require "journal.marker"
@@ -29,7 +30,7 @@ end
 
 local function report_unknown_credential(findings, facts, credential, has_journal)
   local minted = markers.of_credential(credential.displayName)
-  local retire = ("If nothing uses it: moonlatch journal retire %s"):format(credential.keyId)
+  local retire = hint.text("If nothing uses it: {moonlatch} journal retire %s", credential.keyId)
   findings:warning {
     evidence = "an unknown credential: " .. describe_credential(credential) .. use_text(facts, credential),
     cause = minted and "It was made from another journal: another computer's, or one whose folder was lost."

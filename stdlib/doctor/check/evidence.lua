@@ -3,6 +3,7 @@
 
 local evidence_rules = require "evidence.rules"
 local explain = require "explain.cause"
+local hint = require "log.hint"
 local in_use = require "journal.in_use"
 local refused_sign_ins = require "evidence.refused_sign_ins"
 local time = require "time"
@@ -32,20 +33,20 @@ end
 -- "…c7e1", when the log tells which one it is.
 local function tried_secret_text(key_id) return key_id and (", …%s,"):format(key_id:sub(-4)) or "" end
 
-local PASTE = "Give it the client secret that is in use: moonlatch handover."
+local PASTE = "Give it the client secret that is in use: {moonlatch} handover."
 
 local function report_failure(findings, failing)
   if failing.code == EXPIRED then
     return findings:broken {
       evidence = ("a client secret that has expired%s is still tried %s (AADSTS%d)")
         :format(tried_secret_text(failing.key_id), failing.text, EXPIRED),
-      cause = "Something there was not given the new one.", fix = PASTE,
+      cause = "Something there was not given the new one.", fix = hint.text(PASTE),
     }
   elseif failing.code == NOT_VALID then
     return findings:broken {
       evidence = ("a client secret that Entra does not accept%s is tried %s (AADSTS%d)")
         :format(tried_secret_text(failing.key_id), failing.text, NOT_VALID),
-      cause = "It was removed, or something else was pasted in its place.", fix = PASTE,
+      cause = "It was removed, or something else was pasted in its place.", fix = hint.text(PASTE),
     }
   end
   local reason = explain.aadsts(failing.code) or {}
@@ -56,8 +57,19 @@ local function report_failure(findings, failing)
   }
 end
 
+-- Causes that other checks look at now: that a sign-in was refused for one of them before tells nothing.
+local LOOKED_AT_NOW = { [7000112] = true, [700016] = true, [7000229] = true }
+
+local function failures_to_report(logs)
+  local list = {}
+  for _, failing in ipairs(refused_sign_ins.of(logs.uses, time.now())) do
+    if not LOOKED_AT_NOW[failing.code] then list[#list + 1] = failing end
+  end
+  return list
+end
+
 local function report_failures(findings, logs)
-  local list = refused_sign_ins.of(logs.uses, time.now())
+  local list = failures_to_report(logs)
   for i = 1, math.min(MOST, #list) do report_failure(findings, list[i]) end
   if #list > MOST then
     findings:broken { evidence = ("and from %d more addresses"):format(#list - MOST),
@@ -73,7 +85,7 @@ local function report_replaced_secrets(findings, logs, use)
       findings:warning {
         evidence = ("%s was replaced, and was used %s"):format(in_use.short_key_id(row), last.text),
         cause = "Something was not given the new one; until it stops, the old one is not removed.",
-        fix = PASTE .. (" If that use is not wanted: moonlatch journal retire %s --in-use"):format(row.body.key_id),
+        fix = hint.text(PASTE .. " If that use is not wanted: {moonlatch} journal retire %s --in-use", row.body.key_id),
       }
     end
   end

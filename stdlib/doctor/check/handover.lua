@@ -2,6 +2,7 @@
 --- who said it.
 
 local graph_clock = require "graph.clock"
+local hint = require "log.hint"
 local in_use = require "journal.in_use"
 local layout = require "terminal.layout"
 local states = require "handover.state"
@@ -23,8 +24,8 @@ local function report_waiting_secret(findings, facts, state)
     evidence = ("the client secret %s, %s, %s, and nobody said that it is in use%s"):format(waiting.short,
       waiting_secret_expiry(waiting), STAGES[state.secret.state], has),
     cause = "Until somebody confirms that it is in use, the client secret before it is never retired.",
-    fix = "Paste it into the form that moonlatch handover shows. When Test connection succeeded: moonlatch handover "
-      .. "--confirm",
+    fix = hint.text("Paste it into the form that {moonlatch} handover shows. When Test connection succeeded: "
+      .. "{moonlatch} handover --confirm"),
   }
 end
 
@@ -41,7 +42,7 @@ local function report_open_items(findings, state)
     evidence = ("%s open in %s; the next is %s: %s"):format(layout.count(state.open, "item"),
       summary.consumer_name(state), item.key, item.what),
     cause = "Nobody ticked it, and it cannot be looked at from here.",
-    fix = ("%s. When it is done: moonlatch handover --done %s"):format(item.where, item.key),
+    fix = hint.text("%s. When it is done: {moonlatch} handover --done %s", item.where, item.key),
   }
 end
 

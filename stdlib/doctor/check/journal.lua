@@ -1,5 +1,8 @@
 --- Is the journal intact, and is a rotation unfinished?
 
+local evidence_rules = require "evidence.rules"
+local hint = require "log.hint"
+local in_use = require "journal.in_use"
 local time = require "time"
 
 -- Is the chain of records unbroken?
@@ -8,18 +11,38 @@ local function check_journal_chain(findings, journal, profile)
   if not count then
     return findings:broken { evidence = "the journal was altered" .. (seq and (" (record %d)"):format(seq) or ""),
       cause = message,
-      fix = ("Keep %s as it is: it is evidence. To go on with a backup: moonlatch journal restore FILE --set-aside")
-        :format(profile.state) }
+      fix = hint.text("Keep %s as it is: it is evidence. To go on with a backup: {moonlatch} journal restore FILE "
+        .. "--set-aside", profile.state) }
   end
   findings:ok("the journal's %d records are unbroken", count)
 end
 
+-- Does Entra's log keep a credential whose grace is over? The check `evidence` tells of a use.
+local function is_kept_by_log(findings, facts, row)
+  local logs, key_id = facts:want "logs", row.body.key_id
+  local has = facts:want("use").has
+  if not logs or not key_id or not has then return false end
+  if has.body.confirmed_by ~= in_use.BY_LOG then
+    return evidence_rules.holding_use(logs.uses, key_id, time.now()) ~= nil
+  end
+  local last = evidence_rules.last_use(logs.uses, key_id, time.now())
+  findings:left_out {
+    evidence = ("%s was replaced, and stays until it expires%s: Entra's log, and no person, confirmed the new one; %s")
+      :format(row.body.marker, row.body.ends and " on " .. time.day(row.body.ends) or "",
+        last and "it was last used " .. last.text or "the log shows no use of it"),
+    fix = hint.text("If nothing uses it any more: {moonlatch} journal retire %s", key_id),
+  }
+  return true
+end
+
 local function report_overdue(findings, facts, row)
   local by_person = row.body.by_person
+  if not by_person and is_kept_by_log(findings, facts, row) then return end
   findings:warning {
     evidence = ("%s was replaced, and its grace ended on %s"):format(row.body.marker, time.day(row.body.retire_at)),
     cause = by_person and "A person made it, so only a person removes it." or "No run has removed it yet.",
-    fix = by_person and "Remove it: moonlatch journal retire " .. row.body.key_id or "Remove it: " .. facts.setup,
+    fix = by_person and hint.text "Remove it: {moonlatch} journal retire " .. row.body.key_id
+      or "Remove it: " .. facts.setup,
   }
 end
 

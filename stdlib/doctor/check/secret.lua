@@ -2,11 +2,13 @@
 --- secret the consumer has, the check tries the newest secret on record.
 
 local explain = require "explain.cause"
+local hint = require "log.hint"
 local in_use = require "journal.in_use"
 local lifetime = require "journal.lifetime"
 local login_codes = require "explain.login_codes"
 local secret = require "host.secret"
 local time = require "time"
+local who_did = require "doctor.who_did"
 
 -- Causes that other checks report, by AADSTS code.
 local ELSEWHERE = {
@@ -40,19 +42,29 @@ local function is_tried_secret_listed(row, credentials)
   return false
 end
 
-local function why_secret_not_accepted(found, row)
+-- Who removed a credential, as a sentence to append.
+local function who_removed(facts, found, key_id)
+  return who_did(facts, found.id, function(change)
+    for _, id in ipairs(change.removed or {}) do
+      if id == key_id:lower() then return true end
+    end
+    return false
+  end)
+end
+
+local function why_secret_not_accepted(facts, found, row)
   if row and row.body.key_id and not is_tried_secret_listed(row, found.passwordCredentials or {}) then
-    return "Somebody removed it from the application."
+    return "Somebody removed it from the application." .. who_removed(facts, found, row.body.key_id)
   end
   return "It is not a client secret of this application."
 end
 
-local PASTE = "moonlatch handover shows the new one once, and the form to paste it into."
+local PASTE = "{moonlatch} handover shows the new one once, and the form to paste it into."
 
 -- The fix for a refused secret: give the consumer the newer secret, where there is one.
 local function fix_for_refused_secret(facts, row, otherwise)
   local waiting = facts:want("use").waiting
-  return row and waiting and waiting.id ~= row.id and PASTE or facts.setup .. otherwise
+  return row and waiting and waiting.id ~= row.id and hint.text(PASTE) or facts.setup .. otherwise
 end
 
 -- Report that the sign-in was refused. `row` is the row of the secret that was tried; nil when only the entry holds it.
@@ -67,7 +79,8 @@ local function report_refused_secret(findings, facts, found, row, failure)
   elseif code == 7000215 then
     local pasted = not row and M.credential_with_id(facts:want("values").entry, found.passwordCredentials or {})
     return findings:broken { evidence = "the client secret is not accepted (AADSTS7000215)",
-      cause = pasted and "It is the Secret ID of a credential, not its Value." or why_secret_not_accepted(found, row),
+      cause = pasted and "It is the Secret ID of a credential, not its Value."
+        or why_secret_not_accepted(facts, found, row),
       fix = fix_for_refused_secret(facts, row, " finds out, and makes a new one where it must.") }
   end
   local reason = explain.login(failure)
@@ -80,8 +93,8 @@ end
 
 -- The commands that make the next secret and give it to the consumer.
 local function secret_renewal_fix(facts, use)
-  if use.waiting then return PASTE end
-  return facts.setup .. " makes the next one" .. (use.linked and "." or "; then moonlatch handover.")
+  if use.waiting then return hint.text(PASTE) end
+  return facts.setup .. " makes the next one" .. (use.linked and "." or hint.text "; then {moonlatch} handover.")
 end
 
 local function report_expired_secret(findings, facts, use)
@@ -110,9 +123,9 @@ local function report_working_secret(findings, facts, use)
 end
 
 -- Why Entra does not list the secret: this installation removed it, or somebody else did.
-local function why_secret_not_listed(has)
-  return has.state == "closed" and ("This installation closed it: %s."):format(has.body.why)
-    or "Somebody removed it from the application."
+local function why_secret_not_listed(facts, found, has)
+  if has.state == "closed" then return ("This installation closed it: %s."):format(has.body.why) end
+  return "Somebody removed it from the application." .. who_removed(facts, found, has.body.key_id)
 end
 
 -- Report a secret whose value the journal does not have, so that only Entra's list of credentials tells something.
@@ -121,7 +134,7 @@ local function report_untried_secret(findings, facts, found, use)
   local sentence = in_use.consumer_sentence(use, use.who, time.now())
   if has.body.key_id and not is_tried_secret_listed(has, found.passwordCredentials or {}) then
     return findings:broken { evidence = ("%s was given %s, which Entra does not list"):format(use.who,
-      in_use.short_key_id(has)), cause = why_secret_not_listed(has),
+      in_use.short_key_id(has)), cause = why_secret_not_listed(facts, found, has),
       fix = secret_renewal_fix(facts, use) }
   end
   local is_due = lifetime.expires_soon(has, facts.args, time.now())
