@@ -38,6 +38,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     """A service: a subclass answers in respond(path, body), where path has no query."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # headers and body are written apart; a client would acknowledge the headers late
 
     def log_message(self, *words):
         pass

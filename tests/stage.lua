@@ -57,6 +57,18 @@ end
 function Journal:unseal(id) return self.sealed[id] and secret.copy(self.sealed[id]) end
 function Journal:forget(id) self.sealed[id] = nil end
 
+function Journal:keep(name, body) self.values[name] = copy(body) end
+function Journal:kept(name) return copy(self.values[name]) end
+
+function Journal:kept_names(start)
+  local names = {}
+  for name in pairs(self.values) do
+    if name:sub(1, #start) == start then names[#names + 1] = name end
+  end
+  table.sort(names)
+  return names
+end
+
 function Journal:audit(kind, body)
   table.insert(self.audits, { kind = kind, body = copy(body) })
 end
@@ -90,7 +102,8 @@ end
 ---@param name string? of the installation
 function M.journal(name)
   return setmetatable({
-    rows = {}, order = {}, sealed = {}, audits = {}, trail = {}, leases = {}, commits = 0, name = name or "0a0b0c0d",
+    rows = {}, order = {}, sealed = {}, values = {}, audits = {}, trail = {}, leases = {}, commits = 0,
+    name = name or "0a0b0c0d",
   }, Journal)
 end
 

@@ -248,7 +248,10 @@ class Handler(double.Handler):
             return self.answer(200, {"vault": VAULT, "keys": KEYS, "kubernetes": SECRETS})
         if path.startswith("/held/"):
             _, _, store, key = path.split("/", 3)
-            return self.answer(200, held(store, key), "text/plain")
+            try:
+                return self.answer(200, held(store, key), "text/plain")
+            except (KeyError, IndexError):
+                return self.answer(404)
         if path == "/set":
             asked = json.loads(body)
             store = {"vault": VAULT, "keys": KEYS, "kubernetes": SECRETS}[asked["store"]]

@@ -12,16 +12,27 @@ local script = require "script.load"
 local session = require "session.open"
 local workflow_command = require "cli.workflow_command"
 
-local function refuse_script_with_steps(name)
-  fail.raise {
-    kind = "usage", what = "run " .. name, why = "this script has steps",
-    fix = hint.text("Run `{moonlatch} plan %s`, then `{moonlatch} apply %s`.", name, name),
-  }
+-- The command for each kind of script that is not run: why, and what to do instead.
+local OTHER_KINDS = {
+  { "steps", "this script has steps", "Run `{moonlatch} plan %s`, then `{moonlatch} apply %s`." },
+  { "policy", "this script is a policy", "Run `{moonlatch} plan %s`, then `{moonlatch} rotate %s`." },
+  { "rehearsal", "this script is a rehearsal", "Run `{moonlatch} rehearse` with the name of its policy." },
+  { "notices", "this script has rules for notices", "Run `{moonlatch} notify %s`." },
+  { "store", "this script is a sink", 'Name it in a policy: sink = policy.sink("%s", { … })' },
+  { "tell", "this script tells what rules for notices hand to it", "Name it in such rules: to = \"%s\"." },
+}
+
+local function refuse_script_of_another_kind(declaration, name)
+  for _, kind in ipairs(OTHER_KINDS) do
+    if declaration[kind[1]] then
+      fail.raise { kind = "usage", what = "run " .. name, why = kind[2], fix = hint.text(kind[3], name, name) }
+    end
+  end
 end
 
 local function run_declaration(found, value, options)
   local declaration = script.check(found, value)
-  if declaration.steps then refuse_script_with_steps(options.script) end
+  refuse_script_of_another_kind(declaration, options.script)
   local args = script.arguments(declaration, options.rest)
   workflow_command.check_growth(declaration, found, options)
   session.close() -- loading the file may have opened a session for undeclared code

@@ -47,7 +47,7 @@ local function role_item(principal, kind, instance, names)
   return {
     key = ("role/%s/%s"):format(kind.use, instance.id), kind = "role", use = kind.use, name = principal.name,
     detail = names[instance.roleDefinitionId] or instance.roleDefinitionId, ends = time.parse(instance.endDateTime),
-    fix = EXTEND, source = "tenant", app_id = principal.app_id,
+    fix = EXTEND, source = "tenant/role", app_id = principal.app_id,
   }
 end
 
@@ -110,7 +110,7 @@ local function add_own_secrets(items, profile)
     if not is_known_key(items, secret.keyId) then
       items[#items + 1] = {
         key = "client secret/" .. secret.keyId, kind = "client secret", use = "in use", name = found.displayName,
-        short = "…" .. secret.keyId:sub(-4), ends = time.parse(secret.endDateTime), source = "tenant",
+        short = "…" .. secret.keyId:sub(-4), ends = time.parse(secret.endDateTime), source = "tenant/client secret",
         app_id = profile.sign_in.client_id, key_id = secret.keyId, detail = "this profile may sign in with it",
         fix = hint.text "Make the next one, then: {moonlatch} login --secret client-secret",
       }
@@ -121,10 +121,10 @@ end
 local function add_all(items, unknown, profile)
   oauth.sign_in(profile)
   if profile.sign_in.method == "client_secret" then
-    on_machine.look(unknown, "own secrets", "when the client secret expires that this profile signs in with",
+    on_machine.look(unknown, "tenant/client secret", "when the client secret expires that this profile signs in with",
       add_own_secrets, items, profile)
   end
-  on_machine.look(unknown, "roles", "whether a role assignment expires", function()
+  on_machine.look(unknown, "tenant/role", "whether a role assignment expires", function()
     add_roles(items, find_principals(items, profile))
   end)
 end

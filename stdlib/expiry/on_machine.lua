@@ -75,11 +75,11 @@ end
 ---@param profile profile
 function M.add(items, unknown, profile)
   if profile.sign_in.method == "certificate" then
-    M.look(unknown, "sign-in certificate", "when the certificate expires that this profile signs in with",
+    M.look(unknown, "machine", "when the certificate expires that this profile signs in with",
       add_certificate, items, profile)
   end
   if profile.key and token_cache.is_personal(profile) then
-    M.look(unknown, "sign-in", "when the kept sign-in expires", add_kept_sign_in, items, profile)
+    M.look(unknown, "machine", "when the kept sign-in expires", add_kept_sign_in, items, profile)
   end
 end
 

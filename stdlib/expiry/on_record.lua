@@ -20,7 +20,7 @@ local M = {}
 ---@field detail string? more about it, for people
 ---@field ends number? nil: the date is not known
 ---@field fix string? what to do before that date
----@field source "journal"|"tenant"|"machine" where this was seen
+---@field source "journal"|"machine"|"tenant/role"|"tenant/client secret" where this was seen
 ---@field app_id string? client id
 ---@field key_id string? of a credential
 

@@ -140,6 +140,19 @@ local observer ---@type nil|fun(request: host.request, answer: host.answer)
 ---@param fn nil|fun(request: host.request, answer: host.answer)
 function M.observe(fn) observer = fn end
 
+local disturbance ---@type nil|fun(request: host.request): "before"|"after"|nil
+
+--- Lose requests, for a rehearsal: `fn` says of each request whether it is lost before it is sent, or after it was
+--- carried out, when its answer is lost. Closing the result ends that.
+---@param fn fun(request: host.request): "before"|"after"|nil
+---@return table closable
+function M.disturb(fn)
+  disturbance = fn
+  return setmetatable({}, { __close = function() disturbance = nil end })
+end
+
+local LOST = "the rehearsal lost it"
+
 -- http.trace is loaded with --verbose only.
 local function print_request_trace(...) log.detail(require("http.trace").line(...)) end
 
@@ -153,6 +166,8 @@ local function print_request_trace(...) log.detail(require("http.trace").line(..
 function M.send(request, credential, options)
   if not door then error("no door to the network is open: session.open opens it", 2) end
   local sender, started = scheduler.require_current(), log.verbose() and sys.monotonic()
+  local lost = disturbance and disturbance(request)
+  if lost == "before" then return nil, LOST, "cut", true end
   local wait, answer, message, kind, maybe_sent = submit_request(sender, request, credential, options)
   while wait do
     task.sleep(wait)
@@ -162,6 +177,7 @@ function M.send(request, credential, options)
   if started and not (door and door.traces) then
     print_request_trace(request, answer, kind, sys.monotonic() - started)
   end
+  if lost and answer then return nil, LOST, "cut", true end
   return answer, message, kind, maybe_sent
 end
 

@@ -249,7 +249,7 @@ local SCOPES = {
   users = { "User-PasswordProfile.ReadWrite.All" }, applications = { "Application.ReadWrite.All" },
 }
 
-local function needs_of_sinks(list)
+local function needs_with_namess(list)
   if #list == 1 then return list[1]:needs() end
   local needs = {}
   for i, sink in ipairs(list) do needs[i] = sink:needs() end
@@ -269,7 +269,7 @@ function M.needs(terms)
     graph = join_needs(calls, CALLS[terms.target], CALLS[terms.credential] or {},
       revoke and { "POST /users/{id}/revokeSignInSessions" } or {}),
     scopes = join_needs(scopes, SCOPES[terms.target], revoke and { "User.RevokeSessions.All" } or {}),
-    devolutions = needs_of_sinks(terms.sinks), run = { terms.after.run and terms.after.run[1] },
+    devolutions = needs_with_namess(terms.sinks), run = { terms.after.run and terms.after.run[1] },
     when = { evidence = { graph = LOGS[terms.target], scopes = log_calls.SCOPES } },
   }
 end

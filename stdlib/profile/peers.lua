@@ -9,6 +9,7 @@
 --   }
 
 local fail = require "fail"
+local hint = require "log.hint"
 local schema = require "base.schema"
 local sets = require "base.sets"
 local sign_in = require "profile.sign_in"
@@ -280,6 +281,14 @@ local function refuse_reserved_origin(profile, peer, url, reserved)
   end
 end
 
+-- https://devblogs.microsoft.com/microsoft365dev/retirement-of-office-365-connectors-within-microsoft-teams/
+local function refuse_retired_connector(profile, peer, url)
+  if not ("." .. host_of(url)):match("%.webhook%.office%.com$") then return end
+  raise_peer(profile, peer.name, ("%s is the address of an Office 365 connector, and Microsoft has retired these")
+    :format(M.origin(url)), hint.text('In Teams, make a workflow from the template "Post to a channel when a webhook '
+      .. 'request is received", and store its address: {moonlatch} login --secret %s', M.secret_word(peer.name)))
+end
+
 local function refuse_scope_of_own_service(profile, peer)
   local scope = peer.credential and peer.credential.scope
   if not scope then return end
@@ -342,6 +351,7 @@ end
 ---@param url string its origin, when the whole address is a secret
 function M.check_origin(profile, peer, url)
   refuse_reserved_origin(profile, peer, url, reserved_origins(profile))
+  refuse_retired_connector(profile, peer, url)
   check_loopback(profile, peer, url)
 end
 

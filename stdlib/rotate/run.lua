@@ -6,6 +6,7 @@ local clock_skew = require "rotation.clock_skew"
 local disk_space = require "machine.disk_space"
 local fail = require "fail"
 local hint = require "log.hint"
+local last_run = require "journal.last_run"
 local oauth = require "oauth.sign_in"
 local policy_select = require "policy.select"
 local rights = require "task.rights"
@@ -13,7 +14,9 @@ local rights_check = require "rotation.rights_check"
 local role_holders = require "entra.role_holders"
 local rotate_users = require "rotate.users"
 local scheduler = require "task.scheduler"
+local sets = require "base.sets"
 local task = require "task"
+local time = require "time"
 local traceback = require "base.traceback"
 local users = require "entra.users"
 local who_changed = require "rotate.who_changed"
@@ -153,11 +156,56 @@ local function run_policy_step(found, step, options)
   found.failure = failure
 end
 
---- Run the policies once: finish unfinished rotations, then rotate what is due. Waits.
----@param policies policy.terms[]
----@param options rotation.options
----@return table[] found one a policy
-function M.once(policies, options)
+---------------------------------------------------------------------------
+-- The outcome, on record
+
+--- Does the policy expect this refusal?
+---@param terms policy.terms
+---@param entry rotation.entry
+---@return boolean
+function M.is_accepted(terms, entry)
+  return entry.what == "refuse" and terms.accept ~= nil and terms.accept[entry.code or ""] == true
+end
+
+-- What a person should know of an entry. What is busy or was not begun, the next run sees to.
+local TOLD = { failed = true, stop = true, person = true, refuse = true, left = true }
+
+local function outcome_of_policy(found)
+  local problems, changed = {}, 0
+  for _, entry in ipairs(found.entries) do
+    if TOLD[entry.what] and not M.is_accepted(found.terms, entry) then
+      problems[#problems + 1] = { name = entry.name, what = entry.what, why = entry.why, fix = entry.fix }
+    end
+    changed = changed + (entry.what == "changed" and 1 or 0)
+  end
+  for _, why in ipairs(found.unread or {}) do
+    problems[#problems + 1] = { name = found.terms.name, what = "unread", why = why }
+  end
+  local failure = found.failure
+  return { policy = found.terms.name, at = time.now(), changed = changed, problems = problems,
+    failure = failure and { what = failure.what, why = failure.why, fix = failure.fix } }
+end
+
+-- Record the outcome of a run of whole policies. A run that was stopped is not over.
+local function record_outcomes(all, options)
+  if options.now or task.stopping() then return end
+  for _, found in ipairs(all) do last_run.record(options.journal, outcome_of_policy(found)) end
+end
+
+local NOT_OF_POLICIES = sets.of { "interrupted", "journal", "usage" }
+
+-- Record that no policy could run, such as when nobody could sign in.
+local function record_failure_of_all(policies, options, failure)
+  if not fail.is(failure) or NOT_OF_POLICIES[failure.kind] then return end
+  local all = {}
+  for i, terms in ipairs(policies) do all[i] = { terms = terms, entries = {}, failure = failure } end
+  record_outcomes(all, options)
+end
+
+---------------------------------------------------------------------------
+-- A run
+
+local function run_policies(policies, options)
   local all = M.plan(policies, options)
   if has_planned_changes(all) then
     clock_skew.check "rotate"
@@ -169,7 +217,19 @@ function M.once(policies, options)
       if not task.stopping() then run_policy_step(found, step, options) end
     end
   end
+  record_outcomes(all, options)
   return all
+end
+
+--- Run the policies once: finish unfinished rotations, then rotate what is due. Waits.
+---@param policies policy.terms[]
+---@param options rotation.options
+---@return table[] found one a policy
+function M.once(policies, options)
+  local ok, all = xpcall(run_policies, traceback.keep, policies, options)
+  if ok then return all end
+  record_failure_of_all(policies, options, all)
+  error(all, 0)
 end
 
 --- Name who changed the passwords at which rotations stopped, for a person. Waits.
@@ -185,18 +245,10 @@ function M.explain_stops(all, options)
 end
 
 ---------------------------------------------------------------------------
--- The outcome
+-- The exit status
 
 local TO_DO = { change = true, recover = true, stop = true, refuse = true, busy = true }
 local BAD = { failed = true, stop = true, skipped = true, person = true, refuse = true, busy = true, left = true }
-
---- Does the policy expect this refusal?
----@param terms policy.terms
----@param entry rotation.entry
----@return boolean
-function M.is_accepted(terms, entry)
-  return entry.what == "refuse" and terms.accept ~= nil and terms.accept[entry.code or ""] == true
-end
 
 --- The exit status: 0 all is well; 1 something failed, was refused, could not be looked at or belongs to another
 --- rotation, or a person is needed; 3 a plan has something to do or to say.

@@ -28,7 +28,7 @@ function M.load_one(name, fields, file, where)
   copies.tell_replacement(found)
   if not declaration.store then raise_not_a_sink(name, declaration) end
   local args = sink_contract.arguments(declaration, file, where, fields)
-  local needs = script.needs_of_sink(declaration, file, args)
+  local needs = script.needs_with_names(declaration, file, args)
   local loaded = sink_loaded {
     name = found.name, path = found.path, can = declaration.can or {}, args = args, needs = needs,
     declaration = declaration, rights_name = ("%s: %s of %s"):format(file, where, found.name),

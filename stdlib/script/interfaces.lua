@@ -28,8 +28,8 @@ end
 ---@type table<string, script.interface>
 M.interfaces = {
   activity = COPIED, applications = COPIED, certificate = kept_of_run "ensure", devolutions = KEPT, discover = COPIED,
-  doctor = COPIED, fail = OWN, folder = COPIED, graph = ANSWERS, json = PLAIN, log = PLAIN, peer = COPIED,
-  policy = COPIED, program = COPIED, rehearse = COPIED, report = PLAIN,
+  doctor = COPIED, fail = OWN, folder = COPIED, graph = ANSWERS, json = PLAIN, log = PLAIN, notice = COPIED,
+  peer = COPIED, policy = COPIED, program = COPIED, rehearse = COPIED, report = PLAIN,
   rotation = kept_of_run("client_secret", "certificate"), secret = COPIED,
   sink = kept_of_run("entry", "deliver"),
   task = OWN, time = PLAIN, workflow = COPIED,

@@ -57,7 +57,9 @@ local MOST_BYTES = 4 << 20 -- bytes of a script file
 ---@field steps table[]?
 ---@field policy policy.terms?
 ---@field rehearsal rehearse.terms?
----@field needs_written script.needs? of a sink: the needs as written, with {argument} in names
+---@field notices notice.terms? rules for notices
+---@field tell nil|fun(notice: notice.notice, args: table) hand a notice to somebody; raises when that fails
+---@field needs_written script.needs? of a sink, or a script that tells: the needs as written, with {argument} in names
 
 local scripts_folder ---@type string? of --scripts
 
@@ -308,7 +310,8 @@ local function check_step(step)
   return "it is not a step", 'Write workflow.step "its name" (function(run, have, args) … end) in its place.'
 end
 
-local SINGLE = "Write run = function(args) … end, steps = { … }, or the functions of a sink; only one of them."
+local SINGLE = "Write run = function(args) … end, steps = { … }, tell = function(notice, args) … end, or the functions "
+  .. "of a sink; only one of them."
 
 local declaration_rule = {
   type = "table",
@@ -325,13 +328,15 @@ local declaration_rule = {
     steps = { type = "table", each = { type = "table", check = check_step } },
     policy = { type = "table" },
     rehearsal = { type = "table" },
+    notices = { type = "table" },
+    tell = { type = "function" },
   },
   check = function(declaration)
     local kinds = 0
-    for _, kind in ipairs { "run", "steps", "policy", "rehearsal", "store" } do
+    for _, kind in ipairs { "run", "steps", "policy", "rehearsal", "notices", "tell", "store" } do
       kinds = kinds + (declaration[kind] ~= nil and 1 or 0)
     end
-    if kinds ~= 1 then return "it has neither run nor steps, or both", SINGLE end
+    if kinds ~= 1 then return "it has none, or several, of run, steps, tell and store", SINGLE end
     if declaration.store then return sink_contract.check(declaration) end
     for name in pairs(sink_contract.members) do
       if declaration[name] then return ("it has `%s`, and no `store`"):format(name), SINGLE end
@@ -340,7 +345,9 @@ local declaration_rule = {
 }
 
 -- Files whose whole value is made by a function of an interface; another value may not have their member.
-local MADE_BY = { policy = "policy { select = …, every = …, sink = … }", rehearsal = "rehearse { … }" }
+local MADE_BY = {
+  policy = "policy { select = …, every = …, sink = … }", rehearsal = "rehearse { … }", notices = "notice { rules = … }",
+}
 
 local function refuse_unmade(found, value)
   for member, written in pairs(MADE_BY) do
@@ -355,13 +362,14 @@ end
 
 -- The declaration of a policy or of a rehearsal; nil for any other value.
 local function declared_kind(found, value)
-  for _, name in ipairs { "policy.declaration", "rehearse.declaration" } do
+  for _, name in ipairs { "policy.declaration", "rehearse.declaration", "notice.declaration" } do
     local kind = package.loaded[name] -- a file of this kind has required the module
     if kind and kind.is(value) then return kind.declare(found, value) end
   end
 end
 
--- The needs of a sink with the defaults of its arguments. A sink's needs may have {argument} in names.
+-- The needs with the defaults of the arguments. The needs of a sink, or of a script that tells, may have {argument} in
+-- names.
 local function example_needs(value)
   local arguments = type(value.args) == "table" and value.args or {}
   local ok, needs = pcall(sink_contract.fill_needs, value.needs, sink_contract.example_arguments(arguments))
@@ -375,7 +383,7 @@ end
 function M.check(found, value)
   local declared = declared_kind(found, value)
   if declared then value = declared else refuse_unmade(found, value) end
-  local needs = type(value) == "table" and value.store and value.needs
+  local needs = type(value) == "table" and (value.store or value.tell) and value.needs
   if type(needs) == "table" then value.needs = example_needs(value) end
   schema.check(found.path, "", value, declaration_rule)
   value.needs_written = needs or nil
@@ -419,12 +427,13 @@ end
 ---@return script.needs
 function M.needs(declaration, args) return permissions_needs.with(declaration.needs, args) end
 
---- What a sink needs with the arguments that a policy gives it. Raises "config" when an argument is no name.
----@param declaration script.declaration of a sink
----@param file string of the policy, for messages
+--- What a sink, or a script that tells, needs with the arguments that a policy, or rules for notices, give it. Raises
+--- "config" when an argument is no name.
+---@param declaration script.declaration
+---@param file string of the policy or the rules, for messages
 ---@param args table
 ---@return script.needs
-function M.needs_of_sink(declaration, file, args)
+function M.needs_with_names(declaration, file, args)
   local needs = sink_contract.fill_needs(declaration.needs_written or {}, args)
   schema.check(file, "needs of " .. declaration.id, needs, permissions_needs.rule)
   return needs

@@ -179,7 +179,7 @@ function M.name(point)
 end
 
 ---@class crash.syscalls.options
----@field target "user"|"users"|"secret"|"secrets"|"certificate"|"certificates"
+---@field target "user"|"users"|"secret"|"secrets"|"sinks"|"certificate"|"certificates"
 ---@field stride integer
 ---@field seed integer
 ---@field lanes integer

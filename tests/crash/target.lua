@@ -5,6 +5,7 @@ local cloud = require "crash.cloud"
 local crypto = require "host.crypto"
 local json = require "host.json"
 local program = require "crash.program"
+local stores = require "stores"
 local sys = require "host.sys"
 
 local M = {}
@@ -184,9 +185,10 @@ local function whole_application(lane, application)
   if not text:find(ours[1], 1, true) then return "the one credential of ours is not the one that is stored" end
 end
 
--- What is replaced goes when its grace is over; readers see that a minute later.
+-- What is replaced goes when its grace is over, and when nobody has signed in with it for seven days, as the looks do.
+-- Readers see that a minute later.
 local function settle_applications(lane)
-  lane.cloud:pass "2h"
+  lane.cloud:pass "8d"
   lane:must(0, lane:rotate())
   lane.cloud:pass "60s"
 end
@@ -195,7 +197,7 @@ local APPLICATION_POLICY = [[
 local policy = require "policy"
 return policy {
   summary = "applications", select = policy.applications { client_id = { "%s" } },
-  every = "1d", lifetime = "20d", grace = "1h", limits = { canary = 0, stop_on_failure = false },
+  every = "20d", lifetime = "90d", grace = "1h", limits = { canary = 0, stop_on_failure = false },
   sink = policy.devolutions.server { vault = "Privileged", path = "Crash" },
 }
 ]]
@@ -246,7 +248,7 @@ local CERTIFICATE_POLICY = [[
 local policy = require "policy"
 return policy {
   summary = "certificates", select = policy.applications { client_id = { "%s" } }, credential = "certificate",
-  every = "1d", lifetime = "20d", grace = "1h", limits = { canary = 0, stop_on_failure = false },
+  every = "20d", lifetime = "90d", grace = "1h", limits = { canary = 0, stop_on_failure = false },
   sink = policy.handover {},
 }
 ]]
@@ -261,6 +263,55 @@ local function confirm(lane, outcome)
   return count > 0
 end
 
+---------------------------------------------------------------------------
+-- An application whose secret goes to two sinks: an entry, and a script's place
+
+local function make_application_with_sinks(lane, name)
+  local folder, token = lane.cloud.home .. "/stores", lane.cloud.home .. "/token"
+  assert(sys.mkdir(folder))
+  lane.stores = stores.start(folder)
+  assert(sys.write(token, lane.stores.token, "new"))
+  local config, peers = lane.cloud.ready.config, lane.stores:peers(token)
+  local text = assert(sys.read(config, 65536)):gsub("emulator = { clock", peers:gsub("%%", "%%%%") .. " %0")
+  assert(sys.write(config, text, "replace"))
+  return make_application(lane, name)
+end
+
+local function secret_in_vault(lane, application)
+  return lane.stores:held("vault", "secret/apps/" .. application.app_id)
+end
+
+-- What each sink holds works at every moment, whichever of the two has the new one already.
+local function look_at_both_sinks(lane, application)
+  local wrong = look_at_application(lane, application)
+  if wrong then return "the entry: " .. wrong end
+  local value = secret_in_vault(lane, application)
+  if value and lane.cloud:sign_in(application.app_id, value) ~= 200 then
+    return "LOST: what is in Vault does not sign in"
+  end
+  if not value and lane.rotated then return "LOST: nothing is in Vault" end
+end
+
+local function whole_both_sinks(lane, application)
+  local wrong = whole_application(lane, application)
+  if wrong then return "the entry: " .. wrong end
+  if secret_in_vault(lane, application) ~= stored_secret(lane, application) then
+    return "Vault holds another secret than the entry"
+  end
+  local pending = lane.stores:state().vault["secret/apps/" .. application.app_id .. "-pending"]
+  if pending then return "a pending value is left in Vault" end
+end
+
+local SINKS_POLICY = [[
+local policy = require "policy"
+return policy {
+  summary = "applications", select = policy.applications { client_id = { "%s" } },
+  every = "20d", lifetime = "90d", grace = "1h",
+  sink = { policy.devolutions.server { vault = "Privileged", path = "Crash" },
+    policy.sink("sinks/vault", { path = "apps/{client_id}", linked = true }) },
+}
+]]
+
 local function of_users(name, count)
   return {
     name = name, people = count, changes = "graph PATCH /users/* drop-after", pass = "2h",
@@ -272,16 +323,25 @@ end
 
 local function of_secrets(name, count)
   return {
-    name = name, changes = "graph POST /applications/*/addPassword drop-after", pass = "25h",
+    name = name, changes = "graph POST /applications/*/addPassword drop-after", pass = "21d",
     fresh = make_applications(make_application, count), policy = policy_of_applications(APPLICATION_POLICY),
     settle = settle_applications, look = of_each_application(look_at_application),
     whole = of_each_application(whole_application),
   }
 end
 
+local function of_sinks()
+  return {
+    name = "sinks", changes = "graph POST /applications/*/addPassword drop-after", pass = "21d",
+    fresh = make_applications(make_application_with_sinks, 1), policy = policy_of_applications(SINKS_POLICY),
+    settle = settle_applications, look = of_each_application(look_at_both_sinks),
+    whole = of_each_application(whole_both_sinks),
+  }
+end
+
 local function of_certificates(name, count)
   return {
-    name = name, changes = "graph POST /applications/*/addKey drop-after", pass = "25h",
+    name = name, changes = "graph POST /applications/*/addKey drop-after", pass = "21d",
     fresh = make_applications(make_signing_application, count), policy = policy_of_applications(CERTIFICATE_POLICY),
     settle = settle_applications, look = of_each_application(look_at_certificate),
     whole = of_each_application(whole_certificate), attend = confirm,
@@ -291,7 +351,7 @@ end
 ---@type table<string, crash.target>
 M.TARGETS = {
   user = of_users("user", 1), users = of_users("users", 2), secret = of_secrets("secret", 1),
-  secrets = of_secrets("secrets", 2), certificate = of_certificates("certificate", 1),
+  secrets = of_secrets("secrets", 2), sinks = of_sinks(), certificate = of_certificates("certificate", 1),
   certificates = of_certificates("certificates", 2),
 }
 
@@ -304,6 +364,7 @@ M.TARGETS = {
 ---@field target crash.target
 ---@field applications table[] whose credentials are rotated
 ---@field people string[] user names
+---@field stores stores? of the target that has two sinks
 ---@field rotated boolean was it brought to its end at least once?
 ---@field mark integer requests before the blow
 local Lane = { __name = "lane" }
@@ -380,8 +441,9 @@ function Lane:renew()
 end
 
 function Lane:__close()
-  local open = self.cloud
-  self.cloud = nil
+  local open, doubles = self.cloud, self.stores
+  self.cloud, self.stores = nil, nil
+  if doubles then doubles:close() end
   if open then debug.getmetatable(open).__close(open) end
 end
 

@@ -23,12 +23,14 @@ describe("the units", function()
   local function unpack_units(folder)
     assert(io.open(folder .. "/moonlatch-failed@.service", "w")):write(slurp(SOURCE
       .. "/service/moonlatch-failed@.service"):gsub("ExecStart=%S+", "ExecStart=/bin/true"), ""):close()
-    for _, name in ipairs { "moonlatch-rotate@.service", "moonlatch-watch@.service", "moonlatch-mail@.service" } do
+    for _, name in ipairs { "moonlatch-rotate@.service", "moonlatch-watch@.service", "moonlatch-notify@.service",
+      "moonlatch-mail@.service" } do
       local text = slurp(BUILT .. "/" .. name):gsub("ExecStart=%S+", "ExecStart=" .. os.getenv "MOONLATCH")
       assert(io.open(folder .. "/" .. name, "w")):write(text):close()
     end
-    local timer = slurp(SOURCE .. "/service/moonlatch-rotate@.timer")
-    assert(io.open(folder .. "/moonlatch-rotate@.timer", "w")):write(timer):close()
+    for _, name in ipairs { "moonlatch-rotate@.timer", "moonlatch-notify@.timer" } do
+      assert(io.open(folder .. "/" .. name, "w")):write(slurp(SOURCE .. "/service/" .. name)):close()
+    end
   end
 
   it("are understood by systemd, and confined", function()
@@ -37,7 +39,7 @@ describe("the units", function()
     unpack_units(place.path)
     assert.same({ "", 0 }, { output_of(("SYSTEMD_PAGER=cat systemd-analyze verify --man=no '%s'/moonlatch-*")
       :format(place.path)) })
-    for _, name in ipairs { "rotate", "watch" } do
+    for _, name in ipairs { "rotate", "watch", "notify" } do
       local text = output_of(("SYSTEMD_PAGER=cat systemd-analyze security --offline=true '%s'/moonlatch-%s@.service")
         :format(place.path, name))
       local exposure = tonumber(text:match("Overall exposure level for %S+: ([%d.]+)"))
@@ -46,21 +48,23 @@ describe("the units", function()
   end)
 
   it("name options and files that exist", function()
-    for _, name in ipairs { "rotate", "watch" } do
+    for _, name in ipairs { "rotate", "watch", "notify" } do
       local text = slurp(("%s/moonlatch-%s@.service"):format(BUILT, name))
       local words = text:match("\nExecStart=%S+ ([^\n]*)\n")
-      assert.truthy(words:find("rotate policies/%i ", 1, true), words)
+      assert.truthy(words:find(name == "notify" and "notify notices/%i " or "rotate policies/%i ", 1, true), words)
       assert.is_nil(text:find("@[%u_]+@"))
       assert.truthy(text:find("LoadCredential=moonlatch.key:", 1, true))
     end
   end)
 
   it("act as one user, whom the list of users makes, and tell when they fail", function()
-    for _, name in ipairs { "rotate", "watch" } do
+    for _, name in ipairs { "rotate", "watch", "notify" } do
       local text = slurp(("%s/moonlatch-%s@.service"):format(BUILT, name))
       assert.truthy(text:find("\nUser=moonlatch\nGroup=moonlatch\n", 1, true))
       assert.is_nil(text:find("\nDynamicUser", 1, true))
-      assert.truthy(text:find("\nOnFailure=moonlatch-failed@%n.service moonlatch-mail@%n.service\n", 1, true))
+      local looks = name ~= "notify" and " moonlatch-notify@team.service" or "" -- a look at once, not in an hour
+      assert.truthy(text:find(("\nOnFailure=moonlatch-failed@%%n.service moonlatch-mail@%%n.service%s\n"):format(looks),
+        1, true), text)
     end
     assert.truthy(slurp(SOURCE .. "/service/sysusers.conf"):find('\nu moonlatch - "Moonlatch" /var/lib/moonlatch\n', 1,
       true))

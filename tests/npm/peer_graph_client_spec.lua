@@ -54,10 +54,19 @@ describe("Graph's client for JavaScript", function()
     return cloud.emulator.tenant:add_app(options)
   end
 
+  local function last_sign_in()
+    local list = cloud.emulator.tenant:sign_in_events()
+    return list[#list]
+  end
+
   it("signs in by certificate", function()
     cloud.place:openssl("x509 -in app.crt -outform der -out app.der")
     local app = add_app { certificate = crypto.base64(assert(sys.read(cloud.place.path .. "/app.der", 65536))) }
     assert.equal(UMA, run("certificate", app.appId, cloud.place.path .. "/app.pem").user)
+    local key = cloud.emulator.tenant:application_of(app.appId).keyCredentials[1]
+    local sign_in = last_sign_in()
+    assert.same({ "certificate", key.keyId, key.customKeyIdentifier }, { sign_in.clientCredentialType,
+      sign_in.servicePrincipalCredentialKeyId, sign_in.servicePrincipalCredentialThumbprint })
   end)
 
   it("signs in by the token of another issuer", function()
@@ -69,6 +78,10 @@ describe("Graph's client for JavaScript", function()
     local token = issuer:sign("RS256", json.encode { typ = "JWT" }, json.encode { iss = "https://issuer.example",
       sub = "job", aud = "api://AzureADTokenExchange", iat = now, nbf = now, exp = now + 600 })
     assert.equal(UMA, run("workload", app.appId, cloud.place:write("token", token)).user)
+    local sign_in = last_sign_in()
+    assert.same({ "federatedIdentityCredential", json.null }, { sign_in.clientCredentialType,
+      sign_in.servicePrincipalCredentialKeyId })
+    assert.matches("^%x+%-%x+", sign_in.federatedCredentialId)
   end)
 
   it("signs in by the managed identity of a service", function()
@@ -77,6 +90,7 @@ describe("Graph's client for JavaScript", function()
     local header = assert(sys.read(identity.header, 4096)):gsub("%s+$", "")
     assert.equal(UMA, run("identity", nil, nil, { IDENTITY_ENDPOINT = identity.service,
       IDENTITY_HEADER = header }).user)
+    assert.equal("managedIdentity", last_sign_in().signInEventTypes[1])
   end)
 
   -- The last one: it moves the clock, which Node does not see.

@@ -1,6 +1,7 @@
 --- The logs of the emulated tenant: what really happened in it, in the shapes, with the filters and with the refusals
 --- of Graph (recorded 2022 to 2026: graph2otel@dfd9ef7, elastic/integrations@0c1eadf; issues of microsoft-graph-docs).
 
+local crypto = require "host.crypto"
 local curl = require "curl"
 local emulators = require "emulators"
 local fake = require "fake_tenant"
@@ -328,6 +329,19 @@ describe("the logs of the emulated Graph", function()
         who.userPrincipalName })
     end)
 
+    it("of certificates, in the same list as the secrets", function()
+      local made = crypto.certificate(crypto.self_signed("rotator", world.time, world.time + 30 * DAY)):describe()
+      local entry = { type = "AsymmetricX509Cert", usage = "Verify", key = crypto.base64(made.der) }
+      assert.equal(204, (world:ask(world:claims "priya", "PATCH", "/applications/" .. app.id,
+        { keyCredentials = json.array { entry } })))
+      local key = world.tenant.applications:newest(app.id).keyCredentials[1].keyId
+      local keys = property(audits_of(app.id)[1], "KeyDescription")
+      assert.is_nil(keys.oldValue:find(key, 1, true))
+      assert.truthy(keys.newValue:find(("[KeyIdentifier=%s,KeyType=AsymmetricX509Cert,KeyUsage=Verify,"
+        .. "DisplayName=CN=rotator]"):format(key), 1, true))
+      assert.truthy(keys.newValue:find(world.tenant.keys_of[app.id][1], 1, true))
+    end)
+
     it("of secrets of a service principal under another name", function()
       world:ask(world:claims "priya", "POST", ("/servicePrincipals/%s/addPassword"):format(app.principal), {})
       assert.same({ "Update service principal", "Add service principal credentials", "Add service principal" },
@@ -387,6 +401,28 @@ describe("the logs of the emulated Graph", function()
   end)
 end)
 
+describe("what happens on the emulator's pages", function()
+  it("is audited in the name of the person: consent, and an act of another admin", function()
+    local emulator <close> = emulators.open()
+    local tenant = emulator.tenant
+    local app = tenant:add_app { name = "Consumer" }
+    local function ask(...)
+      return curl.run(function(ms) emulator:turn(ms) end, "--cacert", emulator.ready.ca, ...)
+    end
+    assert.equal(200, ask(("%s/%s/adminconsent?client_id=%s"):format(emulator.ready.login, emulator.ready.tenant,
+      app.appId)).status)
+    local function last()
+      local list = tenant:audit_events()
+      local one = list[#list]
+      return one.activityDisplayName, one.initiatedBy.user.userPrincipalName, one.initiatedBy.user.ipAddress
+    end
+    assert.same({ "Consent to application", tenant:person("adele").userPrincipalName, "127.0.0.1" }, { last() })
+    ask("-d", ('{"do": "disable", "with": ["%s"], "as": "priya"}'):format(app.appId), "-H",
+      "X-Emulator-Address: 192.0.2.3", emulator.ready.control .. "/tenant")
+    assert.same({ "Update service principal", tenant:person("priya").userPrincipalName, "192.0.2.3" }, { last() })
+  end)
+end)
+
 describe("a sign-in over the wire", function()
   local emulator, app
 
@@ -420,5 +456,22 @@ describe("a sign-in over the wire", function()
     end
     local key = emulator.tenant.keys_of[app.id][1]
     assert.same({ "198.51.100.7 0 " .. key, "198.51.100.8 7000215 no key", "192.0.2.1 0 " .. key }, found)
+  end)
+
+  it("is recorded when a policy blocks it, and without a service principal", function()
+    local tenant = emulator.tenant
+    local function last_code()
+      try("a secret that the test knows", "Accept: application/json")
+      local list = tenant:sign_in_events()
+      local last = list[#list]
+      return last.status.errorCode, last.conditionalAccessStatus, last.appId, last.servicePrincipalId
+    end
+    local policy = tenant:add_access_policy { name = "No workloads" }
+    assert.same({ 53003, "failure", app.appId, app.principal }, { last_code() })
+    tenant:remove_access_policy(policy)
+    tenant:disable(app.appId)
+    assert.equal(7000112, (last_code()))
+    tenant.service_principals:drop(app.principal, 0)
+    assert.same({ 7000229, "notApplied", app.appId, "" }, { last_code() })
   end)
 end)

@@ -12,7 +12,7 @@ local OBJECTS = {}
 for name in ([[Task devolutions.entry discover.finding doctor.report entra.account entra.admin entra.found
   setup.rotator.found host.secret oauth.principal policy.selection resource.Resource rotation.Credential
   rotation.Secret sink.entry workflow.Declaration workflow.Run workflow.Step entra.application
-  entra.credential_policy]]):gmatch("%S+") do
+  entra.credential_policy notice.notice]]):gmatch("%S+") do
   OBJECTS[name] = true
 end
 

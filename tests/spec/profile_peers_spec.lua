@@ -58,6 +58,8 @@ describe("the peers of a profile", function()
     ['a = { url = "https://graph.microsoft.us" }'] = "is the address of Microsoft's login or Graph",
     ['a = { url = "https://login.windows.net/x" }'] = "is the address of Microsoft's login or Graph",
     ['a = { url = "https://169.254.169.254/x" }'] = "is the address of this machine's metadata service",
+    ['a = { url = "https://contoso.webhook.office.com/webhookb2/x" }'] =
+      "https://contoso.webhook.office.com:443 is the address of an Office 365 connector, and Microsoft has retired",
     ['a = { url = "https://127.0.0.1" }'] = "https://127.0.0.1 is on this machine",
     ['a = { url = "https://localhost:8200" }'] = "https://localhost:8200 is on this machine",
     ['a = { url = "https://a.test", loopback = true }'] = "loopback = true, but https://a.test is not on this machine",

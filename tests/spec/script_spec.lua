@@ -85,8 +85,8 @@ describe("script", function()
       for body, message in pairs {
         ["summary = 1, " .. RUN] = "DIR/made.lua: summary: a string is needed, but it is a number",
         ["sumary = 'x', " .. RUN] = 'DIR/made.lua: sumary: there is no such member\nDid you mean "summary"?',
-        [""] = "DIR/made.lua: it has neither run nor steps, or both",
-        [RUN .. ", steps = {}"] = "DIR/made.lua: it has neither run nor steps, or both",
+        [""] = "DIR/made.lua: it has none, or several, of run, steps, tell and store",
+        [RUN .. ", steps = {}"] = "DIR/made.lua: it has none, or several, of run, steps, tell and store",
         ["run = 1"] = "DIR/made.lua: run: a function is needed, but it is a number",
         ["args = { Name = { type = 'string', help = '' } }, " .. RUN] =
           "DIR/made.lua: args: 'Name' cannot be the name of an argument",

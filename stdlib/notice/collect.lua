@@ -1,0 +1,71 @@
+--- Look at everything that is told: the calendar of expiry dates, the last runs of policies, and the doctor.
+
+local doctor = require "doctor"
+local expiry = require "expiry.look"
+local fail = require "fail"
+local findings = require "notice.findings"
+local rights = require "task.rights"
+local scheduler = require "task.scheduler"
+local states = require "handover.state"
+
+local M = {}
+
+-- Run `fn(...)` with these rights. A failure becomes something that could not be looked at.
+local function look_with_rights(look, source, what, given_rights, fn, ...)
+  local ok, value = pcall(rights.with, scheduler.require_current(), given_rights, fn, ...)
+  if ok then return value end
+  if not fail.is(value) or fail.is(value, "interrupted") or fail.is(value, "journal") then error(value, 0) end
+  findings.add_unknown(look, source, what, value.why, value.fix)
+end
+
+local SETUP, NAME = "setup/entra-pam-provider", "Devolutions PAM"
+
+-- Whom the doctor looks at: each provider on record; without any, the one that the setup makes.
+local function patients(journal)
+  local list = {}
+  for _, row in ipairs(states.rows(journal)) do
+    if row.state == "known" then list[#list + 1] = { name = row.body.name, client_id = row.id } end
+  end
+  return #list > 0 and list or { { name = NAME } }
+end
+
+local function examine_all(look, journal)
+  local found, seen = {}, {}
+  for _, patient in ipairs(patients(journal)) do
+    for _, finding in ipairs(doctor.examine(SETUP, patient).findings) do
+      -- What is about the machine or the tenant, each examination finds.
+      local text = finding.check .. finding.evidence
+      if not seen[text] then found[#found + 1] = finding end
+      seen[text] = true
+    end
+  end
+  findings.add_doctor(look, found)
+end
+
+---@class notice.collect.context
+---@field journal host.journal.journal
+---@field profile profile
+---@field rights { expiring: host.gate.rights?, doctor: host.gate.rights? }
+---@field offline boolean? do not sign in
+---@field doctor boolean does a rule tell what the doctor finds?
+
+--- Look at everything. Changes nothing; waits.
+---@param context notice.collect.context
+---@return notice.look
+function M.look(context)
+  local look = findings.new()
+  local calendar = look_with_rights(look, "tenant", "what expires", context.rights.expiring, expiry.look,
+    context.journal, context.profile, { offline = context.offline })
+  if calendar then findings.add_expiring(look, calendar) end
+  if context.offline then look.unseen.tenant = true end
+  findings.add_rotations(look, context.journal)
+  if context.doctor and not context.offline then
+    look_with_rights(look, "doctor", "what the doctor would find", context.rights.doctor, examine_all, look,
+      context.journal)
+  elseif context.doctor then
+    look.unseen.doctor = true
+  end
+  return look
+end
+
+return M
