@@ -249,6 +249,16 @@ function M.is_own(own, event)
   return own.key_id == event.key_id or own.key_id == "" or event.key_id == nil and own.failed == true
 end
 
+--- How long ago a source was tried, and what came of that.
+---@param journal host.journal.journal?
+---@param source evidence.source
+---@return number? seconds nil: it was never tried
+---@return evidence.age last
+function M.last_try(journal, source)
+  local known = read_kept(journal, source_name(source))
+  return known.tried_at and math.max(0, time.now() - known.tried_at), known
+end
+
 ---------------------------------------------------------------------------
 -- What is put there
 
@@ -418,7 +428,7 @@ end
 ---@param outcome evidence.age
 function M.keep_source(journal, source, outcome)
   local known = read_kept(journal, source_name(source), true)
-  known.read_at = outcome.read_at or known.read_at
+  known.read_at, known.tried_at = outcome.read_at or known.read_at, time.now()
   known.why, known.fix, known.unavailable = outcome.why, outcome.fix, outcome.unavailable
   journal:keep(source_name(source), known)
 end
