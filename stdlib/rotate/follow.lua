@@ -1,5 +1,5 @@
---- Keep up with who changes the passwords of the accounts that policies select. The audit log forgets that after a week,
---- or a month, so that only who looks often can tell.
+--- Keep up with who changes the passwords of the accounts that policies select. The audit log forgets that after a
+--- week, or a month, so that only who looks often can tell.
 
 local refresh = require "evidence.refresh"
 local store = require "evidence.store"
@@ -19,8 +19,8 @@ local function is_due(journal, ids)
   return false
 end
 
---- Read the changes of the accounts of a policy that was run, when that is due. What cannot be read stays unknown, and is
---- no failure of the rotation. Waits.
+--- Read the changes of the accounts of a policy that was run, when that is due. What cannot be read stays unknown, and
+--- is no failure of the rotation. Waits.
 ---@param found rotate.outcome
 ---@param journal host.journal.journal?
 function M.accounts(found, journal)
