@@ -104,6 +104,7 @@ local M = {}
 ---@field settled_to number?
 ---@field length number? seconds of the next window of the log that is read
 ---@field rhythm number? of its consumer, in seconds, as it was declared last
+---@field restored_at number? the restore of the journal after which reading began anew
 ---@field spans evidence.span[]
 ---@field holes evidence.hole[]
 ---@field own evidence.own_sign_in[]
