@@ -3,6 +3,7 @@
 
 local evidence_rules = require "evidence.rules"
 local explain = require "explain.cause"
+local graph_clock = require "graph.clock"
 local hint = require "log.hint"
 local in_use = require "journal.in_use"
 local refused_sign_ins = require "evidence.refused_sign_ins"
@@ -58,7 +59,7 @@ local function report_failure(findings, failing)
 end
 
 local function report_failures(findings, logs)
-  local list = refused_sign_ins.of(logs.uses, time.now())
+  local list = refused_sign_ins.of(logs.uses, graph_clock.now())
   for i = 1, math.min(MOST, #list) do report_failure(findings, list[i]) end
   if #list > MOST then
     findings:broken { evidence = ("and from %d more addresses"):format(#list - MOST),
@@ -69,7 +70,7 @@ end
 -- Warn of a replaced client secret that is still used.
 local function report_replaced_secrets(findings, logs, use)
   for _, row in ipairs(use.retiring) do
-    local last = row.body.key_id and evidence_rules.holding_use(logs.uses, row.body.key_id, time.now())
+    local last = row.body.key_id and evidence_rules.holding_use(logs.uses, row.body.key_id, graph_clock.now())
     if last then
       findings:warning {
         evidence = ("%s was replaced, and was used %s"):format(in_use.short_key_id(row), last.text),
@@ -82,7 +83,7 @@ end
 
 local function report_use_of_confirmed(findings, logs, use)
   local has = use.has
-  local last = has.body.key_id and evidence_rules.last_use(logs.uses, has.body.key_id, time.now())
+  local last = has.body.key_id and evidence_rules.last_use(logs.uses, has.body.key_id, graph_clock.now())
   if last and not last.failed then
     findings:ok("%s signs in with %s, %s", use.who, in_use.short_key_id(has), last.text)
   elseif not last then
@@ -97,7 +98,7 @@ end
 local function report_use_of_waiting(findings, logs, waiting)
   local found = evidence_rules.confirmed {
     uses = logs.uses, coverage = logs.coverage, new = waiting.body.key_id, olds = logs.earlier(waiting),
-    now = time.now(),
+    now = graph_clock.now(),
   }
   if found.verdict == "in use" then
     findings:ok("%s is in use, though nobody confirmed it: %s", in_use.short_key_id(waiting), found.text)
