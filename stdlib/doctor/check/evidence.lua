@@ -58,8 +58,19 @@ local function report_failure(findings, failing)
   }
 end
 
+-- Causes that other checks look at now: that a sign-in was refused for one of them before tells nothing.
+local LOOKED_AT_NOW = { [7000112] = true, [700016] = true, [7000229] = true }
+
+local function failures_to_report(logs)
+  local list = {}
+  for _, failing in ipairs(refused_sign_ins.of(logs.uses, graph_clock.now())) do
+    if not LOOKED_AT_NOW[failing.code] then list[#list + 1] = failing end
+  end
+  return list
+end
+
 local function report_failures(findings, logs)
-  local list = refused_sign_ins.of(logs.uses, graph_clock.now())
+  local list = failures_to_report(logs)
   for i = 1, math.min(MOST, #list) do report_failure(findings, list[i]) end
   if #list > MOST then
     findings:broken { evidence = ("and from %d more addresses"):format(#list - MOST),
@@ -67,11 +78,12 @@ local function report_failures(findings, logs)
   end
 end
 
--- Warn of a replaced client secret that is still used.
+-- Warn of a replaced client secret that is still used: since somebody said, or the log showed, that the new one is.
 local function report_replaced_secrets(findings, logs, use)
+  local since = use.has and use.has.body.confirmed_at or 0
   for _, row in ipairs(use.retiring) do
     local last = row.body.key_id and evidence_rules.holding_use(logs.uses, row.body.key_id, graph_clock.now())
-    if last then
+    if last and last.at > since then
       findings:warning {
         evidence = ("%s was replaced, and was used %s"):format(in_use.short_key_id(row), last.text),
         cause = "Something was not given the new one; until it stops, the old one is not removed.",
