@@ -79,6 +79,14 @@ local function last_look(record)
   return last and last.to
 end
 
+-- A restored journal does not know our own sign-ins since its backup, and would take them for others': begin anew.
+local function forget_before_restore(journal, record)
+  local at = journal:restored_at()
+  if not at or record.restored_at == at then return end
+  record.settled, record.recent, record.spans = {}, {}, {}
+  record.settled_to, record.restored_at = at, at
+end
+
 -- Begin: how far back the log has to be read.
 local function begin_sign_ins(record, now)
   local oldest, looked = now - LOG_KEEPS, last_look(record)
@@ -109,6 +117,7 @@ local function keep_sign_ins(journal, app_id, record)
     join_own(present.own, record.own)
     present.settled, present.settled_to, present.recent = record.settled, record.settled_to, record.recent
     present.spans, present.holes, present.rhythm = record.spans, record.holes, record.rhythm
+    present.restored_at = record.restored_at
   end)
   commit.commit(journal)
 end
@@ -140,7 +149,7 @@ local function extend_spans(record, looked, now)
     add_hole(record, looked, now, ("the log was not looked at for %s"):format(time.span(now - looked)))
   end
   if looked then record.spans[#record.spans].to = math.max(looked, now)
-  else table.insert(record.spans, { from = now - SURELY_KEPT, to = now }) end
+  else table.insert(record.spans, { from = math.max(now - SURELY_KEPT, record.restored_at or 0), to = now }) end
 end
 
 local function drop_old(list, before)
@@ -154,6 +163,7 @@ end
 local function refresh_sign_ins(journal, application, now)
   local app_id = application.app_id
   local record = store.read_application(journal, app_id)
+  forget_before_restore(journal, record)
   local looked = begin_sign_ins(record, now)
   record.rhythm = application.rhythm or record.rhythm
   settle_sign_ins(journal, app_id, record, now - M.LATE)

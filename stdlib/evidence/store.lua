@@ -103,6 +103,7 @@ local M = {}
 ---@field recent evidence.use[] of the time since then: read again each time
 ---@field settled_to number?
 ---@field rhythm number? of its consumer, in seconds, as it was declared last
+---@field restored_at number? the restore of the journal after which reading began anew
 ---@field spans evidence.span[]
 ---@field holes evidence.hole[]
 ---@field own evidence.own_sign_in[]

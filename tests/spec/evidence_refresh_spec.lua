@@ -355,4 +355,22 @@ describe("a refresh of evidence", function()
       assert.equal(now - 6 * DAY, store.followed(journal, ANNA).from)
     end)
   end)
+
+  it("begins anew after the journal was restored: it does not know our own sign-ins since the backup", function()
+    event(now - 5 * DAY)
+    go()
+    assert.is_truthy(use_of "new")
+    journal:mark_restored(now)
+    assert(journal:commit())
+    event(now - HOUR) -- ours, perhaps; nobody knows any more
+    now = now + DAY
+    go()
+    assert.is_nil(use_of "new")
+    assert.equal(now - DAY, store.coverage(journal, APP).spans[1].from)
+    event(now - HOUR, { address = "203.0.113.90" })
+    now = now + DAY
+    go()
+    assert.same({ 1, "203.0.113.90" }, { use_of("new").count, use_of("new").address })
+    assert.equal(now - 2 * DAY, store.coverage(journal, APP).spans[1].from)
+  end)
 end)
