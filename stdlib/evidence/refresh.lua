@@ -281,7 +281,7 @@ end
 -- Read a source; keep when it was read, or why it could not be. Returns the gap, if there is one.
 local function read_source(journal, name, fn, ...)
   local ok, failure = pcall(fn, ...)
-  local outcome = ok and { read_at = time.now() } or reading.gap(failure)
+  local outcome = ok and { read_at = graph_clock.now() } or reading.gap(failure)
   if ok or not reading.is_left_out(failure) then store.keep_source(journal, name, outcome) end
   commit.commit(journal)
   if ok then return nil end

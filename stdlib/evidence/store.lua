@@ -6,6 +6,7 @@
 --- value, so that nobody without the key can take away the uses of a secret and leave the proof that the log was read.
 
 local fold = require "evidence.fold"
+local graph_clock = require "graph.clock"
 local time = require "time"
 
 local M = {}
@@ -238,7 +239,7 @@ function M.age(journal, source, app_id)
     local spans = M.read_application(journal, app_id).spans
     read_at = #spans > 0 and spans[#spans].to or nil
   end
-  return read_at and math.max(0, time.now() - read_at), known.why, known.fix
+  return read_at and math.max(0, graph_clock.now() - read_at), known.why, known.fix
 end
 
 --- Is the event this sign-in of ours? Where one of the two has no key id, the moment decides.
