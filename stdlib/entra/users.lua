@@ -171,14 +171,16 @@ function M.read_with_names(reader, id)
 end
 
 --- Must the user change the password at the next sign-in? A person who resets a password in the portal usually sets
---- that. Nil when Entra does not say. Waits.
+--- that. Nil when Entra does not say. Also returns when the password last changed, as the same reading shows it. Waits.
 ---@param id string
 ---@return boolean?
+---@return number? moment
 function M.must_change_password(id)
   local what = "read whether the password has to be changed at the next sign-in"
-  local user = read_user(id, { "id", "passwordProfile" }, what)
-  local profile = user and user.passwordProfile
-  return type(profile) == "table" and profile.forceChangePasswordNextSignIn or nil
+  local user = read_user(id, { "id", "passwordProfile", "lastPasswordChangeDateTime" }, what)
+  local profile, text = user and user.passwordProfile, user and user.lastPasswordChangeDateTime
+  return type(profile) == "table" and profile.forceChangePasswordNextSignIn or nil,
+    type(text) == "string" and time.parse(text) or nil
 end
 
 --- When the user's password last changed, as Entra says; nil when the user is gone or Entra does not say. Waits.

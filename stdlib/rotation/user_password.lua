@@ -109,9 +109,11 @@ local function check_first_send_is_recent(rotation)
 end
 
 -- Orphan the rotation when the user has to change the password at the next sign-in: a person who resets a password
--- usually asks for that, and Moonlatch never does.
+-- usually asks for that, and Moonlatch never does. Returns false when the reading is stale: it shows another date than
+-- the look.
 local function check_not_reset_by_person(rotation)
-  if not users.must_change_password(rotation.row.body.user) then return end
+  local must_change, changed = users.must_change_password(rotation.row.body.user)
+  if not must_change then return changed == rotation.account.changed end
   orphan(rotation, ("somebody reset the password on %s: it has to be changed at the next sign-in, which we never ask "
     .. "for"):format(time.iso(rotation.account.changed)))
 end
@@ -269,8 +271,11 @@ local function may_send_same_value(rotation)
   local quiet = change_date.quiet_from(rotation.row.body.candidates)
   if not are_password_requests_over(rotation, quiet) then return false end
   check_first_send_is_recent(rotation)
-  check_not_reset_by_person(rotation)
-  return true
+  if check_not_reset_by_person(rotation) then return true end
+  rotation.stale_readings = (rotation.stale_readings or 0) + 1
+  if rotation.stale_readings > #LISTING then raise_look_too_slow(rotation) end
+  pause_rotation(LISTING[rotation.stale_readings])
+  return false
 end
 
 -- All values except the newest.

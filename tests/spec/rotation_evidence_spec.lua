@@ -116,6 +116,23 @@ describe("a change by somebody else", function()
     assert.equal(1, patches())
   end)
 
+  it("that has to be changed at the next sign-in is not overwritten after a stale reading, either", function()
+    cloud:wait(1000) -- a stale reading shows the tenant, too, as it was
+    local value, readings = stranger_after(3, { _force = true }), 0
+    local plain = cloud.meet
+    cloud.meet = function(request, moment)
+      if moment == "before" and request.method == "GET" and tostring(request.query["$select"]):find "passwordProfile" then
+        readings = readings + 1
+        request.stale = readings <= 3 and 300 or nil
+      end
+      return plain(request, moment)
+    end
+    local entry, status = go()
+    assert.same({ 1, "stop", 1, 4 }, { status, entry.what, patches(), readings })
+    assert.matches("^somebody reset the password on .*: it has to be changed at the next sign%-in", entry.why)
+    assert.is_true(cloud:in_force("t0-chen", value))
+  end)
+
   it("could hide behind a look that takes too long, so nothing is sent", function()
     cloud.meet = function(request, moment)
       if moment == "before" and request.method == "GET" and request.name:find "/entry$" then cloud:wait(6) end
