@@ -60,11 +60,13 @@ local function is_ours(record, event)
   return ours
 end
 
--- Sum up the sign-ins of a window. Returns the summaries, and how many events there were.
+-- Sum up the sign-ins of a window. Of those from before our own were on record, it is not known whether they are ours.
+-- Returns the summaries, and how many events there were.
 local function read_window(app_id, record, from, to)
   local summaries, count = fold.begin(), 0
   for event in sign_ins.read(app_id, from, to) do
-    fold.add(summaries, fold.use(event, is_ours(record, event)))
+    local ours = is_ours(record, event)
+    fold.add(summaries, fold.use(event, ours, not ours and event.at < record.own_since))
     count = count + 1
   end
   return summaries.list, count
@@ -86,6 +88,7 @@ local function begin_sign_ins(record, now)
     add_hole(record, record.settled_to, oldest, "the log no longer has it: it keeps 30 days")
   end
   record.settled_to = math.max(record.settled_to or oldest, oldest)
+  record.own_since = record.own_since or now
   return looked
 end
 
@@ -109,6 +112,7 @@ local function keep_sign_ins(journal, app_id, record)
     join_own(present.own, record.own)
     present.settled, present.settled_to, present.recent = record.settled, record.settled_to, record.recent
     present.spans, present.holes, present.rhythm = record.spans, record.holes, record.rhythm
+    present.own_since = present.own_since or record.own_since
   end)
   commit.commit(journal)
 end
