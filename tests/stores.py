@@ -127,7 +127,7 @@ class Keys:
     def answer(method, path, body, headers):
         if headers.get("Authorization") != "Bearer " + TOKEN:
             return key_vault_error(401, "Unauthorized", None, "AKV10000: Request is missing a Bearer or PoP token.")
-        if "api-version=" not in headers["query"]:
+        if "api-version" not in urllib.parse.parse_qs(headers["query"]):
             return key_vault_error(400, "BadParameter", None, "api-version must be specified")
         parts = path.split("/")[2:]
         entry = KEYS.get(parts[0])
@@ -139,7 +139,10 @@ class Keys:
         if not entry or entry["deleted"]:
             return key_vault_error(404, "SecretNotFound", None, f"A secret with (name/id) {parts[0]} was not found.")
         found = entry["versions"][-1]
-        if len(parts) > 1:
+        if parts[1:] == ["versions"]:
+            return 200, {"value": [{name: value for name, value in one.items() if name != "value"}
+                                   for one in entry["versions"]]}
+        if len(parts) > 1 and parts[1]:
             found = next(one for one in entry["versions"] if one["id"].endswith(parts[1]))
         if method == "PATCH":
             found["attributes"].update(body.get("attributes", {}))
@@ -176,6 +179,16 @@ def status_of(code, reason, message):
                   "code": code}
 
 
+# What kubectl asks for first: which kinds there are.
+DISCOVERY = {
+    "/api": {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []},
+    "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": []},
+    "/api/v1": {"kind": "APIResourceList", "groupVersion": "v1", "resources": [
+        {"name": "secrets", "singularName": "secret", "namespaced": True, "kind": "Secret",
+         "verbs": ["create", "get", "list", "patch"]}]},
+}
+
+
 class Kubernetes:
     """The API server, for Secrets: {"namespace/name": object}."""
 
@@ -197,6 +210,8 @@ class Kubernetes:
     def answer(cls, method, path, body, headers):
         if headers.get("Authorization") != "Bearer " + TOKEN:
             return status_of(401, "Unauthorized", "Unauthorized")
+        if path in DISCOVERY:
+            return 200, DISCOVERY[path]
         parts = path.split("/")[4:]
         namespace, name = parts[0], parts[2] if len(parts) > 2 else None
         if method == "POST":

@@ -9,6 +9,7 @@ local application = require "entra.application"
 local consent = require "entra.consent"
 local directory_role = require "entra.directory_role"
 local first_reset = require "setup.first_reset"
+local latest_changes = require "setup.latest_changes"
 local preflight = require "setup.preflight"
 local reach = require "entra.reach"
 local rotation = require "rotation"
@@ -210,6 +211,7 @@ return workflow.declare {
         managed = args.managed, accounts = have.found.accounts,
         principal = have.principal and have.principal.id or nil,
       })
+      latest_changes.note(run, have)
     end),
   },
 }

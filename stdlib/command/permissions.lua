@@ -13,6 +13,7 @@ local report = require "report"
 local script = require "script.load"
 local session = require "session.open"
 local sets = require "base.sets"
+local sink_scripts = require "rotate.sink_scripts"
 
 local MOST_CALLS_SHOWN = 2 -- as reasons for a permission
 
@@ -105,11 +106,16 @@ local function print_permission_difference(held, why)
   if held.roles then log.say("  lacks roles   " .. permission_names_or_nothing(held.roles.missing)) end
 end
 
--- What the script declares besides calls of Graph, as lines: "peers.vault: POST /v1/{path+} (secrets data.*)".
-local function other_needs_of(declaration)
-  local list = {}
+-- What the script declares besides calls of Graph, as lines: "peers.vault: POST /v1/{path+} (secrets data.*)". The
+-- sinks of a policy are scripts of their own.
+local function other_needs_of(declaration, found)
+  local list, sinks = {}, {}
   for _, line in ipairs(permissions_needs.lines(declaration.needs)) do
     if not line:find("^graph: ") and not line:find("^scopes: ") then list[#list + 1] = line end
+  end
+  if declaration.policy then sink_scripts.load(declaration.policy, found.path, sinks) end
+  for _, sink in ipairs(sinks) do
+    for _, line in ipairs(permissions_needs.lines(sink.needs)) do list[#list + 1] = sink.owner .. ": " .. line end
   end
   table.sort(list)
   return list
@@ -183,7 +189,7 @@ local function run_permissions_command(options)
   require("script.growth").show(declaration, found)
   local least = permissions.least(needs_by_default(declaration, options).graph or {})
   local held, why = compare_permissions_with_ours(options, least)
-  local others = other_needs_of(declaration)
+  local others = other_needs_of(declaration, found)
   if log.json() then
     print_permissions_as_json(found.name, least, others, held, why)
   else

@@ -95,7 +95,7 @@ end
 local function run_sink_rehearsal(options)
   if not options.sink then
     raise_sink_usage("rehearse sink", "the name of the sink is missing",
-      "Name a script: moonlatch rehearse sink sinks/vault")
+      hint.text "Name a script: {moonlatch} rehearse sink sinks/vault")
   end
   workflow_command.require_consent(options, "rehearse sink " .. options.sink, false)
   local loaded, rights = sink_scripts.load_one(options.sink, read_sink_fields(options.sink, options.with), "--with",

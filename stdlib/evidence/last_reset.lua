@@ -6,6 +6,7 @@ local time = require "time"
 local M = {}
 
 local NEAR = 120 -- seconds between the directory's date of a change and the audit record of it, at most
+local SAME = 1 -- seconds between two readings of one date of the directory, at most
 
 ---@class evidence.actors whom this tenant's accounts belong to
 ---@field provider string? object id of the provider's service principal
@@ -49,13 +50,16 @@ local function resets_in(changes)
   return list
 end
 
--- The record of the change at this moment; without a moment, the newest one. One reset has several records: one that
--- names who did it counts more.
+-- The record of the change at this moment: the nearest one; without a moment, the newest one. One reset has several
+-- records: one that names who did it counts more.
 local function record_of(resets, at)
-  local found
+  local found, nearest
   for _, change in ipairs(resets) do
-    local fits = not at or math.abs(change.at - at) <= NEAR
-    if fits and (not found or found.by.kind == "unknown" and change.by.kind ~= "unknown") then found = change end
+    local distance = math.abs(change.at - (at or resets[1].at))
+    local is_named = change.by.kind ~= "unknown"
+    local is_better = not found or is_named and found.by.kind == "unknown"
+      or is_named == (found.by.kind ~= "unknown") and distance < nearest
+    if (not at or distance <= NEAR) and is_better then found, nearest = change, distance end
   end
   return found
 end
@@ -74,7 +78,7 @@ end
 function M.of(account, changes, actors)
   local resets = resets_in(changes)
   local found = { at = account.changed, by = "unknown", provider_at = last_of_provider(resets, account, actors) }
-  if account.changed and account.own_at and math.abs(account.changed - account.own_at) <= NEAR then
+  if account.changed and account.own_at and math.abs(account.changed - account.own_at) <= SAME then
     found.by = "Moonlatch"
     return found
   end

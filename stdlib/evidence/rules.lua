@@ -21,6 +21,7 @@ local RECENT = 7 * DAY -- seconds for which a use of a replaced secret holds its
 local OWN_APART = 36 * 3600 -- seconds between two of our daily sign-ins, at most: a daily job may be half a day late
 local READ_BEFORE = 3600 -- seconds that the last reading of the log may be old when a secret is removed
 local DAILY = DAY -- the rhythm to judge use by, where none is declared
+local TWO_DAYS = DAY / 2 -- seconds between sign-ins on two days, at least: two minutes around midnight are one evening
 
 ---@class evidence.case what is judged: an application with a newer client secret and older ones
 ---@field uses evidence.use[] of the application
@@ -69,7 +70,8 @@ local function ago(case, at) return time.span(math.max(0, case.now - at)) .. " a
 -- Was it used on two days, or for longer than two rhythms? One sign-in may be a test of the connection, before anything
 -- is saved.
 local function is_steady(case, use)
-  return use.success_days >= 2 or case.rhythm ~= nil and use.last_success - use.first_success > 2 * case.rhythm
+  local length = use.last_success - use.first_success
+  return use.success_days >= 2 and length >= TWO_DAYS or case.rhythm ~= nil and length > 2 * case.rhythm
 end
 
 -- Why a use of the newer secret at one address does not show that the consumer has it; nil when it does.

@@ -19,6 +19,7 @@
 
 local class = require "base.class"
 local crypto = require "host.crypto"
+local hint = require "log.hint"
 local log = require "log"
 local neighbour = require "http.neighbour"
 local sys = require "host.sys"
@@ -65,10 +66,17 @@ local function fill_page_placeholder(text, name, value)
   return text:sub(1, first - 1) .. value .. text:sub(last + 1)
 end
 
+local ESCAPES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
+
+-- The command for the terminal, as text of the page.
+local function command_as_html() return (hint.text "{moonlatch} handover":gsub("[&<>\"']", ESCAPES)) end
+
 -- The page with its style and script, and its Content Security Policy, which allows only this style and script.
 local function assemble_page()
   local style, script = page_asset "page.css", page_asset "page.js"
-  local page = fill_page_placeholder(fill_page_placeholder(page_asset "page.html", "STYLE", style), "SCRIPT", script)
+  local page, command = page_asset "page.html", command_as_html()
+  page = fill_page_placeholder(fill_page_placeholder(page, "COMMAND", command), "COMMAND", command)
+  page = fill_page_placeholder(fill_page_placeholder(page, "STYLE", style), "SCRIPT", script)
   return page, ("default-src 'none'; style-src %s; script-src %s; connect-src 'self'; base-uri 'none'; "
     .. "form-action 'none'; frame-ancestors 'none'"):format(csp_hash(style), csp_hash(script))
 end

@@ -9,6 +9,7 @@
 --   }
 
 local fail = require "fail"
+local hint = require "log.hint"
 local schema = require "base.schema"
 local sets = require "base.sets"
 local sign_in = require "profile.sign_in"
@@ -284,8 +285,8 @@ end
 local function refuse_retired_connector(profile, peer, url)
   if not ("." .. host_of(url)):match("%.webhook%.office%.com$") then return end
   raise_peer(profile, peer.name, ("%s is the address of an Office 365 connector, and Microsoft has retired these")
-    :format(M.origin(url)), ('In Teams, make a workflow from the template "Post to a channel when a webhook request '
-      .. 'is received", and store its address: moonlatch login --secret %s'):format(M.secret_word(peer.name)))
+    :format(M.origin(url)), hint.text('In Teams, make a workflow from the template "Post to a channel when a webhook '
+      .. 'request is received", and store its address: {moonlatch} login --secret %s', M.secret_word(peer.name)))
 end
 
 local function refuse_scope_of_own_service(profile, peer)

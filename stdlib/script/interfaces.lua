@@ -39,6 +39,7 @@ M.interfaces = {
   ["entra.directory_role"] = kept_of_run "ensure", ["entra.owner"] = KEPT,
   ["entra.reach"] = kept_of_run("explain", "report"), ["entra.service_principal"] = KEPT,
   ["setup.first_reset"] = kept_of_run "show", ["setup.preflight"] = kept_of_run "look",
+  ["setup.latest_changes"] = kept_of_run "note",
   ["setup.rotator"] = kept_of_run("look", "explain_roles", "tell_profile"),
 }
 

@@ -97,6 +97,32 @@ describe("the doctor, by Entra's logs,", function()
     remove_program "pam"
   end)
 
+  it("names who removed the client secret and who disabled the service principal, as verify does", function()
+    apply()
+    local before = rows()[1]
+    job.must(emu:run { "journal", "confirm", before.id }, 0)
+    emu:later "1h"
+    emu:admin("remove_secret", key_id(before))
+    emu:admin("disable", client_id())
+    emu:later "1h"
+    local function cause(check)
+      for _, one in ipairs(select(2, doctor(check)).findings) do
+        if one.check == check and one.verdict == "broken" then return one.cause end
+      end
+      return ""
+    end
+    local said
+    repeat said = cause "service principal" until said:find "did it"
+    assert.matches("no secret of it is accepted. adele@contoso.onmicrosoft.com did it", said, 1, true)
+    emu:admin("enable", client_id())
+    emu:later "1h"
+    assert.matches("Somebody removed it from the application. adele@contoso.onmicrosoft.com did it",
+      cause "client secret", 1, true)
+    local verified = emu:run(job.words("verify", "--managed", MANAGED))
+    assert.matches("the last change of the application that the audit log knows: adele@contoso.onmicrosoft.com did it",
+      verified.out, 1, true)
+  end)
+
   it("leaves out what the tenant has no licence for, and stays what it was", function()
     apply()
     emu:later "1h"

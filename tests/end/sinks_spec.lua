@@ -283,6 +283,12 @@ describe("a sink script", function()
     end)
   end)
 
+  it("is told of by `permissions`, with the rights that it needs at its service", function()
+    local outcome = emu:run { "permissions", emu.place:write("p.lua", POLICY:format(app.appId, VAULT)) }
+    assert.matches("\n  sinks/vault: peers%.vault: GET /v1/{mount}/data/{path%+} %(answers data%.data%.client_secret%)",
+      outcome.out, outcome.err)
+  end)
+
   it("is refused with what is wrong in it, before anything is sent", function()
     local function why(sink)
       local outcome = emu:run { "plan", emu.place:write("p.lua", POLICY:format(app.appId, sink)) }

@@ -131,7 +131,7 @@ async function startPrism(port, upstream) {
     `http://127.0.0.1:${upstream}`, '-h', '127.0.0.1', '-p', port, '--multiprocess', 'false', '--errors'],
     { stdio: ['ignore', 'pipe', 'inherit'] });
   prism.stdout.setEncoding('utf8');
-  const deadline = Date.now() + 30000;
+  const deadline = Date.now() + 120000;
   let seen = '';
   prism.stdout.on('data', text => seen += text);
   while (!seen.includes('Prism is listening')) {

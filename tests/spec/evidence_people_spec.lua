@@ -45,6 +45,18 @@ describe("the last reset of an account", function()
     assert.equal("unknown", (of({}, { own_at = NOW - 6 * DAY })).by)
   end)
 
+  it("is not by Moonlatch when somebody changed the password a minute later", function()
+    assert.equal("unknown", (of({}, { own_at = NOW - 5 * DAY - 60 })).by)
+    assert.equal("person", (of({ reset(5, person("u", "anna@contoso.com")) }, { own_at = NOW - 5 * DAY - 60 })).by)
+  end)
+
+  it("is by who is nearest to the directory's date, of two who reset it within two minutes", function()
+    local later = reset(5, person("u", "anna@contoso.com"), { at = NOW - 5 * DAY + 100 })
+    local earlier = reset(5, app "p-1", { at = NOW - 5 * DAY - 1 })
+    assert.equal("provider", (of { later, earlier }).by)
+    assert.equal("person", (of({ later, earlier }, { changed = NOW - 5 * DAY + 99 })).by)
+  end)
+
   it("is unknown where the log no longer has it: an older record says nothing of the last change", function()
     local found, text = of { reset(20, app "p-1") }
     assert.same({ "unknown", NOW - 20 * DAY }, { found.by, found.provider_at })

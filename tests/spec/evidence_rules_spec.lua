@@ -79,6 +79,14 @@ describe("a newer secret", function()
       .. "connection, before anything is saved, does the same", text)
   end)
 
+  it("is only tried by two tests around midnight in UTC, which is an evening's work in America", function()
+    local midnight = NOW // DAY * DAY
+    local said, text = verdict_of(use("old", PAM, 60, 5), use("new", PAM, 1, 0, { success_days = 2,
+      first = midnight - 60, first_success = midnight - 60, last = midnight + 60, last_success = midnight + 60 }))
+    assert.equal("tried", said)
+    assert.matches("testing the connection, before anything is saved, does the same$", text)
+  end)
+
   it("is only tried by tests on two days, between which the old one is used", function()
     local said, text = verdict_of(use("old", PAM, 60, 0.1), use("new", PAM, 2, 0))
     assert.equal("tried", said)

@@ -6,6 +6,7 @@ local curl = require "curl"
 local desks = require "desk"
 local desktop = require "http.desktop"
 local give = require "handover.deliver"
+local hint = require "log.hint"
 local json = require "host.json"
 local log = require "log"
 local neighbour = require "http.neighbour"
@@ -102,6 +103,18 @@ describe("the hand-over's page", function()
       ["Referrer-Policy"] = "no-referrer", ["X-Content-Type-Options"] = "nosniff",
       ["Cross-Origin-Opener-Policy"] = "same-origin", ["Cross-Origin-Resource-Policy"] = "same-origin",
     }, headers)
+  end)
+
+  it("names the command of the terminal with the options of this run, as text", function()
+    hint.use({ profile = "<b>&'" }, { handover = { "profile" } })
+    page:close()
+    page = visit.open(desk, neighbour.person "test")
+    hint.use({}, {})
+    local html = get(page.base .. "/").out
+    local command = "moonlatch --profile &#39;&lt;b&gt;&amp;&#39;\\&#39;&#39;&#39; handover</code>"
+    local first = html:find(command, 1, true)
+    assert(first and html:find(command, first + 1, true), html:match "The command <code>[^\n]*")
+    assert.is_nil(html:find("@COMMAND@", 1, true))
   end)
 
   it("gives a session for the token of its address, once, and then the state", function()

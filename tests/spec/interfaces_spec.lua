@@ -125,7 +125,7 @@ describe("each interface", function()
       end
       assert.same({}, listed, name)
     end
-    assert.equal(16, count)
+    assert.equal(17, count)
   end)
 
   it("says of each function what it takes and gives", function()

@@ -2,7 +2,6 @@
 
 local hint = require "log.hint"
 local json = require "host.json"
-local lfs = require "lfs"
 local moonlatch = require "moonlatch"
 local rehearsal = require "rehearsal"
 local sys = require "host.sys"
@@ -43,76 +42,6 @@ describe("a command in a hint", function()
     hint.use({ profile = "contoso" }, TAKES)
     assert.equal("'moonlatch apply me', '{moonlatch} apply me': moonlatch --profile contoso apply x",
       hint.text("'%s', '%s': {moonlatch} apply x", "moonlatch apply me", "{moonlatch} apply me"))
-  end)
-end)
-
--- Every file of Lua below a folder.
-local function each_file(folder, visit)
-  for name in lfs.dir(folder) do
-    local path = folder .. "/" .. name
-    if name:find "^%." then goto continue end
-    if lfs.attributes(path, "mode") == "directory" then each_file(path, visit) end
-    if name:find "%.lua$" then visit(path) end
-    ::continue::
-  end
-end
-
-describe("the library", function()
-  local commands = {}
-  for name in lfs.dir(SOURCE .. "/stdlib/command") do
-    local module = name:match "^(%a+)%.lua$"
-    local ok, command = pcall(require, "command." .. (module or ""))
-    if ok and type(command) == "table" and command.summary then commands[module] = command end
-  end
-
-  -- The texts in which a command is shown as such: the help of the commands.
-  local function help_texts()
-    local texts = {}
-    for _, command in pairs(commands) do
-      for _, text in ipairs(command.examples or {}) do texts[#texts + 1] = text end
-      for _, option in ipairs(command.options or {}) do texts[#texts + 1] = option.help end
-      texts[#texts + 1] = command.details
-    end
-    return table.concat(texts, "\n")
-  end
-
-  it("writes no command for a person but by {moonlatch}", function()
-    local help, wrong = help_texts(), {}
-    local SHOWN = { 'what = "moonlatch', 'owner = "moonlatch', 'source = "moonlatch', "details =", "EXAMPLES =",
-      "examples =", "help = ", '^    %.%. "' }
-    local function is_shown(line, text)
-      for _, part in ipairs(SHOWN) do
-        if line:find(part) then return true end
-      end
-      return line:find '^%s*"' and help:find(text:gsub('\\"', '"'):match "^%S+ %l+", 1, true)
-    end
-    each_file(SOURCE .. "/stdlib", function(path)
-      if path:find("/stdlib/meta/", 1, true) then return end
-      local number = 0
-      for line in io.lines(path) do
-        number = number + 1
-        local text, command = line:match "(moonlatch (%l+)[^`\"]*)"
-        local is_comment = line:find "^%s*%-%-"
-        if command and commands[command] and not is_comment and not line:find("}" .. text:sub(10), 1, true)
-          and not text:find "^moonlatch journal 1" and not is_shown(line, text) then
-          wrong[#wrong + 1] = ("%s:%d: %s"):format(path:sub(#SOURCE + 2), number, text)
-        end
-      end
-    end)
-    assert.same({}, wrong)
-  end)
-
-  it("composes no command while it is loaded, before the options are known", function()
-    local text, early = hint.text, {}
-    hint.text = function(template)
-      early[#early + 1] = template
-      return template
-    end
-    each_file(SOURCE .. "/stdlib", function(path)
-      if not path:find("/stdlib/meta/", 1, true) then assert(loadfile(path))() end
-    end)
-    hint.text = text
-    assert.same({}, early)
   end)
 end)
 

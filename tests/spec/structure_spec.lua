@@ -1,6 +1,7 @@
 -- The house rules that a machine can hold: who may require whom, how long a
 -- file and a function may be, and that every native name is described.
 
+local hint = require "log.hint"
 local lfs = require "lfs"
 
 local function files(folder, ending, found)
@@ -64,16 +65,69 @@ local function loaded(text)
 end
 
 describe("a command in a text", function()
+  local commands, help = { ["-e"] = true, ["--help"] = true }, {}
+  for _, path in ipairs(files(SOURCE .. "/stdlib/command", ".lua")) do
+    local name = path:match "([%w_]+)%.lua$"
+    local command = require("command." .. name)
+    commands[name] = true
+    if type(command) == "table" then
+      for _, text in ipairs(command.examples or {}) do help[#help + 1] = text end
+      for _, option in ipairs(command.options or {}) do help[#help + 1] = option.help end
+      help[#help + 1] = command.details
+    end
+  end
+  help = table.concat(help, "\n")
+
+  -- The text of a file with the parts of each of its strings joined.
+  local function joined(path) return (read(path):gsub('"%s*%.%.%s*"', "")) end
+
   it("exists: nobody is told to run what there is not", function()
-    local known = { ["-e"] = true, ["--help"] = true }
-    for _, path in ipairs(files(SOURCE .. "/stdlib/command", ".lua")) do known[path:match "([%w_]+)%.lua$"] = true end
     for _, folder in ipairs { "/stdlib", "/scripts" } do
       for _, path in ipairs(files(SOURCE .. folder, ".lua")) do
-        for name in read(path):gmatch "[`:] ?moonlatch ([%l-]+)" do
-          assert(known[name], ("%s names the command '%s', which does not exist"):format(short(path), name))
+        local text = joined(path)
+        for _, pattern in ipairs { "[`:] ?moonlatch ([%l-]+)", "{moonlatch} ([%l-]+)" } do
+          for name in text:gmatch(pattern) do
+            assert(commands[name], ("%s names the command '%s', which does not exist"):format(short(path), name))
+          end
         end
       end
     end
+  end)
+
+  -- Names of what is done, and the help of the commands, show a command without the options of the run.
+  local function is_shown(literal, before)
+    local text = literal:gsub("\\n", "\n"):gsub('\\"', '"')
+    return before:find "%f[%w]what = $" or before:find "%f[%w]owner = $" or before:find "%f[%w]source = $"
+      or help:find(text, 1, true)
+  end
+
+  it("has the options of the run: it is written {moonlatch} (see log.hint)", function()
+    local wrong = {}
+    for _, path in ipairs(files(SOURCE .. "/stdlib", ".lua")) do
+      local text = joined(path):gsub("%-%-[^\n]*", "")
+      local is_skipped = path:find("/stdlib/meta/", 1, true) or path:find("/command/dispatch.lua", 1, true)
+      for from, literal in text:gmatch '()"([^"\n]*moonlatch [^"\n]*)"' do
+        local command = literal:match "%f[%w{]moonlatch (%l+)%f[^%w]"
+        if not is_skipped and command and commands[command] and not literal:find "^moonlatch journal 1"
+          and not is_shown(literal, text:sub(math.max(1, from - 20), from - 1)) then
+          wrong[#wrong + 1] = ("%s: %s"):format(short(path), literal)
+        end
+      end
+    end
+    assert.same({}, wrong)
+  end)
+
+  it("is not composed while a file is loaded, before the options are known", function()
+    local text, early = hint.text, {}
+    hint.text = function(template)
+      early[#early + 1] = template
+      return template
+    end
+    for _, path in ipairs(files(SOURCE .. "/stdlib", ".lua")) do
+      if not path:find("/stdlib/meta/", 1, true) then assert(loadfile(path))() end
+    end
+    hint.text = text
+    assert.same({}, early)
   end)
 end)
 

@@ -2,6 +2,7 @@
 
 local api_permissions = require "entra.api_permissions"
 local sets = require "base.sets"
+local who_did = require "doctor.who_did"
 
 local function granted_permission_ids(grants, graph_id)
   local ids = {}
@@ -29,9 +30,16 @@ end
 local CONSENT = "Run %s: it grants it; or in the Entra admin center: App registrations > the application > API "
   .. "permissions > Grant admin consent."
 
+-- Who changed the consent of the application last, as a sentence to append.
+local function who_changed_consent(facts)
+  local principal = facts:want "principal_of_app"
+  return principal and who_did(facts, principal.id, function(change) return change.kind == "consent" end) or ""
+end
+
 local function report_missing_consent(findings, facts, absent)
   findings:broken { evidence = "no admin consent for " .. table.concat(absent, ", "),
-    cause = "It was never granted, or somebody took it back.", fix = CONSENT:format(facts.setup) }
+    cause = "It was never granted, or somebody took it back." .. who_changed_consent(facts),
+    fix = CONSENT:format(facts.setup) }
 end
 
 local function report_token_permissions(findings, facts, absent)

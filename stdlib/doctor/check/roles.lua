@@ -6,6 +6,7 @@ local reach = require "entra.reach"
 local sets = require "base.sets"
 local shell_quote = require "base.shell_quote"
 local time = require "time"
+local who_did = require "doctor.who_did"
 
 local SOON = 14 * 86400
 local EITHER = { "Helpdesk Administrator", "Privileged Authentication Administrator" }
@@ -25,6 +26,12 @@ end
 local HOW = "In the Entra admin center: Roles and administrators > %s > Add assignments, to the application, in the "
   .. "whole directory; or %s."
 
+-- Who changed the roles of the application last, as a sentence to append.
+local function who_changed_roles(facts)
+  local principal = facts:want "principal_of_app"
+  return principal and who_did(facts, principal.id, function(change) return change.kind == "role" end) or ""
+end
+
 local function report_role_missing(findings, facts, name, scopes)
   local apply, managed = facts.setup, facts.args.managed or {}
   if #managed > 0 then apply = ("%s --managed %s"):format(apply, shell_quote(name_list.text(managed))) end
@@ -35,7 +42,8 @@ local function report_role_missing(findings, facts, name, scopes)
     }
   end
   findings:broken { evidence = ("the application does not hold the role '%s'"):format(name),
-    cause = "It was never assigned, was taken away, or a temporary assignment (PIM) has expired.",
+    cause = "It was never assigned, was taken away, or a temporary assignment (PIM) has expired."
+      .. who_changed_roles(facts),
     fix = HOW:format(name, apply) }
 end
 

@@ -8,6 +8,7 @@ local lifetime = require "journal.lifetime"
 local login_codes = require "explain.login_codes"
 local secret = require "host.secret"
 local time = require "time"
+local who_did = require "doctor.who_did"
 
 -- Causes that other checks report, by AADSTS code.
 local ELSEWHERE = {
@@ -41,9 +42,19 @@ local function is_tried_secret_listed(row, credentials)
   return false
 end
 
-local function why_secret_not_accepted(found, row)
+-- Who removed a credential, as a sentence to append.
+local function who_removed(facts, found, key_id)
+  return who_did(facts, found.id, function(change)
+    for _, id in ipairs(change.removed or {}) do
+      if id == key_id:lower() then return true end
+    end
+    return false
+  end)
+end
+
+local function why_secret_not_accepted(facts, found, row)
   if row and row.body.key_id and not is_tried_secret_listed(row, found.passwordCredentials or {}) then
-    return "Somebody removed it from the application."
+    return "Somebody removed it from the application." .. who_removed(facts, found, row.body.key_id)
   end
   return "It is not a client secret of this application."
 end
@@ -68,7 +79,8 @@ local function report_refused_secret(findings, facts, found, row, failure)
   elseif code == 7000215 then
     local pasted = not row and M.credential_with_id(facts:want("values").entry, found.passwordCredentials or {})
     return findings:broken { evidence = "the client secret is not accepted (AADSTS7000215)",
-      cause = pasted and "It is the Secret ID of a credential, not its Value." or why_secret_not_accepted(found, row),
+      cause = pasted and "It is the Secret ID of a credential, not its Value."
+        or why_secret_not_accepted(facts, found, row),
       fix = fix_for_refused_secret(facts, row, " finds out, and makes a new one where it must.") }
   end
   local reason = explain.login(failure)
@@ -111,9 +123,9 @@ local function report_working_secret(findings, facts, use)
 end
 
 -- Why Entra does not list the secret: this installation removed it, or somebody else did.
-local function why_secret_not_listed(has)
-  return has.state == "closed" and ("This installation closed it: %s."):format(has.body.why)
-    or "Somebody removed it from the application."
+local function why_secret_not_listed(facts, found, has)
+  if has.state == "closed" then return ("This installation closed it: %s."):format(has.body.why) end
+  return "Somebody removed it from the application." .. who_removed(facts, found, has.body.key_id)
 end
 
 -- Report a secret whose value the journal does not have, so that only Entra's list of credentials tells something.
@@ -122,7 +134,7 @@ local function report_untried_secret(findings, facts, found, use)
   local sentence = in_use.consumer_sentence(use, use.who, time.now())
   if has.body.key_id and not is_tried_secret_listed(has, found.passwordCredentials or {}) then
     return findings:broken { evidence = ("%s was given %s, which Entra does not list"):format(use.who,
-      in_use.short_key_id(has)), cause = why_secret_not_listed(has),
+      in_use.short_key_id(has)), cause = why_secret_not_listed(facts, found, has),
       fix = secret_renewal_fix(facts, use) }
   end
   local is_due = lifetime.expires_soon(has, facts.args, time.now())

@@ -1,5 +1,7 @@
 --- Does the application have a service principal in this tenant, and is its sign-in enabled?
 
+local who_did = require "doctor.who_did"
+
 local NOT_FOUND = 7000229 -- AADSTS number for an application without a service principal
 
 ---@type doctor.check
@@ -16,7 +18,8 @@ return {
     end
     if principal.accountEnabled == false then
       return findings:broken { evidence = ("the service principal of '%s' is disabled"):format(found.displayName),
-        cause = "Somebody switched off its sign-ins, so no secret of it is accepted.",
+        cause = "Somebody switched off its sign-ins, so no secret of it is accepted."
+          .. who_did(facts, principal.id, function(change) return change.kind == "disabled" end),
         fix = "In the Entra admin center: Enterprise applications > the application > Properties > "
           .. "Enabled for users to sign-in: Yes." }
     end

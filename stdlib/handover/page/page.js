@@ -68,7 +68,7 @@
       });
     } catch {
       end('This page has ended', 'Moonlatch does not run any more, or its time is over. Nothing is lost: '
-        + 'run moonlatch handover --page again.');
+        + `run ${document.getElementById('command').textContent} --page again.`);
       return null;
     }
     if (answer.ok) return answer;

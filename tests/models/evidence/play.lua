@@ -24,7 +24,9 @@ local function without_part(case, without)
   local copy, uses = setmetatable({}, { __index = case }), {}
   for i, use in ipairs(case.uses) do
     uses[i] = setmetatable({}, { __index = use })
-    if without["two days"] and use.key_id == "new" then uses[i].success_days = 2 end
+    if without["two days"] and use.key_id == "new" and use.last_success then
+      uses[i].success_days, uses[i].first_success = 2, math.min(use.first_success, use.last_success - DAY)
+    end
     if without["settled"] and use.key_id == "old" then uses[i].last = 0 end
   end
   if without["address"] then copy.olds = {} end
