@@ -139,7 +139,7 @@ static int write_and_rename_file(int fd, const char *temporary, const char *path
   return code ? code : rename_temporary_file(temporary, path, must_be_new);
 }
 
-enum write_mode { WRITE_REPLACE, WRITE_NEW, WRITE_EDIT };
+enum write_mode { WRITE_REPLACE, WRITE_NEW, WRITE_EDIT, WRITE_PUBLIC };
 
 /* Copy owner, group and mode of a file to an open file; 0 or an errno value. */
 static int copy_owner_and_mode(int fd, const char *path) {
@@ -156,6 +156,7 @@ static int write_file_durably(const char *path, const struct secret *content, en
   int fd = mkostemp(temporary, O_CLOEXEC);
   if (fd < 0) return errno;
   int code = mode == WRITE_EDIT ? copy_owner_and_mode(fd, path) : 0;
+  if (mode == WRITE_PUBLIC && fchmod(fd, 0644) != 0) code = errno;
   if (code)
     close(fd);
   else
@@ -169,7 +170,7 @@ static int write_file_durably(const char *path, const struct secret *content, en
 
 /* sys.write(path, content, how) -> true | nil, message, kind */
 static int sys_write(lua_State *L) {
-  static const char *const modes[] = {"replace", "new", "edit", NULL};
+  static const char *const modes[] = {"replace", "new", "edit", "public", NULL};
   const char *path = luaL_checkstring(L, 1);
   const struct secret *secret = secret_test(L, 2);
   enum write_mode mode = (enum write_mode)luaL_checkoption(L, 3, NULL, modes);

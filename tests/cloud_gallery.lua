@@ -241,8 +241,13 @@ local function show(case)
     if case.task then assert.equal(case.task, job.reset(emu).status) end
   end
   shown:show(case)
+end
+
+-- The doctor signs in, too: a sign-in counts as somebody else's only when it is not within minutes of ours.
+function shown.works()
   emu:later "2h"
   assert.equal("Completed", job.reset(emu).status)
+  emu:later "15m"
 end
 
 --- Show every so manieth of the cases, after the first.

@@ -36,8 +36,8 @@ local M = {}
 -- The commands, in the order of the help.
 local COMMANDS = {
   "plan", "apply", "verify", "destroy", "handover", "rotate", "rehearse", "run", "repl", "scripts", "new", "types",
-  "permissions", "doctor", "discover", "activity", "applications", "expiring", "notify", "init", "login", "logout",
-  "whoami", "journal", "emulator",
+  "permissions", "doctor", "discover", "activity", "applications", "expiring", "notify", "metrics", "init", "login",
+  "logout", "whoami", "journal", "emulator",
 }
 
 local OF_SCRIPTS, OF_TENANT = { "profile", "config", "scripts" }, { "profile", "config" }
@@ -48,7 +48,8 @@ local HINT_OPTIONS = {
   run = OF_SCRIPTS, repl = OF_SCRIPTS, permissions = OF_SCRIPTS, doctor = OF_SCRIPTS, discover = OF_SCRIPTS,
   activity = OF_SCRIPTS, login = OF_SCRIPTS, logout = OF_TENANT, whoami = OF_TENANT, handover = OF_TENANT,
   journal = OF_TENANT,
-  applications = OF_SCRIPTS, expiring = OF_TENANT, notify = OF_SCRIPTS, init = { "config" }, rehearse = { "scripts" },
+  applications = OF_SCRIPTS, expiring = OF_TENANT, notify = OF_SCRIPTS, metrics = OF_TENANT,
+  init = { "config" }, rehearse = { "scripts" },
   scripts = { "scripts" }, new = OF_SCRIPTS,
 }
 

@@ -7,6 +7,7 @@ local document = require "report.document"
 local fail = require "fail"
 local hint = require "log.hint"
 local journal_copies = require "command.journal_copies"
+local journal_export = require "command.journal_export"
 local journal_rekey = require "command.journal_rekey"
 local journal_segments = require "command.journal_segments"
 local layout = require "terminal.layout"
@@ -227,9 +228,10 @@ local ACTIONS = {
   restore = { alone = journal_copies.restore, names = "FILE", asks = true },
   rekey = { alone = journal_rekey.run, asks = true },
   compact = { run = journal_segments.compact, asks = true },
+  export = { run = journal_export.run },
 }
 local ORDER = { "list", "show", "history", "verify", "confirm", "retire", "resume", "close", "backup", "restore",
-  "rekey", "compact" }
+  "rekey", "compact", "export" }
 
 -- The command line of the command, for messages.
 local function journal_command_line(options)
@@ -259,11 +261,12 @@ end
 return {
   summary = "show the journal; back it up and restore it; confirm or retire a secret",
   usage = "[list | show ID | history [COUNT] | verify [FILE] | confirm ID | retire ID | resume ID |\n"
-    .. "  close ID | backup FILE | restore FILE | rekey --old-key WHERE | compact --before DATE] [options]",
+    .. "  close ID | backup FILE | restore FILE | rekey --old-key WHERE | compact --before DATE |\n"
+    .. "  export [--since CURSOR]] [options]",
   arguments = {
     { name = "action", optional = true,
       help = "list (the default), show, history, verify, confirm, retire, resume, close, backup, restore, rekey, "
-        .. "compact" },
+        .. "compact, export" },
     { name = "id", help = "id of a record, marker of a secret, name of an account, key id of a credential; or a file",
       optional = true },
   },
@@ -281,6 +284,8 @@ return {
     { name = "--replaces",
       help = "with restore: keep the journal's id, because the journal in the backup never runs again" },
     { name = "--set-aside", help = "with restore: move the present journal aside" },
+    { name = "--since", value = "CURSOR",
+      help = "with export: only the records after this one, whose line had the member cursor" },
     { name = "--before", value = "DATE", help = "with compact: move older records to a file of their own: 2026-01-31" },
     { name = "--head", value = "N:HASH",
       help = "with verify: a record that the journal must contain, as the system log has it" },
@@ -293,6 +298,7 @@ return {
     "moonlatch journal backup FILE      # while others work; `moonlatch journal verify FILE` looks at it",
     "moonlatch journal compact --before 2026-01-01   # keep the journal small; older records go to a file beside it",
     "moonlatch journal rekey --old-key file:old.key   # the profile names the new key, which is made if need be",
+    "moonlatch journal export --since CURSOR >> audit.jsonl   # the audit chain as lines of JSON, for a collector",
     "moonlatch journal restore FILE     # the state folder was lost: take over what was on record when it was made",
   },
 

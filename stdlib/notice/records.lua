@@ -56,6 +56,18 @@ function M.keep(journal, rules, rule, state)
   commit.commit(journal)
 end
 
+--- The notices that are not delivered yet, by target, of all files of rules.
+---@param journal host.journal.journal
+---@return table<string, integer>
+function M.undelivered(journal)
+  local counts = {}
+  for _, name in ipairs(journal:kept_names(NAME)) do
+    local state = journal:kept(name)
+    if state then counts[state.target] = (counts[state.target] or 0) + #state.outbox end
+  end
+  return counts
+end
+
 --- Drop what is kept of targets that the rules do not name any more.
 ---@param journal host.journal.journal
 ---@param terms notice.terms

@@ -84,11 +84,12 @@ local function report_failures(findings, logs)
   end
 end
 
--- Warn of a replaced client secret that is still used.
+-- Warn of a replaced client secret that is still used: since somebody said, or the log showed, that the new one is.
 local function report_replaced_secrets(findings, logs, use)
+  local since = use.has and use.has.body.confirmed_at or 0
   for _, row in ipairs(use.retiring) do
     local last = row.body.key_id and evidence_rules.holding_use(logs.uses, row.body.key_id, time.now())
-    if last then
+    if last and last.at > since then
       findings:warning {
         evidence = ("%s was replaced, and was used %s"):format(in_use.short_key_id(row), last.text),
         cause = "Something was not given the new one; until it stops, the old one is not removed.",

@@ -87,9 +87,10 @@ function M.read_secret(path, kept_by, form) end
 function M.read_secret_fd(fd, form) end
 --- Write a file 0600, atomically and durably (temporary file, fsync, rename, fsync of the folder). "new" refuses an
 --- existing file. "edit" needs an existing file, keeps its owner, group and mode, and follows a symbolic link to it.
+--- "public" writes the file 0644, for other programs to read.
 ---@param path string
 ---@param content string|host.secret
----@param how "replace"|"new"|"edit"
+---@param how "replace"|"new"|"edit"|"public"
 ---@return boolean|nil, string? message, string? kind "exists"|"io"
 function M.write(path, content, how) end
 --- Make a folder and those above it, 0700.

@@ -1,0 +1,47 @@
+--- moonlatch metrics: numbers for Prometheus. Signs in nowhere.
+
+local command_task = require "cli.command_task"
+local fail = require "fail"
+local hint = require "log.hint"
+local metrics = require "notice.metrics"
+local path_fix = require "machine.path_fix"
+local prometheus = require "report.prometheus"
+local session = require "session.open"
+local sys = require "host.sys"
+local term = require "host.term"
+
+local function write_metrics(path, text)
+  local ok, message = sys.write(path, text, "public")
+  if ok then return end
+  fail.raise { kind = "config", what = "write the metrics " .. path, why = message,
+    fix = path_fix.write(path, hint.text "name another file: {moonlatch} metrics --file FILE") }
+end
+
+local function run_metrics(open, options)
+  local text = prometheus.text(metrics.read(open.journal, open.profile))
+  if options.file then write_metrics(options.file, text) else term.write_data(text) end
+  return 0
+end
+
+local function run_metrics_command(options)
+  local open <close> = session.start(options, { owner = "moonlatch metrics", reading = true })
+  return command_task.run(run_metrics, open, options)
+end
+
+---@type cli.command
+return {
+  summary = "write numbers for Prometheus: dates of credentials, last runs of policies, open findings",
+  details = "From the journal alone, in Prometheus's text format. Labels hold ids: no secret, no hint. A thing\n"
+    .. "that is not known has no sample.",
+  options = {
+    { name = "--file", value = "FILE",
+      help = "write this file, which other programs may read, at once or not at all: for node_exporter's textfile "
+        .. "collector" },
+  },
+  examples = {
+    "moonlatch metrics",
+    "moonlatch metrics --file /var/lib/prometheus/node-exporter/moonlatch.prom   # a timer runs it",
+  },
+
+  run = run_metrics_command,
+}
