@@ -46,7 +46,7 @@ local RUNS = {
   { 1, "destroy", SETUP, "--yes" }, -- what is left in Devolutions waits for a person
 }
 
--- The bundled scripts by name; the emulator is the other side; sinks, rules of notices and channels make no call of Graph.
+-- The bundled scripts by name. The emulator is the other side; sinks, channels and rules of notices do not call Graph.
 local function bundled()
   local names = {}
   local find = "cd '%s/scripts' && find . -name '*.lua' -not -path './emulator/*' -not -path './sinks/*' "
