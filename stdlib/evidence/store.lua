@@ -109,8 +109,8 @@ local M = {}
 ---@field spans evidence.span[]
 ---@field holes evidence.hole[]
 ---@field own evidence.own_sign_in[]
----@field own_since number? since when our own sign-ins are on record: since the first one, the first look at the log, or
----- the restore of the journal
+---@field own_since number? since when our own sign-ins are on record: since the first of them, since the log was looked
+--- at first, or since the journal was restored
 ---@field last_uses evidence.last_use[]
 ---@field report_read_at number? when the daily report was read for it
 
