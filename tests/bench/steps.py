@@ -4,7 +4,7 @@
 
 RECORD is the emulator's, of a run that changed ACCOUNTS accounts and was told to keep
 what was said. The steps are those of the last account it looked at; that the others
-made as many is checked. STAND_IN, an account that no policy selects, is changed in its
+made as many is checked. The list of all pending entries is left out: rotations share it. STAND_IN, an account that no policy selects, is changed in its
 place, and the entries lie in another folder. Secrets are masked in the record, and the far side does not
 say which headers it got: both are made up, of the same size.
 """
@@ -45,10 +45,11 @@ def story(account):
     """One account with its name, and the requests about it, in their order."""
     looks = [entry for entry in entries if entry["path"].startswith("/v1.0/users/" + account)]
     name = next(filter(None, (answer_of(entry).get("userPrincipalName") for entry in looks)))
-    about = [entry for entry in entries if entry["peer"] == "devolutions" and "totalCount" not in answer_of(entry)]
+    own = [entry for entry in entries if "tag=" not in entry["path"]]
+    about = [entry for entry in own if entry["peer"] == "devolutions" and "totalCount" not in answer_of(entry)]
     ids = {answer["id"] for answer in map(answer_of, about) if str(answer.get("name", "")).startswith(name)}
     name_in_query = re.compile(r"[?&]name=" + re.escape(name).replace("@", "(@|%40)"))
-    mine = [entry for entry in entries if entry in looks or entry["peer"] == "devolutions" and
+    mine = [entry for entry in own if entry in looks or entry["peer"] == "devolutions" and
             (is_of(entry, ids) or name_in_query.search(entry["path"]))]
     return account, name, [entry for entry in mine if "path=" not in entry["path"] or name_in_query.search(entry["path"])]
 

@@ -385,7 +385,7 @@ function Lane:plan() return { "plan", self.cloud.home .. "/policy.lua", "--json"
 function Lane:run(words, before)
   local all = table.move(before or {}, 1, #(before or {}), 1, {})
   for _, word in ipairs { os.getenv "MOONLATCH", "--config", self.cloud.ready.config } do all[#all + 1] = word end
-  return program.start(self.cloud.home .. "/run", table.move(words, 1, #words, #all + 1, all)):finish(60)
+  return program.start(self.cloud.home .. "/run", table.move(words, 1, #words, #all + 1, all)):finish(180)
 end
 
 --- Run the policy, and once more when a person had to do something.
