@@ -16,7 +16,7 @@ return {
   summary = "List what Entra's logs tell: sign-ins of applications by secret and address, and who changed what",
   description = "Without --app and --user: the sign-ins of all applications on record here, and all changes of\n"
     .. "accounts, applications and roles. Exit status 3: something that was asked for could not be read, and is\n"
-    .. "unknown.",
+    .. "unknown. Sign-ins of people, and of applications on behalf of people, are in other logs.",
 
   args = {
     app = { type = "string", help = "only this application: name or client id" },

@@ -85,7 +85,7 @@ local function add_all_changes(found, objects, from, now)
   end
 end
 
--- Read what the store keeps of these applications, too, so that what is read now is not lost when the log forgets it.
+-- Bring up to date what the store keeps of these applications, and of the objects that it follows.
 local function refresh_store(journal, chosen)
   local applications = {}
   for i, application in ipairs(chosen.applications) do applications[i] = { app_id = application.app_id } end
@@ -94,7 +94,7 @@ local function refresh_store(journal, chosen)
   for i = #applications, 1, -1 do
     if not known[applications[i].app_id] then table.remove(applications, i) end
   end
-  if #applications > 0 then refresh.run(journal, { applications = applications }, REFRESH_TIME) end
+  refresh.run(journal, { applications = applications, objects = store.objects(journal) }, REFRESH_TIME)
 end
 
 local function choose_subjects(args, journal)

@@ -46,12 +46,14 @@ local function now_at_entra() return time.now() + (graph.now() or 0) end
 ---------------------------------------------------------------------------
 -- Which credentials are listed
 
--- The test of --expiring, and the number of credentials that it left out because they have expired already.
+-- The test of --expiring, and how many credentials it left out because they have expired already, or because their
+-- date cannot be read.
 local function wanted_by_expiry(seconds)
-  local left_out = { expired = 0 }
+  local left_out = { expired = 0, undated = 0 }
   if not seconds then return function() return true end, left_out end
   return function(one)
     local left = one.ends and one.ends - now_at_entra()
+    if not left and one.kind ~= "federated" then left_out.undated = left_out.undated + 1 end
     if left and left <= 0 then left_out.expired = left_out.expired + 1 end
     return left ~= nil and left > 0 and left <= seconds
   end, left_out
@@ -138,8 +140,9 @@ local function read_credentials(is_wanted, unread)
     function() return try(unread, "who may reach Global Administrator", global_admin.holders) end,
     function() return try(unread, "which applications have federated credentials", federated_credentials.read) end,
   }
+  local tenant = oauth.principal().tenant
   return tenant_credentials.read {
-    tenant = oauth.principal().tenant:lower(), held = held, federated = with_federated, is_wanted = is_wanted,
+    tenant = tenant and tenant:lower(), held = held, federated = with_federated, is_wanted = is_wanted,
   }
 end
 
@@ -256,6 +259,9 @@ function M.run(args)
   local unread, unknown = {}, 0
   local found = read_credentials(is_wanted, unread)
   local list, places, now = found.list, all_places(found.list), now_at_entra()
+  if left_out.undated > 0 then
+    unread[#unread + 1] = ("when %s will expire"):format(layout.count(left_out.undated, "credential"))
+  end
   if args.evidence then add_use(list, places, unread) end
   if args.unused then places, unknown = keep_unused(list, places, args.unused, now) end
   add_owners(found, places, unread)

@@ -80,6 +80,7 @@ function Journal:commit()
 end
 
 function Journal:installation() return self.name end
+function Journal.restored_at() return nil end
 
 function Journal:lease(name)
   if self.leases[name] then return nil, "another process holds it" end

@@ -23,7 +23,7 @@ local M = {}
 ---@field name string
 ---@field key string lower case; "" of a federated credential
 ---@field from number? moment from which it is valid
----@field ends number? moment at which it expires; nil: it does not, or Entra does not say
+---@field ends number? moment at which it expires; nil: it is federated and does not, or the date cannot be read
 ---@field use applications.use? nil: unknown
 
 ---@class applications.use the last use of a credential, as far as it is known

@@ -48,6 +48,11 @@ end
 
 local function iso(at) return at and time.iso(at) or "" end
 
+local function expiry(one)
+  if one.ends then return iso(one.ends) end
+  return one.kind == "federated" and "never" or "unknown"
+end
+
 local SOURCES = { report = "daily report", log = "sign-in log" }
 
 -- The moment of the last use; "never" when the report tracks the credential and saw none, "unknown" without a row.
@@ -76,7 +81,7 @@ local function owners_text(owner) return owner.owners and table.concat(owner.own
 function M.row(one, options)
   local owner, without, because = one.of, M.without_secret(one)
   return {
-    expires = one.ends and iso(one.ends) or "never", application = owner.name, client_id = owner.client_id,
+    expires = expiry(one), application = owner.name, client_id = owner.client_id,
     object_id = owner.id, origin = owner.origin, tenant = owner.tenant, credential = one.kind, name = one.name,
     key_id = one.key, starts = iso(one.from), last_use = last_use(one, options), last_use_source = source_text(one.use),
     last_use_from = one.use and one.use.address or "", owners = owners_text(owner),
@@ -88,7 +93,7 @@ end
 -- For a person
 
 local function expiry_text(one, now)
-  if not one.ends then return "never" end
+  if not one.ends then return one.kind == "federated" and "never" or "unknown" end
   if one.ends <= now then return ("expired %s ago"):format(time.span(now - one.ends)) end
   return "in " .. time.span(one.ends - now)
 end

@@ -1,9 +1,12 @@
 --- The federated credentials of all applications of the tenant: an application with one can sign in without a secret.
 
 local batches = require "applications.batches"
+local check_answer = require "entra.check_answer"
 local graph = require "graph"
 
 local M = {}
+
+local WHAT = "read the federated credentials of an application"
 
 -- The list is one query of the advanced engine (Microsoft Learn, aad-advanced-queries: $count of a relationship); the
 -- credentials themselves are in no list, and are read twenty applications in a request.
@@ -22,7 +25,7 @@ end
 
 local function part_of(id)
   return { path = graph.path("/applications/{id}/federatedIdentityCredentials", id),
-    what = "read the federated credentials of an application", select = { "id", "name", "issuer" } }
+    what = WHAT, select = { "id", "name", "issuer" } }
 end
 
 --- The names of the federated credentials of each application that has any, with their issuers, by object id in lower
@@ -32,7 +35,7 @@ function M.read()
   local named = {}
   batches.each(read_ids(), part_of, function(id, page)
     local list = {}
-    for place, credential in ipairs(page.value or {}) do
+    for place, credential in ipairs(check_answer.require_members(page, WHAT, "value").value) do
       local issuer = tostring(credential.issuer):gsub("^https://", "")
       list[place] = ("%s (%s)"):format(credential.name, issuer)
     end

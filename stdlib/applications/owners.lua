@@ -3,10 +3,12 @@
 --- query-parameters: $expand of directory objects).
 
 local batches = require "applications.batches"
+local check_answer = require "entra.check_answer"
 local graph = require "graph"
 
 local M = {}
 
+local WHAT = "read who owns an application"
 local SELECT = { "id", "displayName", "userPrincipalName" }
 local MOST_EXPANDED = 20 -- owners that $expand brings; when there are as many, there may be more
 local PER_PAGE, PER_BATCH = 100, 20
@@ -41,15 +43,16 @@ local function read_with_list(list, places)
     select = { "id" }, expand = { owners = { select = SELECT } }, top = PER_PAGE,
     what = "read who owns the applications",
   }) do
-    local place, owners = by_id[object.id], object.owners or {}
-    if place and #owners < MOST_EXPANDED then set_owners(list, place, owners) end
+    local place, owners = by_id[object.id], object.owners -- nil where the service passed over $expand
+    if place and owners and #owners < MOST_EXPANDED then set_owners(list, place, owners) end
   end
 end
 
 -- All owners, where the first page has them all or not.
 local function all_owners(first, path)
-  if not first["@odata.nextLink"] then return first.value or {} end
-  return graph.all(path, { select = SELECT, top = 999, what = "read who owns an application" })
+  check_answer.require_members(first, WHAT, "value")
+  if not first["@odata.nextLink"] then return first.value end
+  return graph.all(path, { select = SELECT, top = 999, what = WHAT })
 end
 
 local function read_in_batches(list, places)
@@ -58,7 +61,7 @@ local function read_in_batches(list, places)
     return graph.path(PATHS[object.origin], object.id)
   end
   batches.each(places, function(place)
-    return { path = path_of(place), select = SELECT, what = "read who owns an application" }
+    return { path = path_of(place), select = SELECT, what = WHAT }
   end, function(place, page) set_owners(list, place, all_owners(page, path_of(place))) end)
 end
 

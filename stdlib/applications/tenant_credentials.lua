@@ -1,6 +1,7 @@
 --- The credentials of all registrations and service principals of the tenant, page by page: only those that are wanted
 --- are kept.
 
+local check_answer = require "entra.check_answer"
 local credential_list = require "applications.credential_list"
 local graph = require "graph"
 local task = require "task"
@@ -72,10 +73,18 @@ local function add_wanted(list, credentials, is_wanted, new_object)
   end
 end
 
+-- The objects of a list. One without what was asked for is an error: it must not pass for one without credentials.
+local function objects_of(path, select, what)
+  local next_object, _, _, pages = graph.list(path, { select = select, top = 999, what = what })
+  local function checked()
+    local object = next_object()
+    return object and check_answer.require_members(object, what, "id", "appId", "passwordCredentials", "keyCredentials")
+  end
+  return checked, nil, nil, pages
+end
+
 local function read_applications(found, options)
-  for object in graph.list("/applications", {
-    select = APPLICATION, top = 999, what = "read the applications and their credentials",
-  }) do
+  for object in objects_of("/applications", APPLICATION, "read the applications and their credentials") do
     found.applications = found.applications + 1
     local credentials = credentials_of(object)
     local federated = options.federated and options.federated[object.id:lower()]
@@ -90,7 +99,7 @@ local function read_applications(found, options)
 end
 
 local function tenant_of(object, tenant)
-  if type(object.appOwnerOrganizationId) ~= "string" then return "unknown" end
+  if not tenant or type(object.appOwnerOrganizationId) ~= "string" then return "unknown" end
   return object.appOwnerOrganizationId:lower() == tenant and "own" or "foreign"
 end
 
@@ -109,9 +118,7 @@ end
 -- principal.
 local function read_principals(found, options)
   local by_client = {}
-  for object in graph.list("/servicePrincipals", {
-    select = PRINCIPAL, top = 999, what = "read the service principals and their credentials",
-  }) do
+  for object in objects_of("/servicePrincipals", PRINCIPAL, "read the service principals and their credentials") do
     local permissions = options.held and options.held[object.id:lower()]
     if permissions then by_client[text(object.appId):lower()] = permissions end
     add_principal(found, object, options)
@@ -125,7 +132,7 @@ local function add_permissions(list, by_client)
 end
 
 ---@class applications.reading
----@field tenant string id of the tenant, lower case
+---@field tenant string? id of the tenant, lower case; nil: not known
 ---@field held table<string, string[]>|false permissions by the object id of the service principal; false: not known
 ---@field federated table<string, string[]>|false names of federated credentials by object id; false: not known
 ---@field is_wanted fun(credential: applications.credential): boolean is the credential to be kept?

@@ -3,8 +3,10 @@
 local command_task = require "cli.command_task"
 local document = require "report.document"
 local expiry = require "expiry.look"
+local fail = require "fail"
 local hint = require "log.hint"
 local icalendar = require "handover.icalendar"
+local in_applications = require "expiry.in_applications"
 local in_tenant = require "expiry.in_tenant"
 local json = require "json"
 local layout = require "terminal.layout"
@@ -72,7 +74,9 @@ local function print_for_people(calendar, soon, span)
 end
 
 local function run_expiring(open, span, options)
-  local calendar = expiry.look(open.journal, open.profile, { offline = options.offline })
+  local calendar = expiry.look(open.journal, open.profile, {
+    offline = options.offline, applications = options.applications and span or nil,
+  })
   local soon = expiry.until_moment(calendar, calendar.now + span)
   if options.calendar then
     icalendar.write(options.calendar, expiry.calendar_text(calendar), hint.text "{moonlatch} expiring --calendar FILE")
@@ -81,10 +85,25 @@ local function run_expiring(open, span, options)
   return (#soon > 0 or #calendar.unknown > 0) and 3 or 0
 end
 
+local function append(list, more) return table.move(more, 1, #more, #list + 1, table.move(list, 1, #list, 1, {})) end
+
+local function needs_of_command(options)
+  if options.offline then return nil end
+  local needs = in_tenant.NEEDS
+  if not options.applications then return needs end
+  local more = in_applications.NEEDS
+  return { graph = append(needs.graph, more.graph), scopes = append(needs.scopes, more.scopes) }
+end
+
 local function run_expiring_command(options)
+  if options.offline and options.applications then
+    fail.raise { kind = "usage", what = "expiring --offline --applications",
+      why = "the applications of the tenant are not known without asking it",
+      fix = "Leave out --offline or --applications." }
+  end
   local span = time.duration(options.within or DEFAULT_SPAN)
   local open <close> = session.start(options, {
-    owner = "moonlatch expiring", needs = not options.offline and in_tenant.NEEDS or nil, reading = true,
+    owner = "moonlatch expiring", needs = needs_of_command(options), reading = true,
   })
   return command_task.run(run_expiring, open, span, options)
 end
@@ -97,11 +116,13 @@ return {
     .. "Exit status: 3 when something expires within the span, has expired, or could not be looked at; else 0.",
   options = {
     { name = "--within", value = "SPAN", help = "how far to look ahead (60d)" },
+    { name = "--applications", help = "also what expires of all other applications of the tenant" },
     { name = "--offline", help = "do not sign in: show what the journal and this machine know" },
     { name = "--calendar", value = "FILE", help = "write all dates to this calendar file (.ics)" },
   },
   examples = {
     "moonlatch expiring", "moonlatch expiring --within 30d --json",
+    "moonlatch expiring --applications      # with the credentials of all applications of the tenant",
     "moonlatch expiring --offline --calendar expiring.ics   # from the journal alone, for your calendar",
   },
 

@@ -23,7 +23,7 @@ M.LONGEST_PAUSE = 5 * DAY -- between two looks
 
 local LOG_KEEPS = 30 * DAY -- with a licence; what is older cannot be read
 local SURELY_KEPT = 6 * DAY -- the log keeps seven days at least, so a first look proves no more
-local SHORTEST_WINDOW, LONGEST_WINDOW = 3600, 7 * DAY
+local SHORTEST_WINDOW = 3600
 local FEW, MANY = 900, 5000 -- events in a window: the next one is longer after fewer, shorter after more
 local HOLES_KEPT = 400 * DAY
 local REPORT_EACH = 6 * 3600 -- the report changes once a day
@@ -60,14 +60,14 @@ local function is_ours(record, event)
   return ours
 end
 
--- Sum up the sign-ins of a window. Returns the summaries, and how many events there were.
-local function read_window(app_id, record, from, to)
-  local summaries, count = fold.begin(), 0
-  for event in sign_ins.read(app_id, from, to) do
-    fold.add(summaries, fold.use(event, is_ours(record, event)))
+-- Sum up the sign-ins of a window. Returns the summaries of those before and since `border`, and their number.
+local function read_window(app_id, record, window, border)
+  local settled, recent, count = fold.begin(), fold.begin(), 0
+  for event in sign_ins.read(app_id, window.from, window.to) do
+    fold.add(event.at < border and settled or recent, fold.use(event, is_ours(record, event)))
     count = count + 1
   end
-  return summaries.list, count
+  return settled.list, recent.list, count
 end
 
 local function add_hole(record, from, to, why)
@@ -77,6 +77,14 @@ end
 local function last_look(record)
   local last = record.spans[#record.spans]
   return last and last.to
+end
+
+-- A restored journal does not know our own sign-ins since its backup, and would take them for others': begin anew.
+local function forget_before_restore(journal, record)
+  local at = journal:restored_at()
+  if not at or record.restored_at == at then return end
+  record.settled, record.recent, record.spans = {}, {}, {}
+  record.settled_to, record.restored_at = at, at
 end
 
 -- Begin: how far back the log has to be read.
@@ -89,8 +97,10 @@ local function begin_sign_ins(record, now)
   return looked
 end
 
+-- The length of the next window, after one with so many events; nil: after one that could not be read to its end.
 local function next_length(length, count)
-  if count < FEW then return math.min(LONGEST_WINDOW, 2 * length) end
+  if not count then return math.max(SHORTEST_WINDOW, length // 4) end
+  if count < FEW then return math.min(LOG_KEEPS, 2 * length) end
   return count > MANY and math.max(SHORTEST_WINDOW, length // 2) or length
 end
 
@@ -108,20 +118,29 @@ local function keep_sign_ins(journal, app_id, record)
   store.change_application(journal, app_id, function(present)
     join_own(present.own, record.own)
     present.settled, present.settled_to, present.recent = record.settled, record.settled_to, record.recent
-    present.spans, present.holes, present.rhythm = record.spans, record.holes, record.rhythm
+    present.spans, present.holes = record.spans, record.holes
+    present.rhythm, present.length, present.restored_at = record.rhythm, record.length, record.restored_at
   end)
   commit.commit(journal)
 end
 
--- Settle what is older than rows come late, window by window; each is kept when it is read.
-local function settle_sign_ins(journal, app_id, record, border)
-  local length = LONGEST_WINDOW
-  while record.settled_to < border do
-    local to = math.min(border, record.settled_to + length)
-    local uses, count = read_window(app_id, record, record.settled_to, to)
-    record.settled, record.settled_to = fold.merge(record.settled, uses), to
-    keep_sign_ins(journal, app_id, record)
-    length = next_length(length, count)
+-- Read on from what is settled to `now`, window by window; each is kept when it is read. What is older than rows come
+-- late is settled then. The last window reaches to now, so that the recent ones take no request of their own.
+local function read_on(journal, app_id, record, now)
+  local border, is_done = now - M.LATE, false
+  while not is_done do
+    local length = record.length or LOG_KEEPS
+    local window = { from = record.settled_to, to = record.settled_to + length }
+    if window.to > border then window.to = now end
+    local ok, settled, recent, count = pcall(read_window, app_id, record, window, border)
+    record.length = next_length(window.to - window.from, ok and count or nil)
+    if ok then
+      is_done = window.to == now
+      record.settled, record.settled_to = fold.merge(record.settled, settled), math.min(window.to, border)
+      if is_done then record.recent = recent end
+    end
+    if not is_done then keep_sign_ins(journal, app_id, record) end
+    if not ok then error(settled, 0) end
   end
 end
 
@@ -140,7 +159,7 @@ local function extend_spans(record, looked, now)
     add_hole(record, looked, now, ("the log was not looked at for %s"):format(time.span(now - looked)))
   end
   if looked then record.spans[#record.spans].to = math.max(looked, now)
-  else table.insert(record.spans, { from = now - SURELY_KEPT, to = now }) end
+  else table.insert(record.spans, { from = math.max(now - SURELY_KEPT, record.restored_at or 0), to = now }) end
 end
 
 local function drop_old(list, before)
@@ -154,10 +173,10 @@ end
 local function refresh_sign_ins(journal, application, now)
   local app_id = application.app_id
   local record = store.read_application(journal, app_id)
+  forget_before_restore(journal, record)
   local looked = begin_sign_ins(record, now)
   record.rhythm = application.rhythm or record.rhythm
-  settle_sign_ins(journal, app_id, record, now - M.LATE)
-  record.recent = read_window(app_id, record, record.settled_to, now)
+  read_on(journal, app_id, record, now)
   judge_own_sign_ins(record, now)
   extend_spans(record, looked, now)
   record.holes = drop_old(record.holes, now - HOLES_KEPT)
@@ -180,7 +199,9 @@ end
 -- The daily report
 
 local function keep_last_uses(journal, app_id, rows)
-  store.change_application(journal, app_id, function(record) record.last_uses = rows end)
+  store.change_application(journal, app_id, function(record)
+    record.last_uses, record.report_read_at = rows, time.now()
+  end)
 end
 
 local function read_whole_report(journal, applications)
@@ -192,9 +213,17 @@ local function read_whole_report(journal, applications)
   for app_id, rows in pairs(rows_of) do keep_last_uses(journal, app_id, daily_report.newest(rows)) end
 end
 
-local function refresh_report(journal, applications)
-  local age = store.age(journal, "report")
-  if #applications == 0 or age and age < REPORT_EACH then return end
+local function needs_report(journal, application)
+  local read_at = store.read_application(journal, application.app_id).report_read_at
+  return not read_at or time.now() - read_at >= REPORT_EACH
+end
+
+local function refresh_report(journal, all)
+  local applications = {}
+  for _, application in ipairs(all) do
+    if needs_report(journal, application) then applications[#applications + 1] = application end
+  end
+  if #applications == 0 then return end
   if #applications > FEW_APPLICATIONS then return read_whole_report(journal, applications) end
   for _, application in ipairs(applications) do
     keep_last_uses(journal, application.app_id, daily_report.of_application(application.app_id))
@@ -223,15 +252,17 @@ end
 -- Read the changes of a category, window by window, and keep those of the objects.
 local function refresh_category(journal, category, wanted, now)
   local from, length = store.read_to(journal, category, now - LOG_KEEPS)
-  length = length or LONGEST_WINDOW
   local lost_until = from < now - SURELY_KEPT and now - SURELY_KEPT or nil
   while from < now do
-    local to = math.min(now, from + length)
-    local by_object, count = read_changes(category, wanted, from, to)
-    for object_id, changes in pairs(by_object) do store.add_changes(journal, object_id, changes) end
-    from, length = to, next_length(length, count)
-    store.keep_read_to(journal, category, math.min(to, now - AUDITS_LATE), lost_until, length)
+    local to = math.min(now, from + (length or LOG_KEEPS))
+    local ok, by_object, count = pcall(read_changes, category, wanted, from, to)
+    length = next_length(to - from, ok and count or nil)
+    for object_id, changes in pairs(ok and by_object or {}) do store.add_changes(journal, object_id, changes) end
+    local read_to = ok and math.min(to, now - AUDITS_LATE) or from
+    store.keep_read_to(journal, category, { to = read_to, lost_until = lost_until, length = length })
     commit.commit(journal)
+    if not ok then error(by_object, 0) end
+    from = to
   end
 end
 
@@ -250,7 +281,7 @@ end
 -- Read a source; keep when it was read, or why it could not be. Returns the gap, if there is one.
 local function read_source(journal, name, fn, ...)
   local ok, failure = pcall(fn, ...)
-  local outcome = ok and { read_at = time.now() } or reading.gap(failure)
+  local outcome = ok and { read_at = graph_clock.now() } or reading.gap(failure)
   if ok or not reading.is_left_out(failure) then store.keep_source(journal, name, outcome) end
   commit.commit(journal)
   if ok then return nil end

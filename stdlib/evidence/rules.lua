@@ -205,8 +205,11 @@ local function check_silence(case)
     ("%s %s; silence for %s is asked for"):format(what, ago(case, last.last), time.span(wanted))
 end
 
--- The first hole in the time since this moment; nil when there is none.
-local function hole_since(coverage, from)
+--- The first hole in the time since this moment; nil when there is none.
+---@param coverage evidence.coverage
+---@param from number
+---@return evidence.hole?
+function M.hole_since(coverage, from)
   for _, hole in ipairs(coverage.holes) do
     if hole.to > from then return hole end
   end
@@ -221,7 +224,7 @@ local function check_covered(case)
   if not span then return false, "the log was never read" end
   if case.now - span.to > READ_BEFORE then return false, ("the log was last read %s"):format(ago(case, span.to)) end
   if span.from > from then return false, ("the log is known since %s only"):format(time.day(span.from)) end
-  local hole = hole_since(case.coverage, from)
+  local hole = M.hole_since(case.coverage, from)
   if hole then return false, ("the log has a hole on %s: %s"):format(time.day(hole.from), hole.why) end
   return true, ("the log was read without a gap since %s"):format(time.day(span.from))
 end

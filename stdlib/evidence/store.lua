@@ -6,6 +6,7 @@
 --- value, so that nobody without the key can take away the uses of a secret and leave the proof that the log was read.
 
 local fold = require "evidence.fold"
+local graph_clock = require "graph.clock"
 local time = require "time"
 
 local M = {}
@@ -102,11 +103,14 @@ local M = {}
 ---@field settled evidence.use[] of the time before settled_to
 ---@field recent evidence.use[] of the time since then: read again each time
 ---@field settled_to number?
+---@field length number? seconds of the next window of the log that is read
 ---@field rhythm number? of its consumer, in seconds, as it was declared last
+---@field restored_at number? the restore of the journal after which reading began anew
 ---@field spans evidence.span[]
 ---@field holes evidence.hole[]
 ---@field own evidence.own_sign_in[]
 ---@field last_uses evidence.last_use[]
+---@field report_read_at number? when the daily report was read for it
 
 local LISTS_OF_AN_APPLICATION = { "settled", "recent", "spans", "holes", "own", "last_uses" }
 
@@ -158,6 +162,15 @@ end
 ---@return string[]
 function M.applications(journal)
   local ids, start = {}, app_name ""
+  for i, name in ipairs(journal and journal:kept_names(start) or {}) do ids[i] = name:sub(#start + 1) end
+  return ids
+end
+
+--- The object ids of the accounts and applications whose changes are followed.
+---@param journal host.journal.journal?
+---@return string[]
+function M.objects(journal)
+  local ids, start = {}, object_name ""
   for i, name in ipairs(journal and journal:kept_names(start) or {}) do ids[i] = name:sub(#start + 1) end
   return ids
 end
@@ -226,7 +239,7 @@ function M.age(journal, source, app_id)
     local spans = M.read_application(journal, app_id).spans
     read_at = #spans > 0 and spans[#spans].to or nil
   end
-  return read_at and math.max(0, time.now() - read_at), known.why, known.fix
+  return read_at and math.max(0, graph_clock.now() - read_at), known.why, known.fix
 end
 
 --- Is the event this sign-in of ours? Where one of the two has no key id, the moment decides.
@@ -236,6 +249,16 @@ end
 function M.is_own(own, event)
   if math.abs(own.at - event.at) > OWN_WITHIN then return false end
   return own.key_id == event.key_id or own.key_id == "" or event.key_id == nil and own.failed == true
+end
+
+--- How long ago a source was tried, and what came of that.
+---@param journal host.journal.journal?
+---@param source evidence.source
+---@return number? seconds nil: it was never tried
+---@return evidence.age last
+function M.last_try(journal, source)
+  local known = read_kept(journal, source_name(source))
+  return known.tried_at and math.max(0, time.now() - known.tried_at), known
 end
 
 ---------------------------------------------------------------------------
@@ -339,17 +362,20 @@ function M.read_to(journal, category, begin)
   return math.max(begin, read_to[category] or begin), length[category]
 end
 
+---@class evidence.reading_on
+---@field to number how far the log was read
+---@field lost_until number? changes before this moment may have left the log before they were read
+---@field length number? seconds of the next window
+
 --- Keep how far the audit log was read, in a category. Durable with the next commit.
 ---@param journal host.journal.journal
 ---@param category string
----@param to number
----@param lost_until number? changes before this moment may have left the log before they were read
----@param length number? seconds of the next window
-function M.keep_read_to(journal, category, to, lost_until, length)
+---@param reached evidence.reading_on
+function M.keep_read_to(journal, category, reached)
   local known = read_kept(journal, source_name "audits", true)
   known.read_to, known.length = known.read_to or {}, known.length or {}
-  known.read_to[category], known.lost_until = to, lost_until or known.lost_until
-  known.length[category] = length
+  known.read_to[category], known.length[category] = reached.to, reached.length
+  known.lost_until = reached.lost_until or known.lost_until
   journal:keep(source_name "audits", known)
 end
 
@@ -392,8 +418,8 @@ function M.forget_old_addresses(journal, now)
   local last = read_kept(journal, name, true).at
   if last and now - last < DAY then return end
   for _, app_id in ipairs(M.applications(journal)) do forget_addresses_of_application(journal, app_id, now) end
-  for _, object in ipairs(journal:kept_names(object_name "")) do
-    forget_addresses_of_object(journal, object, now - ADDRESSES_KEPT)
+  for _, id in ipairs(M.objects(journal)) do
+    forget_addresses_of_object(journal, object_name(id), now - ADDRESSES_KEPT)
   end
   journal:keep(name, { at = now })
 end
@@ -404,7 +430,7 @@ end
 ---@param outcome evidence.age
 function M.keep_source(journal, source, outcome)
   local known = read_kept(journal, source_name(source), true)
-  known.read_at = outcome.read_at or known.read_at
+  known.read_at, known.tried_at = outcome.read_at or known.read_at, time.now()
   known.why, known.fix, known.unavailable = outcome.why, outcome.fix, outcome.unavailable
   journal:keep(source_name(source), known)
 end

@@ -3,6 +3,7 @@
 
 local graph_clock = require "graph.clock"
 local icalendar = require "handover.icalendar"
+local in_applications = require "expiry.in_applications"
 local in_tenant = require "expiry.in_tenant"
 local on_machine = require "expiry.on_machine"
 local on_record = require "expiry.on_record"
@@ -16,7 +17,7 @@ local M = {}
 ---@field unknown expiry.unknown[]
 ---@field left_out string[] what is not looked at by this command, or was not asked for
 
-local OTHERS = "applications of the tenant that are not on record here"
+local OTHERS = "applications of the tenant that are not on record here (--applications)"
 local OFFLINE = "role assignments, and all else that the tenant knows (--offline)"
 
 local function is_before(a, b)
@@ -57,15 +58,21 @@ local function without_past_replacements(items, now)
   return list
 end
 
+---@class expiry.options
+---@field offline boolean? do not sign in
+---@field applications number? seconds: also the credentials of all applications that expire within this time
+
 --- Look at everything. Changes nothing; waits, unless `offline`.
 ---@param journal host.journal.journal
 ---@param profile profile
----@param options { offline: boolean? }
+---@param options expiry.options
 ---@return expiry.calendar
 function M.look(journal, profile, options)
-  local items, unknown, left_out = on_record.read(journal), {}, { OTHERS }
+  local items, unknown, left_out = on_record.read(journal), {}, {}
   on_machine.add(items, unknown, profile)
+  if not options.applications then left_out[1] = OTHERS end
   if options.offline then table.insert(left_out, 1, OFFLINE) else in_tenant.add(items, unknown, profile) end
+  if options.applications then in_applications.add(items, unknown, left_out, options.applications) end
   add_undated(items, unknown)
   local now = options.offline and time.now() or graph_clock.now()
   items = without_past_replacements(items, now)

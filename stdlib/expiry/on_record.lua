@@ -9,7 +9,7 @@ local states = require "handover.state"
 
 local M = {}
 
----@alias expiry.use "in use"|"waiting"|"retiring"|"to confirm"|"assigned"|"eligible"|"kept"
+---@alias expiry.use "in use"|"waiting"|"retiring"|"to confirm"|"assigned"|"eligible"|"kept"|"in the tenant"
 
 ---@class expiry.item something with an expiry date
 ---@field key string the same at every look: "client secret/<id of the row>"
@@ -20,7 +20,7 @@ local M = {}
 ---@field detail string? more about it, for people
 ---@field ends number? nil: the date is not known
 ---@field fix string? what to do before that date
----@field source "journal"|"machine"|"tenant/role"|"tenant/client secret" where this was seen
+---@field source "journal"|"machine"|"tenant/role"|"tenant/client secret"|"tenant/applications" where this was seen
 ---@field app_id string? client id
 ---@field key_id string? of a credential
 

@@ -125,6 +125,7 @@ end
 ---@param resolve fun(path: string?): string? makes a path absolute
 function M.complete(sign_in, resolve)
   if METHODS_OF_PEOPLE[sign_in.method] then sign_in.client_id = sign_in.client_id or GRAPH_TOOLS_CLIENT_ID end
+  if sign_in.client_id then sign_in.client_id = sign_in.client_id:lower() end -- as Entra writes client ids
   if sign_in.method == "browser" then sign_in.redirect = sign_in.redirect or "http://localhost" end
   if sign_in.method == "token" then sign_in.token = sign_in.token or { from = "stdin" } end
   sign_in.token_file = resolve(sign_in.token_file)

@@ -5,6 +5,7 @@ local applications = require "rotate.applications"
 local clock_skew = require "rotation.clock_skew"
 local disk_space = require "machine.disk_space"
 local fail = require "fail"
+local follow = require "rotate.follow"
 local hint = require "log.hint"
 local last_run = require "journal.last_run"
 local oauth = require "oauth.sign_in"
@@ -218,6 +219,9 @@ local function run_policies(policies, options)
     end
   end
   record_outcomes(all, options)
+  for _, found in ipairs(all) do
+    if not task.stopping() then with_policy_rights(options, found.terms, follow.accounts, found, options.journal) end
+  end
   return all
 end
 

@@ -163,6 +163,7 @@ local READING = 5 -- seconds that reading Entra's sign-in log may take
 -- Raise a failure for a credential that somebody used in the last days, as far as Entra's log tells. Waits.
 local function refuse_if_used(journal, found)
   local app_id, key_id = found.application.appId, found.credential.keyId
+  if not app_id or not key_id then return end -- an old record: the log cannot be asked for it
   refresh.run(journal, { applications = { { app_id = app_id } } }, READING)
   local use = evidence_rules.holding_use(store.uses(journal, app_id), key_id, graph_clock.now())
   if not use then return end

@@ -110,10 +110,14 @@ end
 -- Since when the log is known, for "no use was seen".
 local function silence_text(self)
   local journal, app_id = self.run.journal, self.application.appId
-  local spans = store.coverage(journal, app_id).spans
+  local coverage = store.coverage(journal, app_id)
+  local spans = coverage.spans
   local _, why = store.age(journal, "sign_ins", app_id)
   if #spans == 0 then return "whether it is used is unknown" .. (why and ": " .. why or "") end
-  return ("the log, known since %s, shows no use of it"):format(time.day(spans[#spans].from))
+  local from = spans[#spans].from
+  local text = ("the log, known since %s, shows no use of it"):format(time.day(from))
+  local hole = evidence_rules.hole_since(coverage, from)
+  return hole and ("%s, but has a hole on %s: %s"):format(text, time.day(hole.from), hole.why) or text
 end
 
 --- When and from where a replaced credential was used last, as far as the log tells.

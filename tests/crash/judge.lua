@@ -86,7 +86,7 @@ end
 local function told(report)
   local found = {}
   for _, thing in ipairs(report and report.left or {}) do
-    local key = thing.why:match("moonlatch journal retire ([%x-]+)")
+    local key = thing.why:match("journal retire ([%x-]+)")
     if key then found[key] = thing.name end
   end
   return found

@@ -137,7 +137,7 @@ local function judge_principal(self, app)
     ("/servicePrincipals/%s/appRoleAssignments"):format(found[1].id),
     ("/roleManagement/directory/roleAssignments?$filter=principalId%%20eq%%20'%s'"):format(found[1].id),
   })
-  if #grants.value ~= 7 then self:complain("%d grants", #grants.value) end
+  if #grants.value ~= 8 then self:complain("%d grants", #grants.value) end
   if #roles.value ~= 1 then self:complain("%d role assignments", #roles.value) end
   if owners(self, found[1].id) ~= 1 then self:complain "it does not own the provider's application once" end
 end

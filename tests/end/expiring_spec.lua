@@ -30,7 +30,8 @@ describe("moonlatch expiring", function()
   it("says that nothing expires, and what it does not look at", function()
     local outcome = must(emu:run { "expiring", "--offline" }, 0)
     assert.equal("Nothing expires within 60 days, or expired.\nNot looked at: role assignments, and all else that the "
-      .. "tenant knows (--offline); applications of the tenant that are not on record here.\n", outcome.out)
+      .. "tenant knows (--offline); applications of the tenant that are not on record here (--applications).\n",
+      outcome.out)
   end)
 
   it("shows a client secret that waits, and its hand-over that nobody confirmed", function()
@@ -101,6 +102,28 @@ describe("moonlatch expiring", function()
     assert.same({ 3, { "client secret, in use, -6" } }, { status, summary(document.expiring) })
     local outcome = must(emu:run { "expiring", "--offline" }, 3)
     assert.truthy(outcome.out:find("days ago  client secret  in use  Devolutions PAM", 1, true), outcome.out)
+  end)
+
+  it("shows, when asked, what expires of the tenant's other applications", function()
+    local app = emu:control("POST", "/graph/v1.0/applications", { displayName = "billing" })
+    local ends = (emu:control("GET", "/clock").now or ""):sub(1, 4) + 1 .. "-01-01T00:00:00Z"
+    emu:control("POST", "/graph/v1.0/applications/" .. app.id .. "/addPassword",
+      { passwordCredential = { displayName = "x", endDateTime = ends } })
+    local _, document = look("--applications", "--within", "700d")
+    local found = {}
+    for _, item in ipairs(document.expiring) do found[item.name .. ", " .. item.use] = item end
+    local item = assert(found["billing, in the tenant"])
+    assert.same({ ends, app.appId, "tenant/applications" }, { item.ends, item.client_id, item.source })
+    assert.truthy(found["Devolutions PAM, in use"]) -- once, as what it is on record
+    assert.is_nil(found["Devolutions PAM, in the tenant"])
+    local outcome = must(emu:run { "expiring", "--offline", "--applications" }, 2)
+    assert.truthy(outcome.err:find("Leave out --offline or --applications.", 1, true), outcome.err)
+    emu:fault "graph GET /servicePrincipals** 403 always"
+    _, document = look("--applications")
+    emu:control("DELETE", "/faults")
+    local unknown = {}
+    for _, one in ipairs(document.unknown) do unknown[one.what] = true end
+    assert.is_true(unknown["which credentials of the tenant's applications expire"])
   end)
 
   it("writes a calendar file, over one of ours only", function()

@@ -23,6 +23,10 @@ local ROTATION_CALLS = {
   "devolutions POST */entry*password*", "devolutions PUT */entry/*", "devolutions GET */entry/*",
 }
 
+-- Rules whose notices are printed; nothing takes them, so they stay in the journal.
+local NOTICES = [[return require("notice") { summary = "test", rules = { { to = "notify/sendmail",
+  args = { to = { "a@contoso.com" } }, what = { expiring = { first = "999d" }, rotation = {}, doctor = {} } } } }]]
+
 -- Run it; what it said is kept to be searched.
 local function run(far, said, words)
   local outcome = far:run(words, { seconds = 120 })
@@ -60,6 +64,7 @@ describe("no secret", function()
   it("is in what rotating people's passwords says, writes, or fails with at any call", function()
     local far <close> = tap.start()
     local said, failed = {}, 0
+    local notices = far.place:write("notices.lua", NOTICES)
     assert.equal(0, run(far, said, { "rotate", POLICY, "--yes", "--verbose" }).status)
     for _, call in ipairs(ROTATION_CALLS) do
       for k, name in ipairs(far.answers) do
@@ -76,6 +81,10 @@ describe("no secret", function()
     end
     run(far, said, { "journal", "list", "--json" })
     run(far, said, { "journal", "history", "--json" })
+    assert.equal(0, run(far, said, { "journal", "export" }).status)
+    assert.equal(0, run(far, said, { "metrics" }).status)
+    assert.equal(0, run(far, said, { "expiring", "--offline", "--json" }).status % 3) -- 0 or 3
+    run(far, said, { "notify", notices, "--offline" })
     assert.is_true(failed > 10, failed)
     assert.is_true(search(far, said).secrets.password > 50)
   end)

@@ -3,8 +3,12 @@
 local credential_list = require "applications.credential_list"
 local credential_rows = require "applications.credential_rows"
 local daily_report = require "evidence.daily_report"
+local graph = require "graph"
 local last_use = require "applications.last_use"
+local owners = require "applications.owners"
 local store = require "evidence.store"
+local task = require "task"
+local tenant_credentials = require "applications.tenant_credentials"
 local time = require "time"
 
 local NOW, DAY = 1795000000, 86400
@@ -141,6 +145,14 @@ describe("the list of applications", function()
     assert.equal("2 days ago", told(list))
   end)
 
+  it("says never only of what never expires, and unknown of a date that is missing or unreadable", function()
+    local list = list_of({}, { kind = "federated" })
+    for place, text in ipairs { "unknown", "never" } do
+      assert.equal(text, credential_rows.row(list:at(place), OPTIONS).expires)
+      assert.equal(text, credential_rows.for_people(list:at(place), OPTIONS).expires)
+    end
+  end)
+
   it("says whether a secret could be done without, and what that rests on", function()
     local function verdict(more)
       local list = list_of(more)
@@ -155,5 +167,80 @@ describe("the list of applications", function()
     assert.same({ "no", "it signs SAML tokens, and nothing signs in with it" },
       verdict { kind = "signing certificate", federated = { "deploy" } })
     assert.same({ "", "" }, verdict { kind = "federated" })
+  end)
+end)
+
+-- Graph, with lists and parts of batches by their path.
+local function with_graph(lists, parts, fn)
+  local list, batch, all = graph.list, graph.batch, task.all
+  graph.list = function(path)
+    local place = 0
+    return function()
+      place = place + 1
+      return lists[path][place]
+    end
+  end
+  graph.batch = function(asked)
+    local outcomes = {}
+    for i, part in ipairs(asked) do outcomes[i] = { ok = true, result = parts[part.path] } end
+    return outcomes, 0
+  end
+  task.all = function(functions)
+    local results = {}
+    for i, one in ipairs(functions) do results[i] = one() or false end
+    return table.unpack(results)
+  end
+  local ok, result = pcall(fn)
+  graph.list, graph.batch, task.all = list, batch, all
+  if not ok then error(result, 0) end
+  return result
+end
+
+describe("an answer of Graph that lacks what was asked for", function()
+  local function read(applications, principals, tenant)
+    return with_graph({ ["/applications"] = applications, ["/servicePrincipals"] = principals }, {}, function()
+      return tenant_credentials.read { tenant = tenant, held = {}, federated = {},
+        is_wanted = function() return true end }
+    end)
+  end
+
+  local WHOLE = { id = "a", appId = "c", displayName = "x", passwordCredentials = {}, keyCredentials = {} }
+
+  it("does not pass for an application without credentials", function()
+    for _, name in ipairs { "id", "appId", "passwordCredentials", "keyCredentials" } do
+      local lacking = {}
+      for member, value in pairs(WHOLE) do lacking[member] = member ~= name and value or nil end
+      for _, lists in ipairs { { { lacking }, {} }, { {}, { lacking } } } do
+        local ok, failure = pcall(read, lists[1], lists[2], "t")
+        assert.is_false(ok, name)
+        assert.equal("the answer has no " .. name, failure.why)
+      end
+    end
+    assert.equal(1, read({ WHOLE }, {}, "t").applications)
+  end)
+
+  it("does not say whose a service principal is", function()
+    local principal = { id = "p", appId = "c", displayName = "x", appOwnerOrganizationId = "T", keyCredentials = {},
+      passwordCredentials = { { keyId = "k" } } }
+    assert.equal("own", read({}, { principal }, "t").list:at(1).of.tenant)
+    assert.equal("foreign", read({}, { principal }, "other").list:at(1).of.tenant)
+    assert.equal("unknown", read({}, { principal }, nil).list:at(1).of.tenant)
+  end)
+
+  it("does not pass for an application that nobody owns", function()
+    local list, places, expanded = list_of({}), { 1 }, {}
+    local PATH = "/applications/object/owners"
+    for i = 1, 5 do expanded[i] = { id = i == 1 and "object" or "other" } end -- the service ignored $expand
+    local function fill(part)
+      return with_graph({ ["/applications"] = expanded }, { [PATH] = part }, function()
+        owners.fill(list, places, 1)
+      end)
+    end
+    fill { value = { { id = "1", userPrincipalName = "anna@contoso.com" } } }
+    assert.same({ "anna@contoso.com" }, list.owners[1])
+    list = list_of({})
+    local ok, failure = pcall(fill, {})
+    assert.is_false(ok)
+    assert.equal("the answer has no value", failure.why)
   end)
 end)

@@ -98,26 +98,27 @@ describe("a refresh of evidence", function()
     assert.same({}, store.coverage(journal, APP).holes)
   end)
 
-  it("reads thirty days in a few windows, then three days at a time", function()
+  it("reads thirty days, and then three days, in one request each", function()
     go()
-    assert.equal(5, #windows)
-    assert.same({ now - 30 * DAY, now - 23 * DAY }, windows[1])
+    assert.same({ { now - 30 * DAY, now } }, windows)
     windows, now = {}, now + HOUR
     go()
-    assert.same({ { now - HOUR - 3 * DAY, now - 3 * DAY }, { now - 3 * DAY, now } }, windows)
+    assert.same({ { now - HOUR - 3 * DAY, now } }, windows)
   end)
 
   it("goes on where a refresh broke off, claims nothing meanwhile, and says why", function()
     event(now - 28 * DAY)
-    breaks_at = 3
-    assert.same({ { source = "sign_ins", why = "the connection broke", fix = "Try again." } }, go())
+    for _, number in ipairs { 1, 3 } do -- the first window was too long, and the second one after it is not reached
+      breaks_at = number
+      assert.same({ { source = "sign_ins", why = "the connection broke", fix = "Try again." } }, go())
+    end
     assert.same({}, store.coverage(journal, APP).spans)
     assert.equal(1, use_of("new").count)
     local age, why = store.age(journal, "sign_ins", APP)
     assert.same({ nil, "the connection broke" }, { age, why })
     breaks_at, windows = nil, {}
     assert.same({}, go())
-    assert.equal(now - 16 * DAY, windows[1][1])
+    assert.equal(now - 22.5 * DAY, windows[1][1])
     assert.equal(1, #store.coverage(journal, APP).spans)
     assert.equal(1, use_of("new").count)
   end)
@@ -160,9 +161,12 @@ describe("a refresh of evidence", function()
   end)
 
   it("reads in shorter windows where there are many events", function()
+    breaks_at = 1
+    go()
     for second = 1, 6000 do event(now - 29 * DAY + second) end
     go()
-    assert.same({ now - 23 * DAY, now - 23 * DAY + 3.5 * DAY }, windows[2])
+    assert.same({ { now - 30 * DAY, now - 22.5 * DAY }, { now - 22.5 * DAY, now - 18.75 * DAY } },
+      { windows[2], windows[3] })
     assert.equal(6000, use_of("new").count)
   end)
 
@@ -219,13 +223,16 @@ describe("a refresh of evidence", function()
   it("stops at its time limit, keeps what it read, and says so", function()
     local read = sign_ins.read
     sign_ins.read = function(...)
-      if #windows == 2 then task.sleep(3600) end
+      if #windows == 1 then task.sleep(3600) end
       return read(...)
     end
+    breaks_at = 1
+    go()
     local gaps = go(nil, 0.05)
     assert.same({ "sign_ins", "there was no time to read it",
       "Run the same command again: it goes on where it stopped." }, { gaps[1].source, gaps[1].why, gaps[1].fix })
-    assert.equal(now - 16 * DAY, store.read_application(journal, APP).settled_to)
+    local record = store.read_application(journal, APP)
+    assert.same({ now - 30 * DAY, 7.5 / 4 * DAY }, { record.settled_to, record.length })
   end)
 
   it("reads the other applications when one cannot be read, and none more when the tenant does not show any", function()
@@ -266,6 +273,29 @@ describe("a refresh of evidence", function()
     assert.same({ "evidence was left out", "Leave out --no-evidence; a script of your own declares the calls in its "
       .. "needs.", true }, { gaps[1].why, gaps[1].fix, gaps[1].unavailable })
     assert.is_nil(select(2, store.age(journal, "sign_ins")))
+  end)
+
+  it("reads the daily report for each application once in six hours, and whole for many", function()
+    local asked, whole = {}, 0
+    daily_report.of_application = function(app_id)
+      asked[#asked + 1] = app_id
+      return { { app_id = app_id, key_id = "k", at = 5 } }
+    end
+    go()
+    go()
+    assert.same({ APP:upper() }, asked)
+    go { applications = { { app_id = APP }, { app_id = "another" } } }
+    assert.same({ APP:upper(), "another" }, asked)
+    daily_report.read = function()
+      whole = whole + 1
+      local rows = { { app_id = "app3", key_id = "k", at = 5 }, { app_id = "nobody", key_id = "k", at = 5 } }
+      return function() return table.remove(rows) end
+    end
+    local many = {}
+    for i = 1, 11 do many[i] = { app_id = "APP" .. i } end
+    go { applications = many }
+    assert.same({ 2, 1, 1, 0 }, { #asked, whole, #store.last_uses(journal, "app3"),
+      #store.last_uses(journal, "app4") })
   end)
 
   it("reads nothing without a journal, and stops when the journal cannot be written", function()
@@ -354,5 +384,23 @@ describe("a refresh of evidence", function()
       follow(ANNA)
       assert.equal(now - 6 * DAY, store.followed(journal, ANNA).from)
     end)
+  end)
+
+  it("begins anew after the journal was restored: it does not know our own sign-ins since the backup", function()
+    event(now - 5 * DAY)
+    go()
+    assert.is_truthy(use_of "new")
+    journal:mark_restored(now)
+    assert(journal:commit())
+    event(now - HOUR) -- ours, perhaps; nobody knows any more
+    now = now + DAY
+    go()
+    assert.is_nil(use_of "new")
+    assert.equal(now - DAY, store.coverage(journal, APP).spans[1].from)
+    event(now - HOUR, { address = "203.0.113.90" })
+    now = now + DAY
+    go()
+    assert.same({ 1, "203.0.113.90" }, { use_of("new").count, use_of("new").address })
+    assert.equal(now - 2 * DAY, store.coverage(journal, APP).spans[1].from)
   end)
 end)

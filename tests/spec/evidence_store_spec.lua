@@ -1,6 +1,7 @@
 --- What is kept of Entra's logs: summaries of sign-ins, our own sign-ins, changes, and the age of each source.
 
 local fold = require "evidence.fold"
+local graph_clock = require "graph.clock"
 local journals = require "journals"
 local store = require "evidence.store"
 local time = require "time"
@@ -152,7 +153,7 @@ describe("what is kept", function()
   it("of a source is when it was read last, and why it could not be read since", function()
     local place <close> = journals.folder()
     local j <close> = journals.open(place)
-    store.keep_source(j, "audits", { read_at = time.now() - 60 })
+    store.keep_source(j, "audits", { read_at = graph_clock.now() - 60 })
     store.keep_source(j, "audits", { why = "not licensed", fix = "Buy it.", unavailable = true })
     local age, why, fix = store.age(j, "audits")
     assert.is_true(age >= 60 and age < 90)
@@ -167,7 +168,7 @@ describe("what is kept", function()
     local place <close> = journals.folder()
     local j <close> = journals.open(place)
     assert.same({ 1000 }, { store.read_to(j, "UserManagement", 1000) })
-    store.keep_read_to(j, "UserManagement", 5000, nil, 7 * 86400)
+    store.keep_read_to(j, "UserManagement", { to = 5000, length = 7 * 86400 })
     assert.same({ 5000, 7 * 86400 }, { store.read_to(j, "UserManagement", 1000) })
     assert.same({ 1000 }, { store.read_to(j, "RoleManagement", 1000) })
   end)

@@ -71,6 +71,9 @@ describe("profile", function()
     assert.same({ method = "token", token = { from = "stdin" } }, sign_in '"token"')
     assert.same({ method = "certificate", client_id = "c", certificate = { path = folder .. "/app.pem" } },
       sign_in '"certificate", client_id = "c", certificate = { path = "app.pem" }')
+    -- as Entra writes it: what the tenant answers is compared with it
+    assert.equal("14d82eec-204b-4c2f-b7e8-296a70dab67e",
+      sign_in '"device_code", client_id = "14D82EEC-204B-4C2F-B7E8-296A70DAB67E"'.client_id)
     local given = sign_in '"certificate", client_id = "c", certificate = { from = "credentials_directory", name = "a" }'
     assert.equal("$CREDENTIALS_DIRECTORY/a", given.certificate.path)
     assert.same({ method = "workload_identity", client_id = "c", token_file = "/var/run/token" },

@@ -3,6 +3,7 @@
 
 local evidence_rules = require "evidence.rules"
 local explain = require "explain.cause"
+local graph_clock = require "graph.clock"
 local hint = require "log.hint"
 local in_use = require "journal.in_use"
 local refused_sign_ins = require "evidence.refused_sign_ins"
@@ -62,7 +63,7 @@ local LOOKED_AT_NOW = { [7000112] = true, [700016] = true, [7000229] = true }
 
 local function failures_to_report(logs)
   local list = {}
-  for _, failing in ipairs(refused_sign_ins.of(logs.uses, time.now())) do
+  for _, failing in ipairs(refused_sign_ins.of(logs.uses, graph_clock.now())) do
     if not LOOKED_AT_NOW[failing.code] then list[#list + 1] = failing end
   end
   return list
@@ -77,11 +78,12 @@ local function report_failures(findings, logs)
   end
 end
 
--- Warn of a replaced client secret that is still used.
+-- Warn of a replaced client secret that is still used: since somebody said, or the log showed, that the new one is.
 local function report_replaced_secrets(findings, logs, use)
+  local since = use.has and use.has.body.confirmed_at or 0
   for _, row in ipairs(use.retiring) do
-    local last = row.body.key_id and evidence_rules.holding_use(logs.uses, row.body.key_id, time.now())
-    if last then
+    local last = row.body.key_id and evidence_rules.holding_use(logs.uses, row.body.key_id, graph_clock.now())
+    if last and last.at > since then
       findings:warning {
         evidence = ("%s was replaced, and was used %s"):format(in_use.short_key_id(row), last.text),
         cause = "Something was not given the new one; until it stops, the old one is not removed.",
@@ -93,7 +95,7 @@ end
 
 local function report_use_of_confirmed(findings, logs, use)
   local has = use.has
-  local last = has.body.key_id and evidence_rules.last_use(logs.uses, has.body.key_id, time.now())
+  local last = has.body.key_id and evidence_rules.last_use(logs.uses, has.body.key_id, graph_clock.now())
   if last and not last.failed then
     findings:ok("%s signs in with %s, %s", use.who, in_use.short_key_id(has), last.text)
   elseif not last then
@@ -108,7 +110,7 @@ end
 local function report_use_of_waiting(findings, logs, waiting)
   local found = evidence_rules.confirmed {
     uses = logs.uses, coverage = logs.coverage, new = waiting.body.key_id, olds = logs.earlier(waiting),
-    now = time.now(),
+    now = graph_clock.now(),
   }
   if found.verdict == "in use" then
     findings:ok("%s is in use, though nobody confirmed it: %s", in_use.short_key_id(waiting), found.text)

@@ -1,0 +1,68 @@
+--- The credentials of all applications of the tenant that expire within a span. Those that expired before are counted
+--- only: a tenant has many of these, and nobody knows which are still meant to be used.
+
+local on_machine = require "expiry.on_machine"
+local hint = require "log.hint"
+local layout = require "terminal.layout"
+local oauth = require "oauth.sign_in"
+local tenant_credentials = require "applications.tenant_credentials"
+local time = require "time"
+
+local M = {}
+
+--- The calls that this module makes.
+---@type script.needs
+M.NEEDS = { graph = { "GET /applications", "GET /servicePrincipals" }, scopes = { "Application.Read.All" } }
+
+local KINDS = { secret = "client secret" }
+
+local function item_of(one)
+  return {
+    key = ("application/%s/%s"):format(one.of.id, one.key), kind = KINDS[one.kind] or one.kind, use = "in the tenant",
+    name = one.of.name, short = "…" .. one.key:sub(-4), ends = one.ends, source = "tenant/applications",
+    app_id = one.of.client_id, key_id = one.key,
+    fix = hint.text("Ask its owner to replace it, or take it into rotation: {moonlatch} new policy NAME --app %s",
+      one.of.client_id),
+  }
+end
+
+local function known_keys(items)
+  local keys = {}
+  for _, item in ipairs(items) do keys[(item.key_id or ""):lower()] = true end
+  return keys
+end
+
+local function all_places(list)
+  local places = {}
+  for place = 1, list.count do places[place] = place end
+  return places
+end
+
+local function add_credentials(items, left_out, span)
+  local known, now, expired = known_keys(items), time.now(), 0
+  local found = tenant_credentials.read {
+    tenant = oauth.principal().tenant:lower(), held = false, federated = false,
+    is_wanted = function(one)
+      if not one.ends or known[one.key] then return false end
+      if one.ends <= now then expired = expired + 1 end
+      return one.ends > now and one.ends <= now + span
+    end,
+  }
+  for _, one in found.list:each(all_places(found.list)) do items[#items + 1] = item_of(one) end
+  if expired > 0 then
+    left_out[#left_out + 1] = hint.text("%s of other applications that expired already ({moonlatch} applications)",
+      layout.count(expired, "credential"))
+  end
+end
+
+--- Add the credentials of the tenant's applications that expire within a span. Waits.
+---@param items expiry.item[] those that are known already
+---@param unknown expiry.unknown[]
+---@param left_out string[]
+---@param span number seconds
+function M.add(items, unknown, left_out, span)
+  on_machine.look(unknown, "tenant/applications", "which credentials of the tenant's applications expire",
+    add_credentials, items, left_out, span)
+end
+
+return M
