@@ -138,12 +138,13 @@ local UNITS = sets.of { "second", "seconds", "minute", "minutes", "hour", "hours
 
 local function hide_span(word) return UNITS[word] and "#" or nil end
 
--- The evidence without what changes from look to look: dates, times and spans of time.
+-- The evidence without what changes from look to look: dates, times and spans of time; and without addresses, because
+-- the key of a finding is on record and leaves this machine.
 local function lasting(evidence)
-  return (evidence:gsub("%d%d%d%d%-%d%d%-%d%d[%dT:.Z]*", "#"):gsub("%d[%d.]* (%l+)", hide_span))
+  return (M.clean(evidence):gsub("%d%d%d%d%-%d%d%-%d%d[%dT:.Z]*", "#"):gsub("%d[%d.]* (%l+)", hide_span))
 end
 
---- Add what the doctor found.
+--- Add what the doctor found; not what it left out, on which nothing depends.
 ---@param look notice.look
 ---@param findings doctor.finding[]
 function M.add_doctor(look, findings)
@@ -152,7 +153,7 @@ function M.add_doctor(look, findings)
     if found.verdict == "unknown" then
       add_unknown(look, source, lasting(found.evidence), ("%s: %s"):format(found.check, found.evidence),
         { text = found.cause, fix = found.fix })
-    elseif found.verdict ~= "ok" then
+    elseif found.verdict ~= "ok" and found.verdict ~= "left out" then
       add(look, { key = ("%s/%s"):format(source, lasting(found.evidence)), kind = "doctor", source = source,
         severity = found.verdict == "broken" and "critical" or "warning",
         title = ("%s: %s"):format(found.check, found.evidence), text = found.cause, fix = found.fix })

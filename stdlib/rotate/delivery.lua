@@ -105,7 +105,9 @@ local function give_to_script(self, secret, one)
   }
 end
 
+-- A script gets nothing of a client secret that a person made: the journal does not have the value.
 local function give_to_sink(self, secret, one)
+  if one.kind == "script" and secret.row and not secret:is_held() then return end
   if one.place then return store_in_place(self, secret, one) end
   if one.kind == "script" then return give_to_script(self, secret, one) end
 end
@@ -215,7 +217,7 @@ local function open(run, owner, target)
     self.sinks[i] = open_sink(self, one)
     table.insert(readable, self.sinks[i].place)
   end
-  self.place = places(readable)
+  self.place = places(readable, owner:confirms_by_storing())
   return self
 end
 

@@ -5,6 +5,7 @@ local class = require "base.class"
 
 ---@class sink.Places: rotation.place
 ---@field sinks rotation.place[] one or more
+---@field is_confirming boolean does a value that all sinks of the policy have count as in use?
 local Places = class "sink.Places"
 
 --- The value that the first of the places holds for the application.
@@ -17,14 +18,9 @@ function Places:held(client_id)
   end
 end
 
---- Does a value that is stored in all the places count as in use?
+--- Does a value that all sinks of the policy have count as in use? Some of them may be none of these places.
 ---@return boolean
-function Places:confirms()
-  for _, place in ipairs(self.sinks) do
-    if not place:confirms() then return false end
-  end
-  return true
-end
+function Places:confirms() return self.is_confirming end
 
 function Places:__tostring()
   local names = {}
@@ -34,7 +30,10 @@ end
 
 --- Make one place of several; nil for none.
 ---@param list rotation.place[]
+---@param is_confirming boolean does a value that all sinks of the policy have count as in use?
 ---@return sink.Places?
-local function places(list) return list[1] and Places { sinks = list } or nil end
+local function places(list, is_confirming)
+  return list[1] and Places { sinks = list, is_confirming = is_confirming } or nil
+end
 
 return places

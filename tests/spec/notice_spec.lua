@@ -372,6 +372,14 @@ describe("findings", function()
     assert.equal(key_of "it expires in 12 days (2027-05-04)", key_of "it expires in 23 hours (2027-05-04)")
     assert.are_not.equal(key_of "3 secrets are unknown", key_of "4 secrets are unknown")
     assert.are_not.equal(key_of "user1 is refused", key_of "user2 is refused")
+    assert.equal("doctor/secret/was used from [address], # ago", key_of "was used from 203.0.113.88, 3 minutes ago")
+  end)
+
+  it("leave out what the doctor left out", function()
+    local look = findings.new(1)
+    findings.add_doctor(look, { { check = "evidence", verdict = "left out", evidence = "not looked at: who signs in" },
+      { check = "secret", verdict = "ok", evidence = "it works" } })
+    assert.same({}, look.findings)
   end)
 
   it("hold no address of a machine, no control character, and no text without end", function()
