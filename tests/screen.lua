@@ -102,7 +102,8 @@ end
 local function steady(text)
   return (text:gsub("127%.0%.0%.1:%d+", "127.0.0.1:PORT"):gsub("code:\n\n    %w+\n", "code:\n\n    CODE\n")
     :gsub("request%-id [%x%-\n ]+%)", "request-id ID)"):gsub("%d+ ms", "N ms"):gsub("%d+ days ago", "N days ago")
-    :gsub("Moonlatch %d[%d.]*", "Moonlatch VERSION")) .. "\n"
+    :gsub("Moonlatch %d[%d.]*", "Moonlatch VERSION")
+    :gsub("moonlatch%s+%-%-config%s+%S+%s+", "moonlatch --config FILE ")) .. "\n"
 end
 
 --- The screen as it is kept in tests/screens/NAME.txt. One that is not there is written; look at it.

@@ -13,7 +13,7 @@ local M = {}
 local PARTS = {}
 for i, name in ipairs { "users", "accounts", "groups", "applications", "credentials", "principals", "grants", "roles",
   "policies", "pim", "pim_groups", "directory", "deleted", "batch", "federation", "memberships", "devices", "delta",
-  "property", "logs", "activity_reports" } do
+  "property", "logs", "activity_reports", "mail" } do
   PARTS[i] = require("emulator.graph." .. name)
 end
 

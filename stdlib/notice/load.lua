@@ -25,7 +25,8 @@ end
 local function raise_tells_nobody(rules_path, name)
   fail.raise {
     kind = "config", what = ("%s: to = \"%s\""):format(rules_path, name), why = "this script has no function `tell`",
-    fix = "Name a script that tells: notify/teams, notify/slack, notify/webhook, notify/sendmail, or one of yours.",
+    fix = "Name a script that tells: notify/teams, notify/slack, notify/webhook, notify/mail, notify/sendmail, or one "
+      .. "of yours.",
   }
 end
 

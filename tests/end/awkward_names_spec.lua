@@ -17,7 +17,7 @@ local READ = "for _, object in ipairs(require('graph').all('/%s')) do print(obje
 
 local APPLICATIONS = { "applications", "--no-evidence" }
 
-local COMMANDS = { { "discover" }, APPLICATIONS, { "doctor" }, { "doctor", "--verbose" }, PLAN,
+local COMMANDS = { { "discover" }, APPLICATIONS, { "activity" }, { "doctor" }, { "doctor", "--verbose" }, PLAN,
   { "-e", READ:format "users" },
   { "-e", READ:format "groups" }, { "-e", READ:format "applications" } }
 
@@ -57,7 +57,7 @@ describe("names that attack the output", function()
 
   it("are whole in JSON", function()
     local found = {}
-    for _, words in ipairs { { "discover" }, APPLICATIONS, { "doctor" } } do
+    for _, words in ipairs { { "discover" }, APPLICATIONS, { "activity" }, { "doctor" } } do
       names_in(json.decode(run(words, "--json").out), found)
     end
     assert.is_true(#found > 0)

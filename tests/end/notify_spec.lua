@@ -173,6 +173,26 @@ describe("moonlatch notify", function()
     assert.truthy(arrived()[1].body:find("it is not known what expires in the tenant", 1, true))
   end)
 
+  it("tells by mail that Graph sends, and says why Graph does not", function()
+    local function mail_from(mailbox)
+      return emu:run { "notify", emu.place:write("mail.lua", ([[return require("notice") { summary = "mail", rules = {
+        { to = "notify/mail", args = { mailbox = %q, to = { "a@contoso.com" } }, what = { rotation = {} } } } }]])
+        :format(mailbox)), "--offline", "--test" }
+    end
+    emu:control("DELETE", "/requests")
+    must(mail_from "adele@contoso.onmicrosoft.com", 0)
+    local sent
+    for _, request in ipairs(emu:control("GET", "/requests").requests) do
+      if request.path:find("/sendMail", 1, true) then sent = request end
+    end
+    assert.same({ "POST", 202 }, { sent.method, sent.status })
+    local outcome = must(mail_from "priya@contoso.onmicrosoft.com", 1) -- a person sends from the own mailbox only
+    assert.truthy(outcome.err:find("error: send a mail from priya@contoso.onmicrosoft.com\n  why: ", 1, true),
+      outcome.err)
+    assert.truthy(outcome.err:find("ErrorAccessDenied", 1, true), outcome.err)
+    must(mail_from "nobody@contoso.onmicrosoft.com", 1)
+  end)
+
   it("explains rules that cannot be used", function()
     local function refused(...)
       local outcome = must(emu:run { "notify", ... }, 2)

@@ -46,11 +46,11 @@ local RUNS = {
   { 1, "destroy", SETUP, "--yes" }, -- what is left in Devolutions waits for a person
 }
 
--- The bundled scripts by name; the emulator is the other side, and sinks and notices make no call of Graph.
+-- The bundled scripts by name. The emulator is the other side; sinks, channels and rules of notices do not call Graph.
 local function bundled()
   local names = {}
   local find = "cd '%s/scripts' && find . -name '*.lua' -not -path './emulator/*' -not -path './sinks/*' "
-    .. "-not -path './notices/*'"
+    .. "-not -path './notices/*' -not -path './notify/*'"
   local pipe <close> = assert(io.popen(find:format(SOURCE)))
   for line in pipe:lines() do names[#names + 1] = line:match "^%./(.*)%.lua$" end
   table.sort(names)
