@@ -121,7 +121,8 @@ describe("a change by somebody else", function()
     local value, readings = stranger_after(3, { _force = true }), 0
     local plain = cloud.meet
     cloud.meet = function(request, moment)
-      if moment == "before" and request.method == "GET" and tostring(request.query["$select"]):find "passwordProfile" then
+      local is_read = moment == "before" and request.method == "GET"
+      if is_read and tostring(request.query["$select"]):find "passwordProfile" then
         readings = readings + 1
         request.stale = readings <= 3 and 300 or nil
       end
