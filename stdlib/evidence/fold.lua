@@ -1,4 +1,4 @@
---- Sum up sign-in events: one summary for each key id, address and `ours`.
+--- Sum up sign-in events: one summary for each key id, address, `ours` and `unsure`.
 
 local M = {}
 
@@ -8,7 +8,7 @@ local MOST_DAYS = 100 -- days with a success that are kept one by one in a summa
 local DAY = 86400
 
 local function use_name(use)
-  return use.key_id .. "|" .. use.address .. "|" .. tostring(use.ours)
+  return ("%s|%s|%s|%s"):format(use.key_id, use.address, use.ours, use.unsure or false)
 end
 
 local function least(a, b) return a and b and math.min(a, b) or a or b end
@@ -97,11 +97,12 @@ end
 --- The summary of a single event.
 ---@param event evidence.sign_in
 ---@param ours boolean
+---@param unsure boolean? is it not known whose it is?
 ---@return evidence.summary
-function M.use(event, ours)
+function M.use(event, ours, unsure)
   local is_success = event.error == 0
   return {
-    key_id = key_of(event), address = event.address or "", ours = ours,
+    key_id = key_of(event), address = event.address or "", ours = ours, unsure = unsure or nil,
     first = event.at, last = event.at, count = 1,
     first_success = is_success and event.at or nil, last_success = is_success and event.at or nil,
     last_error = not is_success and event.error or nil, last_error_at = not is_success and event.at or nil,

@@ -60,11 +60,14 @@ local function is_ours(record, event)
   return ours
 end
 
--- Sum up the sign-ins of a window. Returns the summaries of those before and since `border`, and their number.
+-- Sum up the sign-ins of a window. Of those from before our own were on record, it is not known whether they are ours.
+-- Returns the summaries of those before and since `border`, and their number.
 local function read_window(app_id, record, window, border)
   local settled, recent, count = fold.begin(), fold.begin(), 0
   for event in sign_ins.read(app_id, window.from, window.to) do
-    fold.add(event.at < border and settled or recent, fold.use(event, is_ours(record, event)))
+    local ours = is_ours(record, event)
+    local use = fold.use(event, ours, not ours and event.at < record.own_since)
+    fold.add(event.at < border and settled or recent, use)
     count = count + 1
   end
   return settled.list, recent.list, count
@@ -79,14 +82,6 @@ local function last_look(record)
   return last and last.to
 end
 
--- A restored journal does not know our own sign-ins since its backup, and would take them for others': begin anew.
-local function forget_before_restore(journal, record)
-  local at = journal:restored_at()
-  if not at or record.restored_at == at then return end
-  record.settled, record.recent, record.spans = {}, {}, {}
-  record.settled_to, record.restored_at = at, at
-end
-
 -- Begin: how far back the log has to be read.
 local function begin_sign_ins(record, now)
   local oldest, looked = now - LOG_KEEPS, last_look(record)
@@ -94,6 +89,7 @@ local function begin_sign_ins(record, now)
     add_hole(record, record.settled_to, oldest, "the log no longer has it: it keeps 30 days")
   end
   record.settled_to = math.max(record.settled_to or oldest, oldest)
+  record.own_since = record.own_since or now
   return looked
 end
 
@@ -119,7 +115,8 @@ local function keep_sign_ins(journal, app_id, record)
     join_own(present.own, record.own)
     present.settled, present.settled_to, present.recent = record.settled, record.settled_to, record.recent
     present.spans, present.holes = record.spans, record.holes
-    present.rhythm, present.length, present.restored_at = record.rhythm, record.length, record.restored_at
+    present.rhythm, present.length = record.rhythm, record.length
+    present.own_since = present.own_since or record.own_since
   end)
   commit.commit(journal)
 end
@@ -159,7 +156,7 @@ local function extend_spans(record, looked, now)
     add_hole(record, looked, now, ("the log was not looked at for %s"):format(time.span(now - looked)))
   end
   if looked then record.spans[#record.spans].to = math.max(looked, now)
-  else table.insert(record.spans, { from = math.max(now - SURELY_KEPT, record.restored_at or 0), to = now }) end
+  else table.insert(record.spans, { from = now - SURELY_KEPT, to = now }) end
 end
 
 local function drop_old(list, before)
@@ -173,7 +170,6 @@ end
 local function refresh_sign_ins(journal, application, now)
   local app_id = application.app_id
   local record = store.read_application(journal, app_id)
-  forget_before_restore(journal, record)
   local looked = begin_sign_ins(record, now)
   record.rhythm = application.rhythm or record.rhythm
   read_on(journal, app_id, record, now)

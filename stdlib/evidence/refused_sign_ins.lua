@@ -14,6 +14,7 @@ local SETTLED = 3600 -- seconds after its first success with a newer secret in w
 ---@field key_id string? of the credential that is tried; nil: the log does not tell
 ---@field code integer AADSTS code
 ---@field last number when it was refused last
+---@field unsure boolean may they be our own, from before our own sign-ins were on record?
 ---@field succeeded number? when the address signed in last, with whichever credential
 ---@field text string "from 203.0.113.1, last 3 minutes ago; nothing from there succeeded since 2027-05-04"
 
@@ -58,7 +59,7 @@ function M.of(uses, now)
       if goes_on(use, last_success, first_with_other) then
         list[#list + 1] = {
           address = use.address ~= "" and use.address or nil, key_id = use.key_id ~= "" and use.key_id or nil,
-          code = use.last_error, last = use.last_error_at, succeeded = last_success,
+          code = use.last_error, last = use.last_error_at, succeeded = last_success, unsure = use.unsure == true,
           text = failing_text(use, last_success, now),
         }
       end

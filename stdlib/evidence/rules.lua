@@ -40,8 +40,8 @@ local TWO_DAYS = DAY / 2 -- seconds between sign-ins on two days, at least: two 
 ---------------------------------------------------------------------------
 -- Reading the uses
 
--- Is a use somebody else's? Where Moonlatch is the consumer, its own sign-ins count as well.
-local function is_of_consumer(case, use) return case.is_consumer or not use.ours end
+-- Is a use somebody else's, for certain? Where Moonlatch is the consumer, its own sign-ins count as well.
+local function is_of_consumer(case, use) return case.is_consumer or not (use.ours or use.unsure) end
 
 -- "203.0.113.88", or words for an event without an address.
 local function place(use) return use.address ~= "" and use.address or "an address that the log does not tell" end

@@ -60,6 +60,7 @@ local M = {}
 --- only that
 ---@field address string "" when the events do not say, or when it is no longer kept
 ---@field ours boolean our own sign-ins: with the same key id, within ten minutes of one on record
+---@field unsure boolean? not `ours`, and from before our own sign-ins were on record, so it is not known whose they are
 ---@field first number
 ---@field last number
 ---@field count integer
@@ -105,10 +106,11 @@ local M = {}
 ---@field settled_to number?
 ---@field length number? seconds of the next window of the log that is read
 ---@field rhythm number? of its consumer, in seconds, as it was declared last
----@field restored_at number? the restore of the journal after which reading began anew
 ---@field spans evidence.span[]
 ---@field holes evidence.hole[]
 ---@field own evidence.own_sign_in[]
+---@field own_since number? since when our own sign-ins are on record: since the first of them, since the log was looked
+--- at first, or since the journal was restored
 ---@field last_uses evidence.last_use[]
 ---@field report_read_at number? when the daily report was read for it
 
@@ -135,8 +137,10 @@ local function read_kept(journal, name, to_change)
   return journal and journal:kept(name, to_change) or {}
 end
 
-local function fill_lists(record)
+local function complete_record(record, journal)
   for _, member in ipairs(LISTS_OF_AN_APPLICATION) do record[member] = record[member] or {} end
+  local restored_at = journal and journal:restored_at()
+  if restored_at and record.own_since then record.own_since = math.max(record.own_since, restored_at) end
   return record
 end
 
@@ -144,7 +148,9 @@ end
 ---@param journal host.journal.journal?
 ---@param app_id string client id
 ---@return evidence.app_record
-function M.read_application(journal, app_id) return fill_lists(read_kept(journal, app_name(app_id))) end
+function M.read_application(journal, app_id)
+  return complete_record(read_kept(journal, app_name(app_id)), journal)
+end
 
 --- Change what is kept of an application: `change` gets the record as it is now, and changes it. It does not wait.
 --- Durable with the next commit; other processes wait for that.
@@ -152,7 +158,7 @@ function M.read_application(journal, app_id) return fill_lists(read_kept(journal
 ---@param app_id string client id
 ---@param change fun(record: evidence.app_record)
 function M.change_application(journal, app_id, change)
-  local record = fill_lists(read_kept(journal, app_name(app_id), true))
+  local record = complete_record(read_kept(journal, app_name(app_id), true), journal)
   change(record)
   journal:keep(app_name(app_id), record)
 end
@@ -184,7 +190,7 @@ local function add_to_day_count(use)
   return use
 end
 
---- The summaries of an application's sign-ins: at most one for each key id, address and `ours`.
+--- The summaries of an application's sign-ins: at most one for each key id, address, `ours` and `unsure`.
 ---@param journal host.journal.journal?
 ---@param app_id string client id
 ---@return evidence.use[]
@@ -286,6 +292,7 @@ function M.own_sign_in(journal, app_id, key_id, at, failed)
   if not journal then return end
   M.change_application(journal, app_id, function(record)
     local own = { at = at, key_id = key_id and key_id:lower() or "", failed = failed or nil }
+    record.own_since = record.own_since or at
     local last = record.own[#record.own]
     record.own = thin_own_sign_ins(record.own, at)
     if last and last.at == at and last.key_id == own.key_id then record.own[#record.own] = own

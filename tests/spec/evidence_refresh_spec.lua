@@ -72,6 +72,7 @@ describe("a refresh of evidence", function()
   end
 
   it("counts each sign-in once, however often it looks", function()
+    store.own_sign_in(journal, APP, "another", now - 40 * DAY) -- since then our own are on record
     for day = 1, 20 do event(now - day * DAY) end
     for _ = 1, 3 do assert.same({}, go()) end
     local use = use_of "new"
@@ -138,6 +139,30 @@ describe("a refresh of evidence", function()
     assert.equal(1, use_of("", true).count)
     local own = store.coverage(journal, APP).own
     assert.same({ true, nil }, { own[1].seen, own[2].seen })
+  end)
+
+  it("does not know whose a sign-in is from before our own were on record, or the journal was restored", function()
+    event(now - 3 * HOUR)
+    event(now - HOUR)
+    store.own_sign_in(journal, APP, "new", now - 2 * HOUR)
+    go()
+    local unsure = {}
+    for _, use in ipairs(store.uses(journal, APP)) do unsure[use.last] = use.unsure or false end
+    assert.same({ [now - 3 * HOUR] = true, [now - HOUR] = false }, unsure)
+    journal:mark_restored(now, false)
+    go()
+    assert.is_true(use_of("new").unsure)
+    assert.equal(2, use_of("new").count)
+  end)
+
+  it("does not know whose the sign-ins before the first look are, where we never signed in", function()
+    event(now - HOUR)
+    go()
+    assert.is_true(use_of("new").unsure)
+    now = now + DAY
+    event(now - HOUR)
+    go()
+    assert.equal(2, #store.uses(journal, APP))
   end)
 
   it("makes a hole of a sign-in of ours that the log does not show within three days", function()
@@ -384,23 +409,5 @@ describe("a refresh of evidence", function()
       follow(ANNA)
       assert.equal(now - 6 * DAY, store.followed(journal, ANNA).from)
     end)
-  end)
-
-  it("begins anew after the journal was restored: it does not know our own sign-ins since the backup", function()
-    event(now - 5 * DAY)
-    go()
-    assert.is_truthy(use_of "new")
-    journal:mark_restored(now)
-    assert(journal:commit())
-    event(now - HOUR) -- ours, perhaps; nobody knows any more
-    now = now + DAY
-    go()
-    assert.is_nil(use_of "new")
-    assert.equal(now - DAY, store.coverage(journal, APP).spans[1].from)
-    event(now - HOUR, { address = "203.0.113.90" })
-    now = now + DAY
-    go()
-    assert.same({ 1, "203.0.113.90" }, { use_of("new").count, use_of("new").address })
-    assert.equal(now - 2 * DAY, store.coverage(journal, APP).spans[1].from)
   end)
 end)

@@ -68,6 +68,10 @@ describe("a newer secret", function()
     end
   end)
 
+  it("is unknown by sign-ins from before our own were on record: they may be our own", function()
+    assert.equal("unknown", (verdict_of(use("old", PAM, 60, 20), use("new", PAM, 9, 0, { unsure = true }))))
+  end)
+
   it("is only tried by one test of the connection", function()
     local said, text = verdict_of(use("old", PAM, 60, 5), use("new", PAM, 1, 1, { success_days = 1 }))
     assert.equal("tried", said)

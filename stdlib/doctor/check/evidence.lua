@@ -36,26 +36,33 @@ local function tried_secret_text(key_id) return key_id and (", …%s,"):format(k
 
 local PASTE = "Give it the client secret that is in use: {moonlatch} handover."
 
+-- Report refused sign-ins. Those from before our own sign-ins were on record may be our own, so they prove nothing.
+local function report_refused(findings, failing, fields)
+  if not failing.unsure then return findings:broken(fields) end
+  fields.evidence = fields.evidence .. "; they may be Moonlatch's own, because what it did then is not on record"
+  findings:left_out(fields)
+end
+
 local function report_failure(findings, failing)
   if failing.code == EXPIRED then
-    return findings:broken {
+    return report_refused(findings, failing, {
       evidence = ("a client secret that has expired%s is still tried %s (AADSTS%d)")
         :format(tried_secret_text(failing.key_id), failing.text, EXPIRED),
       cause = "Something there was not given the new one.", fix = hint.text(PASTE),
-    }
+    })
   elseif failing.code == NOT_VALID then
-    return findings:broken {
+    return report_refused(findings, failing, {
       evidence = ("a client secret that Entra does not accept%s is tried %s (AADSTS%d)")
         :format(tried_secret_text(failing.key_id), failing.text, NOT_VALID),
       cause = "It was removed, or something else was pasted in its place.", fix = hint.text(PASTE),
-    }
+    })
   end
   local reason = explain.aadsts(failing.code) or {}
-  findings:broken {
+  report_refused(findings, failing, {
     evidence = ("sign-ins with the application are refused (AADSTS%d) %s"):format(failing.code, failing.text),
     cause = reason.cause or "The sign-in log has the reason.",
     fix = reason.fix or "Look at the sign-in log: Entra admin center > Sign-in logs > Service principal sign-ins.",
-  }
+  })
 end
 
 -- Causes that other checks look at now: that a sign-in was refused for one of them before tells nothing.
