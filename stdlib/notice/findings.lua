@@ -153,7 +153,9 @@ function M.add_doctor(look, findings)
     if found.verdict == "unknown" then
       add_unknown(look, source, lasting(found.evidence), ("%s: %s"):format(found.check, found.evidence),
         { text = found.cause, fix = found.fix })
-    elseif found.verdict ~= "ok" and found.verdict ~= "left out" then
+    elseif found.verdict == "left out" then
+      look.unseen[source] = true -- nothing to tell, and nothing of it counts as resolved
+    elseif found.verdict ~= "ok" then
       add(look, { key = ("%s/%s"):format(source, lasting(found.evidence)), kind = "doctor", source = source,
         severity = found.verdict == "broken" and "critical" or "warning",
         title = ("%s: %s"):format(found.check, found.evidence), text = found.cause, fix = found.fix })

@@ -382,6 +382,13 @@ describe("findings", function()
     assert.same({}, look.findings)
   end)
 
+  it("of the doctor have nothing of what it left out, which resolves nothing either", function()
+    local look = findings.new(1)
+    findings.add_doctor(look, { { check = "use", verdict = "left out", evidence = "the log is not read" },
+      { check = "roles", verdict = "ok", evidence = "held" } })
+    assert.same({ {}, { ["doctor/use"] = true } }, { look.findings, look.unseen })
+  end)
+
   it("hold no address of a machine, no control character, and no text without end", function()
     assert.equal("it was used from [address] and [address], not 2027-05-04T10:20:30Z, 10:20:30 or version 2026.3.1.0",
       findings.clean("it was used from 203.0.113.88 and 2001:db8::7,\nnot 2027-05-04T10:20:30Z, 10:20:30 or version "
