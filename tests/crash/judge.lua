@@ -117,7 +117,7 @@ end
 local function judge_warning(point)
   if point.later == 0 or point.blow.state ~= "deleted" then return end
   local text = json.encode(point.report.steps)
-  if not text:find("moonlatch verify lists it later", 1, true) then
+  if not text:find("moonlatch[^`]* verify[^`]* lists it later") then
     point:complain("what is hidden is not warned of")
   end
 end
