@@ -1,3 +1,4 @@
+-- takes 12 s: a hostile service is asked some hundred and twenty times
 -- Hostile services as peers (tests/misdeeds.py): what is said about them, and that neither the credential nor a secret
 -- that was sent comes out anywhere.
 
