@@ -10,7 +10,7 @@ local function setting(name) return os.getenv("CRASH_" .. name) end
 local talks = setting "TALK" ~= nil
 
 -- Of two accounts or two sinks, the points of one are played by the other targets already.
-local STRIDES = { user = 3001, secret = 3001, certificate = 3001, users = 9001, secrets = 9001, certificates = 9001,
+local STRIDES = { user = 3001, secret = 3001, certificate = 6007, users = 9001, secrets = 9001, certificates = 9001,
   sinks = 9001 }
 
 describe("a rotation that is stopped anywhere", function()
