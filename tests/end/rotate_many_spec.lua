@@ -83,7 +83,7 @@ describe("no byte of a request leaves", function()
       local trace = emu.place.path .. "/trace"
       local outcome = emu:run({ "rotate", case[2], "--yes" }, {
         program = os.getenv "DUMPABLE", -- the other is closed to strace, but for root's
-        before = { "strace", "-f", "-y", "-qq", "-o", trace, "-e",
+        before = { "strace", "-f", "--seccomp-bpf", "-y", "-qq", "-o", trace, "-e",
           "trace=pwrite64,fdatasync,fsync,sendto,sendmsg" },
       })
       assert.equal(0, outcome.status, outcome.err)
