@@ -69,6 +69,8 @@ class Vault:
         key = mount + "/" + name
         if kind == "metadata":
             return Vault.metadata(method, key)
+        if kind == "destroy":
+            return Vault.destroy(key, body)
         return Vault.read(key) if method == "GET" else Vault.write(method, key, body)
 
     @staticmethod
@@ -81,6 +83,13 @@ class Vault:
         return 200, {"data": {"current_version": len(VAULT[key]), "versions": {}}}
 
     @staticmethod
+    def destroy(key, body):
+        for number in body["versions"]:
+            if 0 < number <= len(VAULT.get(key, [])):
+                VAULT[key][number - 1] = {"data": None, "deleted": True, "destroyed": True}
+        return 204, None
+
+    @staticmethod
     def read(key):
         versions = VAULT.get(key)
         if not versions:
@@ -88,7 +97,8 @@ class Vault:
         last = versions[-1]
         status = 404 if last["deleted"] else 200
         return status, {"data": {"data": None if last["deleted"] else last["data"],
-                                 "metadata": {"version": len(versions), "deletion_time": "", "destroyed": False}}}
+                                 "metadata": {"version": len(versions), "deletion_time": "",
+                                              "destroyed": last.get("destroyed", False)}}}
 
     @staticmethod
     def write(method, key, body):
@@ -140,8 +150,7 @@ class Keys:
             return key_vault_error(404, "SecretNotFound", None, f"A secret with (name/id) {parts[0]} was not found.")
         found = entry["versions"][-1]
         if parts[1:] == ["versions"]:
-            return 200, {"value": [{name: value for name, value in one.items() if name != "value"}
-                                   for one in entry["versions"]]}
+            return Keys.versions(parts[0], entry, headers)
         if len(parts) > 1 and parts[1]:
             found = next(one for one in entry["versions"] if one["id"].endswith(parts[1]))
         if method == "PATCH":
@@ -151,6 +160,17 @@ class Keys:
             return key_vault_error(403, "Forbidden", "SecretDisabled", "Operation get is not allowed on a disabled "
                                    "secret.")
         return 200, found
+
+    @staticmethod
+    def versions(name, entry, headers):
+        """A page of the versions, without values, newest first. A page has 2 versions here, 25 in the service."""
+        asked = urllib.parse.parse_qs(headers["query"])
+        begin = int(asked.get("$skiptoken", ["0"])[0].removeprefix("eyJ/"))
+        found = entry["versions"][::-1]
+        link = f"https://keys.vault.azure.net:443/secrets/{name}/versions?api-version=7.4&$skiptoken=eyJ%2F{begin + 2}"
+        return 200, {"value": [{member: value for member, value in one.items() if member != "value"}
+                               for one in found[begin:begin + 2]],
+                     "nextLink": link + "&maxresults=25" if begin + 2 < len(found) else None}
 
     @staticmethod
     def put(name, entry, body):

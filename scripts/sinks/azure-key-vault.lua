@@ -1,12 +1,14 @@
 --- A sink: secrets of Azure Key Vault.
 --
 -- Each store makes a new version; older versions stay readable by their id. The service has no compare-and-set: two
--- installations that store at the same moment make two versions, and the one that does not read back its own value
--- reports a conflict. A pending value is in a secret of its own, NAME-pending. Removing disables the latest version,
--- and does not delete the secret: the name of a deleted secret cannot be used until the secret is recovered or purged.
+-- installations that store at the same moment make two versions. In the current secret the one that does not read back
+-- its own value reports a conflict. A pending value is in a secret of its own, NAME-pending, of which every enabled
+-- version is read: so no store hides a pending value of another installation. Removing disables versions, and does not
+-- delete the secret: the name of a deleted secret cannot be used until the secret is recovered or purged.
 --
 -- The peer needs the role Key Vault Secrets Officer, for the whole vault or these secrets.
--- Source: learn.microsoft.com/rest/api/keyvault/secrets; learn.microsoft.com/azure/key-vault/general/rbac-guide
+-- Source: learn.microsoft.com/rest/api/keyvault/secrets (get-secret-versions: 25 a page, nextLink);
+-- learn.microsoft.com/azure/key-vault/general/rbac-guide
 
 local fail = require "fail"
 local peer = require "peer"
@@ -14,15 +16,15 @@ local peer = require "peer"
 local VERSION = { ["api-version"] = "7.4" }
 local LONGEST_NAME = 127
 
--- The name of the secret, with {client_id}, {name} and {policy} filled in. What the service does not accept is refused,
+-- The name of the secret, with {id}, {name} and {policy} filled in. What the service does not accept is refused,
 -- so that two names never become the same one.
 local function secret_name(args, item)
-  local name = args.name:gsub("{([%w_]+)}", item) .. (item.slot == "pending" and "-pending" or "")
+  local name = args.name:gsub("{([%w_]+)}", item) .. (item.slot ~= "current" and "-" .. item.slot or "")
   if name:match "^[%w-]+$" and #name <= LONGEST_NAME then return name end
   fail.raise {
     kind = "refused", what = ("store a secret as '%s'"):format(name),
     why = "the name of a secret has letters, digits and -, at most 127 of them",
-    fix = "Write the name with {client_id} in the place of {name}, or without both.",
+    fix = "Write the name with {id} in the place of {name}, or without both.",
   }
 end
 
@@ -53,48 +55,108 @@ end
 
 local function options(what) return { query = VERSION, what = what } end
 
+-- The tag that says whose value a version has.
+local function owner_tag(item) return item.kind == "user" and "user_id" or "client_id" end
+
+local function version_of(bundle)
+  return { id = bundle.id:match "[^/]+$", tags = bundle.tags or {}, content_type = bundle.contentType }
+end
+
+local function stored(item, bundle)
+  local version = version_of(bundle)
+  return { value = bundle.value, id = version.tags[owner_tag(item)], marker = version.tags.marker, version = version,
+    edition = version.id }
+end
+
+local function unescaped(text)
+  return (text:gsub("%%(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end))
+end
+
+-- The enabled versions of a secret, without their values, in no particular order.
+local function enabled_versions(args, name)
+  local found, token = {}, nil
+  repeat
+    local ask = options("list the versions of the secret " .. name)
+    ask.missing, ask.query = "nil", { ["api-version"] = VERSION["api-version"], ["$skiptoken"] = token }
+    local answer = call(args, "get", name, peer.path("/secrets/{name}/versions", name), ask)
+    local body = answer and answer.body or { value = {} }
+    for _, bundle in ipairs(body.value) do
+      if bundle.attributes.enabled then found[#found + 1] = version_of(bundle) end
+    end
+    local link = type(body.nextLink) == "string" and body.nextLink
+    token = link and unescaped(link:match "[?&]%$?skiptoken=([^&]*)" or link:match "[?&]%%24skiptoken=([^&]*)")
+  until not token
+  return found
+end
+
+-- A version of a secret, or its latest; nil when there is none, or when it is disabled.
+local function read_enabled(args, name, version)
+  local ask = options("read the secret " .. name)
+  ask.missing = "nil"
+  local path = version and peer.path("/secrets/{name}/{version}", name, version) or peer.path("/secrets/{name}", name)
+  local ok, answer = pcall(peer[args.peer].get, peer[args.peer], path, ask)
+  if ok then return answer end
+  if fail.is(answer) and answer.code == "SecretDisabled" then return nil end
+  explained(answer, name)
+end
+
+-- Everything pending in a slot: the value of this rotation first, where it is among several.
+local function read_pending(args, item)
+  local name, all = secret_name(args, item), {}
+  for _, version in ipairs(enabled_versions(args, name)) do
+    local answer = read_enabled(args, name, version.id)
+    local place = version.tags.marker == item.marker and 1 or #all + 1
+    if answer then table.insert(all, place, stored(item, answer.body)) end
+  end
+  local first = table.remove(all, 1)
+  if first then first.others = all end
+  return first
+end
+
+local function disable(args, item, id)
+  local name = secret_name(args, item)
+  call(args, "patch", name, peer.path("/secrets/{name}/{version}", name, id), { attributes = { enabled = false } },
+    options("disable a version of the secret " .. name))
+end
+
 return {
   summary = "Store secrets in Azure Key Vault",
   args = {
     peer = { type = "string", default = "keys", help = "the name that the profile gives the vault" },
-    name = { type = "string", default = "moonlatch-{client_id}",
-      help = "name of the secret; {client_id}, {name} and {policy} are filled in" },
+    name = { type = "string", default = "moonlatch-{id}",
+      help = "name of the secret; {id} (client id, or object id of a user), {name} and {policy} are filled in" },
   },
   needs = { peers = { ["{peer}"] = {
+    "GET /secrets/{name}/versions", { "GET /secrets/{name}/{version}", answers = { "value" } },
     { "GET /secrets/{name}", answers = { "value" } },
     { "PUT /secrets/{name}", secrets = { "value" } },
     "PATCH /secrets/{name}/{version}",
   } } },
-  can = { read_back = true, pending = true },
+  can = { read_back = true, pending = true, others = true },
 
   where = function(args, item) return ("the secret %s at %s"):format(secret_name(args, item), args.peer) end,
 
   read = function(args, item)
-    local name = secret_name(args, item)
-    local ask = options("read the secret " .. name)
-    ask.missing = "nil"
-    local ok, answer = pcall(peer[args.peer].get, peer[args.peer], peer.path("/secrets/{name}", name), ask)
-    if not ok and fail.is(answer) and answer.code == "SecretDisabled" then return nil end
-    if not ok then explained(answer, name) end
-    if not answer then return nil end
-    local body, tags = answer.body, answer.body.tags or {}
-    return { value = body.value, client_id = tags.client_id, marker = tags.marker,
-      version = { id = body.id:match "[^/]+$", tags = tags, content_type = body.contentType } }
+    if item.slot ~= "current" then return read_pending(args, item) end
+    local answer = read_enabled(args, secret_name(args, item))
+    return answer and stored(item, answer.body)
   end,
 
   store = function(args, item, value, before)
     local name, tags = secret_name(args, item), {}
     for key, text in pairs(before and before.version.tags or {}) do tags[key] = text end
-    tags.client_id, tags.marker = item.client_id, item.marker
+    tags[owner_tag(item)], tags.marker = item.id, item.marker
     call(args, "put", name, peer.path("/secrets/{name}", name), {
       value = value, contentType = before and before.version.content_type or "text/plain", tags = tags,
       attributes = { enabled = true, exp = item.ends },
     }, options("store the secret " .. name))
   end,
 
+  -- Of a pending slot, every version with the marker goes: a store whose answer was lost may have made several.
   remove = function(args, item, before)
-    local name = secret_name(args, item)
-    call(args, "patch", name, peer.path("/secrets/{name}/{version}", name, before.version.id),
-      { attributes = { enabled = false } }, options("disable the secret " .. name))
+    if item.slot == "current" then return disable(args, item, before.version.id) end
+    for _, version in ipairs(enabled_versions(args, secret_name(args, item))) do
+      if version.tags.marker == before.marker then disable(args, item, version.id) end
+    end
   end,
 }

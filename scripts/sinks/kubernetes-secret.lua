@@ -1,8 +1,9 @@
 --- A sink: a key in a Secret of Kubernetes.
 --
 -- Every write names the resourceVersion that was read, so the service refuses it when somebody else wrote meanwhile.
--- Other keys of the Secret stay. A pending value is in a second key of the same Secret, KEY-next, which no pod should
--- mount. Environment variables of running pods do not change; mounted files follow in about a minute.
+-- Other keys of the Secret stay. A pending value is in another key of the same Secret, KEY-pending, which no pod should
+-- mount; KEY-pending-2 and KEY-pending-3 are used while an earlier pending value has to stay. Environment variables of
+-- running pods do not change; mounted files follow in about a minute.
 --
 -- The peer needs get, patch and create on secrets of this namespace; create only where the Secret does not exist yet.
 -- Source: kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/secret-v1;
@@ -13,13 +14,14 @@ local json = require "json"
 local peer = require "peer"
 local secret = require "secret"
 
+local LONGEST_KEY = 57 -- the names of annotations have 63 characters at most after the "/"
 local MERGE_PATCH = { ["Content-Type"] = "application/merge-patch+json" }
 
 local function refuse_name(what, name)
   fail.raise {
     kind = "refused", what = ("store a secret at '%s'"):format(name),
     why = ("%s of Kubernetes has lower-case letters, digits, - and ."):format(what),
-    fix = "Write it with {client_id} in the place of {name}, or without both.",
+    fix = "Write it with {id} in the place of {name}, or without both.",
   }
 end
 
@@ -30,14 +32,15 @@ local function secret_name(args, item)
 end
 
 local function data_key(args, item)
-  local key = args.key:gsub("{([%w_]+)}", item) .. (item.slot == "pending" and "-next" or "")
-  if not key:match "^[%w_-]+$" or #key > 40 then refuse_name("a key that is stored here, in a Secret,", key) end
+  local key = args.key:gsub("{([%w_]+)}", item) .. (item.slot ~= "current" and "-" .. item.slot or "")
+  local is_valid = key:match "^[%w_-]+$" and #key <= LONGEST_KEY
+  if not is_valid then refuse_name("a key that is stored here, in a Secret,", key) end
   return key
 end
 
 -- The names of the annotations that say whose value a key has.
 local function annotation_names(key)
-  return "moonlatch/" .. key .. ".client-id", "moonlatch/" .. key .. ".marker"
+  return "moonlatch/" .. key .. ".id", "moonlatch/" .. key .. ".mark"
 end
 
 local function api_path(args, item)
@@ -74,8 +77,9 @@ return {
   args = {
     peer = { type = "string", default = "kubernetes", help = "the name that the profile gives the API server" },
     namespace = { type = "string", required = true, help = "namespace of the Secret" },
-    name = { type = "string", required = true, help = "name of the Secret; {client_id} and {policy} are filled in" },
-    key = { type = "string", default = "client-secret", help = "key in the Secret, without a dot" },
+    name = { type = "string", required = true,
+      help = "name of the Secret; {id} (client id, or object id of a user) and {policy} are filled in" },
+    key = { type = "string", default = "client-secret", help = "key in the Secret, without a dot; {id} is filled in" },
   },
   needs = { peers = { ["{peer}"] = {
     { "GET /api/v1/namespaces/{namespace}/secrets/{name}", answers = { "data.*" } },
@@ -94,28 +98,28 @@ return {
     local answer = peer[args.peer]:get(api_path(args, item), ask)
     if not answer then return nil end
     local key, found = data_key(args, item), answer.body
-    local client_id, marker = annotation_names(key)
+    local id, marker = annotation_names(key)
     local annotations, value = found.metadata.annotations or {}, (found.data or {})[key]
     local decoded = value and secret.unbase64(value)
     if value and not decoded then
       fail.raise { kind = "bad_answer", what = ask.what, why = ("the key %s is not base64"):format(key),
         fix = "Look at the Secret: kubectl get secret -o yaml" }
     end
-    return { value = decoded, client_id = annotations[client_id], marker = annotations[marker],
-      version = found.metadata.resourceVersion }
+    return { value = decoded, id = annotations[id], marker = annotations[marker],
+      version = found.metadata.resourceVersion, edition = found.metadata.resourceVersion }
   end,
 
   store = function(args, item, value, before)
     local key = data_key(args, item)
-    local client_id, marker = annotation_names(key)
-    local annotations, data = { [client_id] = item.client_id, [marker] = item.marker }, { [key] = secret.base64(value) }
+    local id, marker = annotation_names(key)
+    local annotations, data = { [id] = item.id, [marker] = item.marker }, { [key] = secret.base64(value) }
     if before then return change(args, item, before, data, annotations) end
     create(args, item, data, annotations)
   end,
 
   remove = function(args, item, before)
     local key = data_key(args, item)
-    local client_id, marker = annotation_names(key)
-    change(args, item, before, { [key] = json.null }, { [client_id] = json.null, [marker] = json.null })
+    local id, marker = annotation_names(key)
+    change(args, item, before, { [key] = json.null }, { [id] = json.null, [marker] = json.null })
   end,
 }

@@ -7,6 +7,7 @@ local fail = require "fail"
 local http = require "http.client"
 local scheduler = require "task.scheduler"
 local secret = require "host.secret"
+local sink_contract = require "sink.contract"
 
 local M = {}
 
@@ -34,8 +35,9 @@ local Check = class "rehearse.sink_check"
 
 local function call(self, name, ...) return self.loaded:call(name, self.rights, ...) end
 
-local function new_item(client_id, name)
-  return { slot = "current", name = name, client_id = client_id, tenant = TENANT, policy = "rehearsal",
+local function new_item(id, name)
+  return { slot = "current", kind = "application", id = id, name = name, client_id = id, tenant = TENANT,
+    policy = "rehearsal",
     marker = "ml:rehearsal:" .. crypto.hex(crypto.random(4)), rotation = crypto.hex(crypto.random(4)) }
 end
 
@@ -84,7 +86,7 @@ local function store_first(self)
   self.value = secret.generate(LENGTH)
   store(self, self.item, self.value, read(self, self.item))
   local stored = expect_held(self, self.item, self.value, "read does not return the value that was stored")
-  if stored.client_id ~= self.item.client_id then broken("read returns another client_id than was stored") end
+  if stored.id ~= self.item.id then broken("read returns another id than was stored") end
   if stored.marker ~= self.item.marker then broken("read returns another marker than was stored") end
 end
 
@@ -124,6 +126,48 @@ local function keep_pending_apart(self)
   local left = read(self, item)
   if left and left.value then broken("the pending value is still there after `remove`") end
   expect_held(self, self.item, self.value, "removing the pending value has changed the current one")
+end
+
+-- The values in a slot, by marker.
+local function values_by_marker(stored)
+  local found = {}
+  for _, one in ipairs { stored or {}, table.unpack(stored and stored.others or {}) } do
+    if one.value then found[one.marker or ""] = one end
+  end
+  return found
+end
+
+-- Store two pending values of a user by the same reading of an empty slot, as two installations do.
+local function store_pending_twice(self, first, second)
+  local before = read(self, first)
+  local one <close> = secret.generate(LENGTH)
+  local two <close> = secret.generate(LENGTH)
+  store(self, first, one, before)
+  local ok, failure = pcall(store, self, second, two, before)
+  if not ok and not fail.is(failure, "conflict") then error(failure, 0) end
+  local found = values_by_marker(read(self, first))
+  if not holds(found[first.marker], one) then broken("the second of two pending values hides the first one") end
+  if ok and not holds(found[second.marker], two) then broken("the first of two pending values hides the second one") end
+  if not ok and found[second.marker] then broken("a pending value was stored, although the store was refused") end
+  return found
+end
+
+local function keep_passwords(self)
+  local why = sink_contract.why_not_for_passwords(self.loaded.can)
+  if why then return "it cannot keep users' passwords: " .. why end
+  local first = with(self.item, { kind = "user", slot = "pending", id = crypto.uuid(), name = "rehearsal@example.com" })
+  first.client_id = nil
+  local ok, failure = pcall(call, self, "where", first)
+  if not ok then return "its arguments give no place for a user: " .. tostring(failure) end
+  local second = with(first, { marker = first.marker .. "2" })
+  local found = store_pending_twice(self, first, second)
+  local apart = read(self, with(first, { slot = "pending-2" }))
+  if apart and apart.value then broken("the slots pending and pending-2 are one place") end
+  call(self, "remove", first, found[first.marker])
+  local left = values_by_marker(read(self, first))
+  if left[first.marker] then broken("the pending value of a user is still there after `remove`") end
+  if found[second.marker] and not left[second.marker] then broken("`remove` has removed another pending value, too") end
+  if left[second.marker] then call(self, "remove", second, left[second.marker]) end
 end
 
 -- Store for an application of this name: it is refused, or it leaves the value of the other application alone.
@@ -186,7 +230,7 @@ local function check_place_is_free(self)
   fail.raise {
     kind = "refused", what = ("try the sink %s at %s"):format(self.loaded.name, call(self, "where", self.item)),
     why = "a value is stored there, and trying would replace it",
-    fix = "Choose another place for the trial, such as one whose name has {client_id} in it.",
+    fix = "Choose another place for the trial, such as one whose name has {id} in it.",
   }
 end
 
@@ -201,11 +245,12 @@ end
 
 local function check_readable(self)
   check_place_is_free(self)
-  if not try(self, "a value is stored and read back, with client id and marker", store_first) then return end
+  if not try(self, "a value is stored and read back, with its id and marker", store_first) then return end
   try(self, "storing the same value again changes nothing that a reader sees", store_again)
   try(self, "another value replaces it", replace)
   try(self, "a store by an outdated reading is refused", refuse_stale)
   try(self, "a pending value never changes the current one", keep_pending_apart)
+  try(self, "of two pending passwords of a user, none hides the other", keep_passwords)
   try(self, "the application's name, however hostile, reaches no other place", survive_hostile_names)
   try(self, "a request that is lost leaves the old value or the new one",
     function() return store_with_lost_answer(self, false) end)

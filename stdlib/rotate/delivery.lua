@@ -34,7 +34,8 @@ end
 
 local function sink_item(self)
   return {
-    name = self.target.displayName, client_id = self.target.appId, tenant = self.owner.tenant.me.tenant,
+    kind = "application", id = self.target.appId, client_id = self.target.appId, name = self.target.displayName,
+    tenant = self.owner.tenant.me.tenant,
     policy = self.owner.terms.name, slot = "current",
   }
 end

@@ -7,7 +7,7 @@
 --     can = { read_back = true, pending = true },
 --     where = function(args, item) … end,               -- the place, for people
 --     store = function(args, item, value, before) … end,
---     read = function(args, item) … end,                -- nil, or { value, client_id, marker, version }
+--     read = function(args, item) … end,                -- nil, or { value, id, marker, version, edition }
 --     remove = function(args, item, before) … end,
 --   }
 
@@ -22,23 +22,30 @@ local M = {}
 ---@field read_back boolean? can a stored value be read again?
 ---@field pending boolean? can it hold a pending value beside the current one?
 ---@field compare boolean? does the service itself refuse a store when the place was changed since it was read?
+---@field others boolean? does `read` of a pending slot return, in `others`, what else was stored there and not removed,
+--- so that no store hides a value of another installation?
 ---@field confirm boolean? does a successful store mean that the consumer has the value, where the profile says so?
 
 ---@class sink.item what is stored
----@field slot "current"|"pending" a pending value never changes the current one
----@field name string of the application; any text
----@field client_id string
+---@field slot "current"|"pending"|"pending-2"|"pending-3" each is a place of its own: a pending value never changes
+--- the current one
+---@field kind "application"|"user" whose value it is
+---@field id string client id of the application, or object id of the user
+---@field name string of the application, or user principal name; any text
+---@field client_id string? of the application
 ---@field tenant string
----@field marker string of the rotation
+---@field marker string which rotation stored the value: at most 100 characters, which `read` returns unchanged
 ---@field rotation string id of the rotation's row: letters, digits and "-"
 ---@field policy string
 ---@field ends integer? when the value expires, in seconds since 1970
 
 ---@class sink.stored what `read` returns
 ---@field value host.secret? nil: nothing is stored there
----@field client_id string? of the application that the value belongs to
+---@field id string? of the application or user that the value belongs to
 ---@field marker string?
 ---@field version any what `store` needs to refuse a change of others; of a place without a value, too
+---@field edition string? a text that changes with every store, if there is one
+---@field others sink.stored[]? of a pending slot: see sink.can
 
 ---@class sink.declaration: script.declaration
 ---@field can sink.can
@@ -53,7 +60,8 @@ local callable = { type = "function" }
 --- The rules for the members of a declaration that only sinks have.
 ---@type table<string, base.schema.rule>
 M.members = {
-  can = { type = "table", members = { read_back = boolean, pending = boolean, compare = boolean, confirm = boolean } },
+  can = { type = "table", members = { read_back = boolean, pending = boolean, compare = boolean, others = boolean,
+    confirm = boolean } },
   where = callable, store = callable, read = callable, remove = callable,
 }
 
@@ -71,8 +79,9 @@ function M.check(declaration)
       "Add read = function(args, item) … end and remove = function(args, item, before) … end, or leave out "
         .. "can.read_back."
   end
-  if (can.pending or can.compare) and not can.read_back then
-    return "it has can.pending or can.compare without can.read_back", "Add can.read_back, or leave the others out."
+  if (can.pending or can.compare or can.others) and not can.read_back then
+    return "it has can.pending, can.compare or can.others without can.read_back",
+      "Add can.read_back, or leave these out."
   end
   if declaration.args and declaration.args.linked then
     return "`linked` is a word of every sink, so it cannot be an argument", "Choose another name for the argument."
@@ -137,6 +146,18 @@ local function fill_places(entry, args)
   return filled
 end
 
+--- Why the sink cannot keep users' passwords; nil when it can.
+---@param can sink.can
+---@return string? why
+function M.why_not_for_passwords(can)
+  if not (can.read_back and can.pending) then
+    return "a user's password is set only when the sink holds the new one beside the current one and it was read back"
+  end
+  if not (can.compare or can.others) then
+    return "of two installations that store a pending password at once, neither would see the other"
+  end
+end
+
 --- The needs of a sink with these arguments: {peer} in the name of a peer, a program or a folder, or in a place of a
 --- secret, becomes the value of the argument `peer`. The paths of calls stay as they are.
 ---@param needs table
@@ -173,7 +194,7 @@ end
 ---------------------------------------------------------------------------
 -- What a script's functions return
 
-local STORED = { value = "userdata", client_id = "string", marker = "string" }
+local STORED = { value = "userdata", id = "string", marker = "string", edition = "string", others = "table" }
 
 --- Check what `read` of a sink script returned.
 ---@param result any
@@ -187,6 +208,11 @@ function M.wrong_result(result)
     end
   end
   if result.value ~= nil and not secret.is(result.value) then return "read returned a value that is not a secret" end
+  for _, other in ipairs(result.others or {}) do
+    if type(other) ~= "table" then return "read returned a member of `others` that is not a table" end
+    local wrong = M.wrong_result(other)
+    if wrong then return wrong end
+  end
 end
 
 return M

@@ -21,7 +21,7 @@ local PROBE_LENGTH = 24
 ---@class sink.scripted.fields
 ---@field loaded sink.loaded
 ---@field rights host.gate.rights?
----@field item table of sink.item: name, client_id, tenant, policy
+---@field item table of sink.item: kind, id, name, client_id, tenant, policy
 
 --- The place for one application.
 ---@param fields sink.scripted.fields
@@ -61,7 +61,7 @@ function Scripted:key() return "sink/" .. self.name end
 local function raise_not_ours(self, stored)
   fail.raise {
     kind = "not_ours", what = ("store the client secret in %s"):format(self.name),
-    why = stored.client_id and ("there is a value of another application (client id %s)"):format(stored.client_id)
+    why = stored.id and ("there is a value of another application (client id %s)"):format(stored.id)
       or "there is a value that is not marked as one of this application",
     fix = ("Choose another place in the policy. If that value may be replaced, mark it there with the client id %s.")
       :format(self.item.client_id),
@@ -73,7 +73,7 @@ end
 function Scripted:read()
   self.stored = read_slot(self, "current")
   if not self.stored or not self.stored.value then return nil end
-  if self.stored.client_id ~= self.item.client_id then raise_not_ours(self, self.stored) end
+  if self.stored.id ~= self.item.id then raise_not_ours(self, self.stored) end
   return self.stored
 end
 
@@ -82,7 +82,7 @@ end
 ---@return host.secret?
 function Scripted:held(client_id)
   local stored = self.stored
-  return stored and stored.client_id == client_id and stored.value or nil
+  return stored and stored.id == client_id and stored.value or nil
 end
 
 --- The marker of the rotation that stored the value, as read last.
