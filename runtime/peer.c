@@ -289,8 +289,8 @@ static int push_peer_status_failure(lua_State *L, const struct answer *answer) {
   return wire_push_failure(L, answer, wire_status_kind(answer->status), lua_tostring(L, -1));
 }
 
-/* Push the body of an answer: JSON, a text with secrets masked, a secret when the whole answer is one, or nil when it is
- * empty; and return 1. Or push nil and a failure, and return 0. [-0, +1|+2, e] */
+/* Push the body of an answer: JSON, a text with secrets masked, a secret when the whole answer is one, or nil when it
+ * is empty; and return 1. Or push nil and a failure, and return 0. [-0, +1|+2, e] */
 static int push_peer_body(lua_State *L, const struct answer *answer) {
   if (!answer->body.length) {
     lua_pushnil(L);
