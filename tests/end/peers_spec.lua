@@ -183,7 +183,8 @@ describe("peers of a profile", function()
     ]] }
     local refused = "\nour credential may not do this. vault said: 403 ForbiddenByRbac: Caller is not authorized\n"
     local hidden = emu:run(read)
-    assert.equal('["[secret]",7,{"name":"[secret]","of":["[secret]",true]}]\t[secret]' .. refused, hidden.out, hidden.err)
+    assert.equal('["[secret]",7,{"name":"[secret]","of":["[secret]",true]}]\t[secret]' .. refused, hidden.out,
+      hidden.err)
     for text, shown in pairs { ["{}"] = "a name", ['{ "name" }'] = "[secret]" } do
       configure_peers((peers_of_specs():gsub("vault = {", "%0 answers = " .. text .. ", ")))
       local outcome = emu:run(read)
