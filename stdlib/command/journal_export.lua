@@ -35,10 +35,13 @@ local PAGE = 500 -- records in memory
 local function write_records(journal, installation, last)
   while true do
     local list, lines = journal:records_after(last, PAGE), {}
-    if #list == 0 or list[1].seq ~= last + 1 then return last, #list > 0 end
-    for i, record in ipairs(list) do lines[i] = record_line(installation, record) .. "\n" end
+    for i, record in ipairs(list) do
+      if record.seq ~= last + i then break end
+      lines[i] = record_line(installation, record) .. "\n"
+    end
+    if #lines == 0 then return last, #list > 0 end
     if not term.write_data(table.concat(lines)) then return nil end
-    last = list[#list].seq
+    last = last + #lines
   end
 end
 

@@ -1,5 +1,4 @@
---- journal export: page by page, whatever another process does to the journal meanwhile. tests/end/metrics_spec.lua runs
---- the command.
+--- journal export: page by page, whatever the journal has. tests/end/metrics_spec.lua runs the command.
 
 local json = require "host.json"
 local journals = require "journals"
