@@ -381,20 +381,6 @@ static int journal_head(lua_State *L) {
   return 2;
 }
 
-/* journal:hash(seq) -> hex | nil */
-static int journal_hash(lua_State *L) {
-  struct journal *journal = journal_check(L, 1);
-  lua_Integer seq = luaL_checkinteger(L, 2);
-  char hex[2 * HASH_SIZE + 1];
-  sqlite3_stmt *read = journal_store_statement(journal, HASH_AT);
-  sqlite3_bind_int64(read, 1, seq);
-  if (!journal_next_row(L, journal, read) || sqlite3_column_bytes(read, 0) != HASH_SIZE) return 0;
-  hex_text(sqlite3_column_blob(read, 0), HASH_SIZE, hex);
-  sqlite3_reset(read);
-  lua_pushstring(L, hex);
-  return 1;
-}
-
 /* journal:lease(name) -> lease | nil, message, kind */
 static int journal_lease(lua_State *L) {
   struct journal *journal = journal_check(L, 1);
@@ -474,22 +460,11 @@ static int journal_open(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"put", journal_put},
-    {"get", journal_get},
-    {"list", journal_list},
-    {"seal", journal_seal},
-    {"unseal", journal_unseal},
-    {"forget", journal_forget},
-    {"audit", journal_audit},
-    {"history", journal_history},
-    {"records_after", journal_records_after},
-    {"commit", journal_commit},
-    {"verify", journal_verify},
-    {"head", journal_head},
-    {"hash", journal_hash},
-    {"lease", journal_lease},
-    {"close", journal_close},
-    {NULL, NULL},
+    {"put", journal_put},       {"get", journal_get},         {"list", journal_list},
+    {"seal", journal_seal},     {"unseal", journal_unseal},   {"forget", journal_forget},
+    {"audit", journal_audit},   {"history", journal_history}, {"records_after", journal_records_after},
+    {"commit", journal_commit}, {"verify", journal_verify},   {"head", journal_head},
+    {"lease", journal_lease},   {"close", journal_close},     {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {{"open", journal_open}, {NULL, NULL}};
