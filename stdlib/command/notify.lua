@@ -58,14 +58,20 @@ end
 ---------------------------------------------------------------------------
 -- Looking and delivering
 
--- Look, make the notices, and deliver them.
-local function look_and_tell(open, loaded, looks)
-  local look = collect.look { journal = open.journal, profile = open.profile, rights = open.rights,
-    offline = not looks.tenant, doctor = looks.doctor }
-  local outcomes = notice_run.make(open.journal, loaded.terms, look, open.profile.tenant)
+local function deliver_all(open, loaded, outcomes)
   for i, outcome in ipairs(outcomes) do
     notice_run.deliver(open.journal, loaded.terms, outcome, teller_with_rights(loaded, i, open))
   end
+end
+
+-- Deliver what waits, look, make the notices, and deliver them.
+local function look_and_tell(open, loaded, looks)
+  local outcomes = notice_run.open(open.journal, loaded.terms, time.now())
+  deliver_all(open, loaded, outcomes)
+  local look = collect.look { journal = open.journal, profile = open.profile, rights = open.rights,
+    offline = not looks.tenant, doctor = looks.doctor }
+  notice_run.make(open.journal, loaded.terms, outcomes, look, open.profile.tenant)
+  deliver_all(open, loaded, outcomes)
   return look, outcomes
 end
 

@@ -58,17 +58,27 @@ local function make_notices(journal, terms, outcome, look, tenant)
   records.keep(journal, terms.name, rule, state)
 end
 
---- Make the notices of all rules. Nothing is sent yet.
+--- What was told by each rule, and what waits to be delivered.
 ---@param journal host.journal.journal
 ---@param terms notice.terms
----@param look notice.look
----@param tenant string
+---@param now number
 ---@return notice.outcome[] one for each rule
-function M.make(journal, terms, look, tenant)
+function M.open(journal, terms, now)
   local outcomes = {}
   for i, rule in ipairs(terms.rules) do
-    outcomes[i] = { rule = rule, state = records.read(journal, terms.name, rule, look.now), made = {}, delivered = 0 }
+    outcomes[i] = { rule = rule, state = records.read(journal, terms.name, rule, now), made = {}, delivered = 0 }
   end
+  return outcomes
+end
+
+--- Make the notices of all rules. Nothing is sent yet. A target at which a notice still waits after a try is a finding
+--- for the others: so deliver what waits before.
+---@param journal host.journal.journal
+---@param terms notice.terms
+---@param outcomes notice.outcome[] of `open`
+---@param look notice.look
+---@param tenant string
+function M.make(journal, terms, outcomes, look, tenant)
   for _, outcome in ipairs(outcomes) do
     local more = delivery_findings(outcomes, outcome, terms.name)
     make_notices(journal, terms, outcome, with_more_findings(look, more), tenant)
@@ -77,7 +87,6 @@ function M.make(journal, terms, look, tenant)
     log.warn(("%d notices were not delivered to %s, which the rules do not name any more"):format(#state.outbox,
       state.target))
   end
-  return outcomes
 end
 
 --- Deliver what waits for one rule's target. Waits.
@@ -87,7 +96,7 @@ end
 ---@param teller notice.teller
 function M.deliver(journal, terms, outcome, teller)
   local result = outbox.deliver(journal, terms.name, outcome.rule, outcome.state, teller)
-  outcome.delivered, outcome.failure = outcome.delivered + result.delivered, result.failure
+  outcome.delivered, outcome.failure = outcome.delivered + result.delivered, result.failure or outcome.failure
 end
 
 return M
