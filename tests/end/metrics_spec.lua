@@ -4,11 +4,12 @@
 local job = require "setup_job"
 local json = require "host.json"
 local lfs = require "lfs"
+local process = require "host.process"
 local prometheus = require "report.prometheus"
 local sys = require "host.sys"
 
 local must = job.must
-local PROMTOOL = "promtool"
+local PROMTOOL, EXPORTER = "promtool", "prometheus-node-exporter"
 local emu, secret, hint
 
 local function export(...)
@@ -50,13 +51,46 @@ describe("what machines read", function()
     end
   end)
 
+  local function is_there(program) return os.execute(("command -v %s >/dev/null"):format(program)) end
+
   it("is accepted by promtool", function()
-    if not os.execute(("command -v %s >/dev/null"):format(PROMTOOL)) then
-      return pending("is not there: install prometheus to have the metrics checked by promtool")
-    end
+    if not is_there(PROMTOOL) then return pending(PROMTOOL .. " is not there: install the package prometheus") end
     local path = emu.place:write("metrics.prom", must(emu:run { "metrics" }, 0).out)
     local pipe <close> = assert(io.popen(("%s check metrics <%s 2>&1; echo $?"):format(PROMTOOL, path)))
     assert.equal("0\n", pipe:read "a")
+  end)
+
+  -- What node_exporter serves of the text files in a folder.
+  local function served_metrics(folder)
+    local words = ("PATH='%s' exec %s --collector.disable-defaults --web.disable-exporter-metrics --collector.textfile "
+      .. "--collector.textfile.directory='%s' --web.listen-address=127.0.0.1:0 2>&1")
+      :format(os.getenv "PATH", EXPORTER, folder)
+    local child <close> = assert(process.start({ "/bin/sh", "-c", words }, nil, nil, "kept"))
+    local address
+    while not address do
+      address = assert(child:line(20), "it did not start"):match 'msg="Listening on" address=(%S+)'
+    end
+    local pipe <close> = assert(io.popen(("curl -s --max-time 20 http://%s/metrics"):format(address)))
+    return pipe:read "a"
+  end
+
+  it("is served by node_exporter, from a file", function()
+    if not is_there(EXPORTER) then
+      return pending(EXPORTER .. " is not there: install the package of that name")
+    end
+    local folder = emu.place.path .. "/collected"
+    assert(sys.mkdir(folder))
+    must(emu:run { "metrics", "--file", folder .. "/moonlatch.prom" }, 0)
+    local served = served_metrics(folder)
+    assert.truthy(served:find("\nnode_textfile_scrape_error 0\n", 1, true), served)
+    local count = 0
+    for name in assert(sys.read(folder .. "/moonlatch.prom", 1 << 20)):gmatch "\n(moonlatch_[%l_]+)%b{}" do
+      assert.truthy(served:find("\n" .. name .. "{", 1, true), name)
+      count = count + 1
+    end
+    assert.is_true(count >= 6, count)
+    assert(sys.write(folder .. "/wrong.prom", "m_x 1 1796000000000\n", "new")) -- a sample with a time of its own
+    assert.truthy(served_metrics(folder):find("\nnode_textfile_scrape_error 1\n", 1, true))
   end)
 
   it("is written to a file that others may read, in one piece", function()
