@@ -31,7 +31,7 @@ M.groups = {
   { title = "Begin", commands = { "init", "login", "logout", "whoami", "emulator" } },
   { title = "Set up Devolutions PAM", commands = { "plan", "apply", "verify", "destroy", "handover" } },
   { title = "Rotate passwords and secrets", commands = { "rotate", "rehearse", "new", "journal" } },
-  { title = "Find out", commands = { "doctor", "discover", "activity", "applications", "expiring", "permissions" } },
+  { title = "Find out", commands = { "status", "doctor", "discover", "activity", "applications", "expiring", "permissions" } },
   { title = "Tell people and machines", commands = { "notify", "metrics" } },
   { title = "Write scripts", commands = { "scripts", "run", "-e", "repl", "types" } },
   { title = "Help", commands = { "help", "completion" } },
