@@ -59,8 +59,9 @@ return { summary = "S", needs = { graph = { "GET /users" } }, run = function()
 end }]])
     local outcome = emu:run { "run", path, "--write" }
     assert.same({ 2, "" }, { outcome.status, outcome.out })
-    assert.equal(("error: run %s with --write\n  why: --write is for a file that declares nothing; this script declares in "
-      .. "`needs` what it may do\n  fix: Leave out --write; and add the calls that the script lacks to its `needs`.\n")
+    assert.equal(("error: run %s with --write\n  why: --write is for a file that declares nothing; this script "
+      .. "declares in `needs` what it may do\n  fix: Leave out --write; and add the calls that the script lacks to its "
+      .. "`needs`.\n")
       :format(path), outcome.err)
   end)
 
@@ -69,7 +70,8 @@ end }]])
 local groups = require("graph").get("/groups")
 return { summary = "S", needs = { graph = { "GET /users" } }, run = function() print(#groups.value) end }]]
     emu.place:write(".config/moonlatch/scripts/eager.lua", EAGER)
-    refused(emu:run { "run", "eager" }, "fix: Correct the file: it only describes the script, and work belongs in `run` or in a step.")
+    refused(emu:run { "run", "eager" },
+      "fix: Correct the file: it only describes the script, and work belongs in `run` or in a step.")
     local outcome = emu:run { "run", emu.place:write("eager.lua", EAGER) }
     assert.same({ 1, "" }, { outcome.status, outcome.out })
     refused(outcome, "why: the file made calls, and then returned a declaration\n"

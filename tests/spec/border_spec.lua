@@ -384,7 +384,8 @@ describe("a script's function", function()
         return "the place"
       end
       return { summary = "S", args = {}, %s }]]
-    local sink = load_text(GREEDY:format "can = { read_back = true }, where = take, read = take, store = take, remove = take")
+    local sink = load_text(GREEDY:format
+      "can = { read_back = true }, where = take, read = take, store = take, remove = take")
     local given = { { path = "a" }, { id = "1", more = { "x" } }, { marker = "m" } }
     for _, name in ipairs { "where", "read", "store", "remove" } do
       assert.equal("the place", sink[name](table.unpack(given)))

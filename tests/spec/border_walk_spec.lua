@@ -106,7 +106,8 @@ return all, job, {
 -- Call the functions of a script that tells, and of a sink, with tables that the library reads.
 local function call_declared_functions(own, files)
   for _, file in ipairs(files) do
-    local declaration = script_load.check({ name = "mine", path = "mine.lua" }, own:callback(function() return file end)())
+    local value = own:callback(function() return file end)()
+    local declaration = script_load.check({ name = "mine", path = "mine.lua" }, value)
     for _, name in ipairs { "tell", "where", "store" } do
       if declaration[name] then declaration[name](refusals.REASONS, needs_of_expiry, secret.generate(16)) end
     end
