@@ -1,5 +1,6 @@
 --- Results: tables and values, for a person, or with --json as one document.
 
+local csv = require "report.csv"
 local document = require "report.document"
 local json = require "host.json"
 local layout = require "terminal.layout"
@@ -40,6 +41,7 @@ end
 local function table_cell_text(value)
   if value == nil then return "" end
   if type(value) == "table" then return json.encode(value) end
+  if type(value) == "number" then return tostring(math.tointeger(value) or value) end
   return (tostring(value):gsub("%c", " "))
 end
 
@@ -120,6 +122,19 @@ function M.table(rows, columns)
   if #rows == 0 then return log.say("(nothing)") end
   local width = term.is_terminal("out") and term.width() or math.huge
   log.say(table.concat(table_lines(rows, described, width), "\n"))
+end
+
+--- Rows as CSV (RFC 4180), with a first line of names, to write into a file: `folder.write("reports", "ages.csv",
+--- report.csv(rows, { "name", "ends" }))`. A text that a spreadsheet would take for a formula gets an apostrophe before
+--- it. Without `columns`, every member of the rows is a column, sorted by name.
+---@param rows table[]
+---@param columns string[]?
+---@return string
+function M.csv(rows, columns)
+  local described = describe_columns(rows, columns)
+  local lines = { csv.head(described) }
+  for i, row in ipairs(rows) do lines[i + 1] = csv.line(described, row) end
+  return table.concat(lines)
 end
 
 --- Print a value as JSON. With --json the value becomes part of the one document.

@@ -47,6 +47,7 @@ local Findings = class "doctor.findings"
 ---@field id string
 ---@field about string?
 ---@field subjects string[]? ids of the several things that it names: accounts, permissions, addresses
+---@field follows string? name of the check that reports why this could not be looked at
 ---@field evidence string
 ---@field cause string?
 ---@field fix string?
@@ -57,7 +58,7 @@ local function add_finding(self, verdict, fields)
   if not fields.id and not HAS_NO_ID[verdict] then error(("a finding of '%s' has no id"):format(self.check.name), 3) end
   self[#self + 1] = {
     check = self.check.name, verdict = verdict, id = fields.id, about = fields.about or self.about,
-    subjects = fields.subjects, evidence = fields.evidence, cause = fields.cause, fix = fields.fix,
+    subjects = fields.subjects, follows = fields.follows, evidence = fields.evidence, cause = fields.cause, fix = fields.fix,
   }
 end
 
@@ -129,6 +130,7 @@ local function add_failed_check(findings, check, err)
     return findings:unknown {
       id = "not checked", evidence = ("not checked, because this is unknown: %s"):format(err.what),
       cause = err.owner ~= check.name and ("see: " .. err.owner) or nil,
+      follows = err.owner ~= check.name and err.owner or nil,
     }
   end
   if not fail.is(err) or fail.is(err, "interrupted") then error(err, 0) end

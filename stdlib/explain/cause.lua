@@ -294,7 +294,18 @@ function M.devolutions(failure) return by_service(DEVOLUTIONS, failure, "devolut
 ---@param failure table host.peer.failure or http.retry.failure
 ---@param name string of the peer
 ---@return explain.reason
-function M.peer(failure, name) return by_service(SERVICE, failure, name) end
+function M.peer(failure, name)
+  if failure.kind == "unknown_outcome" then
+    return { cause = kinds.kinds.unknown_outcome.cause, fix = ("Look at the service behind peers.%s of the profile "
+      .. "whether the change was made, before you run the command again."):format(name) }
+  end
+  if failure.transport == "certificate" then
+    return { cause = kinds.transports.certificate.cause, fix = ("If the service has an authority of its own, name it: "
+      .. "peers.%s = { ca = \"FILE\", … } in the profile. Otherwise stop: the server may be somebody else's.")
+      :format(name) }
+  end
+  return by_service(SERVICE, failure, name)
+end
 
 --- The sentence that says why: our cause, then the words of the service, and whose words they are.
 ---@param reason explain.reason

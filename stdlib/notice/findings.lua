@@ -23,6 +23,7 @@ local M = {}
 ---@class notice.look
 ---@field now number
 ---@field findings notice.finding[]
+---@field incomplete boolean? could something not be looked at because of something else that is told?
 ---@field unseen table<string, true> sources that could not be looked at; "tenant" stands for "tenant/role", too
 
 local LONGEST = 600 -- bytes of a text in a notice
@@ -168,7 +169,10 @@ function M.add_doctor(look, findings)
   local known = {}
   for _, found in ipairs(findings) do
     local source = "doctor/" .. found.check
-    if found.verdict == "unknown" then
+    if found.follows then
+      mark_unseen(look, source) -- it is told with its cause
+      look.incomplete = true
+    elseif found.verdict == "unknown" then
       add_doctor_finding(look, known, doctor_finding(found, mark_unseen(look, source)))
     elseif found.verdict == "left out" then
       look.unseen[source] = true -- nothing to tell, and nothing of it counts as resolved

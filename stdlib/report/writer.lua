@@ -1,6 +1,7 @@
 --- Write rows as a table, as CSV or as JSON while they arrive, so that memory does not grow with their number.
 
 local class = require "base.class"
+local csv = require "report.csv"
 local json = require "host.json"
 local log = require "log"
 local report = require "report"
@@ -18,17 +19,6 @@ local AT_ONCE = 64 -- rows of CSV and JSON that are written together
 ---@field row fun(self: report.writer, row: table) one more
 ---@field close fun(self: report.writer) the last was written
 
---- A field as RFC 4180 has it. A text that a spreadsheet would take for a formula gets a quote before it.
----@param value any
----@return string
-function M.field(value)
-  if type(value) == "number" then return tostring(value) end
-  local text = value == nil and "" or tostring(value)
-  if text:find "^[=+@\t\r-]" then text = "'" .. text end
-  if text:find '[",\r\n]' then return '"' .. text:gsub('"', '""') .. '"' end
-  return text
-end
-
 -- The text of rows that are written together.
 local function add_text(self, text, write)
   local pending = self.pending
@@ -38,17 +28,11 @@ local function add_text(self, text, write)
   self.pending = {}
 end
 
-local function csv_line(columns, row)
-  local fields = {}
-  for place, column in ipairs(columns) do fields[place] = M.field(row[column.key]) end
-  return table.concat(fields, ",") .. "\r\n"
-end
-
 local Csv = class "report.csv_writer"
 
 function Csv:row(row)
   self.count = self.count + 1
-  add_text(self, csv_line(self.columns, row), term.write_data)
+  add_text(self, csv.line(self.columns, row), term.write_data)
 end
 
 function Csv:close() term.write_data(table.concat(self.pending)) end
@@ -92,11 +76,7 @@ local WRITERS = { csv = Csv, json = Json, table = Table }
 ---@return report.writer
 function M.new(format, columns)
   local out = WRITERS[format] { columns = columns, count = 0, block = {}, pending = {} }
-  if format == "csv" then
-    local titles = {}
-    for _, column in ipairs(columns) do titles[column.key] = column.key end
-    out.pending[1] = csv_line(columns, titles)
-  end
+  if format == "csv" then out.pending[1] = csv.head(columns) end
   return out
 end
 

@@ -84,7 +84,12 @@ describe("no secret", function()
     assert.equal(0, run(far, said, { "journal", "export" }).status)
     assert.equal(0, run(far, said, { "metrics" }).status)
     assert.equal(0, run(far, said, { "expiring", "--offline", "--json" }).status % 3) -- 0 or 3
+    local calendar = far.place.path .. "/calendar.ics"
+    assert.equal(0, run(far, said, { "expiring", "--offline", "--calendar", calendar }).status % 3)
+    said[#said + 1] = calendar
     run(far, said, { "notify", notices, "--offline" })
+    run(far, said, { "notify", notices, "--json" })
+    run(far, said, { "doctor", "--json" })
     assert.is_true(failed > 10, failed)
     assert.is_true(search(far, said).secrets.password > 50)
   end)

@@ -266,15 +266,15 @@ class Year:
             for one in world.graph(f"/applications(appId='{made['appId']}')")["passwordCredentials"]:
                 world.foreign.add(one["keyId"])
             world.names[made["appId"]], world.watched[made["appId"]] = name, False
-            self.write(f"{name.split()[0].lower()}.lua", POLICY % (name.split()[0], made["appId"]))
+            path = self.write(f"{name.split()[0].lower()}.lua", POLICY % (name.split()[0], made["appId"]))
+            world.run("login", "--for", path, profile="emulator")
 
     def apply(self):
         self.world.run("apply", SETUP, "--yes", "--lifetime", "120d", "--renew-before", "20d", "--grace", "5d",
                        "--no-evidence", status=(0, 1))
 
     def rotate(self, name):
-        self.world.run("rotate", os.path.join(FOLDER, name + ".lua"), "--yes", "--no-evidence", status=(0, 1),
-                       profile="emulator")
+        self.world.run("rotate", os.path.join(FOLDER, name + ".lua"), "--yes", "--no-evidence", profile="emulator")
 
     def confirm(self):
         """A person pastes the newest secret of the provider, and says so."""
@@ -344,9 +344,13 @@ class Year:
             self.set_down(any(first <= day < last for first, last in OUTAGES))
             if hour % 24 == 0:
                 self.act(hour // 24)
+            self.pass_until(hour + 1.5)  # no date is so near to a look that the two readings of it could differ
             self.look()
-            wait = BEGAN + (hour + HOURS) * 3600 - self.world.now()
-            self.world.control("POST", "/clock", {"advance": max(0, wait)})
+            self.pass_until(hour + HOURS)
+
+    def pass_until(self, hour):
+        wait = BEGAN + hour * 3600 - self.world.now()
+        self.world.control("POST", "/clock", {"advance": max(0, wait)})
 
     def latest(self, name):
         """Until when a receiver has to be told of what was due at a moment."""

@@ -45,7 +45,8 @@ describe("a card for Teams", function()
     home:write("address", receiver.ready.base .. "/workflows/1/invoke?sig=a1b2c3")
     home:write("moonlatch.lua", ([[return { profiles = { p = { emulator = true, tenant = "contoso.com",
       cloud = { login = "https://127.0.0.1:1", graph = "https://127.0.0.1:2" }, key = { from = "file", path = "key" },
-      peers = { teams = { url = { from = "file", path = "address" }, ca = %q } } } } }]]):format(place.path .. "/ca.pem"))
+      peers = { teams = { url = { from = "file", path = "address" }, ca = %q } } } } }]])
+      :format(place.path .. "/ca.pem"))
   end)
   teardown(function()
     receiver:__close()

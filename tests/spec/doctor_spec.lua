@@ -1,11 +1,11 @@
 --- Parts of doctor and discover that need nobody else.
 
 local access = require "doctor.check.conditional_access"
+local csv = require "report.csv"
 local json = require "host.json"
 local peers = require "doctor.peers"
 local secrets = require "doctor.check.secret"
 local secret = require "host.secret"
-local writer = require "report.writer"
 
 describe("an HTTP date", function()
   it("is read as it is written, and nothing else is", function()
@@ -144,13 +144,14 @@ end)
 
 describe("a field of CSV", function()
   it("is quoted where it must be, and never a formula", function()
-    assert.equal("", writer.field(nil))
-    assert.equal("12", writer.field(12))
-    assert.equal("-3", writer.field(-3))
-    assert.equal("'-3", writer.field "-3")
-    assert.equal('"a,b"', writer.field "a,b")
-    assert.equal('"say ""so"""', writer.field 'say "so"')
-    assert.equal("'=1+1", writer.field "=1+1")
-    assert.equal("\"'@x,y\"", writer.field "@x,y")
+    assert.equal("", csv.field(nil))
+    assert.equal("12", csv.field(12))
+    assert.equal("-3", csv.field(-3))
+    assert.same({ "12", "1.5" }, { csv.field(12.0), csv.field(1.5) })
+    assert.equal("'-3", csv.field "-3")
+    assert.equal('"a,b"', csv.field "a,b")
+    assert.equal('"say ""so"""', csv.field 'say "so"')
+    assert.equal("'=1+1", csv.field "=1+1")
+    assert.equal("\"'@x,y\"", csv.field "@x,y")
   end)
 end)

@@ -47,7 +47,7 @@ return {
   name = "credentials",
   run = function(findings, facts)
     local view, found = facts:want "view", facts:want "application"
-    if not view then return findings:unknown { id = "no application",
+    if not view then return findings:unknown { id = "no application", follows = "application",
       evidence = "not checked: there is no application" } end
     local has_journal = facts:want "journal" ~= false
     table.sort(view.foreign, is_expiring_before)
