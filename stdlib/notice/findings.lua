@@ -48,12 +48,20 @@ local function without_addresses(text)
   return (text:gsub("[%x:]+", hide_ipv6):gsub("%f[%d.](%d+)%.(%d+)%.(%d+)%.(%d+)%f[^%d]", hide_ipv4))
 end
 
---- Make a text fit for a notice: no control characters, no address of a machine, at most 600 bytes.
+-- Leave out characters that change the direction of the text around them: a name must not turn the words after it.
+-- https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
+local function without_directions(text)
+  return (text:gsub("\xE2\x80[\x8E\x8F\xAA-\xAE]", ""):gsub("\xE2\x81[\xA6-\xA9]", ""):gsub("\xD8\x9C", "")
+    :gsub("\xE2\x80[\xA8\xA9]", " "))
+end
+
+--- Make a text fit for a notice: one line without control characters and changes of direction, no address of a machine,
+--- at most 600 bytes.
 ---@param text string?
 ---@return string?
 function M.clean(text)
   if not text then return nil end
-  text = without_addresses((text:gsub("%s+", " "):gsub("%c", " ")))
+  text = without_addresses(without_directions((text:gsub("%s+", " "):gsub("%c", " "))))
   if #text <= LONGEST then return text end
   return text:sub(1, utf8.offset(text, 0, LONGEST) - 1) .. "…"
 end

@@ -501,6 +501,8 @@ describe("findings", function()
       findings.clean("it was used from 203.0.113.88 and 2001:db8::7,\nnot 2027-05-04T10:20:30Z, 10:20:30 or version "
         .. "2026.3.1.0"))
     assert.equal("[address] [address] a: ::", findings.clean "fe80:0:0:0:1:2:3:4 ::1 a: ::")
+    assert.equal("'exe.gnp', in use", findings.clean "'\u{202e}exe.gnp\u{2069}\u{200f}\u{61c}',\u{2028}in use")
+    assert.equal("€ ‘“–” 👩‍💻", findings.clean "€ ‘“–” 👩‍💻")
     local long = findings.clean(("é"):rep(1000))
     assert(#long <= 604 and utf8.len(long), "cut between characters")
   end)
