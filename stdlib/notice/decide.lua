@@ -12,6 +12,7 @@ local M = {}
 ---@field severity string
 ---@field source string
 ---@field subjects string[]? ids of the things that it named
+---@field ends number? when it was to expire
 
 ---@class notice.state what a rule's target was told; the journal keeps it
 ---@field target string the rule's script and arguments, for people
@@ -96,8 +97,11 @@ local function note_better(before, finding, level)
   return true
 end
 
--- Does the finding stand? What expires does not any more when it is not due to be told: its date was moved.
-local function stands(finding, level) return level > 0 or not finding.ends end
+-- Does the finding stand? What expires does not any more when its date was moved and is not due to be told.
+local function stands(finding, before, level)
+  local was_moved = before and before.ends and finding.ends and finding.ends > before.ends
+  return level > 0 or not was_moved
+end
 
 --- The items to tell now. Records them in `told`, as if they were told.
 ---@param rule notice.rule
@@ -111,11 +115,11 @@ function M.items(rule, told, look)
     local wish, before = rule.what[finding.kind], told[finding.key]
     local level = wish and level_of(finding, wish, look.now) or 0
     local state = wish and state_of_finding(finding, before, level, wish, look.now)
-    present[finding.key] = stands(finding, level) or nil
+    present[finding.key] = stands(finding, before, level) or nil
     if state then
       items[#items + 1] = item_of(finding, state)
       told[finding.key] = { at = look.now, level = level, title = finding.title, kind = finding.kind,
-        severity = finding.severity, source = finding.source, subjects = finding.subjects }
+        severity = finding.severity, source = finding.source, subjects = finding.subjects, ends = finding.ends }
     elseif before and present[finding.key] then
       changed = note_better(before, finding, level) or changed
     end

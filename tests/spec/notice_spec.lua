@@ -120,6 +120,19 @@ describe("what expires", function()
     end)
   end)
 
+  it("is not resolved by rules that tell it later, or not at all", function()
+    scene(function(target)
+      local role = { key = "role", ends = time.now() + 20 * DAY }
+      assert.same({ "new role" }, (tell(target, terms_of { { what = { expiring = { first = "30d" } } } },
+        look_of { role })))
+      assert.same({}, (tell(target, terms_of { { what = { expiring = { first = "7d" } } } }, look_of { role })))
+      assert.same({}, (tell(target, terms_of { { what = { rotation = {} } } }, look_of { role })))
+      pass(14 * DAY)
+      assert.same({ "worse role" }, (tell(target, terms_of { { what = { expiring = { first = "7d" } } } },
+        look_of { role })))
+    end)
+  end)
+
   it("is not resolved when it could not be looked at", function()
     scene(function(target)
       local terms = terms_of { { what = { expiring = {} } } }
