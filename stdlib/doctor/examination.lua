@@ -58,7 +58,8 @@ local function add_finding(self, verdict, fields)
   if not fields.id and not HAS_NO_ID[verdict] then error(("a finding of '%s' has no id"):format(self.check.name), 3) end
   self[#self + 1] = {
     check = self.check.name, verdict = verdict, id = fields.id, about = fields.about or self.about,
-    subjects = fields.subjects, follows = fields.follows, evidence = fields.evidence, cause = fields.cause, fix = fields.fix,
+    subjects = fields.subjects, follows = fields.follows, evidence = fields.evidence, cause = fields.cause,
+    fix = fields.fix,
   }
 end
 
@@ -74,6 +75,17 @@ function Findings:broken(fields) add_finding(self, "broken", fields) end
 
 ---@param fields doctor.fields
 function Findings:unknown(fields) add_finding(self, "unknown", fields) end
+
+--- Tell that nothing was checked, because there is no application. Another check reports that.
+function Findings:no_application()
+  self:unknown { id = "no application", follows = "application", evidence = "not checked: there is no application" }
+end
+
+--- Tell that nothing was checked, because there is no service principal. Another check reports that.
+function Findings:no_service_principal()
+  self:unknown { id = "no service principal", follows = "service principal",
+    evidence = "not checked: there is no service principal" }
+end
 
 --- Tell what was not looked at although nothing depends on it: the verdict of the report stays as it is without this.
 ---@param fields { evidence: string, cause: string?, fix: string? }

@@ -59,8 +59,8 @@ for kind in ("network bad_answer transient throttled auth denied refused timeout
   KINDS[kind] = true
 end
 
--- Answers that take longer than the call allows, and answers that ask for a wait. The clock is the emulator's, so a wait
--- takes no time. The service closes a connection after each answer, so another request there may get none.
+-- Answers that take longer than the call allows, and answers that ask for a wait. The clock is the emulator's, so a
+-- wait takes no time. The service closes a connection after each answer, so another request there may get none.
 local function is_slow(name)
   return name:find("^stall") or name:find("^drip") or name:find("^wait_") or name == "endless_extension"
 end

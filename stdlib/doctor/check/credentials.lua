@@ -47,8 +47,7 @@ return {
   name = "credentials",
   run = function(findings, facts)
     local view, found = facts:want "view", facts:want "application"
-    if not view then return findings:unknown { id = "no application", follows = "application",
-      evidence = "not checked: there is no application" } end
+    if not view then return findings:no_application() end
     local has_journal = facts:want "journal" ~= false
     table.sort(view.foreign, is_expiring_before)
     for _, credential in ipairs(view.foreign) do report_unknown_credential(findings, facts, credential, has_journal) end

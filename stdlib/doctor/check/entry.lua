@@ -50,8 +50,7 @@ return {
     local to = facts:want "entry"
     if not to then return end -- there is no entry: a value that a person pasted into a form cannot be read back
     local found = facts:want "application"
-    if not found then return findings:unknown { id = "no application", follows = "application",
-      evidence = "not checked: there is no application" } end
+    if not found then return findings:no_application() end
     if not to.entry then return report_entry_missing(findings, facts, to) end
     local elsewhere = other_application_or_tenant(facts, found, to.entry.data)
     if elsewhere then

@@ -67,11 +67,9 @@ return {
   name = "permissions",
   run = function(findings, facts)
     local found = facts:want "application"
-    if not found then return findings:unknown { id = "no application", follows = "application",
-      evidence = "not checked: there is no application" } end
+    if not found then return findings:no_application() end
     local grants, offered = facts:want "grants", facts:want "offered"
-    if not grants then return findings:unknown { id = "no service principal", follows = "service principal",
-      evidence = "not checked: there is no service principal" } end
+    if not grants then return findings:no_service_principal() end
     local granted = granted_permission_ids(grants, offered.id)
     local absent = missing_permissions(facts:want("terms").permissions, offered, granted)
     if #absent > 0 then report_missing_consent(findings, facts, absent) end

@@ -107,8 +107,7 @@ return {
   name = "roles",
   run = function(findings, facts)
     if not facts:want "principal_of_app" then
-      return findings:unknown { id = "no service principal", follows = "service principal",
-        evidence = "not checked: there is no service principal" }
+      return findings:no_service_principal()
     end
     if #facts:want("terms").managed == 0 then check_either_role(findings, facts)
     else check_needed_roles(findings, facts, (reach.roles_for(facts:want "accounts"))) end

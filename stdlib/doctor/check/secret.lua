@@ -196,8 +196,7 @@ M.name = "client secret"
 
 function M.run(findings, facts)
   local found = facts:want "application"
-  if not found then return findings:unknown { id = "no application", follows = "application",
-    evidence = "not checked: there is no application" } end
+  if not found then return findings:no_application() end
   local use = facts:want "use"
   if use.has then return report_secret_in_use(findings, facts, found, use) end
   report_unconfirmed_secret(findings, facts, found)

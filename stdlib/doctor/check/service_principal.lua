@@ -9,8 +9,7 @@ return {
   name = "service principal",
   run = function(findings, facts)
     local found = facts:want "application"
-    if not found then return findings:unknown { id = "no application", follows = "application",
-      evidence = "not checked: there is no application" } end
+    if not found then return findings:no_application() end
     local principal = facts:want "principal_of_app"
     if not principal then
       return findings:broken { id = "missing",
