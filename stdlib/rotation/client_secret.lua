@@ -313,8 +313,8 @@ local function remove_secret_while_listed(application, key_id, is_new, send_agai
 end
 
 ---@class rotation.removal
----@field value host.secret? of the credential that is removed, where the journal has it, and a sign-in with it is no use
---- by somebody: it was never given away, or all is destroyed
+---@field value host.secret? of the credential that is removed, where the journal has it. Left out for a retiring one: a
+--- sign-in with it would look like use by its consumer
 ---@field in_use rotation.row? of a certificate that must be listed, else nothing is removed
 ---@field journal host.journal.journal? where a sign-in that shows that the credential is gone is put on record
 
