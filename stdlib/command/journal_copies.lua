@@ -50,6 +50,8 @@ function M.backup(journal, path)
   if copied > 0 then
     log.say(("Its older records were copied beside it (%s)."):format(layout.count(copied, "segment")))
   end
+  local whole, failure = pcall(journal_segments.each, profile, journal, function() end)
+  if not whole then log.warn("older records are missing in the backup: " .. tostring(failure)) end
   log.say(hint.text("What it sealed, only the profile's key opens: keep that elsewhere. `{moonlatch} journal verify "
     .. "%s` looks at it again.", path))
 end

@@ -34,12 +34,16 @@ function M.names(folder)
   return list
 end
 
-local function raise_unreadable_segment(folder, seq, why)
+local REKEY = "Change the key of this segment, too: {moonlatch} journal rekey --old-key file:PATH, with the old key. It "
+  .. "goes on where an earlier change of the key was interrupted."
+
+local function raise_unreadable_segment(folder, seq, why, kind)
   fail.raise {
     kind = "journal", what = "look at the journal's older records",
     why = ("the segment that ends with record %d, in %s: %s. What it said is unknown; the journal itself is whole")
       :format(seq, folder, why),
-    fix = "Copy the segment from a backup into that folder: each backup has files journal-N-M-HASH.segment beside it.",
+    fix = (kind == "key" or kind == "interrupted") and hint.text(REKEY)
+      or "Copy the segment from a backup into that folder: each backup has files journal-N-M-HASH.segment beside it.",
   }
 end
 
@@ -47,8 +51,8 @@ end
 local function open_segment_ending_with(profile, key, seq, hash)
   for _, name in ipairs(M.names(profile.state)) do
     if name:find(("-%d-%s.segment"):format(seq, hash:sub(1, 8)), 1, true) then
-      local segment, message = native_journal.read(profile.state .. "/" .. name, key, profile.binding)
-      if not segment then raise_unreadable_segment(profile.state, seq, message) end
+      local segment, message, kind = native_journal.read(profile.state .. "/" .. name, key, profile.binding)
+      if not segment then raise_unreadable_segment(profile.state, seq, message, kind) end
       local ok, last, last_hash = pcall(segment.head, segment)
       if ok and last == seq and last_hash == hash and segment:is_segment() then return segment, name end
       segment:close()
