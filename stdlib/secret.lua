@@ -11,7 +11,7 @@ local M = {}
 
 M.is = native_secret.is
 M.generate = native_secret.generate
-M.base64 = native_secret.base64
+M.base64 = crypto.base64
 M.unbase64 = native_secret.unbase64
 
 local function check_secret(value)
@@ -25,8 +25,8 @@ local function read_key(value)
 end
 
 --- A private key and its certificate in PEM, the key first (PKCS#8): the form in which a sink gets a certificate, and
---- returns the certificate from `read`. Made of any PEM or of PKCS#12 without a passphrase. Nil when there is no RSA key
---- with its certificate in it.
+--- returns the certificate from `read`. Made of any PEM or of PKCS#12. Nil when there is no RSA key with its
+--- certificate in it.
 ---@param value any a secret
 ---@param certificate any text or secret: the certificate in PEM, when the value has the key only
 ---@param passphrase any a secret: of PKCS#12
