@@ -31,6 +31,14 @@ int crypto_seal(const struct secret *key, const char *binding, size_t binding_le
 int crypto_open(lua_State *L, enum secret_kind kind, const struct secret *key, const char *binding,
                 size_t binding_length, const char *sealed, size_t length);
 
+/* Return what follows "age1" in the first recipient of age in the text, at least as many characters as a recipient has;
+ * NULL when there is none. */
+const char *crypto_age_recipient(const char *text, size_t length);
+
+/* Push a file of age that only the holder of the recipient's identity opens, as a secret of the value's kind; return
+ * why not, or NULL. [-0, +0|+1, e] */
+const char *crypto_age_seal(lua_State *L, const char *recipient, const struct secret *value);
+
 /* The functions of host.crypto that are in crypto_derive.c. */
 extern const luaL_Reg crypto_derive_functions[];
 

@@ -123,12 +123,14 @@ function M.jws(text) end
 ---@param value host.secret
 ---@return string bytes
 function M.seal(key, binding, value) end
---- Seal a secret to a public key (RSA-OAEP with SHA-256). The private key opens it with
---- openssl pkeyutl -decrypt -pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:sha256.
----@param pem string a public key, or a certificate with one
----@param value host.secret at most 190 bytes for a key of 2048 bits
----@return host.secret|nil line base64 with a line break, of the value's kind, string? message
-function M.seal_to(pem, value) end
+--- Seal a secret to somebody. For a certificate with an RSA key of 2048 bits or more: CMS enveloped data in PEM (RFC
+--- 5652; AES-256-CBC, RSA-OAEP with SHA-256), which `openssl cms -decrypt -inform PEM -inkey KEY` opens. For a
+--- recipient of age (a text with age1…, c2sp.org/age): a file that `age -d -i IDENTITY` opens, for a value of at most
+--- 64 KiB.
+---@param recipient string
+---@param value host.secret
+---@return host.secret|nil sealed of the value's kind, string? message why not, as the rest of a sentence about "it"
+function M.seal_to(recipient, value) end
 --- Open bytes that `seal` made with the same key and binding. Otherwise the message says that the key does not open
 --- them, or that they are cut off.
 ---@param key host.secret
