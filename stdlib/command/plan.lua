@@ -70,7 +70,7 @@ return {
   arguments = workflow_command.arguments,
   script = "named",
   options = {
-    { name = "--out", value = "FILE", help = "save the plan to a new file, NAME.plan, for `moonlatch apply NAME.plan`" },
+    { name = "--out", value = "FILE", help = "save the plan to a new file NAME.plan, for `moonlatch apply NAME.plan`" },
   },
   examples = {
     "moonlatch plan setup/entra-pam-provider --emulator",
