@@ -12,7 +12,7 @@ local time = require "time"
 
 local M = {}
 
-local FORMAT = "moonlatch plan 1"
+local FORMAT = "plan of moonlatch, version 1"
 local LIMIT = 1 << 20 -- bytes of a file
 
 ---@class workflow.saved_plan
