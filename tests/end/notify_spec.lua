@@ -142,11 +142,9 @@ describe("moonlatch notify", function()
     configure(emu.place.path .. "/whsec")
     emu:later "1d"
     must(notify(), 0)
-    local again = arrived()[1]
+    local again, slack = table.unpack(arrived()) -- what waits goes first
     assert.same({ first.headers["webhook-id"], first.body }, { again.headers["webhook-id"], again.body })
-    must(notify(), 0)
-    again = arrived()[1]
-    assert.truthy(json.decode(again.body).text:find("resolved: notices are not delivered to notify/webhook", 1, true))
+    assert.truthy(json.decode(slack.body).text:find("resolved: notices are not delivered to notify/webhook", 1, true))
   end)
 
   it("tells that a policy could not run, once, and then that it could", function()
