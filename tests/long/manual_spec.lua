@@ -28,7 +28,7 @@ local function it_with(program, name, test)
 end
 
 describe("the manual pages", function()
-  local COUNT = 33 -- one for each command, and four
+  local COUNT = 34 -- one for each command, and five
 
   it_with("mandoc", "have no fault that mandoc finds", function()
     local place <close> = new_place()

@@ -22,7 +22,7 @@ end
 describe("the manual pages", function()
   it("are one for the program, one for each command, and those of files and scripts", function()
     local wanted = { "man1/moonlatch.1", "man1/moonlatch-e.1", "man5/moonlatch.lua.5", "man5/moonlatch-policy.5",
-      "man7/moonlatch-scripts.7" }
+      "man7/moonlatch-scripts.7", "man8/moonlatch-operator.8" }
     for _, name in ipairs(common.command_names()) do wanted[#wanted + 1] = ("man1/moonlatch-%s.1"):format(name) end
     table.sort(wanted)
     assert.same(wanted, sets.sorted(made))
