@@ -113,6 +113,19 @@ describe("the manual pages", function()
   end)
 end)
 
+describe("the help of a command", function()
+  local command = { summary = "do it", examples = { "moonlatch do" },
+    details = "One sentence that is\nlonger. Another:\n  code --here\nand more." }
+
+  it("joins the lines of a paragraph, and wraps them to the width; code stays as it is", function()
+    local command_help = require "manual.command_help"
+    assert.matches("\n\nOne sentence that is longer%. Another:\n  code %-%-here\nand more%.\n\n",
+      command_help.command("do", command, 80))
+    assert.matches("\n\nOne sentence\nthat is\nlonger%. Another:\n  code %-%-here\nand more%.\n\n",
+      command_help.command("do", command, 16))
+  end)
+end)
+
 describe("completion", function()
   local place
 
