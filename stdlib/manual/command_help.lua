@@ -87,7 +87,16 @@ end
 
 -- The lines of a paragraph joined, and wrapped to the width. Indented lines stay as they are.
 local function rewrap(text, width)
-  return layout.fit((text:gsub("(%S)\n(%S)", "%1 %2")), width)
+  local lines = {}
+  for line in (text .. "\n"):gmatch("(.-)\n") do
+    local last = lines[#lines]
+    if last and last:find("^%S") and line:find("^%S") then
+      lines[#lines] = last .. " " .. line
+    else
+      lines[#lines + 1] = line
+    end
+  end
+  return layout.fit(table.concat(lines, "\n"), width)
 end
 
 --- The help of a command.

@@ -121,7 +121,7 @@ describe("the help of a command", function()
     local command_help = require "manual.command_help"
     assert.matches("\n\nOne sentence that is longer%. Another:\n  code %-%-here\nand more%.\n\n",
       command_help.command("do", command, 80))
-    assert.matches("\n\nOne sentence\nthat is\nlonger%. Another:\n  code %-%-here\nand more%.\n\n",
+    assert.matches("\n\nOne sentence\nthat is longer%.\nAnother:\n  code %-%-here\nand more%.\n\n",
       command_help.command("do", command, 16))
   end)
 end)
