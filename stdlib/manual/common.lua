@@ -32,7 +32,7 @@ M.groups = {
   { title = "Set up Devolutions PAM", commands = { "plan", "apply", "verify", "destroy", "handover" } },
   { title = "Rotate passwords and secrets", commands = { "rotate", "rehearse", "new", "journal" } },
   { title = "Find out", commands = { "doctor", "discover", "activity", "applications", "expiring", "permissions" } },
-  { title = "Tell people and machines", commands = { "notify", "metrics" } },
+  { title = "Tell people and machines", commands = { "report", "notify", "metrics" } },
   { title = "Write scripts", commands = { "scripts", "run", "-e", "repl", "types" } },
   { title = "Help", commands = { "help", "completion" } },
 }

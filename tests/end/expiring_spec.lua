@@ -30,7 +30,8 @@ describe("moonlatch expiring", function()
   it("says that nothing expires, and what it does not look at", function()
     local outcome = must(emu:run { "expiring", "--offline" }, 0)
     assert.equal("Nothing that was looked at expires within 60 days, or has expired.\n"
-      .. "Not looked at: role assignments, and all else that the tenant knows (--offline); applications of the tenant that are not on record here (--applications).\n",
+      .. "Not looked at: role assignments, and all else that the tenant knows (--offline); "
+      .. "applications of the tenant that are not on record here (--applications).\n",
       outcome.out)
   end)
 
