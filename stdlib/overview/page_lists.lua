@@ -167,7 +167,7 @@ local function rotation_rows(list)
   for i = 1, math.min(#list, ROTATIONS) do
     local one = list[i]
     rows[i] = tag.tr { tag.th { scope = "row", class = "day", time.day(one.at) },
-      tag.td { ("%s%s of "):format(one.kind, one.short and " " .. one.short or ""), name(one.name) },
+      tag.td { one.kind, one.short and { " ", name(one.short) } or false, " of ", name(one.name) },
       tag.td { one.state } }
   end
   return rows
