@@ -14,7 +14,8 @@ struct json_rules {
                                  Names of use NAMED_IN_JSON (secret_name.h) always do. */
   unsigned uses;              /* further uses of names that become secrets: bits of enum secret_use */
   const char *places;         /* places whose texts, and all texts below, become secrets: "data.token,data.*", steps of
-                                 member names with * for any; elements of an array are where the array is. NULL for none */
+                                 member names with * for any, or "**" for every text; elements of an array are where
+                                 the array is. NULL for none */
   int sent;   /* stack index of a list of secrets that were sent, 0 for none. A string that equals one of them becomes
                  that secret; a string that contains any living secret is redacted; a member's name that contains one is
                  refused. */

@@ -245,9 +245,10 @@ static int is_level_step(const struct json_scan *scan, const struct json_level *
   return name_length == length && memcmp(name, step, length) == 0;
 }
 
-/* Is the value that is scanned at the place, or below it? The levels of arrays are no steps. */
+/* Is the value that is scanned at the place, or below it? The levels of arrays are no steps; "**" is every place. */
 static int is_value_at_place(const struct json_scan *scan, const char *place, size_t length) {
   const char *end = place + length;
+  if (length == 2 && memcmp(place, "**", 2) == 0) return 1;
   for (unsigned i = 1; i <= scan->depth && place < end; i++) {
     const struct json_level *level = &scan->levels[i];
     if (!level->is_object) continue;

@@ -71,15 +71,9 @@ local function read_accounts(look, journal)
   return { rows = rows, whole = #unread == 0 }
 end
 
-local function all_places(list)
-  local places = {}
-  for place = 1, list.count do places[place] = place end
-  return places
-end
-
 -- Add when the credentials were last used. What the report cannot tell is unknown, and never "no use".
 local function add_uses(look, list, journal)
-  local places = all_places(list)
+  local places = list:places()
   local ok, failure = pcall(last_use.add_report, list, places)
   if not ok then
     local gap = reading.gap(failure)

@@ -288,6 +288,21 @@ describe("an error", function()
     assert.is_nil(err.handle)
   end)
 
+  it("is no way to act in the library: its metamethods are not called there", function()
+    local sink = load_text [[
+      local called = false
+      local function raise()
+        if called then return "called" end
+        error(setmetatable({}, { __tostring = function() called = true return "forged" end }))
+      end
+      return { summary = "S", where = raise, store = raise, can = {} }]]
+    local ok, err = pcall(sink.where)
+    assert.is_false(ok)
+    assert.matches("^a script raised a table that has a metatable: raise a text, or a failure with fail.raise\n",
+      tostring(err))
+    assert.is_false((pcall(sink.where)))
+  end)
+
   it("is handled when all that it came through has been left", function()
     local code = [[
       local graph, task = require "graph", require "task"
@@ -372,6 +387,28 @@ describe("a script's function", function()
     for _, path in ipairs { "mine.lua", "stdlib/evil.lua", SOURCE .. "/stdlib/evil.lua" } do
       plan(TRICKS, path, 3) -- it plans a change
     end
+  end)
+
+  it("of a sink, or one that tells, gets copies: the library's tables stay as they are", function()
+    local GREEDY = [[
+      local function take(...)
+        for _, given in ipairs { ... } do
+          for name in pairs(given) do given[name] = true end
+          given.linked, given.items = true, { title = "all is well" }
+        end
+        return "the place"
+      end
+      return { summary = "S", args = {}, %s }]]
+    local sink = load_text(GREEDY:format
+      "can = { read_back = true }, where = take, read = take, store = take, remove = take")
+    local given = { { path = "a" }, { id = "1", more = { "x" } }, { marker = "m" } }
+    for _, name in ipairs { "where", "read", "store", "remove" } do
+      assert.equal("the place", sink[name](table.unpack(given)))
+      assert.same({ { path = "a" }, { id = "1", more = { "x" } }, { marker = "m" } }, given, name)
+    end
+    local notice = { title = "a secret expires", items = { { title = "a" } } }
+    load_text(GREEDY:format "tell = take").tell(notice, {})
+    assert.same({ title = "a secret expires", items = { { title = "a" } } }, notice)
   end)
 
   it("of a resource gets a face of it, which it cannot change, and defines no metamethod", function()
