@@ -24,7 +24,7 @@ local function difference(changes, number)
   local before = overview_changes.before(changes, number)
   if not before then return nil end
   local step = number.value - before
-  if step == 0 then return "as on " .. time.day(changes.since) end
+  if step == 0 then return "unchanged since " .. time.day(changes.since) end
   return ("%d %s than on %s"):format(math.abs(step), step > 0 and "more" or "fewer", time.day(changes.since))
 end
 

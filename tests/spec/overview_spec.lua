@@ -201,7 +201,7 @@ describe("the changes", function()
     local journal = kept(seen_with { accounts = { whole = true, rows = { account(1) } } })
     local all = report_of(seen_with { accounts = { whole = true, rows = { account(1), account(2) } } }, journal)
     local figure = overview_words.key_figures(all)[1]
-    assert.equal("as on 2026-11-29", figure.difference)
+    assert.equal("unchanged since 2026-11-29", figure.difference)
     local changed = all.changes.changed[1]
     assert.same({ "all", 1, 2 }, { changed.number.what, changed.before, changed.number.value })
   end)
