@@ -40,6 +40,7 @@ local HINT_OPTIONS = {
   activity = OF_SCRIPTS, login = OF_SCRIPTS, logout = OF_TENANT, whoami = OF_TENANT, handover = OF_TENANT,
   journal = OF_TENANT,
   applications = OF_SCRIPTS, expiring = OF_TENANT, status = OF_TENANT, notify = OF_SCRIPTS, metrics = OF_TENANT,
+  report = OF_SCRIPTS,
   init = { "config" }, rehearse = { "scripts" },
   scripts = { "scripts" }, new = OF_SCRIPTS,
 }
