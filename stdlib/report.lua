@@ -130,12 +130,7 @@ end
 ---@param rows table[]
 ---@param columns string[]?
 ---@return string
-function M.csv(rows, columns)
-  local described = describe_columns(rows, columns)
-  local lines = { csv.head(described) }
-  for i, row in ipairs(rows) do lines[i + 1] = csv.line(described, row) end
-  return table.concat(lines)
-end
+function M.csv(rows, columns) return csv.text(describe_columns(rows, columns), rows) end
 
 --- Print a value as JSON. With --json the value becomes part of the one document.
 ---@param value any

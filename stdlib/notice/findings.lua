@@ -24,6 +24,7 @@ local M = {}
 ---@field now number
 ---@field findings notice.finding[]
 ---@field incomplete boolean? could something not be looked at because of something else that is told?
+---@field calendar expiry.calendar? nil: what expires could not be looked at
 ---@field unseen table<string, true> sources that could not be looked at; "tenant" stands for "tenant/role", too
 
 local LONGEST = 600 -- bytes of a text in a notice

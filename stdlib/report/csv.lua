@@ -32,4 +32,14 @@ function M.head(columns)
   return M.line(columns, titles)
 end
 
+--- Rows as the text of a CSV file.
+---@param columns report.column[]
+---@param rows table[]
+---@return string
+function M.text(columns, rows)
+  local lines = { M.head(columns) }
+  for i, row in ipairs(rows) do lines[i + 1] = M.line(columns, row) end
+  return table.concat(lines)
+end
+
 return M
