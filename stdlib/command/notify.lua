@@ -110,7 +110,7 @@ end
 
 -- 1: something could not be delivered; 3: something could not be looked at; else 0.
 local function exit_status(look, outcomes)
-  local status = (look.incomplete or #unknown_findings(look) > 0) and 3 or 0
+  local status = #unknown_findings(look) > 0 and 3 or 0
   for _, outcome in ipairs(outcomes) do
     local entry = outcome.state.outbox[1]
     if entry and entry.tries > 0 then status = 1 end

@@ -31,7 +31,7 @@ local M = {}
 
 -- How bad a finding is, by the rule: what expires gets worse with each of the rule's spans; 0: not to be told yet.
 local function level_of(finding, wish, now)
-  if wish.least == "critical" and finding.severity ~= "critical" then return 0 end
+  if finding.follows or wish.least == "critical" and finding.severity ~= "critical" then return 0 end
   if not finding.ends then return finding.severity == "critical" and 2 or 1 end
   local level = finding.ends <= now and 1 or 0
   for _, span in ipairs(wish.first) do

@@ -19,11 +19,11 @@ local M = {}
 ---@field fix string?
 ---@field ends number? of what expires
 ---@field subjects string[]? ids of the things that it names, where there may be several
+---@field follows string? the check of the doctor that finds why this could not be looked at: only that is told
 
 ---@class notice.look
 ---@field now number
 ---@field findings notice.finding[]
----@field incomplete boolean? could something not be looked at because of something else that is told?
 ---@field calendar expiry.calendar? nil: what expires could not be looked at
 ---@field unseen table<string, true> sources that could not be looked at; "tenant" stands for "tenant/role", too
 
@@ -165,7 +165,7 @@ local function doctor_finding(found, source)
   return {
     key = ("%s/%s/%s"):format(source, found.about, found.id), kind = is_unknown and "unknown" or "doctor",
     source = source, severity = found.verdict == "broken" and "critical" or "warning", text = found.cause,
-    title = ("%s: %s"):format(found.check, found.evidence), fix = found.fix,
+    title = ("%s: %s"):format(found.check, found.evidence), fix = found.fix, follows = found.follows,
     subjects = found.subjects and table.move(found.subjects, 1, #found.subjects, 1, {}),
   }
 end
@@ -178,10 +178,7 @@ function M.add_doctor(look, findings)
   local known = {}
   for _, found in ipairs(findings) do
     local source = "doctor/" .. found.check
-    if found.follows then
-      mark_unseen(look, source) -- it is told with its cause
-      look.incomplete = true
-    elseif found.verdict == "unknown" then
+    if found.verdict == "unknown" then
       add_doctor_finding(look, known, doctor_finding(found, mark_unseen(look, source)))
     elseif found.verdict == "left out" then
       look.unseen[source] = true -- nothing to tell, and nothing of it counts as resolved

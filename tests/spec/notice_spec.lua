@@ -484,15 +484,18 @@ describe("findings", function()
     end)
   end)
 
-  it("leave out what the doctor could not look at because of another finding, and resolve nothing of it", function()
-    local look = findings.new(1)
-    findings.add_doctor(look, {
-      { check = "application", verdict = "broken", id = "missing", about = "a", evidence = "it is not there" },
-      { check = "roles", verdict = "unknown", id = "no application", about = "a", follows = "application",
-        evidence = "not checked: there is no application" },
-    })
-    assert.same({ 1, "doctor/application/a/missing", true }, { #look.findings, look.findings[1].key, look.incomplete })
-    assert.same({ ["doctor/roles"] = true, ["unknown/doctor/roles"] = true }, look.unseen)
+  it("that the doctor could not look at because of another finding are not told besides that one", function()
+    scene(function(target)
+      local look = findings.new()
+      findings.add_doctor(look, {
+        { check = "application", verdict = "broken", id = "missing", about = "a", evidence = "it is not there" },
+        { check = "roles", verdict = "unknown", id = "no application", about = "a", follows = "application",
+          evidence = "not checked: there is no application" },
+      })
+      assert.same({ 2, true }, { #look.findings, look.unseen["doctor/roles"] })
+      assert.same({ "new doctor/application/a/missing" }, (tell(target, TERMS, look)))
+      assert.same({ "resolved doctor/application/a/missing" }, (tell(target, TERMS, look_of {})))
+    end)
   end)
 
   it("leave out what the doctor left out", function()
