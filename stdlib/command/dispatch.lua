@@ -29,6 +29,8 @@ local M = {}
 --- help is printed
 ---@field run fun(options: table): integer exit status
 
+local PLAIN_WIDTH = 100 -- columns of a help that is not written to a terminal
+
 local OF_SCRIPTS, OF_TENANT = { "profile", "config", "scripts" }, { "profile", "config" }
 
 -- The options of this run that each command gets in a hint, too: those that decide what it acts on.
@@ -150,7 +152,9 @@ end
 ---@param name string?
 function M.print_help(name)
   local command_help = require "manual.command_help"
-  print_wrapped_help(name and command_help.command(name, M.load_command(name)) or command_help.program(M.load_command))
+  local width = term.is_terminal("out") and term.width() or PLAIN_WIDTH
+  print_wrapped_help(name and command_help.command(name, M.load_command(name), width)
+    or command_help.program(M.load_command))
 end
 
 ---------------------------------------------------------------------------
