@@ -10,14 +10,13 @@ local fail = require "fail"
 local hint = require "log.hint"
 local lifetime = require "journal.lifetime"
 local policy_select = require "policy.select"
-local probe = require "sink.probe"
 local rights_check = require "rotation.rights_check"
 local rotation = require "rotation"
 local rotations = require "journal.rotations"
 local run_limit = require "rotation.run_limit"
 local scheduler = require "task.scheduler"
 local sets = require "base.sets"
-local sinks = require "policy.sinks"
+local sink_scripts = require "rotate.sink_scripts"
 local states = require "handover.state"
 local task = require "task"
 local time = require "time"
@@ -33,7 +32,7 @@ local step = workflow.step
 ---@field tenant rotation.tenant
 ---@field options rotation.options
 ---@field entries rotation.entry[]
----@field vault string? id of the vault with the entries, once an entry was read
+---@field entry sink.entry? of one of the applications, once it was read
 ---@field sinks policy.sink[] for new values
 ---@field instead string? where they go instead of the policy's sink, and why
 local Applications = class "rotate.applications"
@@ -67,36 +66,32 @@ end
 local LATER = "a person will have to say when the new one is in use; rotate says how"
 
 local function why_no_entries(consumer)
-  return hint.text("a person's hands, by `{moonlatch} handover`: %s. Passwords would be kept by %s only",
+  return hint.text("a person's hands, by `{moonlatch} handover`: %s",
     consumer == "cloud" and "Devolutions Cloud has no entries that are written from here"
-      or "the profile names no Devolutions Server", sinks.names_for_passwords())
+      or "the profile names no Devolutions Server")
 end
 
 -- Set the sinks. Without a Devolutions Server, client secrets go to a person.
 local function choose_sinks(self)
+  sink_scripts.load(self.terms, self.terms.name, {})
   self.sinks = self.terms.sinks
   if rotates_certificates(self) then return end
   local consumer = states.consumer(self.options.profile)
   for _, one in ipairs(consumer ~= "server" and self.sinks or {}) do
-    if one.kind == "server" and self.sinks[2] then
+    local is_entries = one.loaded.kept_by == "entries"
+    if is_entries and self.sinks[2] then
       fail.raise { kind = "config", what = self.terms.name .. ": sink", why = "the profile names no Devolutions Server",
         fix = "Remove policy.devolutions.server from the sinks, or add `devolutions` to the profile." }
     end
-    if one.kind == "server" then self.sinks, self.instead = { { kind = "handover" } }, why_no_entries(consumer) end
+    if is_entries then self.sinks, self.instead = sink_scripts.handover(), why_no_entries(consumer) end
   end
-end
-
--- Does a client secret that is stored in this sink count as in use?
-local function confirms_by_storing_in(self, one)
-  if one.kind == "server" then return (self.options.profile.devolutions or {}).linked == true end
-  return one.kind == "script" and one.loaded:confirms(self.options.profile)
 end
 
 --- Does a client secret that is stored in all the sinks count as in use?
 ---@return boolean
 function Applications:confirms_by_storing()
   for _, one in ipairs(self.sinks) do
-    if not confirms_by_storing_in(self, one) then return false end
+    if not one.loaded:confirms(self.options.profile) then return false end
   end
   return true
 end
@@ -109,7 +104,7 @@ local function client_secret_steps(self, entry)
   return {
     step "Client secret" (function(run, have)
       have.delivery, have.policy = delivery.open(run, self, target), self.policy:of(target)
-      if have.delivery.entry then self.vault = have.delivery.entry.vault_id end
+      self.entry = have.delivery.entry
       run:before_change(function()
         disk_space.check(run.profile)
         have.delivery:probe(run.journal)
@@ -333,7 +328,7 @@ end
 
 --- Finish rotations that an earlier run began, and delete probe entries that it left in the vault. Waits.
 function Applications:recover()
-  if self.vault then probe.delete_abandoned(self.options.journal, self.vault) end
+  if self.entry then self.entry:delete_abandoned_probes(self.options.journal) end
   rotate_applications_in_turn(self, self.recoveries, false)
 end
 

@@ -15,17 +15,19 @@ local MOST = 20 -- lines of a group, without --verbose
 
 local SIGN = {
   change = "~", recover = "~", stop = "!", refuse = "!", wait = "=", never = "·", changed = "~", failed = "!",
-  busy = "!", idle = "=", waits = "=", skipped = "!", person = "!", ended = "=", left = "!", accepted = "·",
+  busy = "!", idle = "=",
+  stored = "~", waits = "=", skipped = "!", person = "!", ended = "=", left = "!", accepted = "·",
 }
 local HEADING = {
   change = "to change", recover = "begun and not finished", stop = "stopped: a person must look", refuse = "refused",
   wait = "not due", never = "never touched", changed = "changed", failed = "failed",
   busy = "busy: another is at work on it", idle = "done by another process", waits = "waits for the window",
+  stored = "stored where it was missing",
   skipped = "not begun", person = "waits for a person", ended = "begun before, and closed without a change",
   left = "ended; it is unknown which value is in force", accepted = "refused, as the policy expects",
 }
-local ORDER = { "changed", "recover", "change", "failed", "person", "stop", "left", "busy", "refuse", "skipped",
-  "waits", "ended", "idle", "wait", "accepted", "never" }
+local ORDER = { "changed", "stored", "recover", "change", "failed", "person", "stop", "left", "busy", "refuse",
+  "skipped", "waits", "ended", "idle", "wait", "accepted", "never" }
 
 local function add_report_line(lines, text, ...)
   lines[#lines + 1] = select("#", ...) > 0 and text:format(...) or text

@@ -56,7 +56,8 @@ function M.begin(rotation, row, verdict)
   rotation.row = rows:new(rotation.run.journal, {
     user = rotation.account.id, name = rotation.account.upn, policy = rotation.run.terms.name, candidates = {},
     before = rotation.account.changed, previous = previous_password_value(row, verdict.adopt),
-    left = pending_values_to_leave(row), kept = sealed_names, entry = row and row.body.entry,
+    left = pending_values_to_leave(row), kept = sealed_names,
+    sinks = rotation.run.sink:keys(rotation.account),
     quiet_until = row and change_date.quiet_from(row.body.candidates),
   }, rotation.account.id)
   rotation_account.add_candidate(rotation)
