@@ -294,9 +294,14 @@ static int journal_audit(lua_State *L) {
       L, journal, journal_audit_begin(journal) && journal_audit_append(journal, time, kind, body->data, body->length));
 }
 
-/* Push a record of the audit chain as a table. [-0, +1, e] */
+/* Push a record of the audit chain as a table, with its hash where the row has it. [-0, +1, e] */
 static void push_audit_record(lua_State *L, sqlite3_stmt *row) {
-  lua_createtable(L, 0, 4);
+  char hex[2 * HASH_SIZE + 1];
+  lua_createtable(L, 0, 5);
+  if (sqlite3_column_bytes(row, 4) == HASH_SIZE) {
+    lua_pushstring(L, hex_text(sqlite3_column_blob(row, 4), HASH_SIZE, hex));
+    lua_setfield(L, -2, "hash");
+  }
   lua_pushinteger(L, sqlite3_column_int64(row, 0));
   lua_setfield(L, -2, "seq");
   lua_pushnumber(L, sqlite3_column_double(row, 1));
@@ -307,18 +312,36 @@ static void push_audit_record(lua_State *L, sqlite3_stmt *row) {
   lua_setfield(L, -2, "body");
 }
 
+/* Push the records that the statement reads as a list. [-0, +1, e] */
+static void push_audit_records(lua_State *L, struct journal *journal, sqlite3_stmt *statement) {
+  lua_Integer count = 0;
+  lua_newtable(L);
+  while (journal_next_row(L, journal, statement)) {
+    push_audit_record(L, statement);
+    lua_rawseti(L, -2, ++count);
+  }
+}
+
 /* journal:history(count) -> the last audit records, oldest first */
 static int journal_history(lua_State *L) {
   struct journal *journal = journal_check(L, 1);
-  lua_Integer wanted = luaL_checkinteger(L, 2), count = 0;
+  lua_Integer wanted = luaL_checkinteger(L, 2);
   luaL_argcheck(L, wanted >= 0, 2, "not negative");
   sqlite3_stmt *history = journal_store_statement(journal, HISTORY);
   sqlite3_bind_int64(history, 1, wanted);
-  lua_newtable(L);
-  while (journal_next_row(L, journal, history)) {
-    push_audit_record(L, history);
-    lua_rawseti(L, -2, ++count);
-  }
+  push_audit_records(L, journal, history);
+  return 1;
+}
+
+/* journal:records_after(seq, count) -> the audit records after a number, oldest first, with their hashes */
+static int journal_records_after(lua_State *L) {
+  struct journal *journal = journal_check(L, 1);
+  lua_Integer after = luaL_checkinteger(L, 2), wanted = luaL_checkinteger(L, 3);
+  luaL_argcheck(L, wanted >= 0, 3, "not negative");
+  sqlite3_stmt *records = journal_store_statement(journal, RECORDS_AFTER);
+  sqlite3_bind_int64(records, 1, after);
+  sqlite3_bind_int64(records, 2, wanted);
+  push_audit_records(L, journal, records);
   return 1;
 }
 
@@ -356,20 +379,6 @@ static int journal_head(lua_State *L) {
   lua_pushinteger(L, head.seq);
   lua_pushstring(L, hex_text(head.hash, HASH_SIZE, hex));
   return 2;
-}
-
-/* journal:hash(seq) -> hex | nil */
-static int journal_hash(lua_State *L) {
-  struct journal *journal = journal_check(L, 1);
-  lua_Integer seq = luaL_checkinteger(L, 2);
-  char hex[2 * HASH_SIZE + 1];
-  sqlite3_stmt *read = journal_store_statement(journal, HASH_AT);
-  sqlite3_bind_int64(read, 1, seq);
-  if (!journal_next_row(L, journal, read) || sqlite3_column_bytes(read, 0) != HASH_SIZE) return 0;
-  hex_text(sqlite3_column_blob(read, 0), HASH_SIZE, hex);
-  sqlite3_reset(read);
-  lua_pushstring(L, hex);
-  return 1;
 }
 
 /* journal:lease(name) -> lease | nil, message, kind */
@@ -453,8 +462,8 @@ static int journal_open(lua_State *L) {
 static const luaL_Reg methods[] = {
     {"put", journal_put},       {"get", journal_get},         {"list", journal_list},
     {"seal", journal_seal},     {"unseal", journal_unseal},   {"forget", journal_forget},
-    {"audit", journal_audit},   {"history", journal_history}, {"commit", journal_commit},
-    {"verify", journal_verify}, {"head", journal_head},       {"hash", journal_hash},
+    {"audit", journal_audit},   {"history", journal_history}, {"records_after", journal_records_after},
+    {"commit", journal_commit}, {"verify", journal_verify},   {"head", journal_head},
     {"lease", journal_lease},   {"close", journal_close},     {NULL, NULL},
 };
 

@@ -199,6 +199,20 @@ static int journal_admin_rekey_segment(lua_State *L) {
   return 1;
 }
 
+/* journal:hash(seq) -> hex | nil */
+static int journal_admin_hash(lua_State *L) {
+  struct journal *journal = journal_check(L, 1);
+  lua_Integer seq = luaL_checkinteger(L, 2);
+  char hex[2 * HASH_SIZE + 1];
+  sqlite3_stmt *read = journal_store_statement(journal, HASH_AT);
+  sqlite3_bind_int64(read, 1, seq);
+  if (!journal_next_row(L, journal, read) || sqlite3_column_bytes(read, 0) != HASH_SIZE) return 0;
+  hex_text(sqlite3_column_blob(read, 0), HASH_SIZE, hex);
+  sqlite3_reset(read);
+  lua_pushstring(L, hex);
+  return 1;
+}
+
 const luaL_Reg journal_admin_functions[] = {
     {"read", journal_admin_read},
     {"restore", journal_admin_restore},
@@ -211,6 +225,7 @@ const luaL_Reg journal_admin_methods[] = {
     {"backup", journal_admin_backup},
     {"compact", journal_admin_compact},
     {"start", journal_admin_start},
+    {"hash", journal_admin_hash},
     {"is_segment", journal_admin_is_segment},
     {"installation", journal_admin_installation},
     {"installations", journal_admin_installations},

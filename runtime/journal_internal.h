@@ -84,6 +84,7 @@ enum statement {
   APPEND,
   TAIL,
   HISTORY,
+  RECORDS_AFTER,
   HASH_AT,
   WALK,
   ALTERED_RECORD,

@@ -74,6 +74,7 @@ static const char *const statement_texts[STATEMENTS] = {
     [APPEND] = "INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5)",
     [TAIL] = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1",
     [HISTORY] = "SELECT * FROM (SELECT seq, time, kind, body FROM audit ORDER BY seq DESC LIMIT ?1) ORDER BY seq",
+    [RECORDS_AFTER] = "SELECT seq, time, kind, body, hash FROM audit WHERE seq > ?1 ORDER BY seq LIMIT ?2",
     [HASH_AT] = "SELECT hash FROM audit WHERE seq = ?1",
     [WALK] = "SELECT seq, time, kind, body, hash FROM audit WHERE seq <= ?1 ORDER BY seq",
     [ALTERED_RECORD] =

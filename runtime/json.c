@@ -38,6 +38,7 @@ struct decoding {
   int secrets;         /* stack index of the table of secrets, by number of spot */
   int array_metatable; /* stack index of the metatable of arrays */
   int sent;            /* stack index of the list of sent secrets; 0 for none */
+  int string;          /* stack index of the text as a Lua string; 0 for none */
 };
 
 /* Push the decode function of our own instance of cjson. [-0, +1, m] */
@@ -270,6 +271,8 @@ static void push_corrected_value(struct decoding *decoding) {
   push_cjson_decode(L);
   if (has_string_spot)
     push_text_without_strings(decoding);
+  else if (decoding->string)
+    lua_pushvalue(L, decoding->string);
   else
     lua_pushlstring(L, (const char *)decoding->scan.text, decoding->scan.length);
   lua_call(L, 1, 1);
@@ -304,6 +307,7 @@ int json_decode(lua_State *L, const char *text, size_t length, const struct json
   decoding.scan.more_names = rules ? rules->secrets : NULL;
   decoding.scan.places = rules ? rules->places : NULL;
   decoding.sent = rules ? rules->sent : 0;
+  decoding.string = rules ? rules->string : 0;
   decoding.scan.all_strings = decoding.sent != 0;
   decoding.scan.spots = buffer_borrow(L);
   if (decoding.sent) decoding.scan.names = buffer_new(L);
@@ -335,7 +339,7 @@ static int json_decode_lua(lua_State *L) {
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length);
   lua_settop(L, 2);
-  struct json_rules rules = {.secrets = check_json_secret_names(L, 2)};
+  struct json_rules rules = {.secrets = check_json_secret_names(L, 2), .string = 1};
   if (json_decode(L, text, length, &rules)) return 1;
   return lib_fail(L, "%s", lua_tostring(L, -1));
 }

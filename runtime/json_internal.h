@@ -76,10 +76,10 @@ struct json_scan {
   uint32_t object_count;
   uint32_t hashes[JSON_HASHES]; /* hashes of the names in open objects */
   unsigned hash_count;
-  size_t start, end;  /* of the last string, without its quotes */
-  int escaped;        /* 1: the last string has escapes */
-  int secret_of_next; /* 1 + the kind of secret that the next value is; 0: no secret */
-  uint64_t filter;    /* a bit for the hash of each name that becomes a secret */
+  size_t start, end;   /* of the last string, without its quotes */
+  int escaped;         /* 1: the last string has escapes */
+  int secret_of_next;  /* 1 + the kind of secret that the next value is; 0: no secret */
+  uint8_t filter[256]; /* 1 at the place of the hash of each name that becomes a secret */
 };
 
 /* Is the text one JSON value (RFC 8259) in UTF-8, no deeper than JSON_DEPTH, without lone surrogates and without

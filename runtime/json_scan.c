@@ -202,14 +202,14 @@ static uint32_t hash_member_name(const char *name, size_t length) {
   return (uint32_t)((hash ^ word) * odd >> 32);
 }
 
-/* Return the bit of a hash in the filter, which excludes nearly all names at once. */
-static uint64_t name_filter_bit(uint32_t hash) {
-  return (uint64_t)1 << (hash >> 26);
+/* Return the place of a hash in the filter, which excludes nearly all names at once. */
+static unsigned name_filter_place(uint32_t hash) {
+  return hash >> 24;
 }
 
 /* Return 1 + the kind of secret that a member of this name has, or 0. The name has no escapes. */
 static int plain_member_secret_kind(const struct json_scan *scan, const char *name, size_t length, uint32_t hash) {
-  if (!(scan->filter & name_filter_bit(hash))) return 0;
+  if (!scan->filter[name_filter_place(hash)]) return 0;
   const struct secret_name *known = secret_name_find(name, length, scan->uses);
   if (known) return 1 + (int)known->kind;
   for (const char *const *more = scan->more_names; more && *more; more++)
@@ -217,34 +217,38 @@ static int plain_member_secret_kind(const struct json_scan *scan, const char *na
   return 0;
 }
 
-/* Return 1 + the kind of secret of the member whose name was scanned last, or 0. A name of a secret has at most 128
- * bytes, and an escape at most six. */
-static int scanned_member_secret_kind(const struct json_scan *scan, const char *name, size_t length, uint32_t hash) {
+/* The same for a name with escapes. A name of a secret has at most 128 bytes, and an escape at most six. Not inlined:
+ * the compiler clears `plain` at each call, which takes longer than scanning a usual name. */
+__attribute__((noinline)) static int escaped_member_secret_kind(const struct json_scan *scan, const char *name,
+                                                                size_t length) {
   char plain[6 * 128];
-  if (!scan->escaped) return plain_member_secret_kind(scan, name, length, hash);
   if (length > sizeof plain) return 0;
   length = json_unescape(name, length, plain);
   return plain_member_secret_kind(scan, plain, length, hash_member_name(plain, length));
 }
 
+/* Is the escaped name the same as this step of a place? */
+__attribute__((noinline)) static int is_escaped_step(const char *name, size_t name_length, const char *step,
+                                                     size_t length) {
+  char plain[6 * 128];
+  if (name_length > sizeof plain) return 0;
+  return json_unescape(name, name_length, plain) == length && memcmp(plain, step, length) == 0;
+}
+
 /* Is the name of the value at this level the step of a place? "*" is any name. */
 static int is_level_step(const struct json_scan *scan, const struct json_level *level, const char *step,
                          size_t length) {
-  char plain[6 * 128];
   const char *name = (const char *)scan->text + level->key.start;
   size_t name_length = level->key.end - level->key.start;
   if (length == 1 && *step == '*') return 1;
-  if (level->key_has_escapes && name_length > sizeof plain) return 0;
-  if (level->key_has_escapes) {
-    name_length = json_unescape(name, name_length, plain);
-    name = plain;
-  }
+  if (level->key_has_escapes) return is_escaped_step(name, name_length, step, length);
   return name_length == length && memcmp(name, step, length) == 0;
 }
 
-/* Is the value that is scanned at the place, or below it? The levels of arrays are no steps. */
+/* Is the value that is scanned at the place, or below it? The levels of arrays are no steps; "**" is every place. */
 static int is_value_at_place(const struct json_scan *scan, const char *place, size_t length) {
   const char *end = place + length;
+  if (length == 2 && memcmp(place, "**", 2) == 0) return 1;
   for (unsigned i = 1; i <= scan->depth && place < end; i++) {
     const struct json_level *level = &scan->levels[i];
     if (!level->is_object) continue;
@@ -289,7 +293,8 @@ static int store_member_name(struct json_scan *scan) {
   size_t length = scan->end - scan->start;
   uint32_t hash = hash_member_name(text, length);
   check_repeated_hash(scan, level, hash);
-  scan->secret_of_next = scanned_member_secret_kind(scan, text, length, hash);
+  scan->secret_of_next = scan->escaped ? escaped_member_secret_kind(scan, text, length)
+                                       : plain_member_secret_kind(scan, text, length, hash);
   return 1;
 }
 
@@ -389,9 +394,9 @@ static int end_value(struct json_scan *scan) {
 
 static void fill_name_filter(struct json_scan *scan) {
   for (const struct secret_name *name = secret_names; name->name; name++)
-    if (name->uses & scan->uses) scan->filter |= name_filter_bit(hash_member_name(name->name, strlen(name->name)));
+    if (name->uses & scan->uses) scan->filter[name_filter_place(hash_member_name(name->name, strlen(name->name)))] = 1;
   for (const char *const *more = scan->more_names; more && *more; more++)
-    scan->filter |= name_filter_bit(hash_member_name(*more, strlen(*more)));
+    scan->filter[name_filter_place(hash_member_name(*more, strlen(*more)))] = 1;
 }
 
 int json_scan(struct json_scan *scan) {

@@ -222,7 +222,9 @@ static int push_peer_json(lua_State *L, const struct answer *answer) {
     lua_settop(L, top);
     lua_newtable(L);
   }
-  const struct json_rules rules = {.uses = NAMED_IN_ENTRY, .places = request->answers, .sent = top + 1};
+  /* an error answer has words for people, and no object of the service */
+  const char *places = is_peer_success(answer) ? request->answers : NULL;
+  const struct json_rules rules = {.uses = NAMED_IN_ENTRY, .places = places, .sent = top + 1};
   int ok = json_decode(L, answer->body.data, answer->body.length, &rules);
   lua_remove(L, top + 1);
   return ok;
@@ -287,8 +289,8 @@ static int push_peer_status_failure(lua_State *L, const struct answer *answer) {
   return wire_push_failure(L, answer, wire_status_kind(answer->status), lua_tostring(L, -1));
 }
 
-/* Push the body of an answer: JSON, a text with secrets masked, or nil when it is empty; and return 1. Or push nil and
- * a failure, and return 0. [-0, +1|+2, e] */
+/* Push the body of an answer: JSON, a text with secrets masked, a secret when the whole answer is one, or nil when it
+ * is empty; and return 1. Or push nil and a failure, and return 0. [-0, +1|+2, e] */
 static int push_peer_body(lua_State *L, const struct answer *answer) {
   if (!answer->body.length) {
     lua_pushnil(L);
@@ -307,7 +309,11 @@ static int push_peer_body(lua_State *L, const struct answer *answer) {
     wire_push_failure(L, answer, "bad_answer", problem);
     return 0;
   }
-  secret_redact(L, answer->body.data, answer->body.length);
+  const char *places = request_check(L, 1)->answers;
+  if (places && strstr(places, "**"))
+    secret_new(L, SECRET_VALUE, answer->body.data, answer->body.length);
+  else
+    secret_redact(L, answer->body.data, answer->body.length);
   return 1;
 }
 

@@ -20,6 +20,9 @@ local M = {}
 ---@class doctor.finding
 ---@field check string "client secret"
 ---@field verdict doctor.verdict
+---@field id string? what kind of finding of this check it is, the same at every examination; nil when nothing is wrong
+---@field about string? the id of what it is about: a client id, a key id; "" for the tenant and this machine
+---@field subjects string[]? the ids of the things that it names
 ---@field evidence string what was seen
 ---@field cause string? why it is so
 ---@field fix string? what to do

@@ -6,7 +6,11 @@
 --   needs = { peers = { vault = { { "POST /v1/{mount}/data/{path+}", secrets = { "data.*" } } } } }
 --
 -- and calls it: peer.vault:post("/v1/secret/data/app", { data = { password = value } }). Calls wait and retry as calls
--- of `graph` do. The script never sees the credential of a peer. Typed code may read; it needs --write to change.
+-- of `graph` do. The script never sees the credential of a peer.
+--
+-- Typed code (-e, the prompt) may read; it needs --write to change. It sees numbers, yes and no; each text in an answer
+-- comes back as a secret, unless the profile says where this peer's answers have secrets: answers = { "data.data.*" },
+-- or answers = {} when they have none.
 
 local peer_call = require "peer.call"
 local class = require "base.class"
@@ -85,7 +89,8 @@ function Peer:put(path, body, options) return perform(self, "put", path, body, o
 ---@return peer.answer
 function Peer:patch(path, body, options) return perform(self, "patch", path, body, options) end
 
---- Delete an object. Raises "missing" when there is none, or returns nil with missing = "nil". Waits.
+--- Delete an object. Raises "missing" when there is none, or returns nil with missing = "nil". When the answer of the
+--- first try was lost, and the next try finds no object, the deletion counts as done. Waits.
 ---@param path string
 ---@param options peer.options?
 ---@return peer.answer?

@@ -35,7 +35,7 @@ end
 ---@param file string
 ---@return string[]
 function M.strace(file)
-  return { "/usr/bin/strace", "-f", "-v", "-xx", "-qq", "-s", "1000000", "-e", "signal=none", "-e",
+  return { "/usr/bin/strace", "-f", "--seccomp-bpf", "-v", "-xx", "-qq", "-s", "1000000", "-e", "signal=none", "-e",
     "trace=execve,openat,write,pwrite64,writev,pwritev,pwritev2,sendto,sendmsg", "-o", file }
 end
 

@@ -40,11 +40,11 @@ function M.arguments(place, body, ...)
 end
 
 --- The same below strace, which the leak checker cannot work under.
----@param options string[] of strace
+---@param options string[] of strace; they name the system calls to stop at, "trace=…"
 ---@param arguments string[]
 ---@return string[]
 function M.traced(options, arguments)
-  local all = { "/usr/bin/strace", "-f", "-qq", table.unpack(options) }
+  local all = { "/usr/bin/strace", "-f", "--seccomp-bpf", "-qq", table.unpack(options) }
   for _, word in ipairs(arguments) do
     if word == os.getenv("MOONLATCH") then all[#all + 1] = "ASAN_OPTIONS=detect_leaks=0" end
     all[#all + 1] = word

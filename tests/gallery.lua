@@ -29,12 +29,27 @@ Gallery.__index = Gallery
 ---@return gallery
 function M.new(managed) return setmetatable({ managed = managed }, Gallery) end
 
+-- No two findings of a check are the same for whoever is told of them; of refused sign-ins there is one an address.
+local function check_identities(document)
+  local seen = {}
+  for _, finding in ipairs(document.findings) do
+    if finding.id then
+      local identity = ("%s/%s/%s"):format(finding.check, finding.about, finding.id)
+      assert(not seen[identity] or finding.check == "evidence", identity)
+      seen[identity] = true
+    else
+      assert(finding.verdict == "ok" or finding.verdict == "left out", finding.evidence)
+    end
+  end
+end
+
 --- Ask the doctor.
 ---@param ... string more of its arguments
 ---@return integer status, table document
 function Gallery:doctor(...)
   local status, document, outcome = self.emu:json { "doctor", "--managed", self.managed, ... }
   assert(document.findings, outcome.out .. outcome.err)
+  check_identities(document)
   return status, document
 end
 

@@ -33,6 +33,7 @@ ANSWERS = {
     "/empty-error": (500, "text/plain", ""),
     "/html": (200, "text/html", "<html>sign in</html>"),
     "/text": (200, "text/plain", "ok"),
+    "/list": (200, "application/json", ["a text", 7, {"name": "a name", "of": ["another", True]}]),
     "/broken": (200, "application/json", '{"a":'),
     "/redirect": (307, "text/plain", "elsewhere"),
     "/missing": (404, "application/json", {"errors": []}),
@@ -100,6 +101,11 @@ class Handler(double.Handler):
             return self.answer(200, {"authorization": self.headers.get("Authorization")})
         if path == "/lost":
             return self.cut()
+        if path == "/deleted":  # the first request deletes it, and its answer is lost
+            COUNTS[path] = COUNTS.get(path, 0) + 1
+            return self.cut() if COUNTS[path] == 1 else self.answer(404, {"errors": []})
+        if path == "/never-there":
+            return self.answer(404, {"errors": []})
         return self.answer(200, {"method": self.command, "path": self.path, "headers": dict(self.headers),
                                  "body": body}, ETag='"7"')
 

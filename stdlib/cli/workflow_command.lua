@@ -17,8 +17,10 @@ local term = require "host.term"
 
 local M = {}
 
----@type { name: string, help: string }[]
-M.arguments = { { name = "script", help = "name or path of the script: setup/entra-pam-provider, ./mine.lua" } }
+---@type manual.argument[]
+M.arguments = {
+  { name = "script", help = "name or path of the script: setup/entra-pam-provider, ./mine.lua", complete = "jobs" },
+}
 M.usage = "SCRIPT [--name value …] [options]"
 
 ---@class cli.invocation a script, with the arguments and options of the command line

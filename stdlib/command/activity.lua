@@ -8,6 +8,7 @@ local NAME = "activity"
 return {
   summary = "list what Entra's logs tell: sign-ins by secret and address, and who changed what",
   script = "fixed",
+  fixed = NAME,
   examples = { "moonlatch activity --app \"Devolutions PAM\"", "moonlatch activity --user anna@contoso.com" },
 
   help = fixed.help(NAME, "activity"),

@@ -8,6 +8,7 @@ local NAME = "applications"
 return {
   summary = "list the credentials of all applications: expiry, last use, owners, and what they could do",
   script = "fixed",
+  fixed = NAME,
   examples = { "moonlatch applications --expiring 30d", "moonlatch applications --format csv" },
 
   help = fixed.help(NAME, "applications"),

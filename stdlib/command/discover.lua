@@ -8,6 +8,7 @@ local NAME = "discover"
 return {
   summary = "list privileged accounts, with their roles, their age, and who manages them",
   script = "fixed",
+  fixed = NAME,
   examples = { "moonlatch discover", "moonlatch discover --all --format csv" },
 
   help = fixed.help(NAME, "discover"),

@@ -1,6 +1,7 @@
 --- Find the command that the command line names, parse its options, print its help, and run it.
 
 local argparse = require "argparse"
+local common = require "manual.common"
 local fail = require "fail"
 local hint = require "log.hint"
 local log = require "log"
@@ -11,34 +12,22 @@ local term = require "host.term"
 
 local M = {}
 
----@class cli.option
----@field name string "--confirm"
----@field short string? "-v"
----@field value string? placeholder of its value; without one it is a flag
----@field many boolean? may be given several times
----@field help string
-
 ---@class cli.command
 ---@field summary string one line
 ---@field details string?
 ---@field usage string? the words after the command's name in the usage line
----@field arguments { name: string, help: string, optional: boolean?, many: boolean? }[]?
----@field options cli.option[]?
+---@field arguments manual.argument[]?
+---@field options manual.option[]?
 ---@field script "named"|"fixed"|nil the command runs a script ("named": its first word names the script; "fixed":
 --- always
 --- the same script): unknown words are arguments of the script
+---@field fixed string? the name of the script that a "fixed" command runs
+---@field takes_raw_words boolean? the words after `--` are not parsed: they are in `rest`, and nothing else is
 ---@field examples string[]
 ---@field help nil|fun(options: table): string? returns the help of the script on the command line; nil: the command's
 --- own
 --- help is printed
 ---@field run fun(options: table): integer exit status
-
--- The commands, in the order of the help.
-local COMMANDS = {
-  "plan", "apply", "verify", "destroy", "handover", "rotate", "rehearse", "run", "repl", "scripts", "new", "types",
-  "permissions", "doctor", "discover", "activity", "applications", "expiring", "notify", "metrics", "init", "login",
-  "logout", "whoami", "journal", "emulator",
-}
 
 local OF_SCRIPTS, OF_TENANT = { "profile", "config", "scripts" }, { "profile", "config" }
 
@@ -53,29 +42,6 @@ local HINT_OPTIONS = {
   scripts = { "scripts" }, new = OF_SCRIPTS,
 }
 
----@type cli.option[]
-local COMMON_OPTIONS = {
-  { name = "--profile", value = "NAME", help = "use this profile of the configuration" },
-  { name = "--config", value = "FILE", help = "use this configuration file (~/.config/moonlatch/moonlatch.lua)" },
-  { name = "--emulator", help = "run against a private emulator instead" },
-  { name = "--scripts", value = "DIR", help = "look for scripts in this folder first" },
-  { name = "--json", help = "write one JSON document to standard output" },
-  { name = "--yes", help = "do not ask before changes" },
-  { name = "--quiet", short = "-q", help = "leave out notes and progress" },
-  { name = "--verbose", short = "-v", help = "also print each request, and the traceback of errors" },
-  { name = "--no-color", help = "write without colours" },
-  { name = "--help", short = "-h", help = "show this help" },
-  { name = "--version", help = "show the version" },
-}
-
-local EXAMPLES = {
-  "moonlatch plan setup/entra-pam-provider --emulator   # try it: no tenant, no account",
-  "moonlatch init                                       # a profile for a real tenant",
-  "moonlatch plan setup/entra-pam-provider              # what would change",
-  "moonlatch apply setup/entra-pam-provider             # do it",
-  "moonlatch -e 'print(require(\"graph\").get(\"/me\").displayName)'",
-}
-
 ---------------------------------------------------------------------------
 -- Separating the words of a script
 
@@ -84,7 +50,7 @@ local function command_option_key(option) return (option.name:sub(3):gsub("-", "
 
 local function known_command_options(command)
   local known = {}
-  for _, list in ipairs { COMMON_OPTIONS, command and command.options or {} } do
+  for _, list in ipairs { common.options, command and command.options or {} } do
     for _, option in ipairs(list) do
       known[option.name] = option
       if option.short then known[option.short] = option end
@@ -137,7 +103,7 @@ end
 
 local function new_parser(name, command)
   local parser = argparse(name and "moonlatch " .. name or "moonlatch"):add_help(false)
-  for _, option in ipairs(COMMON_OPTIONS) do add_option_to_parser(parser, option) end
+  for _, option in ipairs(common.options) do add_option_to_parser(parser, option) end
   for _, option in ipairs(command.options or {}) do add_option_to_parser(parser, option) end
   for _, argument in ipairs(command.arguments or {}) do
     parser:argument(argument.name):args(argument.many and "*" or "?")
@@ -173,70 +139,17 @@ end
 ---------------------------------------------------------------------------
 -- Help
 
-local function add_option_lines(lines, options)
-  for _, option in ipairs(options) do
-    local left = (option.short and option.short .. ", " or "    ") .. option.name
-    if option.value then left = left .. " " .. option.value end
-    lines[#lines + 1] = ("  %-22s %s"):format(left, option.help)
-  end
-end
-
---- The lines of a help that list the options of every command.
----@return string
-function M.options_help()
-  local lines = { "Options:" }
-  add_option_lines(lines, COMMON_OPTIONS)
-  return table.concat(lines, "\n")
-end
-
 -- Print a help, wrapped to the terminal. The examples are not wrapped, so that they can be copied.
-local function print_command_help(text)
+local function print_wrapped_help(text)
   local before, examples = text:match("^(.-\n)(Examples:\n.*)$")
   log.say(before and output.wrap_to_terminal(before) .. examples or output.wrap_to_terminal(text))
 end
 
-local function general_help()
-  local lines = {
-    "moonlatch: scriptable, safe power over Microsoft Entra ID and Devolutions PAM", "",
-    "Usage: moonlatch COMMAND [options]      moonlatch -e CODE", "", "Commands:",
-  }
-  for _, name in ipairs(COMMANDS) do
-    lines[#lines + 1] = ("  %-12s %s"):format(name, require("command." .. name).summary)
-  end
-  lines[#lines + 1] = ("  %-12s %s"):format("-e CODE", require("command.eval").summary)
-  append_command_words(lines, "", "Options:")
-  add_option_lines(lines, COMMON_OPTIONS)
-  append_command_words(lines, "", "Examples:")
-  for _, example in ipairs(EXAMPLES) do lines[#lines + 1] = "  " .. example end
-  return table.concat(lines, "\n")
-end
-
-local function command_usage_line(name, command)
-  if command.usage then return ("Usage: moonlatch %s %s"):format(name, command.usage) end
-  local words = { "Usage: moonlatch", name }
-  for _, argument in ipairs(command.arguments or {}) do
-    local word = argument.name:upper()
-    words[#words + 1] = argument.optional and "[" .. word .. "]" or word
-  end
-  words[#words + 1] = "[options]"
-  return table.concat(words, " ")
-end
-
-local function command_help(name, command)
-  local lines = { command_usage_line(name, command), "", command.summary }
-  if command.details then append_command_words(lines, "", command.details) end
-  if command.arguments then
-    append_command_words(lines, "", "Arguments:")
-    for _, argument in ipairs(command.arguments) do
-      lines[#lines + 1] = ("  %-22s %s"):format(argument.name:upper(), argument.help)
-    end
-  end
-  append_command_words(lines, "", "Options:")
-  add_option_lines(lines, command.options or {})
-  add_option_lines(lines, COMMON_OPTIONS)
-  append_command_words(lines, "", "Examples:")
-  for _, example in ipairs(command.examples) do lines[#lines + 1] = "  " .. example end
-  return table.concat(lines, "\n")
+--- Print the help of a command; without a name, that of the program. Raises "usage" for an unknown command.
+---@param name string?
+function M.print_help(name)
+  local command_help = require "manual.command_help"
+  print_wrapped_help(name and command_help.command(name, M.load_command(name)) or command_help.program(M.load_command))
 end
 
 ---------------------------------------------------------------------------
@@ -282,29 +195,34 @@ local function find_command(words)
 end
 
 local function raise_unknown_command(name)
-  local meant = nearest(name, COMMANDS)
+  local meant = nearest(name, common.command_names())
   raise_command_line_usage(("there is no command '%s'"):format(name),
     meant and ("Did you mean '%s'? Then type: moonlatch %s"):format(meant, meant)
       or "Choose a command of those that `moonlatch --help` lists.")
 end
 
-local function load_command(name)
+--- The declaration of a command. Raises "usage" when there is no such command.
+---@param name string "plan"; "-e"
+---@return cli.command
+function M.load_command(name)
   if name == "-e" then return require "command.eval" end
-  for _, known in ipairs(COMMANDS) do
+  for _, known in ipairs(common.command_names()) do
     if known == name then return require("command." .. name) end
   end
   raise_unknown_command(name)
 end
 
+-- Without any word the help is shown, and the exit status is that of a wrong command line: a caller whose variable with
+-- the command is empty has to see that nothing was done.
 local function run_without_command(words)
   local options = parse_options(nil, {}, words)
   if options.version then
     log.say("moonlatch " .. sys.version())
     return 0
   end
-  if options.help then
-    print_command_help(general_help())
-    return 0
+  if options.help or #words == 0 then
+    M.print_help()
+    return options.help and 0 or 2
   end
   raise_command_line_usage("a command is missing", "Choose a command of those that `moonlatch --help` lists.")
 end
@@ -327,7 +245,10 @@ function M.run(words)
   configure_output_early(words)
   local name, place = find_command(words)
   if not name then return run_without_command(words) end
-  local command = load_command(name)
+  local command = M.load_command(name)
+  if command.takes_raw_words and words[place + 1] == "--" then
+    return command.run { rest = table.move(words, place + 2, #words, 1, {}) }
+  end
   local around, code = words_around_command(words, place)
   local command_words, script_words = split_command_words(command, around)
   local options = parse_options(name, command, command_words)
@@ -336,7 +257,8 @@ function M.run(words)
   if options.version then return run_without_command { "--version" } end
   require("script.load").use_folder(options.scripts)
   if options.help then
-    print_command_help(command.help and command.help(options) or command_help(name, command))
+    local script_help = command.help and command.help(options)
+    if script_help then print_wrapped_help(script_help) else M.print_help(name) end
     return 0
   end
   check_option_pairs(options)

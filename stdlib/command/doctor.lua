@@ -44,6 +44,7 @@ end
 return {
   summary = "find out what is wrong, what expires when, and which rights are not needed",
   script = "fixed",
+  fixed = NAME,
   examples = { "moonlatch doctor", "moonlatch doctor --json" },
   help = fixed.help(NAME, "doctor"),
 

@@ -39,6 +39,7 @@ end
 return {
   summary = "serve an emulated Entra tenant, Devolutions Server and Devolutions Cloud on this machine",
   script = "fixed",
+  fixed = NAME,
   examples = EXAMPLES,
   help = fixed.help(NAME, "emulator", EXAMPLES),
 

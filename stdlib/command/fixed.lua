@@ -2,6 +2,7 @@
 --- the bundled script.
 
 local dispatch = require "command.dispatch"
+local command_help = require "manual.command_help"
 local script = require "script.load"
 
 local M = {}
@@ -68,7 +69,7 @@ function M.help(name, command, examples)
   return function()
     local declaration, found = load_fixed_script(name)
     declaration.examples = declaration.examples or examples
-    return script.help(declaration, found, command, dispatch.options_help())
+    return script.help(declaration, found, command, command_help.common_options())
   end
 end
 

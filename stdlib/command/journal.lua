@@ -285,7 +285,7 @@ return {
   arguments = {
     { name = "action", optional = true,
       help = "list (the default), show, history, verify, confirm, retire, resume, close, backup, restore, rekey, "
-        .. "compact, export" },
+        .. "compact, export", complete = ORDER },
     { name = "id", help = "id of a record, marker of a secret, name of an account, key id of a credential; or a file",
       optional = true },
   },

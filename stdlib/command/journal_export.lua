@@ -21,28 +21,28 @@ local function remove_hints(body)
   return body
 end
 
-local function record_line(journal, installation, record)
-  local hash = journal:hash(record.seq)
+local function record_line(installation, record)
   return json.encode {
-    cursor = ("%d:%s"):format(record.seq, hash), seq = record.seq, hash = hash, journal = installation,
+    cursor = ("%d:%s"):format(record.seq, record.hash), seq = record.seq, hash = record.hash, journal = installation,
     time = time.iso(record.time), kind = record.kind, body = remove_hints(record.body),
-  } .. "\n"
+  }
 end
 
--- The records of one file of the chain after `last`. Another process may append meanwhile: then they are read anew,
--- because `history` counts from the end.
-local function records_after(journal, last)
+local PAGE = 500 -- records in memory
+
+-- Write the records of one file of the chain after `last`, page by page. Returns the number of the last record that was
+-- written, and whether the next one is not in this file. Nil when nobody reads any more.
+local function write_records(journal, installation, last)
   while true do
-    local head = journal:head()
-    local list = journal:history(math.max(0, head - math.max(last, (journal:start()))))
-    if #list == 0 or list[#list].seq == head then return list end
+    local list, lines = journal:records_after(last, PAGE), {}
+    for i, record in ipairs(list) do
+      if record.seq ~= last + i then break end
+      lines[i] = record_line(installation, record) .. "\n"
+    end
+    if #lines == 0 then return last, #list > 0 end
+    if not term.write_data(table.concat(lines)) then return nil end
+    last = last + #lines
   end
-end
-
-local function lines_after(journal, installation, last)
-  local lines = {}
-  for i, record in ipairs(records_after(journal, last)) do lines[i] = record_line(journal, installation, record) end
-  return table.concat(lines)
 end
 
 local function raise_not_in_chain(text, why)
@@ -71,6 +71,16 @@ local function number_of_cursor(profile, journal, text)
   return number
 end
 
+-- Write the records of the segments after `last`, then those of the journal. Returns as write_records does.
+local function write_chain(profile, journal, last)
+  local installation = journal:installation()
+  journal_segments.each_from(profile, journal, last, function(segment)
+    last = write_records(segment, installation, last)
+    return not last or nil
+  end)
+  if last then return write_records(journal, installation, last) end
+end
+
 --- Write the records after a cursor, or all records, to standard output.
 ---@param journal host.journal.journal
 ---@param _ nil
@@ -78,15 +88,16 @@ end
 ---@param profile profile
 function M.run(journal, _, options, profile)
   local last = options.since and number_of_cursor(profile, journal, options.since) or 0
-  local installation, parts = journal:installation(), {}
-  parts[1] = lines_after(journal, installation, last)
-  if last < (journal:start()) then
-    journal_segments.each(profile, journal, function(segment)
-      table.insert(parts, 1, lines_after(segment, installation, last))
-      return segment:start() <= last or nil
-    end)
-  end
-  for _, part in ipairs(parts) do term.write_data(part) end
+  local began, has_gap
+  repeat
+    began = last
+    last, has_gap = write_chain(profile, journal, last)
+  until not has_gap or last == began -- another process may have moved records into a segment meanwhile
+  if not has_gap then return end
+  fail.raise {
+    kind = "journal", what = "export the journal", why = ("record %d is not there"):format(last + 1),
+    fix = hint.text "See what is wrong: {moonlatch} journal verify",
+  }
 end
 
 return M

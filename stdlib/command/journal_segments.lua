@@ -76,6 +76,28 @@ function M.each(profile, journal, fn)
   end
 end
 
+--- Call `fn(segment)` for each segment with records after the number `last`, the oldest first, until `fn` returns a
+--- value. Raises "journal" when a segment is missing.
+---@param profile profile
+---@param journal host.journal.journal
+---@param last integer
+---@param fn fun(segment: host.journal.journal): any
+function M.each_from(profile, journal, last, fn)
+  local seq, hash = journal:start()
+  if seq <= last then return end
+  local key <close> = profiles.key(profile)
+  local ends = { { seq = seq, hash = hash } }
+  while seq > last do
+    local segment <close> = open_segment_ending_with(profile, key, seq, hash)
+    seq, hash = segment:start()
+    if seq > last then table.insert(ends, 1, { seq = seq, hash = hash }) end
+  end
+  for _, one in ipairs(ends) do
+    local segment <close> = open_segment_ending_with(profile, key, one.seq, one.hash)
+    if fn(segment) then return end
+  end
+end
+
 --- Copy the segments that another folder lacks. Each copied segment is verified.
 ---@param profile profile
 ---@param from string

@@ -203,7 +203,8 @@ return {
   details = "A person signs in once. The refresh token is stored, sealed with the profile's key, and renewed with\n"
     .. "each use. The command also asks for the profile's secrets with from = \"sealed\" that are missing.",
   options = {
-    { name = "--for", value = "SCRIPT", help = "ask for the permissions that this script needs" },
+    { name = "--for", value = "SCRIPT", help = "ask for the permissions that this script needs",
+      complete = "scripts" },
     { name = "--secret", value = "NAME", help = "only store this secret of the profile: client-secret, …" },
     { name = "--fd", value = "N", help = "read the secret from this file descriptor instead of the terminal" },
   },

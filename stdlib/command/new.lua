@@ -95,7 +95,7 @@ return {
   details = "The policy is written into your folder of scripts (or that of --scripts). Its name is policies/NAME.",
   usage = "policy NAME [options]",
   arguments = {
-    { name = "what", help = "policy" }, { name = "name", help = "name of the policy: weekly" },
+    { name = "what", help = "policy", complete = { "policy" } }, { name = "name", help = "name of the policy: weekly" },
   },
   options = {
     { name = "--applications", help = "for client secrets of applications instead of users' passwords" },

@@ -169,7 +169,10 @@ return {
     .. "be delivered is tried again by the next look, and told to the other targets. Exit status: 1 when\n"
     .. "something could not be delivered, 3 when something could not be looked at, else 0.",
   usage = "RULES [options]",
-  arguments = { { name = "rules", optional = true, help = "name or path of the rules: notices/team, ./mine.lua" } },
+  arguments = {
+    { name = "rules", optional = true, help = "name or path of the rules: notices/team, ./mine.lua",
+      complete = "notices" },
+  },
   options = {
     { name = "--offline", help = "do not sign in to look: tell what the journal and this machine know" },
     { name = "--test", help = "send a test notice to each target, and nothing else" },

@@ -202,7 +202,10 @@ end
 return {
   summary = "show the least permissions and roles that a script needs, and which of them we have",
   usage = "SCRIPT [options]",
-  arguments = { { name = "script", help = "name or path of the script: setup/entra-pam-provider, ./mine.lua" } },
+  arguments = {
+    { name = "script", help = "name or path of the script: setup/entra-pam-provider, ./mine.lua",
+      complete = "scripts" },
+  },
   options = {
     { name = "--offline", help = "do not sign in, and do not compare" },
     { name = "--no-evidence", help = "without what reads Entra's logs of sign-ins and changes" },

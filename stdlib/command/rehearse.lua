@@ -152,8 +152,9 @@ return {
     .. "condition held, 1 when one did not.",
   usage = "POLICY [options] | sink NAME [--with ARGUMENT=VALUE …] [options]",
   arguments = {
-    { name = "policy", help = "name or path of the policy, or of its test; or the word `sink`" },
-    { name = "sink", optional = true, help = "name or path of the sink script" },
+    { name = "policy", help = "name or path of the policy, or of its test; or the word `sink`",
+      complete = "policies" },
+    { name = "sink", optional = true, help = "name or path of the sink script", complete = "sinks" },
   },
   options = {
     { name = "--over", value = "SPAN", help = "how long, in the emulator's time: 365d, 90d" },

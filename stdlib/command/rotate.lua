@@ -75,7 +75,8 @@ return {
     .. "To act as the service: sudo moonlatch-operator, followed by the words after `moonlatch`.",
   usage = "POLICY… [options]",
   arguments = {
-    { name = "policy", help = "name or path of the policy: policies/tier0-users, ./mine.lua", many = true },
+    { name = "policy", help = "name or path of the policy: policies/tier0-users, ./mine.lua", many = true,
+      complete = "policies" },
   },
   options = {
     { name = "--now", value = "NAME", many = true,

@@ -63,7 +63,7 @@ end
 return {
   summary = "run a script that has no steps, or a file of Lua",
   usage = "SCRIPT [--name value …] [options]",
-  arguments = { { name = "script", help = "name or path of the script: ./mine.lua" } },
+  arguments = { { name = "script", help = "name or path of the script: ./mine.lua", complete = "scripts" } },
   script = "named",
   options = { { name = "--write", help = "allow changes by a file that declares nothing" } },
   examples = { "moonlatch run ./mine.lua --emulator", "moonlatch run ./mine.lua --within 30d --json" },

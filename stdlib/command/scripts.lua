@@ -106,8 +106,8 @@ return {
     .. "script, you are told: `diff` shows the difference, and `keep` says that you have seen it.",
   usage = "[list | show NAME | copy NAME | diff NAME | keep NAME] [options]",
   arguments = {
-    { name = "action", help = "list (the default), show, copy, diff or keep", optional = true },
-    { name = "name", help = "name of the script", optional = true },
+    { name = "action", help = "list (the default), show, copy, diff or keep", optional = true, complete = ORDER },
+    { name = "name", help = "name of the script", optional = true, complete = "scripts" },
   },
   options = { { name = "--bundled", help = "with show: show the bundled script, not your copy" } },
   examples = {

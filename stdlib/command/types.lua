@@ -30,7 +30,8 @@ end
 ---@type cli.command
 return {
   summary = "write definition files (LuaCATS) of the modules for scripts, for editors",
-  arguments = { { name = "folder", help = "folder to write into; files of the same names are replaced" } },
+  arguments = { { name = "folder", help = "folder to write into; files of the same names are replaced",
+    complete = "folders" } },
   examples = { "moonlatch types ~/.config/moonlatch/types     # then: workspace.library in .luarc.json" },
 
   run = run_types_command,

@@ -14,6 +14,7 @@ local M = {}
 ---@class doctor.check
 ---@field name string
 ---@field denied doctor.verdict? the verdict when the check's calls are refused ("unknown")
+---@field shared boolean? does it find the same whichever application is examined?
 ---@field run fun(findings: doctor.findings, facts: doctor.facts)
 
 ---@class doctor.facts what a check gets
@@ -40,10 +41,23 @@ local Blocked = class "doctor.blocked"
 ---@class doctor.findings the findings of one check
 local Findings = class "doctor.findings"
 
+-- What a check adds. `id` says what kind of finding it is, and stays the same when a number or a name in the evidence
+-- changes; `about` is the id of what it is about: the application that is examined, unless the check says otherwise.
+---@class doctor.fields
+---@field id string
+---@field about string?
+---@field subjects string[]? ids of the several things that it names: accounts, permissions, addresses
+---@field evidence string
+---@field cause string?
+---@field fix string?
+
+local HAS_NO_ID = { ok = true, ["left out"] = true }
+
 local function add_finding(self, verdict, fields)
+  if not fields.id and not HAS_NO_ID[verdict] then error(("a finding of '%s' has no id"):format(self.check.name), 3) end
   self[#self + 1] = {
-    check = fields.check or self.check.name, verdict = verdict, evidence = fields.evidence, cause = fields.cause,
-    fix = fields.fix,
+    check = self.check.name, verdict = verdict, id = fields.id, about = fields.about or self.about,
+    subjects = fields.subjects, evidence = fields.evidence, cause = fields.cause, fix = fields.fix,
   }
 end
 
@@ -51,24 +65,27 @@ end
 ---@param evidence string a format
 function Findings:ok(evidence, ...) add_finding(self, "ok", { evidence = evidence:format(...) }) end
 
----@param fields { evidence: string, cause: string?, fix: string?, check: string? }
+---@param fields doctor.fields
 function Findings:warning(fields) add_finding(self, "warning", fields) end
 
----@param fields { evidence: string, cause: string?, fix: string?, check: string? }
+---@param fields doctor.fields
 function Findings:broken(fields) add_finding(self, "broken", fields) end
 
----@param fields { evidence: string, cause: string?, fix: string?, check: string? }
+---@param fields doctor.fields
 function Findings:unknown(fields) add_finding(self, "unknown", fields) end
 
 --- Tell what was not looked at although nothing depends on it: the verdict of the report stays as it is without this.
----@param fields { evidence: string, cause: string?, fix: string?, check: string? }
+---@param fields { evidence: string, cause: string?, fix: string? }
 function Findings:left_out(fields) add_finding(self, "left out", fields) end
 
 --- Add a failure as a finding.
 ---@param verdict doctor.verdict
 ---@param failure Failure
-function Findings:failure(verdict, failure)
-  add_finding(self, verdict, { evidence = "could not " .. failure.what, cause = failure.why, fix = failure.fix })
+---@param id string
+function Findings:failure(verdict, failure, id)
+  add_finding(self, verdict, {
+    id = id, evidence = "could not " .. failure.what, cause = failure.why, fix = failure.fix,
+  })
 end
 
 ---------------------------------------------------------------------------
@@ -109,19 +126,22 @@ end
 
 local function add_failed_check(findings, check, err)
   if class.is(err, Blocked) then
-    return findings:unknown { evidence = ("not checked, because this is unknown: %s"):format(err.what),
-      cause = err.owner ~= check.name and ("see: " .. err.owner) or nil }
+    return findings:unknown {
+      id = "not checked", evidence = ("not checked, because this is unknown: %s"):format(err.what),
+      cause = err.owner ~= check.name and ("see: " .. err.owner) or nil,
+    }
   end
   if not fail.is(err) or fail.is(err, "interrupted") then error(err, 0) end
   local unseen = err.kind == "denied" or licence.is_missing(err)
-  findings:failure(unseen and (check.denied or "unknown") or "broken", err)
+  findings:failure(unseen and (check.denied or "unknown") or "broken", err, "not checked")
 end
 
 --- Run one check. Returns its findings, in its order.
 ---@param check doctor.check
 ---@return doctor.finding[]
 function Examination:run(check)
-  local findings = Findings { check = check }
+  local about = not check.shared and (self.args.client_id or self.args.name) or ""
+  local findings = Findings { check = check, about = about }
   local ok, err = xpcall(check.run, traceback.keep, findings, {
     want = function(_, name) return self:want(name, check) end, profile = self.profile, args = self.args,
     workflow = self.workflow, setup = self.setup,

@@ -134,6 +134,12 @@ local function with_moment(reason, failure)
   return { cause = reason.cause, fix = when, source = reason.source, resumes = true }
 end
 
+-- Why there is no answer, or none that tells whether the call was carried out; nil when there is one.
+local function by_missing_answer(failure)
+  if failure.kind == "unknown_outcome" then return with_commands(kinds.kinds.unknown_outcome) end
+  if failure.transport then return with_commands(kinds.transport(failure)) end
+end
+
 local REDIRECT = {
   cause = "the login service sent a redirect; redirects are never followed, because secrets go to the login service"
     .. " and nowhere else",
@@ -224,8 +230,8 @@ end
 ---@return explain.reason
 function M.graph(failure, context)
   context = context or {}
-  if failure.kind == "unknown_outcome" then return with_commands(kinds.kinds.unknown_outcome) end
-  if failure.transport then return with_commands(kinds.transport(failure)) end
+  local unanswered = by_missing_answer(failure)
+  if unanswered then return unanswered end
   if failure.lagged and failure.status == 403 then
     return {
       cause = ("Graph refused this for %s, although the token has the permission: Entra may not know yet what was made"
@@ -243,31 +249,8 @@ function M.graph(failure, context)
   return with_moment(by_rule(failure, context) or by_kind(failure) or {}, failure)
 end
 
-local DEVOLUTIONS = {
-  auth = { cause = "the session was not accepted",
-    fix = "Check the application key and secret in the profile, and that the application is enabled." },
-  denied = { cause = "the application identity may not do this",
-    fix = "In Devolutions Server, give it access to the vault, with View and View password." },
-  missing = { cause = "it does not exist, or the application identity may not see it",
-    fix = "Check the name, and give the application identity access to the vault." },
-  conflict = { cause = "it exists already, or somebody else changed it at the same time",
-    fix = "Run this again: the present state is read first." },
-  refused = { cause = "Devolutions Server refuses this",
-    fix = "The message says why; the log of the server says more." },
-  bad_answer = { cause = "the answer is not from Devolutions Server's API, or was damaged",
-    fix = "Check `devolutions.server` in the profile, and whether a proxy answers instead." },
-}
-
---- Why a call to Devolutions Server failed.
----@param failure table host.devolutions.failure or http.retry.failure
----@return explain.reason
-function M.devolutions(failure)
-  if failure.kind == "unknown_outcome" then return with_commands(kinds.kinds.unknown_outcome) end
-  if failure.transport then return with_commands(kinds.transport(failure)) end
-  return with_moment(DEVOLUTIONS[failure.kind] or by_kind(failure) or {}, failure)
-end
-
-local PEER = {
+-- Why a service refuses, by the kind of the failure, where it has no reason of its own. %s is the peer's name.
+local SERVICE = {
   auth = { cause = "the service did not accept our credential",
     fix = "Check the credential of peers.%s in the profile; to store it anew: {moonlatch} login --secret peer-%s" },
   denied = { cause = "our credential may not do this",
@@ -281,17 +264,37 @@ local PEER = {
     fix = "Check the address of peers.%s in the profile, and whether a proxy answers instead." },
 }
 
+local DEVOLUTIONS = {
+  auth = { cause = "the session was not accepted",
+    fix = "Check the application key and secret in the profile, and that the application is enabled." },
+  denied = { cause = "the application identity may not do this",
+    fix = "In Devolutions Server, give it access to the vault, with View and View password." },
+  missing = { cause = "it does not exist, or the application identity may not see it",
+    fix = "Check the name, and give the application identity access to the vault." },
+  conflict = SERVICE.conflict,
+  refused = { cause = "Devolutions Server refuses this",
+    fix = "The message says why; the log of the server says more." },
+  bad_answer = { cause = "the answer is not from Devolutions Server's API, or was damaged",
+    fix = "Check `devolutions.server` in the profile, and whether a proxy answers instead." },
+}
+
+-- The reason that the service's table has, else the one that all services share.
+local function by_service(reasons, failure, name)
+  local reason = reasons[failure.kind]
+  if reason then reason = { cause = reason.cause, fix = (reason.fix:gsub("%%s", name)) } end
+  return by_missing_answer(failure) or with_moment(reason or by_kind(failure) or {}, failure)
+end
+
+--- Why a call to Devolutions Server failed.
+---@param failure table host.devolutions.failure or http.retry.failure
+---@return explain.reason
+function M.devolutions(failure) return by_service(DEVOLUTIONS, failure, "devolutions") end
+
 --- Why a call to a peer of the profile failed.
 ---@param failure table host.peer.failure or http.retry.failure
 ---@param name string of the peer
 ---@return explain.reason
-function M.peer(failure, name)
-  if failure.kind == "unknown_outcome" then return with_commands(kinds.kinds.unknown_outcome) end
-  if failure.transport then return with_commands(kinds.transport(failure)) end
-  local known = PEER[failure.kind]
-  local reason = known and { cause = known.cause, fix = known.fix:gsub("%%s", name) } or by_kind(failure) or {}
-  return with_moment(reason, failure)
-end
+function M.peer(failure, name) return by_service(SERVICE, failure, name) end
 
 --- The sentence that says why: our cause, then the words of the service, and whose words they are.
 ---@param reason explain.reason

@@ -9,7 +9,8 @@ local NAME = "last run/"
 local MOST = 100 -- problems of a run that are kept by name
 
 ---@class journal.last_run.problem
----@field name string of the account or application
+---@field id string? object id of the account, client id of the application
+---@field name string
 ---@field what string "failed", "stop", …
 ---@field why string
 

@@ -30,14 +30,10 @@ local function patients(journal)
 end
 
 local function examine_all(look, journal)
-  local found, seen = {}, {}
+  local found = {}
   for _, patient in ipairs(patients(journal)) do
-    for _, finding in ipairs(doctor.examine(SETUP, patient).findings) do
-      -- What is about the machine or the tenant, each examination finds.
-      local text = finding.check .. finding.evidence
-      if not seen[text] then found[#found + 1] = finding end
-      seen[text] = true
-    end
+    local examined = doctor.examine(SETUP, patient).findings
+    table.move(examined, 1, #examined, #found + 1, found)
   end
   findings.add_doctor(look, found)
 end

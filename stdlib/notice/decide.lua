@@ -1,5 +1,7 @@
 --- Decide what a rule tells now: what is new, what is worse, what is told again, and what is resolved. Sends nothing.
 
+local sets = require "base.sets"
+
 local M = {}
 
 ---@class notice.told what was told of a finding
@@ -9,6 +11,7 @@ local M = {}
 ---@field kind string
 ---@field severity string
 ---@field source string
+---@field subjects string[]? ids of the things that it named
 
 ---@class notice.state what a rule's target was told; the journal keeps it
 ---@field target string the rule's script and arguments, for people
@@ -36,11 +39,20 @@ local function level_of(finding, wish, now)
   return level
 end
 
+-- Does the finding name a thing that it did not name when it was told?
+local function names_more(finding, told)
+  local known = sets.of(told.subjects)
+  for _, subject in ipairs(finding.subjects or {}) do
+    if not known[subject] then return true end
+  end
+  return false
+end
+
 -- Why a finding is told now; nil when it is not.
-local function state_of_finding(told, level, wish, now)
+local function state_of_finding(finding, told, level, wish, now)
   if level == 0 then return nil end
   if not told then return "new" end
-  if level > told.level then return "worse" end
+  if level > told.level or names_more(finding, told) then return "worse" end
   if wish.again and now - told.at >= wish.again then return "again" end
 end
 
@@ -72,26 +84,44 @@ local function add_resolved(items, told, present, look)
   end
 end
 
+-- Note that a finding that was told got better: it is worse again when it gets worse from there. Returns whether
+-- anything changed.
+local function note_better(before, finding, level)
+  local named, left = sets.of(finding.subjects), {}
+  for _, subject in ipairs(before.subjects or {}) do
+    if named[subject] then left[#left + 1] = subject end
+  end
+  if level >= before.level and #left == #(before.subjects or {}) then return false end
+  before.level, before.subjects = math.min(level, before.level), left
+  return true
+end
+
+-- Does the finding stand? What expires does not any more when it is not due to be told: its date was moved.
+local function stands(finding, level) return level > 0 or not finding.ends end
+
 --- The items to tell now. Records them in `told`, as if they were told.
 ---@param rule notice.rule
 ---@param told table<string, notice.told> is changed
 ---@param look notice.look
 ---@return notice.item[] with moments as numbers
+---@return boolean changed was anything of `told` changed?
 function M.items(rule, told, look)
-  local items, present = {}, {}
+  local items, present, changed = {}, {}, false
   for _, finding in ipairs(look.findings) do
-    local wish = rule.what[finding.kind]
-    present[finding.key] = true
+    local wish, before = rule.what[finding.kind], told[finding.key]
     local level = wish and level_of(finding, wish, look.now) or 0
-    local state = wish and state_of_finding(told[finding.key], level, wish, look.now)
+    local state = wish and state_of_finding(finding, before, level, wish, look.now)
+    present[finding.key] = stands(finding, level) or nil
     if state then
       items[#items + 1] = item_of(finding, state)
       told[finding.key] = { at = look.now, level = level, title = finding.title, kind = finding.kind,
-        severity = finding.severity, source = finding.source }
+        severity = finding.severity, source = finding.source, subjects = finding.subjects }
+    elseif before and present[finding.key] then
+      changed = note_better(before, finding, level) or changed
     end
   end
   add_resolved(items, told, present, look)
-  return items
+  return items, changed or #items > 0
 end
 
 --- May a notice be made for this target now? Not in quiet hours, and not before the span of its digest is over.

@@ -5,7 +5,6 @@ local expiry = require "expiry.look"
 local hint = require "log.hint"
 local last_run = require "journal.last_run"
 local rotations = require "journal.rotations"
-local sets = require "base.sets"
 local time = require "time"
 
 local M = {}
@@ -19,6 +18,7 @@ local M = {}
 ---@field text string?
 ---@field fix string?
 ---@field ends number? of what expires
+---@field subjects string[]? ids of the things that it names, where there may be several
 
 ---@class notice.look
 ---@field now number
@@ -58,15 +58,16 @@ function M.clean(text)
 end
 
 local function add(look, finding)
-  for _, name in ipairs { "title", "text", "fix" } do finding[name] = M.clean(finding[name]) end
+  for _, name in ipairs { "key", "title", "text", "fix" } do finding[name] = M.clean(finding[name]) end
   look.findings[#look.findings + 1] = finding
 end
 
-local function add_unknown(look, source, key, title, more)
+-- Leave a source unresolved that could not be looked at. Returns the source of that finding itself, which stays
+-- unresolved, too, while anything of it is unknown.
+local function mark_unseen(look, source)
   local own_source = "unknown/" .. source
   look.unseen[source], look.unseen[own_source] = true, true
-  add(look, { key = own_source .. "/" .. key, kind = "unknown", source = own_source, severity = "warning",
-    title = title, text = more.text, fix = more.fix })
+  return own_source
 end
 
 --- Add that something could not be looked at.
@@ -76,7 +77,9 @@ end
 ---@param why string?
 ---@param fix string?
 function M.add_unknown(look, source, what, why, fix)
-  add_unknown(look, source, what, "it is not known " .. what, { text = why, fix = fix })
+  local own_source = mark_unseen(look, source)
+  add(look, { key = own_source, kind = "unknown", source = own_source, severity = "warning",
+    title = "it is not known " .. what, text = why, fix = fix })
 end
 
 local SOON = 7 * 86400 -- seconds before its expiry date from which something is critical
@@ -103,11 +106,12 @@ local WORDS = {
   left = "it is unknown which value is in force of %s", unread = "%s may select more than could be read",
 }
 
--- Add the problems of a policy's last run. Returns the names that it told of.
+-- Add the problems of a policy's last run, and note in `told` the ids of the accounts.
 local function add_run_problems(look, run, told)
   for _, problem in ipairs(run.problems) do
-    told[problem.name] = true
-    add(look, { key = ("rotation/%s/%s/%s"):format(run.policy, problem.name, problem.what), kind = "rotation",
+    local id = problem.id or problem.name
+    told[id] = true
+    add(look, { key = ("rotation/%s/%s/%s"):format(run.policy, id, problem.what), kind = "rotation",
       source = "journal", severity = problem.what == "stop" and "critical" or "warning",
       title = ("%s: %s"):format(run.policy, (WORDS[problem.what] or "%s needs a look"):format(problem.name)),
       text = problem.why, fix = problem.fix or hint.text("See it: {moonlatch} plan %s", run.policy) })
@@ -126,7 +130,7 @@ function M.add_rotations(look, journal)
   local told = {}
   for _, run in ipairs(last_run.all(journal)) do add_run_problems(look, run, told) end
   for _, row in ipairs(rotations.user_passwords:unfinished(journal)) do
-    if row.state == "orphaned" and not told[row.body.name] then
+    if row.state == "orphaned" and not told[row.id] then
       add(look, { key = "rotation/account/" .. row.id, kind = "rotation", source = "journal", severity = "critical",
         title = WORDS.stop:format(row.body.name), text = row.body.why,
         fix = hint.text "Find out which password is in force: {moonlatch} doctor says how to go on" })
@@ -134,31 +138,42 @@ function M.add_rotations(look, journal)
   end
 end
 
-local UNITS = sets.of { "second", "seconds", "minute", "minutes", "hour", "hours", "day", "days" }
-
-local function hide_span(word) return UNITS[word] and "#" or nil end
-
--- The evidence without what changes from look to look: dates, times and spans of time; and without addresses, because
--- the key of a finding is on record and leaves this machine.
-local function lasting(evidence)
-  return (M.clean(evidence):gsub("%d%d%d%d%-%d%d%-%d%d[%dT:.Z]*", "#"):gsub("%d[%d.]* (%l+)", hide_span))
+-- A finding of the doctor in several examinations, or about several things, is told once.
+local function add_doctor_finding(look, known, finding)
+  local before = known[finding.key]
+  if not before then
+    known[finding.key] = finding
+    return add(look, finding)
+  end
+  if before.subjects and finding.subjects then
+    table.move(finding.subjects, 1, #finding.subjects, #before.subjects + 1, before.subjects)
+  end
 end
 
---- Add what the doctor found; not what it left out, on which nothing depends.
+local function doctor_finding(found, source)
+  local is_unknown = found.verdict == "unknown"
+  return {
+    key = ("%s/%s/%s"):format(source, found.about, found.id), kind = is_unknown and "unknown" or "doctor",
+    source = source, severity = found.verdict == "broken" and "critical" or "warning", text = found.cause,
+    title = ("%s: %s"):format(found.check, found.evidence), fix = found.fix,
+    subjects = found.subjects and table.move(found.subjects, 1, #found.subjects, 1, {}),
+  }
+end
+
+--- Add what the doctor found; not what it left out, on which nothing depends. The key of a finding is made of the
+--- check, of what it is about and of what kind it is, never of its words, in which numbers change.
 ---@param look notice.look
 ---@param findings doctor.finding[]
 function M.add_doctor(look, findings)
+  local known = {}
   for _, found in ipairs(findings) do
     local source = "doctor/" .. found.check
     if found.verdict == "unknown" then
-      add_unknown(look, source, lasting(found.evidence), ("%s: %s"):format(found.check, found.evidence),
-        { text = found.cause, fix = found.fix })
+      add_doctor_finding(look, known, doctor_finding(found, mark_unseen(look, source)))
     elseif found.verdict == "left out" then
       look.unseen[source] = true -- nothing to tell, and nothing of it counts as resolved
     elseif found.verdict ~= "ok" then
-      add(look, { key = ("%s/%s"):format(source, lasting(found.evidence)), kind = "doctor", source = source,
-        severity = found.verdict == "broken" and "critical" or "warning",
-        title = ("%s: %s"):format(found.check, found.evidence), text = found.cause, fix = found.fix })
+      add_doctor_finding(look, known, doctor_finding(found, source))
     end
   end
 end

@@ -47,13 +47,14 @@ end
 local function make_notices(journal, terms, outcome, look, tenant)
   local rule, state, about = outcome.rule, outcome.state, { now = look.now, tenant = tenant }
   if not decide.may_tell(rule, state, look.now) then return end
-  outcome.made = compose.of_items(decide.items(rule, state.told, look), about)
+  local items, is_changed = decide.items(rule, state.told, look)
+  outcome.made = compose.of_items(items, about)
   if #outcome.made == 0 and decide.is_sign_of_life_due(rule, state, look.now) then
     outcome.made[1] = compose.sign_of_life(about, count_told(state))
   end
-  if #outcome.made == 0 then return end
+  if #outcome.made == 0 and not is_changed then return end
   for _, notice in ipairs(outcome.made) do state.outbox[#state.outbox + 1] = { notice = notice, tries = 0 } end
-  state.made_at = look.now
+  if #outcome.made > 0 then state.made_at = look.now end
   records.keep(journal, terms.name, rule, state)
 end
 

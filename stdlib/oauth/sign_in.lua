@@ -164,11 +164,18 @@ local function principal_of(claims)
   }
 end
 
-local function hold(token)
+--- The moment from which a token that was just made is renewed.
+---@param token host.oauth.token
+---@return number
+function M.renewal_moment(token)
   local early = token.final and 0 or math.min(EARLY, token.expires_in / 2)
-  local ends = time.now() + token.expires_in
+  return time.now() + token.expires_in - early
+end
+
+local function hold(token)
   held = {
-    credential = token.credential, claims = token.claims, renew_at = ends - early, ends = ends,
+    credential = token.credential, claims = token.claims, renew_at = M.renewal_moment(token),
+    ends = time.now() + token.expires_in,
     refresh_token = token.refresh_token or held and held.refresh_token, -- not every answer has a new one
     withheld = token.withheld,
   }

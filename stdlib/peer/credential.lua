@@ -12,8 +12,6 @@ local time = require "time"
 
 local M = {}
 
-local EARLY = 300 -- seconds before its expiry from which a token is renewed
-
 -- Sources whose files a platform or a program renews while Moonlatch runs: they are read for each request.
 local READ_AGAIN = { file = true, mounted = true, credentials_directory = true }
 
@@ -32,8 +30,7 @@ local function held_for(peer)
   entry = { kept = {} }
   entry.fetch = single_flight.wrap(function()
     local token = oauth.token_for_peer(peer, entry.kept)
-    entry.credential = token.credential
-    entry.renew_at = time.now() + token.expires_in - math.min(EARLY, token.expires_in / 2)
+    entry.credential, entry.renew_at = token.credential, oauth.renewal_moment(token)
   end)
   held[peer.name] = entry
   return entry

@@ -11,6 +11,7 @@ local calls = require "devolutions.calls"
 local gate = require "host.gate"
 local nearest = require "base.nearest"
 local schema = require "base.schema"
+local secret_place = require "base.secret_place"
 
 local M = {}
 
@@ -101,16 +102,9 @@ local function check_call_text(entry, is_graph)
   end
 end
 
-local function check_secret_place(path_in_body)
-  local before = path_in_body:gsub("%.%*$", "") .. "."
-  if path_in_body ~= "*" and not before:match("^[%w_-]+%.[%w_.-]*$") or path_in_body:find("..", 1, true) then
-    return ('"%s" is no place: "data.password", or "data.*" for each member of data'):format(path_in_body)
-  end
-end
+local function places(check) return { type = "table", each = { type = "string", check = check } } end
 
-local secret_places = { type = "table", each = { type = "string", check = check_secret_place } }
-
-local PLACE_RULES = { secrets = secret_places, answers = secret_places }
+local PLACE_RULES = { secrets = places(secret_place.problem), answers = places(secret_place.problem_in_answer) }
 
 local function check_call_table(entry)
   if type(entry[1]) ~= "string" then

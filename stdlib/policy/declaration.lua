@@ -150,6 +150,10 @@ local POLICY_RULE = {
   },
 }
 
+--- The rule for the contents of a policy file; the manual page is made of it.
+---@type base.schema.rule
+M.rule = POLICY_RULE
+
 local function raise_policy_wrong(file, where, why, fix)
   fail.raise { kind = "config", what = file .. ": " .. where, why = why, fix = fix }
 end

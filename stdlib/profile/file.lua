@@ -186,6 +186,10 @@ local file_rule = {
   },
 }
 
+-- The manual page of the configuration is made of these rules.
+M.rules = { file = file_rule, profile = profile_rule, cloud = cloud_rule, emulator = emulator_rule,
+  write_budget = write_budget_rule, clouds = CLOUDS }
+
 ---------------------------------------------------------------------------
 -- Paths of the configuration
 

@@ -11,6 +11,7 @@
 local fail = require "fail"
 local hint = require "log.hint"
 local schema = require "base.schema"
+local secret_place = require "base.secret_place"
 local sets = require "base.sets"
 local sign_in = require "profile.sign_in"
 local source = require "profile.source"
@@ -25,6 +26,7 @@ local M = {}
 ---@field strict_certificates boolean as for login and Graph (true)
 ---@field loopback boolean is it a program on this machine?
 ---@field credential profile.peer.credential?
+---@field answers string[] places of secrets in the answers that undeclared code reads; "**" (when not set): every text
 
 ---@class profile.peer.credential how Moonlatch proves itself to the peer
 ---@field header string? the header that holds the secret: "X-Vault-Token"
@@ -150,6 +152,7 @@ local peer_rule = {
   members = {
     url = address_rule, ca = { type = "string" }, strict_certificates = { type = "boolean", default = true },
     loopback = { type = "boolean", default = false }, credential = credential_rule,
+    answers = { type = "table", each = { type = "string", check = secret_place.problem_in_answer } },
   },
 }
 
@@ -224,7 +227,7 @@ function M.complete(settings, binding, resolve)
     peers[name] = {
       name = name, url = not is_secret and given.url:gsub("/+$", "") or nil, address = is_secret and given.url or nil,
       ca = resolve(given.ca), strict_certificates = given.strict_certificates, loopback = given.loopback,
-      credential = complete_credential(given.credential, name, binding, resolve),
+      credential = complete_credential(given.credential, name, binding, resolve), answers = given.answers or { "**" },
     }
   end
   return peers

@@ -7,7 +7,7 @@ local store = require "evidence.store"
 local M = {}
 
 local EACH = 6 * 3600 -- seconds between two looks
-local LONGEST = 60 -- seconds of one look
+local LONGEST = 15 -- seconds of one look: who runs this waits for it, and the next run reads on
 
 local function is_due(journal, ids)
   local since, last = store.last_try(journal, "audits")

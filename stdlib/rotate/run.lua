@@ -175,7 +175,8 @@ local function outcome_of_policy(found)
   local problems, changed = {}, 0
   for _, entry in ipairs(found.entries) do
     if TOLD[entry.what] and not M.is_accepted(found.terms, entry) then
-      problems[#problems + 1] = { name = entry.name, what = entry.what, why = entry.why, fix = entry.fix }
+      problems[#problems + 1] = { id = entry.id or entry.target and entry.target.appId, name = entry.name,
+        what = entry.what, why = entry.why, fix = entry.fix }
     end
     changed = changed + (entry.what == "changed" and 1 or 0)
   end

@@ -31,6 +31,7 @@ local M = {}
 ---@field is_spoilt boolean? somebody changed the pending entry of the newest value
 ---@field looked_at number? when the last look at the sink and the directory began, by time.monotonic
 ---@field is_new boolean? was the account unknown to the journal, read under the lease, before this run began it?
+---@field log_asked_for number? the date of the change for which the audit log was asked last
 ---@field warning string?
 
 --- Put the rotation on record in this state. Durable with the next commit.

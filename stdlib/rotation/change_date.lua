@@ -20,6 +20,9 @@ M.LATE = 120
 --- Seconds within which an answer counts as proof. In a longer span, a change by somebody else could pass for ours.
 M.PROMPT = 3
 
+--- Seconds after its first request for which a value is sent again without a person.
+M.REPEATABLE = 3600
+
 local NEAR = 60 -- seconds outside a span that the directory's clock may explain
 local SAME = 0.5 -- seconds by which two distances may differ and still come from one clock
 

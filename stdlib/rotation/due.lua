@@ -33,7 +33,6 @@ local M = {}
 ---@field named table<string, boolean>? accounts a person named: by object id, and by user name in lower case
 ---@field outside_window boolean? a person said to ignore the window
 
-local HOUR = 3600 -- seconds after its first request when a value is not sent again without a person
 local YOUNG = 600 -- seconds for which the rotation of another pending entry is taken to be at work
 
 local function new_verdict(what, why, more)
@@ -233,7 +232,7 @@ end
 local function may_be_own_request(setting, row, account, slot)
   local sent, current = row.body.sent, slot.current
   if not sent or row.state ~= "closed" or is_change_accepted(row, account) then return false end
-  local is_late = setting.now - sent.first > HOUR and setting.terms.on_unknown ~= "repeat"
+  local is_late = setting.now - sent.first > change_date.REPEATABLE and setting.terms.on_unknown ~= "repeat"
   return not is_late and row.body.value and current and current.marker == row.body.marker
     and account.changed >= sent.from // 1 and account.changed <= sent.to
 end

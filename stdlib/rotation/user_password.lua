@@ -18,6 +18,7 @@ local lifecycle = require "rotation.lifecycle"
 local log = require "log"
 local markers = require "journal.marker"
 local opening = require "rotation.opening"
+local repeat_rules = require "rotation.repeat_rules"
 local rotation_account = require "rotation.account"
 local rows = require("journal.rotations").user_passwords
 local scheduler = require "task.scheduler"
@@ -38,7 +39,6 @@ local MOST_VALUES = 4 -- values that Entra may refuse before a person must look
 local MOST_CANDIDATES = 32 -- values of one rotation, however often a person has looked
 local LISTING = { 0.5, 1, 2, 4, 8, 15, 30 } -- seconds between looks for our own entry in the sink's list
 local YIELD = 60 -- seconds for which the rotation with the lower marker waits until the other one gives way
-local HOUR = 3600 -- seconds after its first request when a value is not sent again without a person
 local SPOILT = "somebody changed its pending entry, which holds another value now"
 local SETTLE = 5 -- seconds until an entry must be listed
 local YOUNG = 600 -- seconds for which the rotation of another pending entry is taken to be at work
@@ -98,25 +98,6 @@ local function check_todays_rules(rotation, finding)
     raise_change_not_allowed(rotation, why, code)
   end
   check_policy_window(rotation)
-end
-
-local function check_first_send_is_recent(rotation)
-  if rotation.run.terms.on_unknown == "repeat" then return end
-  local first = change_date.first_sent(rotation.row.body.candidates)
-  if graph_clock.now() - first <= HOUR then return end
-  orphan(rotation, ("the password was changed on %s, when a request of ours from %s may have done it, and more than an "
-    .. "hour has passed: it is not known which value is in force")
-    :format(time.iso(rotation.account.changed), time.iso(first)))
-end
-
--- Orphan the rotation when the user has to change the password at the next sign-in: a person who resets a password
--- usually asks for that, and Moonlatch never does. Returns false when the reading is stale: it shows another date than
--- the look.
-local function check_not_reset_by_person(rotation)
-  local must_change, changed = users.must_change_password(rotation.row.body.user)
-  if not must_change then return changed == rotation.account.changed end
-  orphan(rotation, ("somebody reset the password on %s: it has to be changed at the next sign-in, which we never ask "
-    .. "for"):format(time.iso(rotation.account.changed)))
 end
 
 ---------------------------------------------------------------------------
@@ -271,8 +252,7 @@ end
 local function may_send_same_value(rotation)
   local quiet = change_date.quiet_from(rotation.row.body.candidates)
   if not are_password_requests_over(rotation, quiet) then return false end
-  check_first_send_is_recent(rotation)
-  if check_not_reset_by_person(rotation) then return true end
+  if repeat_rules.check(rotation) then return true end
   rotation.stale_readings = (rotation.stale_readings or 0) + 1
   if rotation.stale_readings > #LISTING then raise_look_too_slow(rotation) end
   pause_rotation(LISTING[rotation.stale_readings])

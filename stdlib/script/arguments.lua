@@ -237,12 +237,22 @@ local function usage_example_of_script(declaration, found, command)
   return table.concat(words, " ")
 end
 
+--- The arguments of a script for a help, sorted: how each is given, and what it means.
+---@param args table<string, script.argument>
+---@return { [1]: string, [2]: string }[]
+function M.rows(args)
+  local rows = {}
+  for i, name in ipairs(sets.sorted(args)) do
+    rows[i] = { option_with_metavar(name, args[name]), argument_description(args[name]) }
+  end
+  return rows
+end
+
 local function add_argument_lines(lines, args)
-  local width = 0
-  for name, argument in pairs(args) do width = math.max(width, utf8.len(option_with_metavar(name, argument))) end
-  for _, name in ipairs(sets.sorted(args)) do
-    local left = option_with_metavar(name, args[name])
-    lines[#lines + 1] = "  " .. left .. (" "):rep(width - utf8.len(left) + 2) .. argument_description(args[name])
+  local width, rows = 0, M.rows(args)
+  for _, row in ipairs(rows) do width = math.max(width, utf8.len(row[1])) end
+  for _, row in ipairs(rows) do
+    lines[#lines + 1] = "  " .. row[1] .. (" "):rep(width - utf8.len(row[1]) + 2) .. row[2]
   end
 end
 

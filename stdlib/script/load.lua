@@ -345,6 +345,10 @@ local declaration_rule = {
   end,
 }
 
+--- The rule for what a script returns; the manual page is made of it.
+---@type base.schema.rule
+M.rule = declaration_rule
+
 -- Files whose whole value is made by a function of an interface; another value may not have their member.
 local MADE_BY = {
   policy = "policy { select = …, every = …, sink = … }", rehearsal = "rehearse { … }", notices = "notice { rules = … }",

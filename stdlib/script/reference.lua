@@ -57,9 +57,14 @@ local function parse_parameter(text)
   return { name = name:gsub("%?$", ""), type = kind .. (optional and "?" or ""), text = description }
 end
 
+local function add_value(found, list, text)
+  local value = parse_parameter(text)
+  list[#list + 1], found.value = value, value
+end
+
 local TAGS = {
-  param = function(found, text) table.insert(found.params, parse_parameter(text)) end,
-  field = function(found, text) table.insert(found.fields, parse_parameter(text)) end,
+  param = function(found, text) add_value(found, found.params, text) end,
+  field = function(found, text) add_value(found, found.fields, text) end,
   ["return"] = function(found, text) table.insert(found.returns, text) end,
   class = function(found, text)
     local name, parent, description = text:match("^([%w_.]+):%s*([%w_.]+)%s*(.*)$")
@@ -72,9 +77,16 @@ local function new_doc_comment()
   return { lines = {}, params = {}, returns = {}, fields = {} }
 end
 
+-- A line without a tag goes on with the parameter or field of the line before.
 local function add_comment_line(found, line)
   local tag, rest = line:match("^%-%-%-@(%a+)%s*(.*)$")
-  if not tag then return table.insert(found.lines, (line:match("^%-%-%-?%s?(.*)$"))) end
+  if not tag then
+    local text = line:match("^%-%-%-?%s?(.*)$")
+    if not found.value then return table.insert(found.lines, text) end
+    found.value.text = found.value.text .. " " .. text
+    return
+  end
+  found.value = nil
   if TAGS[tag] then TAGS[tag](found, rest) end
 end
 

@@ -125,9 +125,21 @@ local function raise_name_not_in_profile(profile, owner, kind, name)
   }
 end
 
+local METHODS = { read = { "GET" }, write = { "GET", "POST", "PUT", "PATCH", "DELETE" } }
+
+-- Code that declares nothing does not say where the answers of peers have secrets: the profile does.
+local function note_secret_answers(rights, profile, mode)
+  for name, peer in pairs(profile.peers or {}) do
+    for _, method in ipairs(METHODS[mode] or {}) do
+      rights:allow(name, method, "/*", nil, nil, join_with_commas(peer.answers))
+    end
+  end
+end
+
 -- The rights of one script, from its declaration.
 local function rights_of_script(door, profile, owner, needs, mode)
   local rights = door:rights(owner, mode)
+  note_secret_answers(rights, profile, mode)
   for _, name in ipairs(sets.sorted(needs.peers or {})) do
     if not (profile.peers or {})[name] then raise_name_not_in_profile(profile, owner, "peer", name) end
     for _, entry in ipairs(needs.peers[name]) do allow_call(rights, name, entry) end

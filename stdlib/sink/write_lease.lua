@@ -36,6 +36,7 @@ local ROOM = 30 -- seconds by which two machines' knowledge of Graph's time may 
 ---@field id string? of the lease entry
 ---@field token string? in its description
 ---@field taken_at number? boot clock, just before the lease entry was created
+---@field first_look { others: devolutions.entry[], listed: boolean }? the listing while the lease entry was read back
 local Lease = class "sink.write_lease"
 
 local function entry_name(self) return self.name .. " (being written)" end
@@ -45,16 +46,6 @@ local function entry_name(self) return self.name .. " (being written)" end
 
 local LINE = "Since %s Moonlatch (%s, %s) writes the entry '%s' in this folder, and deletes this one when it is done. "
   .. "If it is more than five minutes old, it may be deleted."
-
--- The token finds the entry again when the answer is lost.
-local function create_lease_entry(self)
-  self.taken_at, self.token = time.monotonic(), crypto.hex(crypto.random(4))
-  self.id = server.create_entry(self.vault_id, {
-    name = entry_name(self), path = self.path, type = "Credential", subType = "Default", tags = { TAG },
-    description = LINE:format(time.iso(graph_clock.now()), self.marker, self.token, self.name),
-    data = { domain = "", username = "lease", password = secret.generate(16) },
-  }).id
-end
 
 local function created_at(entry)
   local ok, moment = pcall(time.parse, tostring(entry.description):match("Since ([%d:TZ-]+) ") or "")
@@ -85,6 +76,19 @@ local function list_others(self)
     else server.delete_entry(self.vault_id, entry.id) end
   end
   return others, listed
+end
+
+-- The token finds the entry again when the answer is lost. While the entry is read back, the lease entries are listed.
+local function create_lease_entry(self)
+  self.taken_at, self.token, self.first_look = time.monotonic(), crypto.hex(crypto.random(4)), nil
+  self.id = server.create_entry(self.vault_id, {
+    name = entry_name(self), path = self.path, type = "Credential", subType = "Default", tags = { TAG },
+    description = LINE:format(time.iso(graph_clock.now()), self.marker, self.token, self.name),
+    data = { domain = "", username = "lease", password = secret.generate(16) },
+  }, { beside = function()
+    local ok, others, listed = pcall(list_others, self)
+    self.first_look = ok and { others = others, listed = listed } or nil -- without it, await_turn lists
+  end }).id
 end
 
 local function has_one_of_this_installation(self, others)
@@ -135,10 +139,18 @@ local function may_wait_in_place(self, others)
   return true
 end
 
+-- The lease entries of others, as listed when the own one was created, or now; and is the own one listed?
+local function look_for_others(self)
+  local look = self.first_look
+  self.first_look = nil
+  if look then return look.others, look.listed end
+  return list_others(self)
+end
+
 -- Look until nobody else may write. False when the own lease entry has to go first.
 local function await_turn(self)
   while true do
-    local others, listed = list_others(self)
+    local others, listed = look_for_others(self)
     if listed and #others == 0 then return true end
     if listed and not may_wait_in_place(self, others) then return false end
     if not wait_a_little(self, others) then (listed and raise_busy or raise_unlisted)(self, others) end

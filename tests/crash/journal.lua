@@ -122,8 +122,8 @@ M.ORDER = { "backup", "restore", "restore_lost", "rekey", "compact" }
 local FAILING = { pwrite64 = true, fdatasync = true, fsync = true, ftruncate = true, rename = true, renameat2 = true,
   pread64 = true }
 
-M.BLOWS = { { name = "killed", inject = "signal=KILL" }, { name = "EIO", inject = "error=EIO", failing = true },
-  { name = "ENOSPC", inject = "error=ENOSPC", failing = true } }
+M.BLOWS = { { name = "killed", inject = "signal=KILL", kills = true }, { name = "EIO", inject = "error=EIO" },
+  { name = "ENOSPC", inject = "error=ENOSPC" } }
 
 local function words_of(act, place)
   return { "journal", table.unpack(act.words(place.path)) }
@@ -135,13 +135,13 @@ local function new_place(act)
   return place
 end
 
--- How often a run makes each system call.
-local function count_calls(act)
+-- The system calls that a run makes.
+local function record_calls(act)
   local place <close> = new_place(act)
   local trace = place.path .. "/trace"
   local outcome = place:run(words_of(act, place), { before = strace.recording(trace) })
   assert(outcome.status == 0, outcome.err)
-  return strace.counts(trace)
+  return strace.calls(trace)
 end
 
 ---@class crash.journal.point
@@ -150,18 +150,23 @@ end
 ---@field place integer
 ---@field inject string
 
+local function struck_calls(blow, calls, every)
+  if blow.kills then return every and calls or strace.different_worlds(calls) end
+  local found = {}
+  for _, call in ipairs(calls) do found[#found + 1] = FAILING[call.name] and call or nil end
+  return found
+end
+
 --- All points of an act.
 ---@param act crash.journal.act
+---@param every boolean? kills at every system call, not only where a kill leaves a world of its own
 ---@return crash.journal.point[]
-function M.points(act)
-  local counts, order = count_calls(act)
-  local points = {}
+function M.points(act, every)
+  local calls, points = record_calls(act), {}
   for _, blow in ipairs(M.BLOWS) do
-    for _, call in ipairs(order) do
-      for at = 1, (not blow.failing or FAILING[call]) and counts[call] or 0 do
-        points[#points + 1] = { name = ("%s at %s %d"):format(blow.name, call, at), call = call, place = at,
-          inject = blow.inject }
-      end
+    for _, call in ipairs(struck_calls(blow, calls, every)) do
+      points[#points + 1] = { name = ("%s at %s %d"):format(blow.name, call.name, call.nth), call = call.name,
+        place = call.nth, inject = blow.inject }
     end
   end
   return points
@@ -197,7 +202,7 @@ function M.play(act, point)
   local place <close> = new_place(act)
   local complaints = {}
   local function complain(text, ...) complaints[#complaints + 1] = text:format(...) end
-  local before = strace.striking(point.call, point.place, point.inject)
+  local before = strace.striking("/dev/null", point.call, point.place, point.inject)
   check_words(place:run(words_of(act, place), { before = before }), complain)
   check_words(place:run { "journal", "verify" }, complain) -- at any moment it works, or says what to do
   local outcome

@@ -13,8 +13,8 @@ describe("a journal that is worked on and stopped anywhere", function()
     it("is whole in the end: " .. name, function()
       if not os.execute("strace -o /dev/null true 2>/dev/null") then return pending("needs strace") end
       if setting "TARGET" and setting "TARGET" ~= name then return pending("not asked for") end
-      local act, stride = journal.ACTS[name], tonumber(setting "STRIDE" or 131)
-      local wrong, played, points = {}, 0, journal.points(journal.ACTS[name])
+      local act, stride = journal.ACTS[name], tonumber(setting "STRIDE" or 61)
+      local wrong, played, points = {}, 0, journal.points(journal.ACTS[name], setting "EVERY" ~= nil)
       for i, point in ipairs(points) do
         local wanted = i % stride == 0 and (not setting "BLOW" or point.name:find(setting "BLOW", 1, true))
         for _, text in ipairs(wanted and journal.play(act, point) or {}) do

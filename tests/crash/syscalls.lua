@@ -1,5 +1,6 @@
 --- One rotation, stopped at a system call or made to see it fail; or with an answer
 --- lost. Points are named by the call and its number, from a run that nothing stops.
+--- A kill is played where it leaves a world of its own (crash.strace), or at every call.
 
 local json = require "host.json"
 local program = require "crash.program"
@@ -15,12 +16,13 @@ local MOST_RUNS = 3 -- after the blow; more than one only when the program asks 
 ---@class crash.syscalls.blow
 ---@field name string
 ---@field inject string? what strace does at the point
+---@field kills boolean?
 ---@field loses_answer boolean? the answer that matters is lost besides
 
 ---@type crash.syscalls.blow[]
 M.BLOWS = {
-  { name = "killed", inject = "signal=KILL" },
-  { name = "killed, with the answer lost", inject = "signal=KILL", loses_answer = true },
+  { name = "killed", inject = "signal=KILL", kills = true },
+  { name = "killed, with the answer lost", inject = "signal=KILL", kills = true, loses_answer = true },
   { name = "EIO", inject = "error=EIO" }, { name = "ENOSPC", inject = "error=ENOSPC" },
   { name = "EINTR", inject = "error=EINTR" }, { name = "ENOMEM", inject = "error=ENOMEM" },
 }
@@ -39,31 +41,36 @@ local function fall_due(lane)
   lane:note()
 end
 
--- How often a run makes each system call, perhaps with a fault of the services.
-local function count_calls(lane, fault)
+-- The system calls that a run makes, perhaps with a fault of the services.
+local function record_calls(lane, fault)
   local trace = lane.cloud.home .. "/trace"
   fall_due(lane)
   if fault then lane.cloud:fault(fault) end
   lane:run(lane:rotate(), strace.recording(trace))
   lane.cloud:calm()
   lane:rotate_fully()
-  return strace.counts(trace)
+  return strace.calls(trace)
 end
 
-local function add_points(points, blow, counts, order)
-  for _, call in ipairs(order) do
-    for place = 1, counts[call] do points[#points + 1] = { blow = blow, call = call, place = place } end
-  end
+-- The calls at which a blow is played.
+local function struck_calls(blow, calls, every)
+  if every then return calls end
+  return (blow.kills and strace.different_worlds or strace.fallible)(calls)
 end
 
 --- All points of a target.
 ---@param lane crash.lane
+---@param every boolean? kills at every system call, and failures of those that cannot fail
 ---@return crash.syscalls.point[]
-function M.points(lane)
+function M.points(lane, every)
   lane:renew()
   local points = {}
-  local whole, losing = table.pack(count_calls(lane)), table.pack(count_calls(lane, lane.target.changes))
-  for _, blow in ipairs(M.BLOWS) do add_points(points, blow, table.unpack(blow.loses_answer and losing or whole)) end
+  local whole, losing = record_calls(lane), record_calls(lane, lane.target.changes)
+  for _, blow in ipairs(M.BLOWS) do
+    for _, call in ipairs(struck_calls(blow, blow.loses_answer and losing or whole, every)) do
+      points[#points + 1] = { blow = blow, call = call.name, place = call.nth }
+    end
+  end
   fall_due(lane)
   lane:rotate_fully()
   for place = 1, #lane:asked() do points[#points + 1] = { blow = { name = "answer lost" }, place = place } end
@@ -73,18 +80,20 @@ end
 ---------------------------------------------------------------------------
 -- One point
 
+-- What came of the run, and whether the run got as far as the point.
 local function strike(lane, point)
-  local blow = point.blow
+  local blow, trace = point.blow, lane.cloud.home .. "/trace"
   if blow.loses_answer then lane.cloud:fault(lane.target.changes) end
   local before
   if blow.inject then
-    before = strace.striking(point.call, point.place, blow.inject)
+    before = strace.striking(trace, point.call, point.place, blow.inject)
   else
     lane.cloud:fault(("* /** drop-after @%d"):format(point.place))
   end
   local outcome = lane:run(lane:rotate(), before)
+  local met = not before and lane.cloud:struck() ~= nil or before ~= nil and strace.has_struck(trace)
   lane.cloud:calm()
-  return outcome
+  return outcome, met
 end
 
 local function wants_again(outcome)
@@ -127,7 +136,7 @@ end
 
 local function play(lane, point, complain)
   fall_due(lane)
-  local outcome = strike(lane, point)
+  local outcome, met = strike(lane, point)
   if not outcome.status then complain "STUCK: it did not end" end
   local wrong = lane.target.look(lane)
   if wrong then complain("right after: %s", wrong) end
@@ -142,13 +151,14 @@ local function play(lane, point, complain)
   if wrong then complain("in the end: %s", wrong) end
   local status = lane:run(lane:plan()).status
   if status ~= 0 then complain("STUCK: a plan still has something to do (exit status %s)", tostring(status)) end
-  return again
+  return again, met
 end
 
 ---@class crash.syscalls.result
 ---@field point crash.syscalls.point
 ---@field complaints string[]
 ---@field again integer? runs it took after the blow
+---@field met boolean? did the run get as far as the point?
 
 local RENEW_EVERY = 40 -- points on one emulator and one state folder
 
@@ -160,7 +170,7 @@ local function play_safely(lane, point)
   local ok, failure = xpcall(function()
     if not lane.cloud or lane.spoilt or lane.played % RENEW_EVERY == 0 then lane:renew() end
     remember(lane)
-    result.again = play(lane, point, complain)
+    result.again, result.met = play(lane, point, complain)
   end, debug.traceback)
   if not ok then complain("%s", failure) end
   lane.spoilt = #result.complaints > 0
@@ -184,6 +194,7 @@ end
 ---@field seed integer
 ---@field lanes integer
 ---@field blow string? only points with this in their names: "EINTR at fcntl"
+---@field every boolean? kills at every system call, not only where a kill leaves a world of its own
 ---@field tell nil|fun(text: string)
 
 local function chosen(points, options)
@@ -211,7 +222,7 @@ end
 function M.run(options)
   return scheduler.run(program.poll, function()
     local lanes <close> = open_lanes(options)
-    local points, results, free = M.points(lanes[1]), {}, table.move(lanes, 1, #lanes, 1, {})
+    local points, results, free = M.points(lanes[1], options.every), {}, table.move(lanes, 1, #lanes, 1, {})
     task.each(chosen(points, options), options.lanes, function(point)
       local lane = table.remove(free)
       local result = play_safely(lane, point)
@@ -223,6 +234,15 @@ function M.run(options)
     end)
     return results, #points
   end)
+end
+
+--- How many of the points a run got to.
+---@param results crash.syscalls.result[]
+---@return integer
+function M.met(results)
+  local count = 0
+  for _, result in ipairs(results) do count = count + (result.met and 1 or 0) end
+  return count
 end
 
 local KINDS = { "LOST", "TWICE", "STUCK", "FALSE SUCCESS" }
@@ -241,9 +261,10 @@ function M.line(name, results, total)
     end
     bad = bad + (#result.complaints > 0 and 1 or 0)
   end
-  return ("rotation of a %s: %d of %d points; %d lost, %d set twice, %d stuck, %d false successes, %d wrong in all")
-    :format(name, #results, total, counts.LOST or 0, counts.TWICE or 0, counts.STUCK or 0, counts["FALSE SUCCESS"] or 0,
-      bad)
+  local line = "rotation of a %s: %d of %d points, %d met; %d lost, %d set twice, %d stuck, %d false successes, %d "
+    .. "wrong in all"
+  return line:format(name, #results, total, M.met(results), counts.LOST or 0, counts.TWICE or 0, counts.STUCK or 0,
+    counts["FALSE SUCCESS"] or 0, bad)
 end
 
 --- What is wrong, point by point; empty when nothing is.

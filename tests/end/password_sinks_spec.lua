@@ -1,6 +1,7 @@
 -- takes 12 s: runs the program some forty times
--- Users' passwords in sinks that are scripts: pending there and read back before Entra is asked, then current; in several
--- sinks at once; beside a second installation; and by a function of the policy. The services are tests/stores.py.
+-- Users' passwords in sinks that are scripts: pending there and read back before Entra is asked, then current; in
+-- several sinks at once; beside a second installation; and by a function of the policy. The services are
+-- tests/stores.py.
 
 local rehearsal = require "rehearsal"
 local stores = require "stores"
@@ -18,10 +19,10 @@ local VAULT = [[policy.sink("sinks/vault", { path = "people/{id}", field = "pass
 local KEYS = [[policy.sink("sinks/azure-key-vault", { name = "person-{id}" })]]
 local KUBERNETES = [[policy.sink("sinks/kubernetes-secret",
   { namespace = "prod", name = "person-{id}", key = "password" })]]
-local SERVER = [[policy.devolutions.server { vault = "Privileged", path = "People" }]]
 
 local PLACES = {
-  [VAULT] = { "vault", "secret/people/" }, [KEYS] = { "keys", "person-" }, [KUBERNETES] = { "kubernetes", "prod/person-" },
+  [VAULT] = { "vault", "secret/people/" }, [KEYS] = { "keys", "person-" },
+  [KUBERNETES] = { "kubernetes", "prod/person-" },
 }
 -- A pending value as each service keeps it.
 local PENDING = { [VAULT] = "-pending", [KEYS] = "-pending", [KUBERNETES] = "" }

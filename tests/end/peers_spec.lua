@@ -175,7 +175,31 @@ describe("peers of a profile", function()
       .. "{ url = \"https://…\" } } to the profile in ", outcome.err)
   end)
 
+  it("show typed code numbers, and each text as a secret unless the profile says where secrets are", function()
+    local read = { "-e", [[
+      local json, peer = require "json", require "peer"
+      print(json.encode(peer.vault:get("/list").body), tostring(peer.vault:get("/text").body))
+      print(select(2, pcall(peer.vault.get, peer.vault, "/azure")).why)
+    ]] }
+    local refused = "\nour credential may not do this. vault said: 403 ForbiddenByRbac: Caller is not authorized\n"
+    local hidden = emu:run(read)
+    assert.equal('["[secret]",7,{"name":"[secret]","of":["[secret]",true]}]\t[secret]' .. refused, hidden.out,
+      hidden.err)
+    for text, shown in pairs { ["{}"] = "a name", ['{ "name" }'] = "[secret]" } do
+      configure_peers((peers_of_specs():gsub("vault = {", "%0 answers = " .. text .. ", ")))
+      local outcome = emu:run(read)
+      assert.equal(('["a text",7,{"name":"%s","of":["another",true]}]\tok%s'):format(shown, refused), outcome.out,
+        outcome.err)
+    end
+    configure_peers((peers_of_specs():gsub("vault = {", '%0 answers = { "data..x" }, ')))
+    local wrong = emu:run(read)
+    assert.equal(1, wrong.status)
+    assert.matches('peers.vault.answers%[1%]\n  why: "data..x" is no place: "data.password", or "data.%*" for each',
+      wrong.err)
+  end)
+
   it("let typed code read, and change with --write only", function()
+    configure_peers((peers_of_specs():gsub("vault = {", "%0 answers = {}, ")))
     local read = emu:run { "-e", 'print(require("peer").vault:get("/echo").status)' }
     assert.equal("200\n", read.out, read.err)
     local change = 'print(require("peer").vault:post("/echo", { a = 1 }).body.body)'
@@ -240,7 +264,8 @@ describe("peers of a profile", function()
   end)
 
   it("get a token of their own from the tenant, never the one for Graph", function()
-    local text = ('arm = { url = %q, ca = %q, credential = { scope = "https://management.azure.com/.default" } },')
+    local text = ('arm = { url = %q, ca = %q, answers = {}, '
+      .. 'credential = { scope = "https://management.azure.com/.default" } },')
       :format(service.base, service.ca)
     configure_peers(text)
     emu:admin("add_identity", { name = "rotator", permissions = { "User.Read.All" } })
@@ -253,6 +278,16 @@ describe("peers of a profile", function()
     local person = emu:run { "-e", read }
     assert.equal(1, person.status)
     assert.matches("get a token for the peer 'arm'\n  why: the profile signs in as a person", person.err)
+  end)
+
+  it("count as deleted what was there before the answer was lost, and nothing else", function()
+    local outcome = emu:run { "-e", [[
+      local peer = require "peer"
+      print(peer.vault:delete("/deleted").status)
+      local ok, failure = pcall(peer.vault.delete, peer.vault, "/never-there")
+      print(ok, failure.kind, peer.vault:delete("/never-there", { missing = "nil" }))
+    ]], "--write" }
+    assert.equal("404\nfalse\tmissing\tnil\n", outcome.out, outcome.err)
   end)
 
   it("are asked again when that is safe, with a new credential when the old one is refused", function()

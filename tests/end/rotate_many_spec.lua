@@ -29,7 +29,7 @@ describe("fifty processes started together", function()
   it("change an account once", function()
     local emu <close> = in_real_time()
     local path = emu.place:write("one.lua", POLICY)
-    local command = ("env -i HOME='%s' PATH=/usr/bin:/bin '%s' --config '%s' rotate '%s' --yes"):format(
+    local command = ("env -i HOME='%s' PATH=/usr/bin:/bin '%s' --config '%s' rotate '%s' --yes --no-evidence"):format(
       emu.place.path, os.getenv "MOONLATCH", emu.config, path)
     local script = ("for i in $(seq %d); do (%s >'%s/said'.$i 2>&1; echo $? >'%s/status'.$i) & done; wait")
       :format(PROCESSES, command, emu.place.path, emu.place.path)
@@ -83,7 +83,7 @@ describe("no byte of a request leaves", function()
       local trace = emu.place.path .. "/trace"
       local outcome = emu:run({ "rotate", case[2], "--yes" }, {
         program = os.getenv "DUMPABLE", -- the other is closed to strace, but for root's
-        before = { "strace", "-f", "-y", "-qq", "-o", trace, "-e",
+        before = { "strace", "-f", "--seccomp-bpf", "-y", "-qq", "-o", trace, "-e",
           "trace=pwrite64,fdatasync,fsync,sendto,sendmsg" },
       })
       assert.equal(0, outcome.status, outcome.err)

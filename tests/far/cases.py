@@ -3,7 +3,7 @@
     cases.py names                     the names of the cases of single.py and pairs.py
     cases.py one NAME                  that case
     cases.py single [PART]             every case of single.py and pairs.py whose name has this part
-    cases.py all [N]                   all of them, N side by side (4)
+    cases.py all [N [EACH]]            all of them, or each EACHth; N side by side (4)
     cases.py PLAY [ROUNDS [FIRST]]     rounds of a play of together.py, each from its seed
     cases.py measure PLAY ROUNDS [N]   the same, N side by side (4), and their sums
 
@@ -94,8 +94,9 @@ def play_rounds(play, rounds="1", first="1"):
     return sum(say(outcome_of_round(play, seed)) for seed in range(int(first), int(first) + int(rounds)))
 
 
-def play_all(at_once="4"):
-    return sum([say(result) for result in side_by_side(at_once, outcome_of_case, single.CASES)])
+def play_all(at_once="4", each="1"):
+    cases = list(single.CASES)[::int(each)]
+    return sum([say(result) for result in side_by_side(at_once, outcome_of_case, cases)])
 
 
 def add_kinds(sums, kinds):

@@ -133,7 +133,7 @@ case("cut before it arrived, a stranger 100 s later, who makes its user choose a
 
 def one_fault(act, times=1, **switches):
     def play(far):
-        stage = Stage(far)
+        stage = Stage(far, more=["AuditLog.Read.All"] if switches.get("audit") else [])
         stage.done = switches.get("done", False)
         far.directory.skew, far.directory.stale = switches.get("skew", 0), switches.get("stale", 0)
         far.vault.stale, far.vault.equal_names = switches.get("late_lists", 0), switches.get("equal_names", True)
@@ -148,6 +148,7 @@ FAULTS = {
     "cut before it arrived": one_fault(rules.cut_before, done=True),
     "cut before it arrived, five times": one_fault(rules.cut_before, 5, done=True),
     "done, and the answer cut": one_fault(rules.cut_after, done=True),
+    "done, and the answer cut, and the audit log names us": one_fault(rules.cut_after, done=True, audit=True),
     "done, and the answer cut, five times": one_fault(rules.cut_after, 5, done=True),
     "delivered twice": one_fault(rules.twice, done=True),
     "delivered twice, 60 s apart": one_fault(rules.twice_after(60), done=True),

@@ -42,7 +42,7 @@ describe("the command line", function()
     it("loads neither argparse nor the network nor the database", function()
       local place <close> = moonlatch.place()
       local trace = place.path .. "/trace"
-      place:run({ "-e", "" }, { before = { "strace", "-f", "-e", "trace=openat", "-o", trace } })
+      place:run({ "-e", "" }, { before = { "strace", "-f", "--seccomp-bpf", "-e", "trace=openat", "-o", trace } })
       local names = {}
       for line in io.lines(trace) do names[#names + 1] = line end
       assert.is_nil(table.concat(names, "\n"):find("openssl.cnf", 1, true))
@@ -86,6 +86,24 @@ describe("the command line", function()
       check({ "--version" }, 0, "moonlatch " .. sys.version() .. "\n", "")
     end)
 
+    it("is shown for no words at all, with the exit status of a wrong command line", function()
+      assert.equal(check({ "--help" }, 0, nil, "").out, check({}, 2, nil, "").out)
+    end)
+
+    it("says once what holds for all commands: common options, exit statuses, files, environment", function()
+      local out = check({ "help" }, 0, nil, "").out
+      assert.matches("\nOptions of every command:\n      %-%-profile NAME    use this profile", out)
+      assert.matches("\nExit status:\n  0   done", out)
+      assert.matches("\nFiles:\n  ~/%.config/moonlatch/moonlatch%.lua   the configuration", out)
+      assert.matches("\nEnvironment:\n  HOME  ", out)
+      local rotate = check({ "help", "rotate" }, 0, nil, "").out
+      assert.equal(check({ "rotate", "--help" }, 0, nil, "").out, rotate)
+      assert.not_matches("use this profile of the configuration", rotate, 1, true)
+      assert.matches("\nOptions of every command %(`moonlatch help` describes them%):\n  %-%-profile NAME, ", rotate)
+      check({ "help", "rotat" }, 2, "", "error: read the command line\n  why: there is no command 'rotat'\n"
+        .. "  fix: Did you mean 'rotate'? Then type: moonlatch rotate\n")
+    end)
+
     it("is given for each command", function()
       for _, word in ipairs { "plan", "apply", "verify", "destroy", "run", "scripts", "init", "login",
         "logout", "whoami", "journal" } do
@@ -115,7 +133,7 @@ describe("the command line", function()
 
   describe("usage errors", function()
     it("end with 2 and three lines, and guess what was meant", function()
-      check({}, 2, "", "error: read the command line\n  why: a command is missing\n"
+      check({ "--yes" }, 2, "", "error: read the command line\n  why: a command is missing\n"
         .. "  fix: Choose a command of those that `moonlatch --help` lists.\n")
       check({ "plann" }, 2, "", "error: read the command line\n  why: there is no command 'plann'\n"
         .. "  fix: Did you mean 'plan'? Then type: moonlatch plan\n")
@@ -275,7 +293,7 @@ describe("the command line", function()
   it("has no help that points at itself", function()
     local out = check({ "doctor", "--help" }, 0).out
     assert.matches("^Usage: moonlatch doctor %[%-%-name value …%]\n", out)
-    assert.matches("\nOptions:\n      %-%-profile NAME", out)
+    assert.matches("\nOptions of every command %(`moonlatch help` describes them%):\n  %-%-profile NAME, ", out)
     assert.is_nil(out:find("Options of the command itself", 1, true))
     assert.matches("\nOptions of the command itself: moonlatch plan %-%-help\n$",
       check({ "plan", "setup/entra-pam-provider", "--help" }, 0).out)

@@ -133,7 +133,8 @@ describe("an environment full of traps", function()
     local traps = lay_traps(place, "/x", 9)
     local outcome = place:run({ "-e", "require('oauth.sign_in').tenant()", "--emulator" }, {
       env = traps.settings, inside = true,
-      before = { "/usr/bin/strace", "-f", "-v", "-qq", "-s", "4000", "-e", "trace=execve", "-o", trace },
+      before = { "/usr/bin/strace", "-f", "--seccomp-bpf", "-v", "-qq", "-s", "4000", "-e", "trace=execve",
+        "-o", trace },
     })
     assert.equal(0, outcome.status, outcome.err)
     local started = {}

@@ -19,8 +19,10 @@ describe("a fault at any system call", function()
     return 0]]
 
   --- Run it under strace; how many commits were acknowledged, and its last line.
-  local function run(words, trace, options)
-    local traced <close> = assert(process.start(child.traced({ "-o", trace, "-e", options }, words)))
+  local function run(words, trace, call, fault)
+    local options = { "-o", trace, "-e", "trace=" .. call }
+    if fault then table.move({ "-e", ("inject=%s:%s"):format(call, fault) }, 1, 2, #options + 1, options) end
+    local traced <close> = assert(process.start(child.traced(options, words)))
     local acknowledged, last = 0, nil
     for line in function() return traced:line(20) end do
       last = line
@@ -32,7 +34,7 @@ describe("a fault at any system call", function()
   --- How often a whole run makes this system call.
   local function count(call)
     local place <close> = journals.folder()
-    local _, last = run(child.arguments(place, WORK, place.path .. "/j"), place.path .. "/trace", "trace=" .. call)
+    local _, last = run(child.arguments(place, WORK, place.path .. "/j"), place.path .. "/trace", call)
     assert.equal("whole", last)
     return select(2, sys.read(place.path .. "/trace", 1 << 20):gsub("\n", ""))
   end
@@ -49,7 +51,7 @@ describe("a fault at any system call", function()
     end
   end
 
-  local POINTS = 20 -- of each fault, spread evenly over the run
+  local POINTS = 20 -- at most, of each fault, spread evenly over the run
   local faults = {
     { "pwrite64", "signal=KILL" }, { "fdatasync", "signal=KILL" }, { "openat", "signal=KILL" },
     { "pwrite64", "error=ENOSPC" }, { "pwrite64", "error=EIO" }, { "fdatasync", "error=EIO" }, { "fsync", "error=EIO" },
@@ -60,10 +62,10 @@ describe("a fault at any system call", function()
       if not os.execute("strace -o /dev/null true 2>/dev/null") then return pending("needs strace") end
       local calls = count(fault[1])
       assert.is_true(calls > 0)
-      for at = 1, calls, math.max(1, calls // POINTS) do
+      for at = 1, calls, math.ceil(calls / POINTS) do
         local place <close> = journals.folder()
         local words = child.arguments(place, WORK, place.path .. "/j")
-        local acknowledged = run(words, "/dev/null", ("inject=%s:%s:when=%d"):format(fault[1], fault[2], at))
+        local acknowledged = run(words, "/dev/null", fault[1], ("%s:when=%d"):format(fault[2], at))
         if sys.stat(place.path .. "/j/journal.db") then check(place, acknowledged, ("%s %d"):format(fault[1], at)) end
       end
     end)

@@ -93,6 +93,21 @@ describe("what expires", function()
     end)
   end)
 
+  it("is resolved when its date is moved, and told anew before the later date", function()
+    scene(function(target)
+      local terms, ends, said = terms_of { { what = { expiring = { first = { "30d", "7d" } } } } },
+        time.now() + 40 * DAY, {}
+      for day = 1, 120 do
+        if day == 20 then ends = ends + 60 * DAY end
+        for _, item in ipairs(tell(target, terms, look_of { { key = "role", ends = ends } })) do
+          said[#said + 1] = day .. " " .. item
+        end
+        pass(DAY)
+      end
+      assert.same({ "11 new role", "20 resolved role", "71 new role", "94 worse role", "101 worse role" }, said)
+    end)
+  end)
+
   it("is not resolved when it could not be looked at", function()
     scene(function(target)
       local terms = terms_of { { what = { expiring = {} } } }
@@ -145,9 +160,9 @@ describe("a rule", function()
     scene(function(target)
       local terms, look = terms_of { { what = { rotation = {} } } }, look_of {}
       findings.add_unknown(look, "tenant", "what expires", "the network is down")
-      assert.same({ "new unknown/tenant/what expires" }, (tell(target, terms, look)))
+      assert.same({ "new unknown/tenant" }, (tell(target, terms, look)))
       assert.same({}, (tell(target, terms, look)))
-      assert.same({ "resolved unknown/tenant/what expires" }, (tell(target, terms, look_of {})))
+      assert.same({ "resolved unknown/tenant" }, (tell(target, terms, look_of {})))
     end)
   end)
 
@@ -345,7 +360,7 @@ describe("findings", function()
   it("of rotations are those of each policy's last run, and accounts that wait for a person", function()
     local journal = stage.journal()
     last_run.record(journal, { policy = "policies/a", at = 1, changed = 0, problems = {
-      { name = "anna@contoso.com", what = "failed", why = "403" } } })
+      { id = "id-2", name = "anna@contoso.com", what = "failed", why = "403" } } })
     last_run.record(journal, { policy = "policies/b", at = 1, changed = 2, problems = {} })
     last_run.record(journal, { policy = "policies/c", at = 1, changed = 0, problems = {},
       failure = { what = "sign in", why = "the certificate expired" } })
@@ -363,16 +378,63 @@ describe("findings", function()
     assert.equal("user password", rotations.user_passwords.own.type)
   end)
 
-  it("keep their key while days pass, and differ by what they are about", function()
-    local function key_of(evidence)
-      local look = findings.new(1)
-      findings.add_doctor(look, { { check = "secret", verdict = "warning", evidence = evidence } })
-      return look.findings[1].key
+  -- A look with these findings of the doctor.
+  local function look_of_doctor(list)
+    local look = findings.new(1)
+    for _, found in ipairs(list) do
+      found.check, found.verdict = "accounts", found.verdict or "warning"
+      found.evidence, found.about = found.evidence or "some words", found.about or "app-1"
     end
-    assert.equal(key_of "it expires in 12 days (2027-05-04)", key_of "it expires in 23 hours (2027-05-04)")
-    assert.are_not.equal(key_of "3 secrets are unknown", key_of "4 secrets are unknown")
-    assert.are_not.equal(key_of "user1 is refused", key_of "user2 is refused")
-    assert.equal("doctor/secret/was used from [address], # ago", key_of "was used from 203.0.113.88, 3 minutes ago")
+    findings.add_doctor(look, list)
+    return look
+  end
+
+  local TERMS = terms_of { { what = { doctor = {} } } }
+
+  it("of the doctor are the same while their words and numbers change", function()
+    scene(function(target)
+      assert.same({ "new doctor/accounts/app-1/disabled" },
+        (tell(target, TERMS, look_of_doctor { { id = "disabled", evidence = "3 are disabled since 2027-05-04" } })))
+      assert.same({}, (tell(target, TERMS, look_of_doctor { { id = "disabled", evidence = "user4 is disabled" } })))
+    end)
+  end)
+
+  it("of the doctor with the same words are two when they are about two things", function()
+    scene(function(target)
+      assert.same({ "new doctor/accounts/app-1/disabled", "new doctor/accounts/app-2/disabled" },
+        (tell(target, TERMS, look_of_doctor { { id = "disabled" }, { id = "disabled", about = "app-2" } })))
+      assert.same({ "resolved doctor/accounts/app-1/disabled" },
+        (tell(target, TERMS, look_of_doctor { { id = "disabled", about = "app-2" } })))
+    end)
+  end)
+
+  it("of the doctor are told once when several examinations have them", function()
+    scene(function(target)
+      assert.same({ "new doctor/accounts//clock" },
+        (tell(target, TERMS, look_of_doctor { { id = "clock", about = "" }, { id = "clock", about = "" } })))
+    end)
+  end)
+
+  it("are worse when they name one thing more, also one that was gone meanwhile", function()
+    scene(function(target)
+      local function look(...) return look_of_doctor { { id = "disabled", subjects = { ... } } } end
+      assert.same({ "new doctor/accounts/app-1/disabled" }, (tell(target, TERMS, look("a", "b"))))
+      assert.same({}, (tell(target, TERMS, look "b")))
+      assert.same({}, (tell(target, TERMS, look "b")))
+      assert.same({ "worse doctor/accounts/app-1/disabled" }, (tell(target, TERMS, look("a", "b"))))
+      assert.same({ "worse doctor/accounts/app-1/disabled" },
+        (tell(target, TERMS, look_of_doctor { { id = "disabled", subjects = { "a" } },
+          { id = "disabled", subjects = { "c" } } })))
+    end)
+  end)
+
+  it("are told again when they got better and then worse", function()
+    scene(function(target)
+      local function look(verdict) return look_of_doctor { { id = "off", verdict = verdict } } end
+      assert.same({ "new doctor/accounts/app-1/off" }, (tell(target, TERMS, look "broken")))
+      assert.same({}, (tell(target, TERMS, look "warning")))
+      assert.same({ "worse doctor/accounts/app-1/off" }, (tell(target, TERMS, look "broken")))
+    end)
   end)
 
   it("leave out what the doctor left out", function()

@@ -28,7 +28,14 @@ local function federated_domains()
   error(domains, 0)
 end
 
+local function account_ids(accounts)
+  local ids = {}
+  for place, account in ipairs(accounts) do ids[place] = account.id end
+  return ids
+end
+
 ---@class doctor.kind_of_account
+---@field id string
 ---@field verdict "broken"|"warning"
 ---@field is fun(account: entra.account, federated: table<string, boolean>): boolean
 ---@field evidence string
@@ -37,21 +44,23 @@ end
 
 ---@type doctor.kind_of_account[]
 local KINDS = {
-  { verdict = "broken", is = function(account) return account.synced end, evidence = "synced from on-premises: %s",
+  { id = "synced", verdict = "broken", is = function(account) return account.synced end,
+    evidence = "synced from on-premises: %s",
     cause = "Their passwords are kept on-premises; Entra does not change them.",
     fix = "Manage them with a provider for Active Directory, or replace them by cloud-only accounts." },
-  { verdict = "broken", is = function(account) return account.guest end, evidence = "guests: %s",
+  { id = "guest", verdict = "broken", is = function(account) return account.guest end, evidence = "guests: %s",
     cause = "Their passwords are kept in another organisation.", fix = "Remove them from the managed accounts." },
-  { verdict = "broken", is = function(account) return account.restricted end,
+  { id = "restricted", verdict = "broken", is = function(account) return account.restricted end,
     evidence = "in a restricted management administrative unit: %s",
     cause = "Only roles that are scoped to that unit reach them.",
     fix = "Assign the application a role on that unit, or take them out of it." },
-  { verdict = "broken",
+  { id = "federated", verdict = "broken",
     is = function(account, federated) return users.is_federated(account.upn, federated) end,
     evidence = "in a federated domain: %s",
     cause = "Another identity provider signs them in, so a password in Entra has no effect.",
     fix = "Give them names in a managed domain, or remove them from the managed accounts." },
-  { verdict = "warning", is = function(account) return not account.enabled end, evidence = "disabled: %s",
+  { id = "disabled", verdict = "warning", is = function(account) return not account.enabled end,
+    evidence = "disabled: %s",
     cause = "Nobody can sign in with them.", fix = "Enable them, or remove them from the managed accounts." },
 }
 
@@ -69,7 +78,8 @@ local function report_unknown_reach(findings, accounts)
     is = function(account) return reach.judge(account, roles) == "unknown" end,
   })
   if #doubtful == 0 then return end
-  findings:unknown { evidence = "whether these can be reset: " .. managed_account_names(doubtful),
+  findings:unknown { id = "reach unknown", subjects = account_ids(doubtful),
+    evidence = "whether these can be reset: " .. managed_account_names(doubtful),
     cause = "Microsoft's pages contradict each other on roles they hold.", fix = "Reset one of them to find out." }
 end
 
@@ -79,6 +89,7 @@ return {
   run = function(findings, facts)
     if #facts:want("terms").managed == 0 then
       return findings:unknown {
+        id = "not named",
         evidence = "not checked: neither --managed nor the setup's record says which accounts these are",
         fix = hint.text "Name their group: {moonlatch} doctor --managed GROUP" }
     end
@@ -89,18 +100,22 @@ return {
       if #found > 0 then
         has_reported = true
         findings[kind.verdict](findings, {
+          id = kind.id, subjects = account_ids(found),
           evidence = kind.evidence:format(managed_account_names(found)), cause = kind.cause, fix = kind.fix,
         })
       end
     end
     report_unknown_reach(findings, accounts)
-    for _, why in ipairs(accounts.unread or {}) do
-      findings:unknown { evidence = "not checked: whether the accounts can get more roles than are listed",
+    for place, why in ipairs(accounts.unread or {}) do
+      findings:unknown {
+        id = "roles unread " .. place,
+        evidence = "not checked: whether the accounts can get more roles than are listed",
         cause = "This could not be read: " .. why,
         fix = "Let the doctor sign in with the permission PrivilegedEligibilitySchedule.Read.AzureADGroup." }
     end
     if unread then
-      findings:unknown { evidence = "not checked: whether accounts are in a federated domain", cause = unread.why,
+      findings:unknown { id = "federation unread",
+        evidence = "not checked: whether accounts are in a federated domain", cause = unread.why,
         fix = unread.fix }
     end
     if not has_reported then

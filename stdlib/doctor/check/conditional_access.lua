@@ -126,6 +126,7 @@ end
 local function report_blocked(findings, failure, found)
   local named = blocking_text(refusing(failure, found), found)
   findings:broken {
+    id = "blocked",
     evidence = evidence_of(failure), cause = named ~= "" and named or explain.login(failure).cause,
     fix = ("Let the policy exclude this application, or name the address it signs in from as a location that it "
       .. "excludes: %s%s."):format(WHERE, named == "" and "; the sign-in log says which policy it is" or ""),
@@ -137,6 +138,7 @@ end
 local function report_blocked_elsewhere(findings, found, tried)
   for _, policy in ipairs(found.policies) do
     findings:unknown {
+      id = "policy " .. policy.id,
       evidence = ("the policy '%s' blocks the application %s%s"):format(policy.displayName,
         blocked_locations(policy, found.locations), blocked_risks(policy)),
       cause = (tried and "The sign-in from this computer is not blocked; " or "No sign-in was tried from here; ")
@@ -159,7 +161,7 @@ function M.run(findings, facts)
   if failure and login_codes.is_policy(failure.code) then return report_blocked(findings, failure, found) end
   if found.policies then return report_blocked_elsewhere(findings, found, proof and proof.accepted) end
   if not found.failure then return end
-  findings:unknown { evidence = "not checked: the policies for workload identities could not be read",
+  findings:unknown { id = "unread", evidence = "not checked: the policies for workload identities could not be read",
     cause = found.failure.why,
     fix = proof and proof.accepted and "The application signs in from this computer. To see whether it may sign in "
       .. "from where Devolutions runs, reset a password there." or nil }

@@ -32,6 +32,7 @@ local function report_unknown_credential(findings, facts, credential, has_journa
   local minted = markers.of_credential(credential.displayName)
   local retire = hint.text("If nothing uses it: {moonlatch} journal retire %s", credential.keyId)
   findings:warning {
+    id = "unknown", about = credential.keyId,
     evidence = "an unknown credential: " .. describe_credential(credential) .. use_text(facts, credential),
     cause = minted and "It was made from another journal: another computer's, or one whose folder was lost."
       or "A person or another program made it. Whoever has it can do everything that the application may.",
@@ -46,7 +47,8 @@ return {
   name = "credentials",
   run = function(findings, facts)
     local view, found = facts:want "view", facts:want "application"
-    if not view then return findings:unknown { evidence = "not checked: there is no application" } end
+    if not view then return findings:unknown { id = "no application",
+      evidence = "not checked: there is no application" } end
     local has_journal = facts:want "journal" ~= false
     table.sort(view.foreign, is_expiring_before)
     for _, credential in ipairs(view.foreign) do report_unknown_credential(findings, facts, credential, has_journal) end

@@ -10,26 +10,28 @@ local function report_other_value(findings, facts, found, values)
   local pasted = secret_check.credential_with_id(values.entry, found.passwordCredentials or {})
   local fix = "Run " .. facts.setup .. ": it puts the one that works there."
   if pasted then
-    return findings:broken { evidence = "the entry holds the Secret ID of a credential, where its Value belongs",
+    return findings:broken { id = "value",
+      evidence = "the entry holds the Secret ID of a credential, where its Value belongs",
       cause = ("Somebody pasted the id %s."):format(pasted.keyId), fix = fix }
   end
   if UNFINISHED[values.newest.state] then
-    return findings:broken { evidence = "the entry does not hold the newest secret",
+    return findings:broken { id = "value", evidence = "the entry does not hold the newest secret",
       cause = "A run stopped after the secret was made and before it was stored.",
       fix = "Run " .. facts.setup .. ": it goes on there." }
   end
   if proof.accepted then
-    return findings:warning { evidence = "the entry holds a secret that works, but not the one on record",
+    return findings:warning { id = "value", evidence = "the entry holds a secret that works, but not the one on record",
       cause = "Another rotator is at work, or somebody pasted a secret of their own.",
       fix = ("Let only one program rotate this application, then run %s: it adopts that secret, and retires the one on "
         .. "record."):format(facts.setup) }
   end
-  findings:broken { evidence = ("the entry holds a secret that is refused (AADSTS%s), not the one on record")
+  findings:broken { id = "value",
+    evidence = ("the entry holds a secret that is refused (AADSTS%s), not the one on record")
     :format(tostring(proof.failure.code)), cause = "Somebody edited the entry by hand.", fix = fix }
 end
 
 local function report_entry_missing(findings, facts, to)
-  findings:broken { evidence = ("there is no entry '%s' %s"):format(to.name, to.made),
+  findings:broken { id = "missing", evidence = ("there is no entry '%s' %s"):format(to.name, to.made),
     cause = "It was deleted, moved or renamed.", fix = "Run " .. facts.setup .. ": it writes it again." }
 end
 
@@ -48,11 +50,13 @@ return {
     local to = facts:want "entry"
     if not to then return end -- there is no entry: a value that a person pasted into a form cannot be read back
     local found = facts:want "application"
-    if not found then return findings:unknown { evidence = "not checked: there is no application" } end
+    if not found then return findings:unknown { id = "no application",
+      evidence = "not checked: there is no application" } end
     if not to.entry then return report_entry_missing(findings, facts, to) end
     local elsewhere = other_application_or_tenant(facts, found, to.entry.data)
     if elsewhere then
-      return findings:broken { evidence = ("the entry '%s' names %s"):format(to.name, elsewhere),
+      return findings:broken { id = "other application",
+        evidence = ("the entry '%s' names %s"):format(to.name, elsewhere),
         cause = "Somebody edited the entry by hand, or it belongs to another setup.",
         fix = "Write it anew: " .. facts.setup }
     end

@@ -44,14 +44,18 @@ local function report_refused(findings, failing, fields)
 end
 
 local function report_failure(findings, failing)
+  local id = ("refused %d %s"):format(failing.code, failing.key_id or "?")
+  local subjects = { failing.address or "?" }
   if failing.code == EXPIRED then
     return report_refused(findings, failing, {
+      id = id, subjects = subjects,
       evidence = ("a client secret that has expired%s is still tried %s (AADSTS%d)")
         :format(tried_secret_text(failing.key_id), failing.text, EXPIRED),
       cause = "Something there was not given the new one.", fix = hint.text(PASTE),
     })
   elseif failing.code == NOT_VALID then
     return report_refused(findings, failing, {
+      id = id, subjects = subjects,
       evidence = ("a client secret that Entra does not accept%s is tried %s (AADSTS%d)")
         :format(tried_secret_text(failing.key_id), failing.text, NOT_VALID),
       cause = "It was removed, or something else was pasted in its place.", fix = hint.text(PASTE),
@@ -59,6 +63,7 @@ local function report_failure(findings, failing)
   end
   local reason = explain.aadsts(failing.code) or {}
   report_refused(findings, failing, {
+    id = id, subjects = subjects,
     evidence = ("sign-ins with the application are refused (AADSTS%d) %s"):format(failing.code, failing.text),
     cause = reason.cause or "The sign-in log has the reason.",
     fix = reason.fix or "Look at the sign-in log: Entra admin center > Sign-in logs > Service principal sign-ins.",
@@ -80,7 +85,7 @@ local function report_failures(findings, logs)
   local list = failures_to_report(logs)
   for i = 1, math.min(MOST, #list) do report_failure(findings, list[i]) end
   if #list > MOST then
-    findings:broken { evidence = ("and from %d more addresses"):format(#list - MOST),
+    findings:broken { id = "refused elsewhere", evidence = ("and from %d more addresses"):format(#list - MOST),
       fix = "See all of them: Entra admin center > Sign-in logs > Service principal sign-ins." }
   end
 end
@@ -92,6 +97,7 @@ local function report_replaced_secrets(findings, logs, use)
     local last = row.body.key_id and evidence_rules.holding_use(logs.uses, row.body.key_id, graph_clock.now())
     if last and last.at > since then
       findings:warning {
+        id = "replaced", about = row.id,
         evidence = ("%s was replaced, and was used %s"):format(in_use.short_key_id(row), last.text),
         cause = "Something was not given the new one; until it stops, the old one is not removed.",
         fix = hint.text(PASTE .. " If that use is not wanted: {moonlatch} journal retire %s --in-use", row.body.key_id),

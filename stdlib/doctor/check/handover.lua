@@ -21,6 +21,7 @@ local function report_waiting_secret(findings, facts, state)
   if not waiting or use.linked then return end
   local has = use.has and ("; %s still has %s"):format(use.who, in_use.short_key_id(use.has)) or ""
   findings:warning {
+    id = "unconfirmed",
     evidence = ("the client secret %s, %s, %s, and nobody said that it is in use%s"):format(waiting.short,
       waiting_secret_expiry(waiting), STAGES[state.secret.state], has),
     cause = "Until somebody confirms that it is in use, the client secret before it is never retired.",
@@ -39,6 +40,7 @@ local function report_open_items(findings, state)
   local item = next_checklist_item(state)
   if not item or item.key == "provider" then return end
   findings:warning {
+    id = "open item " .. item.key,
     evidence = ("%s open in %s; the next is %s: %s"):format(layout.count(state.open, "item"),
       summary.consumer_name(state), item.key, item.what),
     cause = "Nobody ticked it, and it cannot be looked at from here.",

@@ -9,7 +9,8 @@ local time = require "time"
 local function check_journal_chain(findings, journal, profile)
   local count, message, seq = journal:verify()
   if not count then
-    return findings:broken { evidence = "the journal was altered" .. (seq and (" (record %d)"):format(seq) or ""),
+    return findings:broken { id = "altered", about = "",
+      evidence = "the journal was altered" .. (seq and (" (record %d)"):format(seq) or ""),
       cause = message,
       fix = hint.text("Keep %s as it is: it is evidence. To go on with a backup: {moonlatch} journal restore FILE "
         .. "--set-aside", profile.state) }
@@ -39,6 +40,7 @@ local function report_overdue(findings, facts, row)
   local by_person = row.body.by_person
   if not by_person and is_kept_by_log(findings, facts, row) then return end
   findings:warning {
+    id = "grace over", about = row.id,
     evidence = ("%s was replaced, and its grace ended on %s"):format(row.body.marker, time.day(row.body.retire_at)),
     cause = by_person and "A person made it, so only a person removes it." or "No run has removed it yet.",
     fix = by_person and hint.text "Remove it: {moonlatch} journal retire " .. row.body.key_id
@@ -48,7 +50,8 @@ end
 
 local function report_lost_answers(findings, facts, view)
   for _, lost in ipairs(view.lost) do
-    findings:warning { evidence = ("the answer to %s was lost, and its value with it"):format(lost.row.body.marker),
+    findings:warning { id = "lost", about = lost.row.id,
+      evidence = ("the answer to %s was lost, and its value with it"):format(lost.row.body.marker),
       cause = "A run was cut off while a secret was made.",
       fix = "Run " .. facts.setup .. ": it looks for it, and removes it when that is safe; else it names the command." }
   end
@@ -60,7 +63,8 @@ local function report_unfinished_secret(findings, facts, newest)
   if not newest or not HALFWAY[newest.state] then return end
   -- without an entry a proven secret waits for a person: the check of the hand-over reports that
   if newest.state == "proven" and not facts:want "entry" then return end
-  findings:warning { evidence = ("%s is %s"):format(newest.body.marker, HALFWAY[newest.state]),
+  findings:warning { id = "unfinished", about = newest.id,
+    evidence = ("%s is %s"):format(newest.body.marker, HALFWAY[newest.state]),
     cause = "A run stopped there.", fix = "Run " .. facts.setup .. ": it goes on there." }
 end
 
@@ -70,7 +74,8 @@ return {
   run = function(findings, facts)
     local journal = facts:want "journal"
     if not journal then
-      return findings:unknown { evidence = ("there is no journal in %s"):format(facts.profile.state),
+      return findings:unknown { id = "none", about = "",
+        evidence = ("there is no journal in %s"):format(facts.profile.state),
         cause = "Nothing was set up from here, or the folder was lost." }
     end
     check_journal_chain(findings, journal, facts.profile)

@@ -37,7 +37,7 @@ local function who_changed_consent(facts)
 end
 
 local function report_missing_consent(findings, facts, absent)
-  findings:broken { evidence = "no admin consent for " .. table.concat(absent, ", "),
+  findings:broken { id = "consent", subjects = absent, evidence = "no admin consent for " .. table.concat(absent, ", "),
     cause = "It was never granted, or somebody took it back." .. who_changed_consent(facts),
     fix = CONSENT:format(facts.setup) }
 end
@@ -45,7 +45,7 @@ end
 local function report_token_permissions(findings, facts, absent)
   local proof = facts:want "proof"
   if not proof or not proof.accepted then
-    return findings:unknown { evidence = "not checked: there is no token to look into" }
+    return findings:unknown { id = "no token", evidence = "not checked: there is no token to look into" }
   end
   local waiting = {}
   local there = {}
@@ -54,7 +54,8 @@ local function report_token_permissions(findings, facts, absent)
     if not there[value] then waiting[#waiting + 1] = value end
   end
   if #waiting > 0 then
-    return findings:broken { evidence = ("a token made now does not carry %s, which is consented")
+    return findings:broken { id = "token", subjects = waiting,
+      evidence = ("a token made now does not carry %s, which is consented")
       :format(table.concat(waiting, ", ")), cause = "A new consent takes some minutes to reach the tokens.",
       fix = "Wait some minutes; then have Devolutions sign in again, because a token never changes." }
   end
@@ -66,16 +67,19 @@ return {
   name = "permissions",
   run = function(findings, facts)
     local found = facts:want "application"
-    if not found then return findings:unknown { evidence = "not checked: there is no application" } end
+    if not found then return findings:unknown { id = "no application",
+      evidence = "not checked: there is no application" } end
     local grants, offered = facts:want "grants", facts:want "offered"
-    if not grants then return findings:unknown { evidence = "not checked: there is no service principal" } end
+    if not grants then return findings:unknown { id = "no service principal",
+      evidence = "not checked: there is no service principal" } end
     local granted = granted_permission_ids(grants, offered.id)
     local absent = missing_permissions(facts:want("terms").permissions, offered, granted)
     if #absent > 0 then report_missing_consent(findings, facts, absent) end
     report_token_permissions(findings, facts, absent)
     local undeclared = missing_permissions(facts:want("terms").permissions, offered, api_permissions.declared(found))
     if #undeclared > 0 then
-      findings:warning { evidence = "the application does not declare " .. table.concat(undeclared, ", "),
+      findings:warning { id = "declared", subjects = undeclared,
+        evidence = "the application does not declare " .. table.concat(undeclared, ", "),
         cause = "Somebody removed it from its API permissions; the next \"Grant admin consent\" would leave it out.",
         fix = "Declare it again: " .. facts.setup }
     end

@@ -21,16 +21,18 @@ return {
   run = function(findings, facts)
     local policy = facts:want "policy"
     if not policy.checked then
-      return findings:unknown { evidence = "not checked: the policies for client secrets could not be read" }
+      return findings:unknown { id = "unread",
+        evidence = "not checked: the policies for client secrets could not be read" }
     end
     if policy.forbidden then
-      return findings:warning { evidence = policy.says .. " forbids new client secrets",
+      return findings:warning { id = "lifetime", evidence = policy.says .. " forbids new client secrets",
         cause = "The one in use works until it expires; it cannot be renewed.",
         fix = EXEMPT .. "before the secret in use expires." }
     end
     local longest, lifetime = policy.longest, secret_lifetime(facts)
     if longest and facts.args.renew_before and longest <= facts.args.renew_before then
       return findings:warning {
+        id = "lifetime",
         evidence = ("%s allows %s, and a secret is renewed %s before it expires")
           :format(policy.says, time.span(longest), time.span(facts.args.renew_before)),
         cause = "A new secret would be due for renewal at once.",
@@ -38,6 +40,7 @@ return {
       }
     elseif longest and lifetime and lifetime > longest + 86400 then
       return findings:warning {
+        id = "lifetime",
         evidence = ("%s allows %s; the secret in use was made for %s")
           :format(policy.says, time.span(longest), time.span(lifetime)),
         cause = "The tenant's policy was shortened since.",

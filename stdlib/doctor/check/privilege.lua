@@ -19,6 +19,7 @@ local function report_unneeded_permissions(findings, facts)
     local value = named[grant.appRoleId] or grant.appRoleId
     if not wanted[value] then
       findings:warning {
+        id = "permission " .. value,
         evidence = ("the application holds the permission %s, which this job does not need"):format(value),
         cause = value == "RoleManagement.ReadWrite.Directory"
           and "It serves just-in-time elevation only, and can make its holder Global Administrator."
@@ -42,7 +43,8 @@ local function report_unneeded_roles(findings, facts)
     local id = assignment.roleDefinitionId
     if not needed[id] then
       local name = facts:want("role_names")[id] or id
-      findings:warning { evidence = ("the application holds the role '%s', which this job does not need"):format(name),
+      findings:warning { id = "role " .. id,
+        evidence = ("the application holds the role '%s', which this job does not need"):format(name),
         cause = "It was assigned for something else, or the managed accounts changed.",
         fix = ("In the Entra admin center: Roles and administrators > %s > remove the application."):format(name) }
     end
@@ -51,7 +53,8 @@ end
 
 local function report_left_consents(findings, facts)
   for _, left in ipairs(facts:want "left_consents") do
-    findings:warning { evidence = ("'%s' has consent%s to change things: %s"):format(left.client,
+    findings:warning { id = "consent", about = left.client,
+      evidence = ("'%s' has consent%s to change things: %s"):format(left.client,
         left.for_all and " for everybody" or "", table.concat(left.scopes, " ")),
       cause = "An earlier setup asked for it; any program that signs in through this client may use it.",
       fix = ("If nobody needs it any more: Entra admin center > Enterprise applications > %s > Permissions.")

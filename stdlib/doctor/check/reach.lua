@@ -9,9 +9,10 @@ local PEERS = {
 
 local function report_peer(findings, name, peer)
   if not peer then return end -- the profile names no such service
-  if fail.is(peer) then return findings:failure("broken", peer) end
+  if fail.is(peer) then return findings:failure("broken", peer, name) end
   if peer.status >= 500 then
-    return findings:warning { evidence = ("%s at %s answers with HTTP %d"):format(name, peer.base, peer.status),
+    return findings:warning { id = name,
+      evidence = ("%s at %s answers with HTTP %d"):format(name, peer.base, peer.status),
       cause = "the service is in trouble", fix = "Try again in some minutes." }
   end
   findings:ok("%s is reached at %s in %d ms", name, peer.base, math.floor(peer.took * 1000 + 0.5))
@@ -20,6 +21,7 @@ end
 ---@type doctor.check
 return {
   name = "reach",
+  shared = true,
   run = function(findings, facts)
     local found = task.map(PEERS, #PEERS, function(one)
       local ok, peer = pcall(facts.want, facts, one[1])

@@ -21,6 +21,12 @@ local function account_texts(list, text_of)
   return table.concat(texts, ", ")
 end
 
+local function account_ids(list)
+  local ids = {}
+  for place, one in ipairs(list) do ids[place] = one.account.id end
+  return ids
+end
+
 ---@class doctor.reset
 ---@field account entra.account
 ---@field reset evidence.reset
@@ -47,6 +53,7 @@ local function report_overdue(findings, list, every, now)
   if #overdue == 0 then return end
   table.sort(overdue, function(a, b) return a.age > b.age end)
   findings:warning {
+    id = "overdue", subjects = account_ids(overdue),
     evidence = ("not reset for longer than %s: %s"):format(time.span(every), account_texts(overdue, function(one)
       return one.age < math.huge and time.span(one.age) or "never by the provider, as far as is known"
     end)),
@@ -69,6 +76,7 @@ local function report_others(findings, list, now)
   local foreign = select_resets(list, function(one) return one.reset.by == "application" end)
   if #foreign > 0 then
     findings:warning {
+      id = "other application", subjects = account_ids(foreign),
       evidence = "another rotator: reset last by another application: " .. account_texts(foreign, text),
       cause = "Two programs set the same password, so PAM has one that is not in force.",
       fix = "Let one of them manage these accounts: take them out of the other one.",
@@ -79,6 +87,7 @@ local function report_others(findings, list, now)
   end)
   if #by_hand > 0 then
     findings:warning {
+      id = "by a person", subjects = account_ids(by_hand),
       evidence = "reset by a person since the provider reset them: " .. account_texts(by_hand, text),
       cause = "PAM has a password that is not in force.",
       fix = "Reset the password in Devolutions: the entry > Reset password.",

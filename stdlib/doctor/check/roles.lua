@@ -37,11 +37,12 @@ local function report_role_missing(findings, facts, name, scopes)
   if #managed > 0 then apply = ("%s --managed %s"):format(apply, shell_quote(name_list.text(managed))) end
   if scopes then
     return findings:broken {
+      id = "role " .. name,
       evidence = ("the role '%s' is held on %s only"):format(name, table.concat(scopes, ", ")),
       cause = "It was assigned on the wrong scope: outside of that it reaches nobody.", fix = HOW:format(name, apply),
     }
   end
-  findings:broken { evidence = ("the application does not hold the role '%s'"):format(name),
+  findings:broken { id = "role " .. name, evidence = ("the application does not hold the role '%s'"):format(name),
     cause = "It was never assigned, was taken away, or a temporary assignment (PIM) has expired."
       .. who_changed_roles(facts),
     fix = HOW:format(name, apply) }
@@ -65,7 +66,8 @@ end
 local function report_expiring_assignments(findings, facts)
   local schedules = facts:want "schedules" or {}
   if schedules.unread then
-    findings:unknown { evidence = "not checked: whether a role assignment expires", cause = schedules.unread.why,
+    findings:unknown { id = "schedules unread",
+      evidence = "not checked: whether a role assignment expires", cause = schedules.unread.why,
       fix = schedules.unread.fix }
   end
   for _, one in ipairs(schedules) do
@@ -76,7 +78,8 @@ local function report_expiring_assignments(findings, facts)
       local text = ("the role '%s' is assigned for a time, until %s (%s)"):format(name, time.day(ends), time.span(left))
       if left > SOON then findings:ok("%s", text)
       else
-        findings:warning { evidence = text, cause = "After that, no account can be reset.",
+        findings:warning { id = "expires " .. one.roleDefinitionId,
+          evidence = text, cause = "After that, no account can be reset.",
           fix = "Have it renewed: Entra admin center > Privileged Identity Management > Microsoft Entra roles > "
             .. "Assignments > Extend." }
       end
@@ -91,7 +94,8 @@ local function check_either_role(findings, facts)
     local scopes = by_role[microsoft_ids.roles[name]]
     if scopes and scopes.whole then
       findings:ok("the application holds %s", name)
-      return findings:unknown { evidence = "not checked: whether its roles reach the managed accounts",
+      return findings:unknown { id = "accounts not named",
+        evidence = "not checked: whether its roles reach the managed accounts",
         cause = "Neither --managed nor the setup's record says which these are." }
     end
   end
@@ -103,7 +107,7 @@ return {
   name = "roles",
   run = function(findings, facts)
     if not facts:want "principal_of_app" then
-      return findings:unknown { evidence = "not checked: there is no service principal" }
+      return findings:unknown { id = "no service principal", evidence = "not checked: there is no service principal" }
     end
     if #facts:want("terms").managed == 0 then check_either_role(findings, facts)
     else check_needed_roles(findings, facts, (reach.roles_for(facts:want "accounts"))) end

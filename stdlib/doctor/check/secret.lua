@@ -71,20 +71,20 @@ end
 local function report_refused_secret(findings, facts, found, row, failure)
   local code = failure.code
   local elsewhere = reported_elsewhere(code)
-  if elsewhere then return findings:unknown { evidence = "not checked: " .. elsewhere } end
+  if elsewhere then return findings:unknown { id = "elsewhere", evidence = "not checked: " .. elsewhere } end
   if code == 7000222 then
-    return findings:broken { evidence = "the client secret has expired (AADSTS7000222)",
+    return findings:broken { id = "works", evidence = "the client secret has expired (AADSTS7000222)",
       cause = "It was not renewed in time.",
       fix = fix_for_refused_secret(facts, row, " makes a new one, proves it and stores it.") }
   elseif code == 7000215 then
     local pasted = not row and M.credential_with_id(facts:want("values").entry, found.passwordCredentials or {})
-    return findings:broken { evidence = "the client secret is not accepted (AADSTS7000215)",
+    return findings:broken { id = "works", evidence = "the client secret is not accepted (AADSTS7000215)",
       cause = pasted and "It is the Secret ID of a credential, not its Value."
         or why_secret_not_accepted(facts, found, row),
       fix = fix_for_refused_secret(facts, row, " finds out, and makes a new one where it must.") }
   end
   local reason = explain.login(failure)
-  findings:broken { evidence = ("the application cannot sign in: %s"):format(tostring(failure.message)),
+  findings:broken { id = "works", evidence = ("the application cannot sign in: %s"):format(tostring(failure.message)),
     cause = reason.cause, fix = reason.fix or "Look at the sign-in log of the service principal." }
 end
 
@@ -100,6 +100,7 @@ end
 local function report_expired_secret(findings, facts, use)
   local waiting = use.waiting ~= nil
   findings:broken {
+    id = "works",
     evidence = in_use.consumer_sentence(use, use.who, time.now()),
     cause = waiting and "The new one was made in time, but nobody said that it was pasted."
       or "Nobody renewed it in time.",
@@ -116,6 +117,7 @@ local function report_working_secret(findings, facts, use)
       in_use.short_key_id(has), left and ", for another " .. time.span(left) or "")
   end
   findings:warning {
+    id = "works",
     evidence = in_use.consumer_sentence(use, use.who, time.now()),
     cause = use.waiting and "The new one is there; nobody said that it was pasted." or "It is time to renew it.",
     fix = secret_renewal_fix(facts, use),
@@ -133,13 +135,14 @@ local function report_untried_secret(findings, facts, found, use)
   local has = use.has
   local sentence = in_use.consumer_sentence(use, use.who, time.now())
   if has.body.key_id and not is_tried_secret_listed(has, found.passwordCredentials or {}) then
-    return findings:broken { evidence = ("%s was given %s, which Entra does not list"):format(use.who,
+    return findings:broken { id = "works", evidence = ("%s was given %s, which Entra does not list"):format(use.who,
       in_use.short_key_id(has)), cause = why_secret_not_listed(facts, found, has),
       fix = secret_renewal_fix(facts, use) }
   end
   local is_due = lifetime.expires_soon(has, facts.args, time.now())
   local how = is_due and findings.warning or findings.unknown
   how(findings, {
+    id = "works",
     evidence = sentence .. ". Entra lists it; the journal does not have its value, so no sign-in with it was tried",
     cause = "It was made elsewhere.",
     fix = is_due and secret_renewal_fix(facts, use)
@@ -163,7 +166,8 @@ local function report_newest_secret(findings, facts, newest)
   if not ends then return findings:ok "the client secret signs the application in" end
   local left = ends - time.now()
   if lifetime.expires_soon(newest, facts.args, time.now()) then
-    return findings:warning { evidence = ("the client secret works, and expires in %s"):format(time.span(left)),
+    return findings:warning { id = "works",
+      evidence = ("the client secret works, and expires in %s"):format(time.span(left)),
       cause = "It is time to renew it.", fix = facts.setup .. " makes the next one." }
   end
   findings:ok("the newest client secret signs the application in, for another %s", time.span(left))
@@ -177,10 +181,11 @@ local function report_unconfirmed_secret(findings, facts, found)
     return report_refused_secret(findings, facts, found, newest, proof.failure)
   end
   if #(found.passwordCredentials or {}) == 0 then
-    return findings:broken { evidence = "the application has no client secret",
+    return findings:broken { id = "works", evidence = "the application has no client secret",
       cause = "Nobody made one, or all were removed.", fix = facts.setup }
   end
   findings:unknown {
+    id = "works",
     evidence = "the application has a client secret, but neither the journal nor an entry holds its value",
     cause = "It was made elsewhere, or the state folder was lost.",
     fix = facts.setup .. " makes one that the journal knows." }
@@ -191,7 +196,8 @@ M.name = "client secret"
 
 function M.run(findings, facts)
   local found = facts:want "application"
-  if not found then return findings:unknown { evidence = "not checked: there is no application" } end
+  if not found then return findings:unknown { id = "no application",
+    evidence = "not checked: there is no application" } end
   local use = facts:want "use"
   if use.has then return report_secret_in_use(findings, facts, found, use) end
   report_unconfirmed_secret(findings, facts, found)

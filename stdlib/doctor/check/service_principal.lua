@@ -9,15 +9,18 @@ return {
   name = "service principal",
   run = function(findings, facts)
     local found = facts:want "application"
-    if not found then return findings:unknown { evidence = "not checked: there is no application" } end
+    if not found then return findings:unknown { id = "no application",
+      evidence = "not checked: there is no application" } end
     local principal = facts:want "principal_of_app"
     if not principal then
-      return findings:broken { evidence = ("'%s' has no service principal in this tenant"):format(found.displayName),
+      return findings:broken { id = "missing",
+        evidence = ("'%s' has no service principal in this tenant"):format(found.displayName),
         cause = "The enterprise application was deleted.",
         fix = "Run " .. facts.setup .. ": it makes it again, with its grants." }
     end
     if principal.accountEnabled == false then
-      return findings:broken { evidence = ("the service principal of '%s' is disabled"):format(found.displayName),
+      return findings:broken { id = "disabled",
+        evidence = ("the service principal of '%s' is disabled"):format(found.displayName),
         cause = "Somebody switched off its sign-ins, so no secret of it is accepted."
           .. who_did(facts, principal.id, function(change) return change.kind == "disabled" end),
         fix = "In the Entra admin center: Enterprise applications > the application > Properties > "
@@ -26,6 +29,7 @@ return {
     local tried, proof = pcall(facts.want, facts, "proof") -- where it could not be tried, another check says so
     if tried and proof and proof.failure and proof.failure.code == NOT_FOUND then
       return findings:warning {
+        id = "not found at login",
         evidence = ("Graph lists the service principal of '%s', and the login service does not find it (AADSTS%d)")
           :format(found.displayName, NOT_FOUND),
         cause = "It was made or restored a moment ago, and the login service does not know it yet.",

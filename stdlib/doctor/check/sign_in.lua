@@ -7,6 +7,7 @@ local time = require "time"
 return {
   name = "sign-in",
   denied = "broken",
+  shared = true,
   run = function(findings, facts)
     local principal = facts:want "principal"
     findings:ok("signed in as %s (%s), until %s", principal.name, principal.kind == "app" and "application" or "person",

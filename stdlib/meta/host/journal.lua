@@ -66,6 +66,11 @@ function Journal:audit(kind, body, time) end
 ---@param count integer
 ---@return {seq: integer, time: number, kind: string, body: table}[]
 function Journal:history(count) end
+--- The first `count` audit records after record `seq`, oldest first, each with its hash in hex.
+---@param seq integer
+---@param count integer
+---@return {seq: integer, time: number, kind: string, body: table, hash: string}[]
+function Journal:records_after(seq, count) end
 --- Commit: make all changes since the last commit durable.
 ---@return boolean|nil ok, string? message
 function Journal:commit() end
