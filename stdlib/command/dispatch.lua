@@ -37,7 +37,7 @@ local HINT_OPTIONS = {
   run = OF_SCRIPTS, repl = OF_SCRIPTS, permissions = OF_SCRIPTS, doctor = OF_SCRIPTS, discover = OF_SCRIPTS,
   activity = OF_SCRIPTS, login = OF_SCRIPTS, logout = OF_TENANT, whoami = OF_TENANT, handover = OF_TENANT,
   journal = OF_TENANT,
-  applications = OF_SCRIPTS, expiring = OF_TENANT, notify = OF_SCRIPTS, metrics = OF_TENANT,
+  applications = OF_SCRIPTS, expiring = OF_TENANT, status = OF_TENANT, notify = OF_SCRIPTS, metrics = OF_TENANT,
   init = { "config" }, rehearse = { "scripts" },
   scripts = { "scripts" }, new = OF_SCRIPTS,
 }

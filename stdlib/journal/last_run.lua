@@ -19,6 +19,7 @@ local MOST = 100 -- problems of a run that are kept by name
 ---@field at number
 ---@field succeeded_at number? the end of the last run without a problem
 ---@field changed integer
+---@field next_at number? when something is due next; nil: nothing that is known
 ---@field problems journal.last_run.problem[] the first 100
 ---@field count integer how many problems there were
 ---@field failure { what: string, why: string }? why the policy could not be planned, or was stopped

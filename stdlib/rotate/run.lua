@@ -171,6 +171,20 @@ end
 -- What a person should know of an entry. What is busy or was not begun, the next run sees to.
 local TOLD = { failed = true, stop = true, person = true, refuse = true, left = true }
 
+local AT_NEXT_RUN = { change = true, waits = true, failed = true, skipped = true, busy = true }
+
+-- When the policy next has something to do, as far as its entries say.
+local function next_due_of(found)
+  local soonest
+  for _, entry in ipairs(found.entries) do
+    local due = entry.what == "wait" and entry.due
+      or entry.what == "changed" and type(found.terms.every) == "number" and time.now() + found.terms.every
+      or AT_NEXT_RUN[entry.what] and (found.is_open == false and found.moment or time.now())
+    if due then soonest = math.min(soonest or due, due) end
+  end
+  return soonest
+end
+
 local function outcome_of_policy(found)
   local problems, changed = {}, 0
   for _, entry in ipairs(found.entries) do
@@ -185,6 +199,7 @@ local function outcome_of_policy(found)
   end
   local failure = found.failure
   return { policy = found.terms.name, at = time.now(), changed = changed, problems = problems,
+    next_at = next_due_of(found),
     failure = failure and { what = failure.what, why = failure.why, fix = failure.fix } }
 end
 
