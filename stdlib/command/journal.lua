@@ -199,15 +199,15 @@ local function resume_journal_rotation(journal, id, options)
 end
 
 -- The sinks that hold the pending values of a rotation, open.
-local function open_sinks_of_rotation(sinks, profile, session_rights)
-  local sink = require("rotate.account_sinks").of_row(sinks, { what = "remove pending values", profile = profile,
-    tenant = profile.tenant, policy = "", rights = session_rights })
+local function open_sinks_of_rotation(dropped, profile)
+  local sink = require("rotate.account_sinks").of_row(dropped.sinks, { what = "remove pending values",
+    profile = profile, tenant = profile.tenant, policy = dropped.policy, rights = dropped.rights })
   sink:open(profile)
   return sink
 end
 
 local function close_journal_rotation(journal, id, options, profile, dropped)
-  local sink = dropped and open_sinks_of_rotation(dropped.sinks, profile, dropped.rights)
+  local sink = dropped and open_sinks_of_rotation(dropped, profile)
   local row = require("rotation.resume_and_close").close(journal, id, sink)
   local name, pending = row.body.name, options.drop and "were removed" or "stay"
   log.say(hint.text("%s: the rotation is closed; its pending entries %s. Its values stay sealed until %s: "
@@ -263,16 +263,17 @@ local function load_sinks_to_drop_from(options)
   if not (options.action == "close" and options.drop) then return nil end
   local open <close> = session.start(options, { owner = "moonlatch journal", needs = {} })
   local row = require("rotation.resume_and_close").find_to_close(open.journal, options.id)
-  return require("rotate.account_sinks").load_of_row(row)
+  local sinks, scripts = require("rotate.account_sinks").load_of_row(row)
+  return { sinks = sinks, policy = row.body.policy }, scripts
 end
 
 local function run_journal_command(options)
   local action = actions.choose("journal", ACTIONS, ORDER, options.action, options.id)
   if action.asks then workflow_command.require_consent(options, journal_command_line(options), false) end
   if action.alone and (options.id or not action.run) then return run_action_without_journal(action, options) end
-  local sinks, scripts = load_sinks_to_drop_from(options)
+  local dropped, scripts = load_sinks_to_drop_from(options)
   local open <close> = session.start(options, { owner = "moonlatch journal", needs = action.needs, scripts = scripts })
-  local dropped = sinks and { sinks = sinks, rights = open.rights }
+  if dropped then dropped.rights = open.rights end
   return command_task.run(action.run, open.journal, options.id, options, open.profile, dropped) or 0
 end
 

@@ -62,8 +62,15 @@ end
 ---@param row rotation.account_row
 ---@return { key: string, loaded: sink.loaded }[] loaded, session.script[] rights
 function M.load_of_row(row)
+  if not row.body.sinks then
+    fail.raise {
+      kind = "refused", what = "remove the pending values of " .. row.body.name,
+      why = "an earlier version began this rotation, and did not record where they are",
+      fix = "Leave --drop out, and delete the pending entries by hand.",
+    }
+  end
   local list, scripts = {}, {}
-  for i, key in ipairs(row.body.sinks or {}) do
+  for i, key in ipairs(row.body.sinks) do
     local name, fields = key:match "^(.-) ([{%[].*)$"
     list[i] = { key = key }
     list[i].loaded, scripts[i] = sink_scripts.load_one(name, json.decode(fields), row.id, ("sink[%d]"):format(i))
