@@ -12,11 +12,27 @@
 #include <string.h>
 #include <strings.h>
 
-/* Headers that a request may not set: libcurl sets framing and routing, the gate sets credentials. */
-static const char *const reserved_headers[] = {
-    "Authorization",       "tokenId", "Cookie",  "Host",       "Content-Length",
-    "Transfer-Encoding",   "TE",      "Trailer", "Connection", "Upgrade",
-    "Proxy-Authorization", "Expect",  NULL};
+/* Headers that a request may not set: libcurl sets framing and routing, the gate sets credentials. By those
+ * that begin with X-, frameworks (Rails, Symfony, ASP.NET, IIS) take another method or path than the request line's,
+ * which the gate has compared with the declared calls. */
+static const char *const reserved_headers[] = {"Authorization",
+                                               "tokenId",
+                                               "Cookie",
+                                               "Host",
+                                               "Content-Length",
+                                               "Transfer-Encoding",
+                                               "TE",
+                                               "Trailer",
+                                               "Connection",
+                                               "Upgrade",
+                                               "Proxy-Authorization",
+                                               "Expect",
+                                               "X-HTTP-Method-Override",
+                                               "X-HTTP-Method",
+                                               "X-Method-Override",
+                                               "X-Original-URL",
+                                               "X-Rewrite-URL",
+                                               NULL};
 
 int request_is_token(const char *text) {
   if (!*text) return 0;

@@ -22,6 +22,10 @@ return {
     app = { type = "string", help = "only this application: name or client id" },
     user = { type = "string", help = "only changes of this account: user name, or object id" },
     since = { type = "duration", default = "7d", help = "how far back: the logs keep 7 days, or 30 with Entra ID P1" },
+    counted = {
+      type = "string", choices = { "hour", "day" },
+      help = "count the sign-ins for each hour or day, address and result, instead of listing them one by one",
+    },
     format = {
       type = "string", choices = { "table", "csv", "json" }, default = "table",
       help = "the format of the list; --json means json",
@@ -31,7 +35,8 @@ return {
   needs = {
     graph = {
       "GET /applications(appId)", "GET /servicePrincipals", "GET /users/{id}", "GET /auditLogs/directoryAudits",
-      "GET /beta/auditLogs/signIns", "GET /beta/reports/appCredentialSignInActivities",
+      "GET /beta/auditLogs/getSummarizedServicePrincipalSignIns(aggregationWindow)", "GET /beta/auditLogs/signIns",
+      "GET /beta/reports/appCredentialSignInActivities", "GET /beta/reports/servicePrincipalSignInActivities",
     },
     scopes = { "Application.Read.All", "User.ReadBasic.All", "AuditLog.Read.All" },
   },
@@ -39,6 +44,7 @@ return {
   examples = {
     "moonlatch activity --app \"Devolutions PAM\"", "moonlatch activity --user anna@contoso.com --since 30d",
     "moonlatch activity --since 1d --format csv > yesterday.csv",
+    "moonlatch activity --app \"Payroll\" --counted day --since 30d",
   },
 
   run = function(args)

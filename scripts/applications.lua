@@ -34,7 +34,12 @@ return {
     },
     scopes = { "Application.Read.All", "User.ReadBasic.All" }, -- the second for the names of owners
     when = {
-      evidence = { graph = { "GET /beta/reports/appCredentialSignInActivities" }, scopes = { "AuditLog.Read.All" } },
+      evidence = {
+        graph = {
+          "GET /beta/reports/appCredentialSignInActivities", "GET /beta/reports/servicePrincipalSignInActivities",
+        },
+        scopes = { "AuditLog.Read.All" },
+      },
     },
   },
 

@@ -65,7 +65,7 @@ return {
       evidence = {
         graph = {
           "GET /beta/auditLogs/signIns", "GET /auditLogs/directoryAudits",
-          "GET /beta/reports/appCredentialSignInActivities",
+          "GET /beta/reports/appCredentialSignInActivities", "GET /beta/reports/servicePrincipalSignInActivities",
         },
         scopes = { "AuditLog.Read.All" },
       },

@@ -4,12 +4,14 @@
 --- in other logs. A log that could not be read says nothing: what it would have shown is unknown.
 
 local audits = require "evidence.audits"
+local counted_sign_ins = require "evidence.counted_sign_ins"
 local daily_report = require "evidence.daily_report"
 local explain = require "explain.cause"
 local graph_clock = require "graph.clock"
 local layout = require "terminal.layout"
 local log = require "log"
 local options_of = require("base.options").of
+local principal_report = require "evidence.principal_report"
 local reading = require "evidence.reading"
 local refresh = require "evidence.refresh"
 local rows = require "activity.rows"
@@ -52,18 +54,42 @@ local function is_ours(own, event)
   return false
 end
 
-local function add_application(found, application, journal, from, now)
-  local own = store.coverage(journal, application.app_id).own
-  add_source(found, ("the sign-ins of '%s'"):format(application.name), function()
-    for event in sign_ins.read(application.app_id, from, now) do
-      add_row(found, rows.sign_in(event, application.name, is_ours(own, event)))
-    end
-  end)
-  add_source(found, ("the last uses of the credentials of '%s' (the daily report)"):format(application.name), function()
+local function add_each_sign_in(found, application, span)
+  local own = store.coverage(span.journal, application.app_id).own
+  for event in sign_ins.read(application.app_id, span.from, span.now) do
+    add_row(found, rows.sign_in(event, application.name, is_ours(own, event)))
+  end
+end
+
+local function add_counted_sign_ins(found, application, span)
+  for _, one in ipairs(counted_sign_ins.read(application.app_id, span.counted, span.from, span.now)) do
+    add_row(found, rows.counted_sign_in(one, application.name))
+  end
+end
+
+local function add_reports(found, application, from)
+  local name = application.name
+  add_source(found, ("the last uses of the credentials of '%s' (the daily report)"):format(name), function()
     for _, use in ipairs(daily_report.of_application(application.app_id)) do
-      if use.at and use.at >= from then add_row(found, rows.last_use(use, application.name)) end
+      if use.at and use.at >= from then add_row(found, rows.last_use(use, name)) end
     end
   end)
+  add_source(found, ("the last uses of '%s' by kind (the daily report)"):format(name), function()
+    for _, use in ipairs(principal_report.of_application(application.app_id)) do
+      for _, row in ipairs(rows.principal_uses(use, name)) do
+        if row.at >= from then add_row(found, row) end
+      end
+    end
+  end)
+end
+
+-- Where many sign-ins are only counted, they are what was asked for.
+local function add_application(found, application, span)
+  add_source(found, ("the sign-ins of '%s'"):format(application.name), function()
+    local add = span.counted and add_counted_sign_ins or add_each_sign_in
+    add(found, application, span)
+  end)
+  add_reports(found, application, span.from)
 end
 
 local function add_changes(found, asked)
@@ -106,8 +132,9 @@ end
 ---@field app string? name or client id of an application
 ---@field user string? user name or object id of an account
 ---@field since string|number|nil a duration: "7d"
+---@field counted "hour"|"day"|nil count the sign-ins for each hour or day, instead of listing them
 
-local RULES = { app = "string", user = "string", since = "string|number" }
+local RULES = { app = "string", user = "string", since = "string|number", counted = "string" }
 local read_list_args = options_of("activity.list", RULES)
 
 local function newest_first(a, b)
@@ -120,11 +147,12 @@ local function read_everything(args, journal)
   local from = now - time.duration(args.since or SINCE)
   local chosen = choose_subjects(args, journal)
   if journal then refresh_store(journal, chosen) end
-  for _, application in ipairs(chosen.applications) do add_application(found, application, journal, from, now) end
+  local span = { from = from, now = now, journal = journal, counted = args.counted }
+  for _, application in ipairs(chosen.applications) do add_application(found, application, span) end
   add_all_changes(found, chosen.objects, from, now)
   if found.is_cut then
-    found.unread[#found.unread + 1] = ("the rest: there are more than %d rows. Ask for less: --since 1d")
-      :format(MOST_ROWS)
+    found.unread[#found.unread + 1] = ("the rest: there are more than %d rows. Ask for less (--since 1d), or "
+      .. "for their number (--counted day)"):format(MOST_ROWS)
   end
   table.sort(found.rows, newest_first)
   return found
@@ -150,7 +178,7 @@ local MEANINGS = 10
 local function note_codes(list)
   local seen, count = {}, 0
   for _, row in ipairs(list) do
-    local reason = row.what == "sign-in" and not seen[row.result] and explain.aadsts(row.result)
+    local reason = rows.has_code(row) and not seen[row.result] and explain.aadsts(row.result)
     if reason and reason.cause and count < MEANINGS then
       log.note(("%s: %s"):format(row.result, reason.cause))
       count = count + 1
@@ -160,7 +188,7 @@ local function note_codes(list)
 end
 
 local read_run_args = options_of("activity.run", {
-  app = "string", user = "string", since = "string|number", format = "string",
+  app = "string", user = "string", since = "string|number", counted = "string", format = "string",
 })
 
 ---@class activity.run_args: activity.args
@@ -173,7 +201,7 @@ local read_run_args = options_of("activity.run", {
 ---@return boolean whole was everything read?
 function M.run(args)
   local read = read_run_args(args)
-  local list, unread = M.list { app = read.app, user = read.user, since = read.since }
+  local list, unread = M.list { app = read.app, user = read.user, since = read.since, counted = read.counted }
   local people = read.format == "table"
   local out = writer.new(read.format, people and rows.FOR_PEOPLE or rows.COLUMNS)
   for _, row in ipairs(list) do out:row(people and rows.for_people(row) or row) end

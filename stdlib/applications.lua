@@ -59,21 +59,11 @@ local function wanted_by_expiry(seconds)
   end, left_out
 end
 
--- Was the credential unused for so long? "unknown" without a row in the report, and where the only use that is known
--- may be a proof of ours. A credential that is younger was not unused for so long.
-local function unused_for(one, seconds, now)
-  local use = one.use
-  if one.from and now - one.from < seconds then return "no" end
-  if not use then return "unknown" end
-  if use.at and now - use.at < seconds then return use.ours and "unknown" or "no" end
-  return "yes"
-end
-
 -- Keep the credentials that are known to be unused for so long. Returns the number of those of which it is unknown.
 local function keep_unused(list, places, seconds, now)
   local kept, unknown = {}, 0
   for place, one in list:each(places) do
-    local verdict = unused_for(one, seconds, now)
+    local verdict = last_use.unused_for(one, seconds, now)
     if verdict == "yes" then kept[#kept + 1] = place end
     if verdict == "unknown" then unknown = unknown + 1 end
   end
@@ -154,18 +144,19 @@ local function add_log(list, places)
   if not ok then error(err, 0) end
 end
 
--- What the report cannot tell is unknown, whatever the reason, and never "no use".
-local function add_report(list, places, unread)
-  local ok, err = pcall(last_use.add_report, list, places)
+-- What a report cannot tell is unknown, whatever the reason, and never "no use".
+local function add_report(unread, what, add, list, places)
+  local ok, err = pcall(add, list, places)
   if ok then return end
   if fail.is(err, "interrupted") then error(err, 0) end
   local gap = reading.gap(err)
-  unread[#unread + 1] = ("when the credentials were last used (the daily report): %s. %s"):format(gap.why,
+  unread[#unread + 1] = ("%s (the daily report): %s. %s"):format(what, gap.why,
     gap.unavailable and gap.fix .. " Leave that out: --no-evidence." or gap.fix or "Run the same command again.")
 end
 
 local function add_use(list, places, unread)
-  add_report(list, places, unread)
+  add_report(unread, "when the credentials were last used", last_use.add_report, list, places)
+  add_report(unread, "when the applications were last used", last_use.add_principals, list, places)
   try(unread, "from where the credentials were last used (the journal)", add_log, list, places)
 end
 

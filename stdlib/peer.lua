@@ -56,6 +56,7 @@ local read_options = {
 }
 
 local function perform(self, name, path, body, options)
+  if not settings_of[self] then error(("a peer is needed: peer.NAME:%s(\"/v1/…\")"):format(name), 3) end
   if type(path) ~= "string" then error(("the path of the call is needed: %s(\"/v1/…\")"):format(name), 3) end
   return peer_call.perform(peer_call.new(settings_of[self], name:upper(), path, body, read_options[name](options)))
 end

@@ -124,7 +124,7 @@ return workflow.declare {
       evidence = {
         graph = {
           "GET /auditLogs/directoryAudits", "GET /beta/auditLogs/signIns",
-          "GET /beta/reports/appCredentialSignInActivities",
+          "GET /beta/reports/appCredentialSignInActivities", "GET /beta/reports/servicePrincipalSignInActivities",
         },
         scopes = { "AuditLog.Read.All" },
       },

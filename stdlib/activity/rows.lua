@@ -1,5 +1,6 @@
 --- Sign-ins, uses and changes as rows of one list.
 
+local layout = require "terminal.layout"
 local time = require "time"
 local who = require "evidence.who"
 
@@ -11,6 +12,7 @@ M.COLUMNS = {
   { key = "time" }, { key = "what" }, { key = "name" }, { key = "result" }, { key = "by" }, { key = "by_id" },
   { key = "address" }, { key = "about" }, { key = "about_id" }, { key = "credential" }, { key = "key_id" },
   { key = "ours" }, { key = "added" }, { key = "removed" }, { key = "reason" }, { key = "correlation_id" },
+  { key = "count" },
 }
 
 --- The columns for a terminal.
@@ -22,7 +24,7 @@ M.FOR_PEOPLE = {
 ---@class activity.row
 ---@field at number
 ---@field time string
----@field what string "sign-in", "last use", or the kind of a change
+---@field what string "sign-in", "sign-ins" (counted), "last use", or the kind of a change
 ---@field name string? the change's name, as the tenant wrote it
 ---@field result string "success", or a code
 ---@field by string? who signed in, or made the change
@@ -37,6 +39,7 @@ M.FOR_PEOPLE = {
 ---@field removed string? key ids
 ---@field reason string?
 ---@field correlation_id string?
+---@field count integer? of counted sign-ins
 
 --- The row of a sign-in.
 ---@param event evidence.sign_in
@@ -61,6 +64,40 @@ function M.last_use(use, name)
   return { at = use.at, time = time.iso(use.at), what = "last use", name = "daily report", result = "unknown",
     by = name, by_id = use.app_id, key_id = use.key_id }
 end
+
+--- The row of sign-ins that Entra counted. Its time is the begin of the hour or day.
+---@param counted evidence.counted_sign_in
+---@param name string of the application
+---@return activity.row
+function M.counted_sign_in(counted, name)
+  return { at = counted.from, time = time.iso(counted.from), what = "sign-ins", by = name, by_id = counted.app_id,
+    result = counted.error == 0 and "success" or tostring(counted.error), address = counted.address,
+    about = counted.resource, reason = counted.reason, count = counted.count }
+end
+
+local KINDS_OF_USE = {
+  { "itself", "signed in as itself" }, { "people", "people signed in through it" },
+  { "resource", "an application signed in to it" }, { "resource_for_people", "people signed in to it" },
+}
+
+--- The rows of an application's last uses, one for each kind, by the daily report on service principals.
+---@param use evidence.principal_use
+---@param name string of the application
+---@return activity.row[]
+function M.principal_uses(use, name)
+  local list = {}
+  for _, kind in ipairs(KINDS_OF_USE) do
+    local at = use[kind[1]]
+    list[#list + 1] = at and { at = at, time = time.iso(at), what = "last use", name = "daily report",
+      result = "unknown", by = name, by_id = use.app_id, about = kind[2] } or nil
+  end
+  return list
+end
+
+--- Has the row the code of a sign-in as its result?
+---@param row activity.row
+---@return boolean
+function M.has_code(row) return row.what == "sign-in" or row.what == "sign-ins" end
 
 -- What a change is about: its first target that has a name, else its first target.
 local function main_target(change)
@@ -92,15 +129,20 @@ local function credential_text(row)
   return row.key_id and ("%s …%s"):format(kind, row.key_id:sub(-4)) or kind .. ", its key id is not told"
 end
 
+local function what_text(row)
+  if row.count then return layout.count(row.count, "sign-in") end
+  return (row.what == "sign-in" or row.what == "last use") and row.what or row.name:match "^(.-)%s*$"
+end
+
 --- A row for a terminal.
 ---@param row activity.row
 ---@return table
 function M.for_people(row)
-  local is_use = row.what == "sign-in" or row.what == "last use"
+  local is_of_credential = row.credential ~= nil or row.key_id ~= nil
   return {
-    time = row.time, what = is_use and row.what or row.name:match "^(.-)%s*$", result = row.result,
+    time = row.time, what = what_text(row), result = row.result,
     by = row.ours == "yes" and row.by .. " (Moonlatch)" or row.by, from = row.address,
-    about = is_use and credential_text(row) or row.about,
+    about = is_of_credential and credential_text(row) or row.about,
   }
 end
 

@@ -16,6 +16,7 @@ local M = {}
 ---@field federated string[]|false names of the federated credentials of a registration; false: not known
 ---@field owners string[]|false|nil names, ids of owners without one; false: not known; nil: not read yet
 ---@field unnamed boolean? is there an owner of whom only the id may be read?
+---@field use_by_kind applications.use_by_kind? nil: unknown
 
 ---@class applications.credential
 ---@field of applications.owner
@@ -33,6 +34,10 @@ local M = {}
 ---@field failed boolean? that sign-in failed
 ---@field ours boolean? it may be a proof by Moonlatch
 
+---@class applications.use_by_kind the last use of an application, whatever the credential
+---@field last number? of all kinds
+---@field people number? when people signed in through it
+
 ---@class applications.credential_list
 ---@field count integer
 ---@field ends (number|false)[] when each credential expires; false: never
@@ -44,6 +49,8 @@ local M = {}
 ---@field owners table<integer, string[]|false>
 ---@field unnamed table<integer, boolean>
 ---@field uses table<integer, applications.use> by the place of the credential
+---@field last_of table<string, number> when an application was last used, by its client id
+---@field people_of table<string, number> when people last signed in through it, by its client id
 local List = class "applications.credential_list"
 
 local KINDS = { "secret", "certificate", "signing certificate", "federated" }
@@ -64,6 +71,7 @@ end
 function M.new(known)
   return List {
     count = 0, ends = {}, packed = {}, object = {}, objects = {}, owners = {}, unnamed = {}, uses = {},
+    last_of = {}, people_of = {},
     permissions = known.permissions and {}, federated = known.federated and {},
   }
 end
@@ -89,6 +97,14 @@ function List:add(object, credential)
     credential.name)
 end
 
+--- When an application was last used, as far as the report on service principals tells.
+---@param client_id string
+---@return applications.use_by_kind?
+function List:use_by_kind(client_id)
+  local last = self.last_of[client_id]
+  return last and { last = last, people = self.people_of[client_id] }
+end
+
 --- The object at a place.
 ---@param place integer
 ---@return applications.owner
@@ -98,7 +114,7 @@ function List:object_at(place)
     place = place, id = id, client_id = client_id, name = name, origin = ORIGINS[origin], tenant = TENANTS[tenant],
     permissions = self.permissions and (self.permissions[place] or NONE),
     federated = self.federated and (self.federated[place] or NONE),
-    owners = self.owners[place], unnamed = self.unnamed[place],
+    owners = self.owners[place], unnamed = self.unnamed[place], use_by_kind = self:use_by_kind(client_id),
   }
 end
 

@@ -12,6 +12,7 @@ M.COLUMNS = {
   { key = "tenant" }, { key = "credential" }, { key = "name" }, { key = "key_id" }, { key = "starts" },
   { key = "last_use" }, { key = "last_use_source" }, { key = "last_use_from" }, { key = "owners" },
   { key = "global_administrator" }, { key = "without_secret" }, { key = "because" },
+  { key = "application_last_use" }, { key = "people_last_use" },
 }
 
 --- The columns for a terminal.
@@ -67,6 +68,13 @@ local function source_text(use)
   return use.ours and SOURCES[use.source] .. ", may be a proof by Moonlatch" or SOURCES[use.source]
 end
 
+-- The moment of an application's last use of a kind; nothing is known from a missing one.
+local function kind_of_use(owner, kind, options)
+  if not options.evidence then return "not read" end
+  local at = owner.use_by_kind and owner.use_by_kind[kind]
+  return at and time.iso(at) or "unknown"
+end
+
 local function permissions_text(owner)
   if owner.permissions == false then return "unknown" end
   return table.concat(owner.permissions, " ")
@@ -86,6 +94,8 @@ function M.row(one, options)
     key_id = one.key, starts = iso(one.from), last_use = last_use(one, options), last_use_source = source_text(one.use),
     last_use_from = one.use and one.use.address or "", owners = owners_text(owner),
     global_administrator = permissions_text(owner), without_secret = without, because = because,
+    application_last_use = kind_of_use(owner, "last", options),
+    people_last_use = kind_of_use(owner, "people", options),
   }
 end
 
@@ -123,10 +133,16 @@ local function origin_words(owner)
   return owner.tenant == "foreign" and "service principal of a foreign application" or "service principal"
 end
 
-local function about(one)
+local function people_words(owner, now)
+  local at = owner.use_by_kind and owner.use_by_kind.people
+  return at and ("people signed in through it %s ago"):format(time.span(math.max(0, now - at))) or nil
+end
+
+local function about(one, now)
   local owner, words = one.of, {}
   words[#words + 1] = owners_words(owner)
   words[#words + 1] = origin_words(owner)
+  words[#words + 1] = people_words(owner, now)
   words[#words + 1] = permission_words(owner)
   if M.without_secret(one) == "yes" then
     words[#words + 1] = "could do without: it has a federated credential"
@@ -147,7 +163,7 @@ function M.for_people(one, options)
   return {
     expires = expiry_text(one, options.now), application = layout.cut(one.of.name, 40),
     credential = layout.cut(credential_text(one), 40), last_use = use_text(one, options.now, options),
-    about = about(one),
+    about = about(one, options.now),
   }
 end
 

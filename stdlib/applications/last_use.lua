@@ -2,6 +2,7 @@
 --- what the journal keeps of the sign-in log for the applications that Moonlatch follows.
 
 local daily_report = require "evidence.daily_report"
+local principal_report = require "evidence.principal_report"
 local store = require "evidence.store"
 
 local M = {}
@@ -47,6 +48,23 @@ function M.add_report(list, places)
   list.uses = uses
 end
 
+--- Add what the daily report on service principals knows of the applications of these credentials. Waits. Raises a
+--- failure when the report cannot be had, or only a part of it.
+---@param list applications.credential_list
+---@param places integer[]
+function M.add_principals(list, places)
+  local is_listed, last_of, people_of = {}, {}, {}
+  for _, one in list:each(places) do is_listed[one.of.client_id] = true end
+  for row in principal_report.read() do
+    local id = row.app_id
+    if is_listed[id] and row.last then
+      last_of[id] = math.max(row.last, last_of[id] or row.last)
+      people_of[id] = row.people and math.max(row.people, people_of[id] or row.people) or people_of[id]
+    end
+  end
+  list.last_of, list.people_of = last_of, people_of
+end
+
 -- The newest use by somebody else, and whether we used the credential ourselves at or after `since`.
 local function newest(uses, key, since)
   local last, ours
@@ -86,6 +104,27 @@ function M.add_log(list, places, journal)
     local uses = kept[one.of.client_id]
     if uses and one.key ~= "" then add_log(list, place, one.key, uses) end
   end
+end
+
+-- Did people sign in through the application within so long? Which credential it used then is told by no report.
+local function is_used_by_people(owner, seconds, now)
+  local use = owner.use_by_kind
+  return use ~= nil and use.people ~= nil and now - use.people < seconds
+end
+
+--- Was the credential unused for so long? "unknown" without a row in the report, where the only use that is known may
+--- be a proof of ours, and where people signed in through the application. A credential that is younger was not unused
+--- for so long.
+---@param one applications.credential
+---@param seconds number
+---@param now number server time
+---@return "yes"|"no"|"unknown"
+function M.unused_for(one, seconds, now)
+  local use = one.use
+  if one.from and now - one.from < seconds then return "no" end
+  if not use then return "unknown" end
+  if use.at and now - use.at < seconds then return use.ours and "unknown" or "no" end
+  return is_used_by_people(one.of, seconds, now) and "unknown" or "yes"
 end
 
 return M

@@ -1,7 +1,7 @@
---- moonlatch run FILE: run a script without steps, or a file of Lua.
+--- moonlatch run SCRIPT: run a script without steps, or a file of Lua.
 --
 -- A script may make the calls that it declares. A file that declares nothing may only read; with --write it may also
--- change.
+-- change. Such a file is run by its path: a script that is found by its name has no rights while it is loaded.
 
 local command_task = require "cli.command_task"
 local copies = require "script.copies"
@@ -30,20 +30,43 @@ local function refuse_script_of_another_kind(declaration, name)
   end
 end
 
-local function run_declaration(found, value, options)
-  local declaration = script.check(found, value)
+local function raise_declares_needs(found)
+  fail.raise {
+    kind = "usage", what = ("run %s with --write"):format(found.name),
+    why = "--write is for a file that declares nothing; this script declares in `needs` what it may do",
+    fix = "Leave out --write; and add the calls that the script lacks to its `needs`.",
+  }
+end
+
+local function run_declaration(found, declaration, options)
   refuse_script_of_another_kind(declaration, options.script)
+  if options.write then raise_declares_needs(found) end
   local args = script.arguments(declaration, options.rest)
   workflow_command.check_growth(declaration, found, options)
-  session.close() -- loading the file may have opened a session for undeclared code
   local _ <close> = on_demand(options, { owner = script.describe(found), needs = script.needs(declaration, args) })
   return command_task.explain_denied_calls(declaration.run, args)
 end
 
+-- A file may either act or declare. One that did both would be free of its own declaration.
+local function refuse_acting_declaration(found)
+  if not session.current() then return end
+  fail.raise {
+    kind = "config", what = "run " .. found.path, why = "the file made calls, and then returned a declaration",
+    fix = "Move the calls into its function `run`, and add them to `needs`.",
+  }
+end
+
 local function run_found_script(found, options)
+  if found.origin ~= "path" then return run_declaration(found, script.load_found(found), options) end
   local value = script.chunk(found)(table.unpack(options.rest))
-  if type(value) == "table" then value = run_declaration(found, value, options) end
-  return math.tointeger(value) or 0
+  if type(value) ~= "table" then return value end
+  refuse_acting_declaration(found)
+  return run_declaration(found, script.check(found, value), options)
+end
+
+local function exit_status_of_script(found, options)
+  local result = run_found_script(found, options)
+  return math.tointeger(result) or 0
 end
 
 local function help_of_script_to_run(options)
@@ -56,7 +79,7 @@ local function run_run_command(options)
   local found = script.find(options.script)
   copies.tell_replacement(found)
   local _ <close> = on_demand(options)
-  return command_task.run(run_found_script, found, options)
+  return command_task.run(exit_status_of_script, found, options)
 end
 
 ---@type cli.command

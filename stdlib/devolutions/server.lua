@@ -3,6 +3,7 @@
 -- The API has no ETag, and an update replaces the whole entry. So a change reads the entry, compares it, writes all of
 -- it, and reads it back.
 
+local copy = require "base.copy"
 local explain = require "explain.cause"
 local fail = require "fail"
 local http = require "http.client"
@@ -353,19 +354,12 @@ local function contains_members(wanted, stored)
   return true
 end
 
-local function copy_entry(value)
-  if type(value) ~= "table" then return value end
-  local made = {}
-  for name, member in pairs(value) do made[name] = copy_entry(member) end
-  return made
-end
-
 local function read_server_entry(what, vault_id, id)
   local entry = call_server(what, "GET", fill_path("/api/v1/vault/{id}/entry/{id}", vault_id, id), {
     includePasswords = "true", includeSensitiveData = "true",
   })
   if type(entry) == "table" and type(entry.data) == "table" and entry.id then
-    as_read[entry] = copy_entry(entry)
+    as_read[entry] = copy(entry)
     return entry
   end
   raise_bad_answer(what, "the answer is not an entry: it has no id and data")

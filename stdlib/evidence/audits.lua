@@ -162,7 +162,7 @@ end
 ---@param asked evidence.audits.asked
 ---@return fun(): evidence.change|nil
 function M.read(asked)
-  local items = reading.items(PATH, WHAT, filter_of(asked))
+  local items = reading.items(PATH, WHAT, { filter = filter_of(asked) })
   return function()
     for record in items do
       local change = M.decode(record)

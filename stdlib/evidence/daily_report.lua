@@ -6,7 +6,6 @@
 --- members (answers recorded in rknightion/graph2otel@dfd9ef7, internal/collectors/entra/signinactivity), so rows are
 --- matched by key id and application.
 
-local fail = require "fail"
 local reading = require "evidence.reading"
 
 local M = {}
@@ -27,40 +26,21 @@ function M.decode(record)
   }
 end
 
-local function rows_of(items, app_id)
-  local wanted = app_id and app_id:lower()
+--- All rows of the report. Waits.
+---@return fun(): evidence.last_use|nil
+function M.read()
+  local items = reading.items(PATH, WHAT)
   return function()
-    for record in items do
-      local row = M.decode(record)
-      if not wanted or row.app_id == wanted then return row end
-    end
+    local record = items()
+    return record and M.decode(record)
   end
 end
 
-local function list_of(rows)
-  local list = {}
-  for row in rows do list[#list + 1] = row end
-  return list
-end
-
---- All rows of the report. Waits.
----@return fun(): evidence.last_use|nil
-function M.read() return rows_of(reading.items(PATH, WHAT)) end
-
--- The documentation's example of a filtered answer is a bare object instead of a page, so both are read.
-local function read_filtered(app_id)
-  return list_of(rows_of(reading.items(PATH, WHAT, { "appId eq %s", app_id:lower() }, true), app_id))
-end
-
---- The rows of one application, the newest for each key id. Editions of the documentation differ in whether the report
---- has a filter: where it has none, the whole report is read. Waits.
+--- The rows of one application, the newest for each key id. Waits.
 ---@param app_id string client id
 ---@return evidence.last_use[]
 function M.of_application(app_id)
-  local ok, list = pcall(read_filtered, app_id)
-  if ok then return M.newest(list) end
-  if not fail.is(list) or list.status ~= 400 then error(list, 0) end
-  return M.newest(list_of(rows_of(reading.items(PATH, WHAT), app_id)))
+  return M.newest(reading.rows_about { path = PATH, what = WHAT, decode = M.decode, app_id = app_id:lower() })
 end
 
 --- The newest row for each key id: one key id may have a row for the application and one for its service principal.

@@ -8,6 +8,7 @@ M.ACCOUNTS = { "GET /auditLogs/directoryAudits" }
 --- For applications: who signs in with which credential, and who changed their credentials.
 M.APPLICATIONS = {
   "GET /auditLogs/directoryAudits", "GET /beta/auditLogs/signIns", "GET /beta/reports/appCredentialSignInActivities",
+  "GET /beta/reports/servicePrincipalSignInActivities",
 }
 
 M.SCOPES = { "AuditLog.Read.All" }

@@ -11,15 +11,49 @@ local M = {}
 
 local MOST_OF_A_PAGE = 999
 
+---@class evidence.reading.options
+---@field filter table?
+---@field bare boolean? may the answer be the only item itself?
+---@field whole boolean? ask for no page size: the call is not documented to take one
+
 --- The items of a list below /reports or /auditLogs, page by page. Waits.
 ---@param path string
 ---@param what string
----@param filter table|nil
----@param bare boolean? may the answer be the only item itself?
+---@param options evidence.reading.options?
 ---@return fun(): table|nil
-function M.items(path, what, filter, bare)
-  local options = { what = what, filter = filter, top = MOST_OF_A_PAGE, ready = budget.wait, bare = bare }
-  return pages.items(pages.of(path, options, false))
+function M.items(path, what, options)
+  options = options or {}
+  return pages.items(pages.of(path, { what = what, filter = options.filter, ready = budget.wait, bare = options.bare,
+    top = not options.whole and MOST_OF_A_PAGE or nil }, false))
+end
+
+local function rows_of_application(asked, filter)
+  local list = {}
+  local options = { filter = filter, bare = filter ~= nil, whole = asked.whole }
+  for record in M.items(asked.path, asked.what, options) do
+    local row = asked.decode(record)
+    if row.app_id == asked.app_id then list[#list + 1] = row end
+  end
+  return list
+end
+
+---@class evidence.reading.asked
+---@field path string
+---@field what string
+---@field decode fun(record: table): table a row with `app_id`, in lower case
+---@field app_id string client id in lower case
+---@field whole boolean? as for `items`
+
+--- The rows of a report about one application. Editions of the documentation differ in whether a report has a filter:
+--- where it has none, the whole report is read. The documentation's example of a filtered answer is a bare object
+--- instead of a page, so both are read. Waits.
+---@param asked evidence.reading.asked
+---@return table[] rows
+function M.rows_about(asked)
+  local ok, list = pcall(rows_of_application, asked, { "appId eq %s", asked.app_id })
+  if ok then return list end
+  if not fail.is(list) or list.status ~= 400 then error(list, 0) end
+  return rows_of_application(asked)
 end
 
 --- Raise a failure because a record cannot be read. It cannot be left out: what it says would then count as not there.

@@ -8,6 +8,7 @@ local commit = require "journal.commit"
 local daily_report = require "evidence.daily_report"
 local fold = require "evidence.fold"
 local graph_clock = require "graph.clock"
+local principal_report = require "evidence.principal_report"
 local reading = require "evidence.reading"
 local sign_ins = require "evidence.sign_ins"
 local store = require "evidence.store"
@@ -192,37 +193,49 @@ local function refresh_all_sign_ins(journal, applications, now)
 end
 
 ---------------------------------------------------------------------------
--- The daily report
+-- The daily reports
 
 local function keep_last_uses(journal, app_id, rows)
   store.change_application(journal, app_id, function(record)
-    record.last_uses, record.report_read_at = rows, time.now()
+    record.last_uses, record.report_read_at = daily_report.newest(rows), time.now()
   end)
 end
 
-local function read_whole_report(journal, applications)
-  local rows_of = {}
-  for _, application in ipairs(applications) do rows_of[application.app_id:lower()] = {} end
-  for row in daily_report.read() do
-    if rows_of[row.app_id] then table.insert(rows_of[row.app_id], row) end
-  end
-  for app_id, rows in pairs(rows_of) do keep_last_uses(journal, app_id, daily_report.newest(rows)) end
+-- What an earlier edition of the report told stays: a row that is missing now proves nothing.
+local function keep_principal_use(journal, app_id, rows)
+  store.change_application(journal, app_id, function(record)
+    for _, row in ipairs(rows) do record.principal_use = principal_report.later(record.principal_use, row) end
+    record.principal_read_at = time.now()
+  end)
 end
 
-local function needs_report(journal, application)
-  local read_at = store.read_application(journal, application.app_id).report_read_at
+-- How to read a report, what of it to keep, and the member of an application's record that tells when it was read.
+local CREDENTIALS = { report = daily_report, keep = keep_last_uses, read_at = "report_read_at" }
+local PRINCIPALS = { report = principal_report, keep = keep_principal_use, read_at = "principal_read_at" }
+
+local function read_whole_report(journal, how, applications)
+  local rows_of = {}
+  for _, application in ipairs(applications) do rows_of[application.app_id:lower()] = {} end
+  for row in how.report.read() do
+    if rows_of[row.app_id] then table.insert(rows_of[row.app_id], row) end
+  end
+  for app_id, rows in pairs(rows_of) do how.keep(journal, app_id, rows) end
+end
+
+local function needs_report(journal, how, application)
+  local read_at = store.read_application(journal, application.app_id)[how.read_at]
   return not read_at or time.now() - read_at >= REPORT_EACH
 end
 
-local function refresh_report(journal, all)
+local function refresh_report(journal, how, all)
   local applications = {}
   for _, application in ipairs(all) do
-    if needs_report(journal, application) then applications[#applications + 1] = application end
+    if needs_report(journal, how, application) then applications[#applications + 1] = application end
   end
   if #applications == 0 then return end
-  if #applications > FEW_APPLICATIONS then return read_whole_report(journal, applications) end
+  if #applications > FEW_APPLICATIONS then return read_whole_report(journal, how, applications) end
   for _, application in ipairs(applications) do
-    keep_last_uses(journal, application.app_id, daily_report.of_application(application.app_id))
+    how.keep(journal, application.app_id, how.report.of_application(application.app_id))
   end
 end
 
@@ -290,7 +303,8 @@ local function read_all(journal, subjects, gaps)
     gaps[#gaps + 1] = read_source(journal, "sign_ins", refresh_all_sign_ins, journal, applications, now)
   end
   gaps[#gaps + 1] = read_source(journal, "audits", refresh_audits, journal, subjects.objects or {}, now)
-  gaps[#gaps + 1] = read_source(journal, "report", refresh_report, journal, applications)
+  gaps[#gaps + 1] = read_source(journal, "report", refresh_report, journal, CREDENTIALS, applications)
+  gaps[#gaps + 1] = read_source(journal, "principal_report", refresh_report, journal, PRINCIPALS, applications)
   store.forget_old_addresses(journal, now)
   commit.commit(journal)
 end

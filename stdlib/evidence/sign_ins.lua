@@ -49,7 +49,7 @@ end
 ---@return fun(): evidence.sign_in|nil
 function M.read(app_id, from, to)
   local filter = { FILTER, app_id:lower(), math.floor(from), math.ceil(to) }
-  local items = reading.items("/beta/auditLogs/signIns", WHAT:format(app_id), filter)
+  local items = reading.items("/beta/auditLogs/signIns", WHAT:format(app_id), { filter = filter })
   return function()
     for record in items do
       local event = M.decode(record, app_id)

@@ -29,6 +29,15 @@ local M = {}
 ---@field at number? nil: tracked, and never used
 ---@field origin "application"|"servicePrincipal"
 
+---@class evidence.principal_use when an application was last used, by the daily report on service principals; our own
+--- sign-ins are in it, and a missing moment is unknown
+---@field app_id string lower case
+---@field itself number? it signed in as itself
+---@field people number? people signed in through it
+---@field resource number? an application signed in to it
+---@field resource_for_people number? people signed in to it
+---@field last number? the last of all
+
 ---@class evidence.actor who made a change
 ---@field kind "application"|"person"|"unknown"
 ---@field object_id string? of the service principal or the user
@@ -94,7 +103,7 @@ local M = {}
 ---@field fix string? what would lift that
 ---@field unavailable boolean? the tenant does not have this source for us: the next try will not help by itself
 
----@alias evidence.source "sign_ins"|"report"|"audits"
+---@alias evidence.source "sign_ins"|"report"|"principal_report"|"audits"
 
 ---@class evidence.summary a use, with the days of its successes
 ---@field days integer[] the latest days with a success, as days since 1970
@@ -113,6 +122,8 @@ local M = {}
 --- at first, or since the journal was restored
 ---@field last_uses evidence.last_use[]
 ---@field report_read_at number? when the daily report was read for it
+---@field principal_use evidence.principal_use?
+---@field principal_read_at number? when the report on service principals was read for it
 
 local LISTS_OF_AN_APPLICATION = { "settled", "recent", "spans", "holes", "own", "last_uses" }
 
@@ -217,6 +228,12 @@ end
 ---@param app_id string client id
 ---@return evidence.last_use[]
 function M.last_uses(journal, app_id) return M.read_application(journal, app_id).last_uses end
+
+--- When an application was last used, by kind of use; nil when the report on service principals never had a row.
+---@param journal host.journal.journal?
+---@param app_id string client id
+---@return evidence.principal_use?
+function M.principal_use(journal, app_id) return M.read_application(journal, app_id).principal_use end
 
 --- The latest changes of an object (an account, an application, a service principal) that are kept, newest first.
 ---@param journal host.journal.journal?

@@ -260,15 +260,13 @@ end
 ---------------------------------------------------------------------------
 -- Removing a client secret
 
--- Is a client secret that is not listed really gone? A new client secret may be missing from the list, so only a
--- refused sign-in shows that it is gone, and only when its sign-in was accepted before.
+-- Is a client secret that is not listed really gone? A new client secret may be missing from the list, so only refused
+-- sign-ins show that it is gone, and only when its sign-in was accepted before.
 local function is_secret_surely_gone(application, row, more)
   if not row then return false end
   if not M.is_new(row) then return true end
   if not more.value or not row.body.proven_at then return false end
-  local accepted, failure = prove.sign_in_once(application.appId, more.value,
-    { journal = more.journal, key_id = row.body.key_id })
-  return not accepted and failure.code == M.gone
+  return prove.is_refused(application.appId, more.value, { journal = more.journal, key_id = row.body.key_id }, M.gone)
 end
 
 local function is_client_secret_listed(application, key_id)
@@ -315,7 +313,8 @@ local function remove_secret_while_listed(application, key_id, is_new, send_agai
 end
 
 ---@class rotation.removal
----@field value host.secret? of the credential that is removed, where the journal has it
+---@field value host.secret? of the credential that is removed, where the journal has it. Left out for a retiring one: a
+--- sign-in with it would look like use by its consumer
 ---@field in_use rotation.row? of a certificate that must be listed, else nothing is removed
 ---@field journal host.journal.journal? where a sign-in that shows that the credential is gone is put on record
 

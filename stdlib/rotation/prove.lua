@@ -166,6 +166,22 @@ function M.sign_in_once(client_id, value, own)
   return false, failure
 end
 
+--- Is the credential gone: refused with this code as often, and over as long a time, as a proof takes? One refusal may
+--- come from a server of the login service that is behind. Waits.
+---@param client_id string
+---@param value host.secret|host.crypto.key
+---@param own rotation.own
+---@param code integer of the login service
+---@return boolean
+function M.is_refused(client_id, value, own, code)
+  for try = 1, TIMES do
+    if try > 1 then task.sleep(PAUSE) end
+    local accepted, failure = M.sign_in_once(client_id, value, own)
+    if accepted or failure.code ~= code then return false end
+  end
+  return true
+end
+
 ---@class rotation.proof
 ---@field proven boolean were there three sign-ins, long enough apart?
 ---@field claims table? of the last token

@@ -89,8 +89,8 @@ local function retire_credential(self, row, credential, why)
       local journal, rows = self.run.journal, self.kind.rows
       clock_skew.check("retire a " .. self.kind.name)
       if not row.body.key_id then row.body.key_id = credential.keyId end
-      self.kind.remove(self.application, row, credential, { value = rows:value(journal, row), in_use = self.row,
-        journal = journal })
+      -- Without its value: a sign-in of ours with a retiring credential would look like use by its consumer.
+      self.kind.remove(self.application, row, credential, { in_use = self.row })
       rows:close(journal, row, why)
     end,
   }

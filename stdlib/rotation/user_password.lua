@@ -141,7 +141,9 @@ local function handle_entry_taken(rotation, entry)
     local why = "the entry of this name was written for another account (object id %s)"
     ending.step_back(rotation, { what = "refuse", why = why:format(entry.user), code = "entry" })
   end
-  local why = not entry and "the current entry was removed while this rotation was at work"
+  local moved = rotation.slot.moved
+  local why = moved and ("the current entry was moved to the folder '%s' while this rotation was at work"):format(moved)
+    or not entry and "the current entry was removed while this rotation was at work"
     or rotation.slot.several and "there is more than one entry of this account"
     or ("the current entry was written meanwhile by %s (%s)")
       :format(name_other_rotator(entry), entry.marker or "no marker")

@@ -5,6 +5,7 @@
 -- is a path.
 
 local border = require "script.border"
+local copy = require "base.copy"
 local fail = require "fail"
 local hint = require "log.hint"
 local lua_file = require "base.lua_file"
@@ -381,6 +382,13 @@ local function example_needs(value)
   return ok and needs or value.needs
 end
 
+-- The functions that the library calls with tables of its own, which later calls read.
+local TAKES_COPIES = { "where", "store", "read", "remove", "tell" }
+
+local function call_with_copies(fn)
+  return function(...) return fn(table.unpack(copy(table.pack(...)), 1, select("#", ...))) end
+end
+
 --- Check what a script's file returned.
 ---@param found script.found
 ---@param value any
@@ -391,6 +399,7 @@ function M.check(found, value)
   local needs = type(value) == "table" and (sink_contract.is_sink(value) or value.tell) and value.needs
   if type(needs) == "table" then value.needs = example_needs(value) end
   schema.check(found.path, "", value, declaration_rule)
+  for _, name in ipairs(TAKES_COPIES) do value[name] = value[name] and call_with_copies(value[name]) end
   value.needs_written = needs or nil
   value.id = value.id or found.name
   return value

@@ -27,14 +27,12 @@ end
 
 --- Call a function of the script. An error that is no failure becomes a failure that names the script. Waits.
 ---@param name "where"|"store"|"read"|"remove"
----@param script_rights host.gate.rights? nil: the present rights
+---@param script_rights host.gate.rights? nil: none, where no session is open
 ---@param ... any
 ---@return any
 function Loaded:call(name, script_rights, ...)
-  local fn, task = self.declaration[name], scheduler.current()
-  local ok, result
-  if script_rights then ok, result = xpcall(rights.with, traceback.keep, task, script_rights, fn, self.args, ...)
-  else ok, result = xpcall(fn, traceback.keep, self.args, ...) end
+  local fn = self.declaration[name]
+  local ok, result = xpcall(rights.with, traceback.keep, scheduler.current(), script_rights, fn, self.args, ...)
   if not ok and fail.is(result) then error(result, 0) end
   if not ok then raise_wrong_script(self, name, tostring(result):match "^[^\n]*", result) end
   local wrong = name == "read" and sink_contract.wrong_result(result)

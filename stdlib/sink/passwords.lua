@@ -34,6 +34,7 @@ local TRIES = 3 -- tries when somebody else changes the same entry
 ---@field current sink.passwords.entry?
 ---@field pending sink.passwords.entry[]
 ---@field several boolean? is there more than one current entry?
+---@field moved string? the folder to which somebody moved the current entry, which is not read there
 ---@field claimed boolean? is its account known?
 
 ---@class sink.passwords.account the account of a slot
@@ -145,19 +146,6 @@ function Passwords:each_slot()
   end
 end
 
--- The names that the account's current entry may have, because its user name may have changed since.
-local function current_entry_names(slot, account, more)
-  local names, seen = {}, {}
-  local function add(name)
-    if name and not seen[name:lower()] then names[#names + 1] = name end
-    if name then seen[name:lower()] = true end
-  end
-  add(account.upn)
-  add(more)
-  if slot.current then add(slot.current.name) end
-  return names
-end
-
 -- All pending entries, by a listing that begins after this call. Calls that wait for it share the listing.
 local function list_pending_entries(self)
   local number = self.listings_begun + 1
@@ -188,14 +176,27 @@ local function list_current_entries(self, name)
   return found
 end
 
---- List the account's entries anew. The result includes a current entry of the account's name that was written for
---- another account. Waits.
+-- Add the account's known entry to the slot when no listing by name has it: a person may have renamed or moved it. The
+-- id of the entry stays the same. Waits.
+local function add_known_entry_to_slot(self, slot, known)
+  local ok, entry = pcall(server.entry, self.vault_id, known.id)
+  if not ok and not fail.is(entry, "missing") then error(entry, 0) end
+  if not ok then return end
+  slot.moved = not vault_folder.is_same(entry.path, self.path) and entry.path or nil
+  if not slot.moved then set_current_of_slot(slot, current_entry_from_listing(entry)) end
+end
+
+--- List the account's entries anew: pending entries by their tag and the account's object id, the current entry by the
+--- account's name and by the id that the entry had when it was listed last. To list all current entries by their tag
+--- would take as long as the vault is large, for each account. The result includes a current entry of the account's
+--- name that was written for another account. Waits.
 ---@param account sink.passwords.account
 ---@param name string? another name that its entries may have
 ---@return sink.passwords.slot
 function Passwords:look(account, name)
-  local slot, reads = { pending = {} }, {}
-  local names = current_entry_names(self:slot(account), account, name)
+  local slot, reads, known = { pending = {} }, {}, self:slot(account).current
+  local names = { account.upn }
+  if name and name:lower() ~= account.upn:lower() then names[2] = name end
   for i, one in ipairs(names) do
     reads[i] = function() return list_current_entries(self, one) end
   end
@@ -203,8 +204,12 @@ function Passwords:look(account, name)
   local lists = { task.all(reads) }
   slot.pending = table.remove(lists)
   for _, list in ipairs(lists) do
-    for _, entry in ipairs(list) do set_current_of_slot(slot, entry) end
+    for _, entry in ipairs(list) do
+      if known and entry.id == known.id then known = nil end
+      set_current_of_slot(slot, entry)
+    end
   end
+  if known then add_known_entry_to_slot(self, slot, known) end
   self.slots[account.id], self.slots[account.upn:lower()] = slot, nil
   return slot
 end

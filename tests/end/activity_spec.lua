@@ -82,10 +82,33 @@ describe("moonlatch activity", function()
     assert.falsy(first(rows, { what = "sign-in", by = "Payroll" }))
   end)
 
+  it("counts the sign-ins of an application for each day, address and result", function()
+    sign_in("wrong", "203.0.113.8")
+    emu:later "1h"
+    for _, filters in ipairs { true, false } do
+      emu:admin("set_flag", "counted_filters", filters)
+      local status, rows = rows_of("--app", "Payroll", "--counted", "day")
+      assert.equal(0, status)
+      local counts = {}
+      for _, row in ipairs(rows) do
+        if row.what == "sign-ins" then
+          local name = row.address .. " " .. row.result
+          counts[name] = (counts[name] or 0) + row.count
+        end
+      end
+      assert.same({ ["203.0.113.7 success"] = 1, ["203.0.113.8 7000215"] = 2 }, counts)
+      assert.is_nil(first(rows, { what = "sign-in" }))
+      assert.truthy(first(rows, { what = "credentials" }))
+    end
+    local shown = must(emu:run { "activity", "--app", "Payroll", "--counted", "hour" }, 0)
+    assert.matches("1 sign%-in +success +Payroll +203%.0%.113%.7", shown.out)
+    assert.truthy((shown.out .. shown.err):find("7000215: the client secret is not valid", 1, true), shown.err)
+  end)
+
   it("writes CSV", function()
     local csv = must(emu:run { "activity", "--app", "Payroll", "--format", "csv" }, 0)
     assert.truthy(csv.out:find("time,what,name,result,by,by_id,address,about,about_id,credential,key_id,ours,added,"
-      .. "removed,reason,correlation_id\r\n", 1, true))
+      .. "removed,reason,correlation_id,count\r\n", 1, true))
     assert.truthy(csv.out:find(",203.0.113.7,", 1, true))
   end)
 
@@ -118,5 +141,11 @@ describe("moonlatch activity", function()
     assert.truthy(outcome.err:find("unknown, as it could not be read: the sign-ins of 'Payroll': the tenant has no "
       .. "licence Entra ID P1 or P2, which Entra demands for this log. With a licence", 1, true), outcome.err)
     emu:admin("set_flag", "p1", true)
+  end)
+
+  it("lists when an application was used by kind, a day late", function()
+    emu:later "2d"
+    local _, rows = rows_of("--app", "Payroll")
+    assert.truthy(first(rows, { what = "last use", by = "Payroll", about = "signed in as itself" }), json.encode(rows))
   end)
 end)

@@ -52,6 +52,32 @@ end }]]):format(code))
     assert.is_nil(sys.stat(file))
   end)
 
+  it("may do no more with --write, which is for code that declares nothing", function()
+    local path = emu.place:write("declared.lua", [[
+return { summary = "S", needs = { graph = { "GET /users" } }, run = function()
+  require("graph").patch("/users/adele@contoso.onmicrosoft.com", { jobTitle = "Owned" })
+end }]])
+    local outcome = emu:run { "run", path, "--write" }
+    assert.same({ 2, "" }, { outcome.status, outcome.out })
+    assert.equal(("error: run %s with --write\n  why: --write is for a file that declares nothing; this script "
+      .. "declares in `needs` what it may do\n  fix: Leave out --write; and add the calls that the script lacks to its "
+      .. "`needs`.\n")
+      :format(path), outcome.err)
+  end)
+
+  it("makes no call while it is loaded, and does not run after it made one", function()
+    local EAGER = [[
+local groups = require("graph").get("/groups")
+return { summary = "S", needs = { graph = { "GET /users" } }, run = function() print(#groups.value) end }]]
+    emu.place:write(".config/moonlatch/scripts/eager.lua", EAGER)
+    refused(emu:run { "run", "eager" },
+      "fix: Correct the file: it only describes the script, and work belongs in `run` or in a step.")
+    local outcome = emu:run { "run", emu.place:write("eager.lua", EAGER) }
+    assert.same({ 1, "" }, { outcome.status, outcome.out })
+    refused(outcome, "why: the file made calls, and then returned a declaration\n"
+      .. "  fix: Move the calls into its function `run`, and add them to `needs`.")
+  end)
+
   it("is behind the same border as -e, and as a file that declares nothing", function()
     for _, code in ipairs {
       'require("session\0")', 'require("http.client")', 'require("base/class")', '("x"):dump()',

@@ -207,6 +207,8 @@ describe("peers of a profile", function()
     assert.equal(1, refused.status)
     assert.matches("POST /echo would change something, and this code may only read: %-%-write lifts that", refused.err)
     assert.equal('{"a":1}\n', emu:run({ "-e", change, "--write" }).out)
+    local dotted = emu:run { "-e", 'require("peer").vault.get("/echo")' }
+    assert.matches('a peer is needed: peer.NAME:get("/v1/…")', dotted.err, 1, true)
   end)
 
   it("put each change on record, with neither secret nor address", function()

@@ -5,6 +5,7 @@ local credential_rows = require "applications.credential_rows"
 local daily_report = require "evidence.daily_report"
 local graph = require "graph"
 local last_use = require "applications.last_use"
+local principal_report = require "evidence.principal_report"
 local owners = require "applications.owners"
 local store = require "evidence.store"
 local task = require "task"
@@ -114,6 +115,33 @@ describe("the list of applications", function()
     local list = list_of {}
     assert.has_error(function() report(list, row("client", "key", NOW - 99 * DAY), "fails") end)
     assert.equal("unknown", told(list))
+  end)
+
+  it("says when people signed in through an application, which no credential's row tells", function()
+    local list, rows = list_of({}, { client_id = "other" }), { { app_id = "client", itself = NOW - 9 * DAY,
+      people = NOW - 2 * DAY, last = NOW - 2 * DAY }, { app_id = "stranger", last = NOW }, { app_id = "other" } }
+    local read = principal_report.read
+    principal_report.read = function() return function() return table.remove(rows) end end
+    last_use.add_principals(list, places_of(list))
+    principal_report.read = read
+    local found = { credential_rows.row(list:at(1), OPTIONS), credential_rows.row(list:at(2), OPTIONS) }
+    assert.same({ time.iso(NOW - 2 * DAY), time.iso(NOW - 2 * DAY), "unknown", "unknown" },
+      { found[1].application_last_use, found[1].people_last_use, found[2].application_last_use,
+        found[2].people_last_use })
+    assert.truthy(credential_rows.for_people(list:at(1), OPTIONS).about:find(
+      "people signed in through it 2 days ago", 1, true))
+    assert.equal("not read", credential_rows.row(list:at(1), { evidence = false }).people_last_use)
+  end)
+
+  it("does not know a credential to be unused while people sign in through its application", function()
+    local one = { of = { use_by_kind = { last = NOW - DAY, people = NOW - DAY } }, use = { at = NOW - 99 * DAY } }
+    assert.equal("unknown", last_use.unused_for(one, 90 * DAY, NOW))
+    one.of.use_by_kind.people = NOW - 91 * DAY
+    assert.equal("yes", last_use.unused_for(one, 90 * DAY, NOW))
+    one.of.use_by_kind = { last = NOW } -- as itself, with another credential
+    assert.equal("yes", last_use.unused_for(one, 90 * DAY, NOW))
+    one.use = nil
+    assert.equal("unknown", last_use.unused_for(one, 90 * DAY, NOW))
   end)
 
   it("says from where, by the sign-in log, when that is newer; and that a sign-in failed", function()

@@ -374,6 +374,28 @@ describe("a script's function", function()
     end
   end)
 
+  it("of a sink, or one that tells, gets copies: the library's tables stay as they are", function()
+    local GREEDY = [[
+      local function take(...)
+        for _, given in ipairs { ... } do
+          for name in pairs(given) do given[name] = true end
+          given.linked, given.items = true, { title = "all is well" }
+        end
+        return "the place"
+      end
+      return { summary = "S", args = {}, %s }]]
+    local sink = load_text(GREEDY:format
+      "can = { read_back = true }, where = take, read = take, store = take, remove = take")
+    local given = { { path = "a" }, { id = "1", more = { "x" } }, { marker = "m" } }
+    for _, name in ipairs { "where", "read", "store", "remove" } do
+      assert.equal("the place", sink[name](table.unpack(given)))
+      assert.same({ { path = "a" }, { id = "1", more = { "x" } }, { marker = "m" } }, given, name)
+    end
+    local notice = { title = "a secret expires", items = { { title = "a" } } }
+    load_text(GREEDY:format "tell = take").tell(notice, {})
+    assert.same({ title = "a secret expires", items = { { title = "a" } } }, notice)
+  end)
+
   it("of a resource gets a face of it, which it cannot change, and defines no metamethod", function()
     plan [[
       local workflow = require "workflow"

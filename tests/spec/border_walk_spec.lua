@@ -6,7 +6,11 @@ local contoso = require "contoso"
 local fail = require "fail"
 local gate = require "host.gate"
 local interfaces = require "script.interfaces"
+local needs_of_expiry = require("expiry.in_tenant").NEEDS
+local refusals = require "policy.refusals"
 local sandbox = require "script.sandbox"
+local script_load = require "script.load"
+local secret = require "host.secret"
 local walk = require "walk"
 local workflow_run = require "workflow.run"
 
@@ -22,7 +26,8 @@ local function keep(...)
 end
 for _, name in ipairs(names) do keep(require(name)) end
 local fail, graph, json, policy = require "fail", require "graph", require "json", require "policy"
-local task, time, workflow = require "task", require "time", require "workflow"
+local folder, notice, peer, program = require "folder", require "notice", require "peer", require "program"
+local secret, task, time, workflow = require "secret", require "task", require "time", require "workflow"
 
 local function try(fn, ...) keep(select(2, pcall(fn, ...))) end
 
@@ -62,6 +67,23 @@ keep(task.all { function() return child end })
 keep(task.each({ 1, 2 }, 1, function(n) if n == 1 then graph.get "/denied" end return selection end))
 keep(task.within(9, function() return child end))
 
+keep(peer.vault, peer.names(), peer.path("/v1/{name}", "a"), peer.vault:get "/v1/x")
+try(function() return peer.valut end)
+try(peer.vault.get, {}, "/v1/x")
+try(peer.vault.get, peer.vault, "/v1/denied")
+try(function() peer.vault.get = print end)
+local value = keep(secret.generate(16))
+keep(secret.base64(value), secret.unbase64(secret.base64(value)))
+try(secret.unbase64, value)
+try(folder.read, "reports", "x")
+try(folder.write, "reports", "x", value)
+try(program.run, "tell", {})
+keep(notice { summary = "s", rules = { { to = "notify/mail", what = { doctor = {} } } } })
+local function keep_all(...)
+  keep(...)
+  return "the place"
+end
+
 local Thing = workflow.resource "thing" { read = function(self) return keep(self) and { id = "1" } end }
 local job = workflow.declare {
   id = "job", summary = "s",
@@ -77,18 +99,33 @@ local job = workflow.declare {
   end) },
 }
 keep(Thing, job, job:extend { summary = "t" }, job:with { one = workflow.step "one" (print) }, job.steps)
-return all, job]]
+return all, job, {
+  { summary = "s", tell = keep_all }, { summary = "s", where = keep_all, store = keep_all, can = {} },
+}]]
+
+-- Call the functions of a script that tells, and of a sink, with tables that the library reads.
+local function call_declared_functions(own, files)
+  for _, file in ipairs(files) do
+    local value = own:callback(function() return file end)()
+    local declaration = script_load.check({ name = "mine", path = "mine.lua" }, value)
+    for _, name in ipairs { "tell", "where", "store" } do
+      if declaration[name] then declaration[name](refusals.REASONS, needs_of_expiry, secret.generate(16)) end
+    end
+  end
+end
 
 local function script(names)
   local globals, own = sandbox.globals()
   local env = setmetatable({ names = names }, { __index = globals })
-  local chunk = assert(load(SCRIPT, "@mine.lua", "t", env))
+  local chunk, files = assert(load(SCRIPT, "@mine.lua", "t", env)), nil
   local samples, job = tenant:run(function()
-    local samples, job = chunk()
+    local samples, job
+    samples, job, files = chunk()
     workflow_run.run(border.library_value_of(job), "plan", { name = "x" }, { profile = { secret = {} } })
+    call_declared_functions(own, files)
     return samples, job
   end)
-  assert(#samples > 80, #samples)
+  assert(#samples > 110, #samples)
   return globals, samples, own, job
 end
 
@@ -105,6 +142,9 @@ describe("a script", function()
     tenant.door:on("GET", "/v1.0/users/{id}", { 200, {}, { id = "1" } })
     tenant.door:on("GET", "/v1.0/users", { 200, {}, { value = { { id = "1" }, { id = "2" } } } })
     tenant.door:on("GET", "/v1.0/users/$count", { 200, {}, 2 })
+    tenant.profile.peers = { vault = { name = "vault", url = "https://vault.example" } }
+    tenant.door:on("GET", "/v1/x", { 200, {}, { data = { "a", { b = 1 } } } })
+    tenant.door:on("GET", "/v1/denied", reply(403, "denied"))
     tenant.door:on("GET", "/v1.0/denied", reply(403, "Authorization_RequestDenied"))
     tenant.door:on("GET", "/v1.0/nowhere", reply(404, "Request_ResourceNotFound"))
     local answers = { { id = "1", status = 200, body = { id = "1" } } }

@@ -31,6 +31,7 @@ local NEEDED = {
   { without = { "addresses" }, kinds = SLOW, of = "harm" },
   { without = { "in use" }, kinds = SLOW, of = "harm" },
   { without = { "two days" }, kinds = SLOW, of = "lies" },
+  { without = { "people report" }, kinds = { "people not registered" }, of = "harm" },
 }
 
 local EACH = 14 -- seeds

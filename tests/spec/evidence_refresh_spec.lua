@@ -5,6 +5,7 @@ local daily_report = require "evidence.daily_report"
 local fail = require "fail"
 local graph_clock = require "graph.clock"
 local journals = require "journals"
+local principal_report = require "evidence.principal_report"
 local refresh = require "evidence.refresh"
 local sign_ins = require "evidence.sign_ins"
 local scheduler = require "task.scheduler"
@@ -17,6 +18,7 @@ local HOUR, DAY = 3600, 86400
 
 describe("a refresh of evidence", function()
   local place, journal, now, log, windows, breaks_at, read_audits, read_report, of_application, read_sign_ins, clock
+  local of_principal
 
   -- The log: events with `shown`, the moment from which the log shows them.
   local function read_log(app_id, from, to)
@@ -41,12 +43,14 @@ describe("a refresh of evidence", function()
     read_audits, audits.read = audits.read, function() return function() end end
     read_report, daily_report.read = daily_report.read, function() return function() end end
     of_application, daily_report.of_application = daily_report.of_application, function() return {} end
+    of_principal, principal_report.of_application = principal_report.of_application, function() return {} end
     clock, graph_clock.now = graph_clock.now, function() return now end
   end)
 
   after_each(function()
     sign_ins.read, audits.read, daily_report.read = read_sign_ins, read_audits, read_report
     daily_report.of_application, graph_clock.now = of_application, clock
+    principal_report.of_application = of_principal
     journal:close()
     local _ <close> = place
   end)
@@ -321,6 +325,22 @@ describe("a refresh of evidence", function()
     go { applications = many }
     assert.same({ 2, 1, 1, 0 }, { #asked, whole, #store.last_uses(journal, "app3"),
       #store.last_uses(journal, "app4") })
+  end)
+
+  it("keeps when an application was used by people, also when a later report lacks the row", function()
+    local rows = { { app_id = APP, itself = 5, people = 7, last = 7 } }
+    principal_report.of_application = function() return rows end
+    assert.is_nil(store.principal_use(journal, APP))
+    go()
+    assert.same(rows[1], store.principal_use(journal, APP))
+    store.change_application(journal, APP, function(record) record.principal_read_at = nil end)
+    rows = {}
+    go()
+    assert.equal(7, store.principal_use(journal, APP).people)
+    store.change_application(journal, APP, function(record) record.principal_read_at = nil end)
+    rows = { { app_id = APP, itself = 9, last = 9 } }
+    go()
+    assert.same({ app_id = APP, itself = 9, people = 7, last = 9 }, store.principal_use(journal, APP))
   end)
 
   it("reads nothing without a journal, and stops when the journal cannot be written", function()

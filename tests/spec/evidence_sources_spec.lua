@@ -3,9 +3,11 @@
 --- published. Ids are replaced.
 
 local audits = require "evidence.audits"
+local counted_sign_ins = require "evidence.counted_sign_ins"
 local daily_report = require "evidence.daily_report"
 local fail = require "fail"
 local json = require "json"
+local principal_report = require "evidence.principal_report"
 local reading = require "evidence.reading"
 local sign_ins = require "evidence.sign_ins"
 local time = require "time"
@@ -84,6 +86,41 @@ describe("a row of the daily report", function()
       { key_id = "a", at = 9, origin = "servicePrincipal" }, { key_id = "b", at = 1, origin = "servicePrincipal" },
     }
     assert.same({ { "a", 9 }, { "b", 1 } }, { { rows[1].key_id, rows[1].at }, { rows[2].key_id, rows[2].at } })
+  end)
+end)
+
+describe("a row of the report on service principals", function()
+  it("is read in the recorded form, and an object without moments is unknown", function()
+    local none = { lastSignInDateTime = json.null, lastSignInRequestId = json.null }
+    local recorded = { id = "YTcwYTc5MzE=", appId = APP:upper(), delegatedResourceSignInActivity = none,
+      applicationAuthenticationClientSignInActivity = { lastSignInDateTime = "2026-07-16T23:58:00Z",
+        lastSignInRequestId = "Aggregated" },
+      applicationAuthenticationResourceSignInActivity = none,
+      delegatedClientSignInActivity = { lastSignInDateTime = "2026-07-16T23:59:55Z" },
+      lastSignInActivity = { lastSignInDateTime = "2026-07-16T23:59:55Z" } }
+    assert.same({ app_id = APP, itself = time.parse "2026-07-16T23:58:00Z", people = time.parse "2026-07-16T23:59:55Z",
+      last = time.parse "2026-07-16T23:59:55Z" }, principal_report.decode(recorded))
+    assert.same({ app_id = "a" }, principal_report.decode { appId = "a", lastSignInActivity = json.null })
+    refuses(principal_report.decode, {}, "a record has no readable `appId`")
+  end)
+end)
+
+describe("counted sign-ins", function()
+  local RECORD = [[{"signInCount":24,"aggregationDateTime":"2025-02-26T06:00:00Z",
+    "firstSignInDateTime":"2025-02-26T06:05:14Z","appId":"A70A7931-c387-4dce-9f35-fbf95bdcc91e",
+    "ipAddress":"203.0.113.88","resourceDisplayName":"Microsoft Graph",
+    "status":{"errorCode":7000222,"failureReason":"Expired."},"agent":{"agentType":"notAgentic"}}]]
+
+  it("are read with their number, address and code, as documented", function()
+    assert.same({ app_id = APP, from = time.parse "2025-02-26T06:00:00Z", first = time.parse "2025-02-26T06:05:14Z",
+      count = 24, address = "203.0.113.88", error = 7000222, reason = "Expired.", resource = "Microsoft Graph" },
+      counted_sign_ins.decode(json.decode(RECORD), APP))
+    for member, name in pairs { aggregationDateTime = "aggregationDateTime", signInCount = "signInCount",
+      status = "status.errorCode" } do
+      local record = json.decode(RECORD)
+      record[member] = json.null
+      refuses(counted_sign_ins.decode, record, ("a record has no readable `%s`"):format(name), APP)
+    end
   end)
 end)
 

@@ -45,7 +45,8 @@ describe("requests to a peer", function()
     for _, name in ipairs { "graph", "login", "devolutions", "identity" } do
       assert.error_matches(function() peer.request(name, BASE, "GET", "/x") end, "a peer of the profile is expected")
     end
-    for _, name in ipairs { "Authorization", "Host", "cookie", "Transfer-Encoding" } do
+    for _, name in ipairs { "Authorization", "Host", "cookie", "Transfer-Encoding", "x-http-method-override",
+      "X-HTTP-Method", "X-Method-Override", "X-Original-URL", "X-Rewrite-URL" } do
       assert.error_matches(function() request("GET", "/x", nil, { [name] = "x" }) end, "it is not the request's to set")
     end
     assert.error_matches(function() request("GET", "/x", nil, { ["X-A"] = "a\r\nX-B: c" }) end, "line break")

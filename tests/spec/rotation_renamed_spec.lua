@@ -108,4 +108,42 @@ describe("an account that is renamed", function()
       assert.truthy(left[1].description:find(other, 1, true))
     end)
   end
+
+  describe("whose entry a person changes while its password is rotated", function()
+    local function entry() return cloud:entries()[UPN][1] end
+
+    before_each(function()
+      assert.equal(0, (select(2, rotation:run "once")))
+      cloud:wait(31 * 86400)
+    end)
+
+    it("is changed, and the entry gets its name back", function()
+      local id = entry().id
+      after_own_pending(function() entry().name = "Chen's admin account" end)
+      assert.same({ 0, "changed", 2 }, (outcome()))
+      assert.equal(id, entry().id)
+      assert.is_true(cloud:in_force("t0-chen", (rotation:stored())))
+    end)
+
+    for how, change in pairs {
+      moved = function() entry().path = "Elsewhere" end, deleted = function() vault():remove(entry().id) end,
+    } do
+      it("is not changed when the entry is " .. how, function()
+        after_own_pending(change)
+        local said, row = outcome()
+        assert.same({ 1, "stop", 1 }, said)
+        assert.equal("its entry does not lie in the folder of the policy any more: it was moved or deleted", row.why)
+      end)
+    end
+
+    it("stops for a person when a value was sent before the entry was moved", function()
+      rotation:meet("PATCH", PATCH, function()
+        entry().path = "Elsewhere"
+        return "before"
+      end)
+      local _, row = outcome()
+      assert.equal("the current entry was moved to the folder 'Elsewhere' while this rotation was at work, and a value "
+        .. "of ours was sent before that was seen", row.why)
+    end)
+  end)
 end)

@@ -2,6 +2,7 @@
 
 local by_word = require "rotation.confirm_and_retire"
 local contoso = require "contoso"
+local evidence_store = require "evidence.store"
 local fail = require "fail"
 local graph = require "graph"
 local json = require "host.json"
@@ -789,6 +790,46 @@ describe("the client secret", function()
       assert.same({ "key-2" }, app.removed)
       assert.same({ "closed" }, states())
     end)
+
+    -- The answer to the removal is lost, and refused when it is repeated. The secret is too new for Entra's list to
+    -- tell whether it is gone; a sign-in is refused as `refusal` says of the first, the second and so on.
+    local function destroy_with_lost_answer(refusal)
+      local adopted = {
+        id = "app-object", appId = "client-1", displayName = "PAM", adopted = true, passwordCredentials = app.listed,
+      }
+      go("apply", { application = adopted })
+      app.cut, app.tokens, app.refuse = true, 0, refusal
+      return (go("destroy", { application = adopted })).failure
+    end
+
+    it("is gone when no sign-in with it is accepted any more", function()
+      assert.is_nil(destroy_with_lost_answer(function() return 7000215 end))
+      assert.same({ "closed" }, states())
+      assert.equal(3, app.tokens)
+    end)
+
+    it("is not said to be gone because one server of the login service does not know it", function()
+      local failure = destroy_with_lost_answer(function(n) return n ~= 3 and 7000215 end)
+      assert.equal("transient", failure.kind)
+      assert.same({ "confirmed" }, states())
+    end)
+  end)
+
+  it("is not signed in with when it retires, though whether its removal was done stays unknown", function()
+    go "apply"
+    app.cut = true
+    local before = app.tokens
+    local result = go("apply", { renew = true, old_now = true })
+    assert.equal("transient", result.failure.kind)
+    assert.same({ "key-1" }, app.removed)
+    for _, own in ipairs(evidence_store.coverage(journal, "client-1").own) do
+      assert.is_true(own.key_id ~= "key-1" or own.at <= rows:all(journal)[2].created)
+    end
+    assert.equal(before + 4, app.tokens) -- three proofs of the new one, and one look before the old one is removed
+    app.cut = nil
+    later(1)
+    assert.is_nil((go("apply", { old_now = true })).failure)
+    assert.same({ "closed", "confirmed" }, states())
   end)
 end)
 

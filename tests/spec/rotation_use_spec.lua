@@ -226,6 +226,16 @@ describe("Entra's sign-in log, in a rotation,", function()
         .. "applications does not show")
     end)
 
+    it("keeps an old secret of an application through which people signed in, though its registration shows nothing",
+      function()
+        local use = { app_id = app.appId, people = now() - 2 * DAY, last = now() - 2 * DAY }
+        change_record(function(record) record.principal_use = use end)
+        local entry = go(RETIRE)
+        assert.same({ "wait", true }, { entry.what, works(old) })
+        assert_says(entry, ("the application signs in on behalf of people (people signed in through it, last on %s), "
+          .. "which the log of applications does not show"):format(time.day(use.people)))
+      end)
+
     it("lets a person confirm what the log confirmed: then the grace alone counts", function()
       show(old, "198.51.100.9", 20, 9)
       assert.equal("wait", (go(RETIRE)).what)

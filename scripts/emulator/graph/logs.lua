@@ -183,6 +183,9 @@ end
 query.limit("summarizedSignIn", {
   page = 1000, largest = 1000, order = { aggregationDateTime = true },
   filter = { appId = "eq", servicePrincipalId = "eq", ipAddress = "eq", aggregationDateTime = "eq le ge" },
+  check = function(ctx)
+    if not ctx.tenant.flags.counted_filters then answer.bad_query("Invalid filter clause") end
+  end,
 })
 
 local function summarized(ctx, key)

@@ -121,6 +121,8 @@ M.ALL = {
   report_doubles = false,
   -- Can the report on credentials be filtered? Three editions of its page differ; without, 400.
   report_filters = true,
+  -- Can the counted sign-ins be filtered? Their page names no option; newer pages filter by appId. Without, 400.
+  counted_filters = true,
   -- Is a filtered answer one object, as in the example of its page, instead of a list?
   report_bare = false,
   -- The keyType of a secret: "password" on the wire (2026), "clientSecret" in the documentation.

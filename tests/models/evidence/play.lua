@@ -9,12 +9,17 @@ local M = {}
 
 local DAY = 86400
 
+local function has_reported_people(world, now)
+  return world.people_reported ~= nil and now >= world.people_reported * DAY
+end
+
 -- The case as the program would put it together.
 local function case_of(log, now, without)
   local world = log.world
   return {
     uses = log.uses, coverage = log.coverage, new = "new", old = "old", olds = { "old" }, now = now,
-    rhythm = world.rhythm or without["rhythm"] and DAY or nil, for_people = world.for_people, grace_over = true,
+    rhythm = world.rhythm or without["rhythm"] and DAY or nil, grace_over = true,
+    for_people = world.for_people or not without["people report"] and has_reported_people(world, now),
     proven = not (world.dies and now >= world.dies * DAY),
   }
 end

@@ -34,15 +34,16 @@ M.RENEWED = 30
 ---@field events models.event[] by moment
 ---@field own { at: number, key: "old"|"new", event: models.event }[]
 ---@field rhythm number? as declared, in seconds
----@field for_people boolean
+---@field for_people boolean does the registration show that people sign in through it?
+---@field people_reported number? the day from which the report on service principals shows that they do; nil: never
 ---@field ends number the last day
 ---@field dies number? the day on which a stranger removes the newer secret
 ---@field off { from: number, to: number }[] days on which Moonlatch does not run
 ---@field outages { from: number, to: number }[] days of which the log shows nothing
 ---@field polls integer days between two readings of the log
 
---- The kinds of worlds in which the rhythm is declared as it is, or not at all. In worlds of the kind
---- "slower than declared" no rule can exclude harm.
+--- The kinds of worlds in which the rhythm is declared as it is, or not at all. In worlds of the kinds
+--- "slower than declared" and "people not registered" no rule can exclude harm.
 M.HONEST = {
   "daily", "quarterly", "forgotten", "tested", "people", "shared", "blocked", "monitored", "rolled back", "undeclared",
   "away", "silent log", "not read", "tried elsewhere",
@@ -93,6 +94,14 @@ function DRAW.people(d, world)
   world.holders[1].moves = M.RENEWED + 3
   world.holders[2] = { address = "192.0.2.7", gap = d:pick { 1, 7 }, for_people = true,
     moves = d:yes(0.3) and M.RENEWED + 50 or nil }
+end
+
+-- Nothing in the registration shows that people sign in through it. The report does, a day or two late; or it lacks the
+-- row.
+DRAW["people not registered"] = function(d, world)
+  DRAW.people(d, world)
+  world.for_people = false
+  world.people_reported = d:yes(0.8) and d:between(1, 8) or nil
 end
 
 function DRAW.shared(d, world)
