@@ -30,7 +30,7 @@ return policy {
   -- API for them, a sink script keeps them, under the object id of each account:
   -- sink = policy.sink("sinks/vault", { path = "tier0/{id}", field = "password" }),
   -- sink = policy.sink("sinks/azure-key-vault", { name = "tier0-{id}" }),
-  -- Several sinks all get each password: sink = { policy.devolutions.server {}, policy.sink("sinks/vault", {…}) }.
+  -- Several sinks all get each password: sink = { policy.devolutions.server {…}, policy.sink(…) }.
   -- A function chooses one for each account: sinks = { a, b }, sink = function(account) return … and a or b end.
   sink = policy.devolutions.server { vault = "Privileged", path = "Entra\\Tier0" },
   after = { revoke_sessions = true },

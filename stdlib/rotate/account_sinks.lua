@@ -42,9 +42,10 @@ local function entries_of_server(loaded, context)
 end
 
 local function part_of_sink(loaded, key, context)
+  local script_rights = context.rights and context.rights[loaded.rights_name]
   local store = loaded.kept_by == "entries" and entries_of_server(loaded, context)
-    or scripted_passwords { loaded = loaded, tenant = context.tenant, policy = context.policy }
-  return { store = store, key = key, rights = context.rights and context.rights[loaded.rights_name] }
+    or scripted_passwords { loaded = loaded, rights = script_rights, tenant = context.tenant, policy = context.policy }
+  return { store = store, key = key, rights = loaded.kept_by and script_rights or nil }
 end
 
 --- The sinks of a policy.

@@ -14,7 +14,7 @@ local task = require "task"
 ---@field store sink.Passwords|sink.ScriptedPasswords
 ---@field key string names the sink and its arguments; the same in every run
 ---@field name string for people
----@field rights host.gate.rights? nil: the present rights
+---@field rights host.gate.rights? nil: the present rights; a script is called with its own
 
 ---@class sink.PasswordSinks
 ---@field parts sink.password_sinks.part[] all sinks of the policy
@@ -106,7 +106,7 @@ local function join_slots(parts, slots)
     end
     if slot.current then slot.current.part = parts[i] end
     if slot.current and is_newer(slot.current, joined.current) then joined.current = slot.current end
-    joined.several = joined.several or slot.several
+    joined.several, joined.moved = joined.several or slot.several, joined.moved or slot.moved
   end
   joined.lacking = joined.current and lacking_parts(slots, joined.current)
   return joined

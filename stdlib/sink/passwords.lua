@@ -183,7 +183,7 @@ local function add_known_entry_to_slot(self, slot, known)
   if not ok and not fail.is(entry, "missing") then error(entry, 0) end
   if not ok then return end
   slot.moved = not vault_folder.is_same(entry.path, self.path) and entry.path or nil
-  if not slot.moved then set_current_of_slot(slot, current_entry_from_listing(entry)) end
+  if not slot.moved then set_current_of_slot(slot, password_entry.current(entry)) end
 end
 
 --- List the account's entries anew: pending entries by their tag and the account's object id, the current entry by the

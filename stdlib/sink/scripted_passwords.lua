@@ -19,16 +19,18 @@ local NOBODY = "00000000-0000-0000-0000-000000000000" -- an object id, to see wh
 
 ---@class sink.ScriptedPasswords
 ---@field loaded sink.loaded
+---@field rights host.gate.rights? of the script
 ---@field tenant string
 ---@field policy string
 ---@field slots table<string, sink.passwords.slot> by object id
 local ScriptedPasswords = class "sink.ScriptedPasswords"
 
 --- A sink for passwords.
----@param fields { loaded: sink.loaded, tenant: string, policy: string }
+---@param fields { loaded: sink.loaded, rights: host.gate.rights?, tenant: string, policy: string }
 ---@return sink.ScriptedPasswords
 local function scripted_passwords(fields)
-  return ScriptedPasswords { loaded = fields.loaded, tenant = fields.tenant, policy = fields.policy, slots = {} }
+  return ScriptedPasswords { loaded = fields.loaded, rights = fields.rights, tenant = fields.tenant,
+    policy = fields.policy, slots = {} }
 end
 
 local EMPTY = { pending = {} } -- the slot of an account of which nothing was read
@@ -51,7 +53,7 @@ local function item_of(self, account, slot, marker)
     marker = marker }
 end
 
-local function call(self, name, item, ...) return self.loaded:call(name, nil, item, ...) end
+local function call(self, name, item, ...) return self.loaded:call(name, self.rights, item, ...) end
 
 local function where(self, account, slot)
   return ("%s of %s"):format(call(self, "where", item_of(self, account, slot)), self.loaded.name)
