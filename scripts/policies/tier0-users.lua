@@ -26,8 +26,8 @@ return policy {
 
   password = { length = 32 },
 
-  -- Where the passwords are kept: entries of Devolutions Server. Elsewhere, such as with Devolutions Cloud, which has no
-  -- API for them, a sink script keeps them, under the object id of each account:
+  -- Where the passwords are kept: entries of Devolutions Server. Elsewhere, such as with Devolutions Cloud, which has
+  -- no API for them, a sink script keeps them, under the object id of each account:
   -- sink = policy.sink("sinks/vault", { path = "tier0/{id}", field = "password" }),
   -- sink = policy.sink("sinks/azure-key-vault", { name = "tier0-{id}" }),
   -- Several sinks all get each password: sink = { policy.devolutions.server {…}, policy.sink(…) }.
