@@ -83,6 +83,8 @@ local M = {}
 ---@field is_known boolean? did the journal know a credential of the application when this run began?
 ---@field has_asked boolean? was a person asked which client secret the consumer was given?
 ---@field remarks string[] what Entra's log shows of the use of credentials
+---@field before_sending nil|fun(self: rotation.Credential) of a certificate: called when it is sealed, before Entra is
+--- asked to add it
 ---@field is_use_unrecorded boolean? does Entra's log show that it is in use, and is that not on record?
 local Credential = class("rotation.Credential", { open = {
   "prove", "placed", "confirm", "tidy", "is_held",
@@ -318,6 +320,7 @@ end
 ---@field in_use string? key id of the one that a person gave the consumer before; "none" when there is none
 ---@field rhythm number? seconds between two sign-ins of the consumer at most, as declared
 ---@field retire_unused boolean? remove a replaced one that nothing uses, as Entra's log shows
+---@field before_sending nil|fun(credential: rotation.Credential) of a certificate
 
 --- Find the credential of an application; make a new one when there is none, when it is due, when somebody removed it,
 --- or when its value is lost. The credential is in the state "known" or later afterwards. Waits.
@@ -329,7 +332,7 @@ function M.ensure(kind, run, fields)
   run.keeps_credentials = true
   local self = Credential {
     kind = kind, run = run, application = fields.application, sink = fields.sink, roles = {}, seen = {}, remarks = {},
-    unknown_values = {},
+    unknown_values = {}, before_sending = fields.before_sending,
     terms = {
       name = fields.name, workflow = run.id, renew_before = fields.renew_before, every = fields.every,
       grace = fields.grace, policy = fields.policy, wanted = fields.lifetime, description = fields.description,
