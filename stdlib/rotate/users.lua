@@ -183,17 +183,20 @@ local function read_former_accounts(self, seen)
   read_account_in_sinks(self, former)
 end
 
--- Find entries of ours in the sinks whose accounts the policy does not select any more.
-local function find_left_over_entries(self)
-  for slot, where in self.run.sink:each_slot() do
+local function why_left_over(entry, slot, is_selected)
+  if is_selected then return "its account has another sink now, so this password is not changed" end
+  return entry == slot.current and "the policy does not select its account any more, so this password is not changed"
+    or "a pending value of an account that the policy does not select; it may be in force"
+end
+
+-- Find entries of ours in the sinks that no account has which the policy selects; `seen`: the accounts that it selects.
+local function find_left_over_entries(self, seen)
+  self.run.sink:each_slot(function(slot, where)
     local entry = not slot.claimed and (slot.current and not slot.current.foreign and slot.current or slot.pending[1])
     if entry and not other_policy_of_user(self, entry.user) then
-      table.insert(self.left_over, { name = where(entry),
-        why = entry == slot.current
-            and "the policy does not select its account any more, so this password is not changed"
-          or "a pending value of an account that the policy does not select; it may be in force" })
+      table.insert(self.left_over, { name = where(entry), why = why_left_over(entry, slot, seen[entry.user or ""]) })
     end
-  end
+  end)
   table.sort(self.left_over, function(a, b) return a.name < b.name end)
 end
 
@@ -269,7 +272,7 @@ function M.find_due(terms, tenant, options)
   end
   add_unselected_accounts(self, { federated = tenant.federated }, seen)
   read_former_accounts(self, seen)
-  find_left_over_entries(self)
+  find_left_over_entries(self, seen)
   stop_accounts_with_edited_entries(self)
   keep_named_accounts(self)
   run_limit.sort(self, is_more_urgent)

@@ -172,15 +172,13 @@ end
 ---@param account sink.passwords.account
 function PasswordSinks:claim(account) call_each(self, account, "claim") end
 
---- All slots that were read, with the place of each entry, in no particular order.
----@return fun(): sink.passwords.slot?, (fun(entry: sink.passwords.entry): string)?
-function PasswordSinks:each_slot()
-  return coroutine.wrap(function()
-    for _, part in ipairs(self.parts) do
-      local function where(entry) return part.store:where(entry.name) end
-      for slot in part.store:each_slot() do coroutine.yield(slot, where) end
-    end
-  end)
+--- Call `fn(slot, where)` for each slot that was read, in no particular order; `where(entry)` is the place of an entry.
+---@param fn fun(slot: sink.passwords.slot, where: fun(entry: sink.passwords.entry): string)
+function PasswordSinks:each_slot(fn)
+  for _, part in ipairs(self.parts) do
+    local function where(entry) return part.store:where(entry.name) end
+    for _, slot in pairs(part.store.slots) do fn(slot, where) end
+  end
 end
 
 --- The place of one of the account's entries, for people.

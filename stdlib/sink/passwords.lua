@@ -136,16 +136,6 @@ end
 --- Nothing has to be read of single accounts: `open` has listed the entries of all.
 function Passwords.read() end
 
---- All slots, as they were listed when the sink was opened, in no particular order.
----@return fun(): sink.passwords.slot?
-function Passwords:each_slot()
-  local key, slot
-  return function()
-    key, slot = next(self.slots, key)
-    return slot
-  end
-end
-
 -- All pending entries, by a listing that begins after this call. Calls that wait for it share the listing.
 local function list_pending_entries(self)
   local number = self.listings_begun + 1

@@ -146,16 +146,6 @@ function ScriptedPasswords:claim(account)
   if slot then slot.claimed = true end
 end
 
---- All slots that were read, in no particular order.
----@return fun(): sink.passwords.slot?
-function ScriptedPasswords:each_slot()
-  local key, slot
-  return function()
-    key, slot = next(self.slots, key)
-    return slot
-  end
-end
-
 --- Forget the account's slot: nothing more is done with the account in this run.
 ---@param account sink.passwords.account
 function ScriptedPasswords:release(account) self.slots[account.id] = nil end

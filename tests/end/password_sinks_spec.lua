@@ -263,6 +263,8 @@ describe("a user's password in a sink script", function()
       assert.equal(1, outcome.status, sink)
       assert((outcome.out .. outcome.err):find(why, 1, true), why .. "\n" .. outcome.out .. outcome.err)
     end
+    assert.matches("this script is a sink", emu:run({ "run", "sinks/handover" }).err)
+    assert.matches("the library keeps its values", emu:run({ "rehearse", "sink", "sinks/handover", "--yes" }).err)
     -- A sink of one's own that can hold a pending value, and neither compares nor lists.
     local own = emu.place:write("own.lua", [[
       local peer = require "peer"
