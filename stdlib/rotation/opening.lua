@@ -48,9 +48,10 @@ function M.upgrade_row(row)
 end
 
 -- Delete pending entries of the account's last rotation, which is closed: a request to store one was carried out late,
--- after the rotation had deleted it. The value is stored as the current one, or cannot come into force any more.
+-- after the rotation had deleted it. The value is stored as the current one, or cannot come into force any more; that
+-- is not known of a rotation that was left, whose values were forgotten after thirty days.
 local function delete_late_pending(rotation, row)
-  if not row or row.state ~= "closed" then return end
+  if not row or row.state ~= "closed" or (row.body.left or {})[row.body.marker] then return end
   for _, entry in ipairs(rotation.run.sink:slot(rotation.account).pending) do
     if entry.marker and entry.marker == row.body.marker then
       return rotation.run.sink:delete_pending(rotation.account, row.body.marker)

@@ -58,8 +58,9 @@ local function play(list, has_shelf, heard)
   return table.concat(bad, "\n")
 end
 
--- Worlds with a sink script in the default run: two installations that overlap, late requests, weak passwords, all.
-local WITH_SHELF = { 3, 4, 18, 20 }
+-- Worlds with a sink script in the default run: in each an earlier version lost something, or was stuck, or a rule that
+-- was taken out was missed.
+local WITH_SHELF = { 5, 14, 17, 30 }
 
 describe("in random worlds", function()
   local first_lines
