@@ -133,7 +133,9 @@ int crypto_certificate(lua_State *L) {
   size_t length = 0;
   const struct secret *content = secret_check(L, 1);
   const struct secret *passphrase = lua_isnoneornil(L, 2) ? NULL : secret_check(L, 2);
-  const char *text = luaL_optlstring(L, 3, NULL, &length);
+  const struct secret *held = secret_test(L, 3);
+  const char *text = held ? held->bytes : luaL_optlstring(L, 3, NULL, &length);
+  if (held) length = held->length;
   struct key *key = crypto_key_new(L);
   ERR_clear_error();
   const char *problem = load_key_and_certificate(key, content, passphrase, text, length);
@@ -142,6 +144,7 @@ int crypto_certificate(lua_State *L) {
   if (problem == OUTDATED) return lib_fail_kind(L, "legacy", "%s", problem);
   if (problem) return lib_fail(L, "%s", problem);
   key->is_private = key->is_secret = 1;
+  key->kind = content->kind;
   return 1;
 }
 

@@ -178,8 +178,10 @@ void crypto_key_type(lua_State *L) {
                                      {"assertion", key_assertion},
                                      {"verify", crypto_jws_verify},
                                      {"describe", crypto_certificate_describe},
+                                     {"export", crypto_export},
                                      {"public", key_public},
                                      {"close", key_close},
                                      {NULL, NULL}};
   lib_type(L, KEY, methods, key_close);
+  crypto_export_type(L);
 }

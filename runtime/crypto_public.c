@@ -1,68 +1,83 @@
-/* Encrypt a secret with a public RSA key. The holder of the private key decrypts it with common tools (openssl
- * pkeyutl -decrypt); Moonlatch cannot. */
+/* Encrypt a secret to somebody: CMS (RFC 5652) for an RSA certificate, or age for a recipient of age. The holder of the
+ * private key decrypts it with common tools (openssl cms -decrypt, age -d); Moonlatch cannot. */
 #include "crypto.h"
 
-#include "base64.h"
-
+#include <openssl/bio.h>
+#include <openssl/cms.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
-#include <string.h>
 
-enum { MIN_RSA_BITS = 2048, MAX_RSA_BITS = 8192 };
+enum { MIN_RSA_BITS = 2048, MAX_RSA_BITS = 16384, MAX_TEXT = 1 << 20 };
 
-/* Return the public key in a PEM text, which is a public key or a certificate; NULL when there is none. */
-static EVP_PKEY *read_public_key(const char *text, size_t length) {
+/* Return the certificate in a PEM text, when its key is RSA and long enough; else NULL. */
+static X509 *read_recipient_certificate(const char *text, size_t length) {
   BIO *bio = BIO_new_mem_buf(text, (int)length);
-  EVP_PKEY *key = bio ? PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL) : NULL;
-  if (bio && !key) BIO_reset(bio);
-  X509 *certificate = bio && !key ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-  if (certificate) key = X509_get_pubkey(certificate);
-  X509_free(certificate);
+  X509 *certificate = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+  const EVP_PKEY *key = certificate ? X509_get0_pubkey(certificate) : NULL;
+  int bits = key && EVP_PKEY_is_a(key, "RSA") ? EVP_PKEY_get_bits(key) : 0;
   BIO_free(bio);
   ERR_clear_error();
-  return key;
+  if (bits >= MIN_RSA_BITS && bits <= MAX_RSA_BITS) return certificate;
+  X509_free(certificate);
+  return NULL;
 }
 
-/* Encrypt with RSA-OAEP and SHA-256 (RFC 8017, 7.1) into out, which has room for as many bytes as the key. 0 when the
- * value is too long for the key, or memory is out. */
-static int encrypt_oaep(EVP_PKEY *key, const struct secret *value, unsigned char *out, size_t *length) {
-  EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(key, NULL);
-  int ok = context && EVP_PKEY_encrypt_init(context) > 0 &&
-           EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_OAEP_PADDING) > 0 &&
-           EVP_PKEY_CTX_set_rsa_oaep_md(context, EVP_sha256()) > 0 &&
-           EVP_PKEY_CTX_set_rsa_mgf1_md(context, EVP_sha256()) > 0 &&
-           EVP_PKEY_encrypt(context, out, length, (const unsigned char *)value->bytes, value->length) > 0;
-  EVP_PKEY_CTX_free(context);
-  ERR_clear_error();
+/* Add the recipient, whose key transports the content's key with RSA-OAEP and SHA-256; 0 when OpenSSL fails. */
+static int add_cms_recipient(CMS_ContentInfo *cms, X509 *certificate) {
+  CMS_RecipientInfo *recipient = CMS_add1_recipient_cert(cms, certificate, CMS_KEY_PARAM);
+  EVP_PKEY_CTX *context = recipient ? CMS_RecipientInfo_get0_pkey_ctx(recipient) : NULL;
+  return context && EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_OAEP_PADDING) > 0 &&
+         EVP_PKEY_CTX_set_rsa_oaep_md(context, EVP_sha256()) > 0 &&
+         EVP_PKEY_CTX_set_rsa_mgf1_md(context, EVP_sha256()) > 0;
+}
+
+/* Write the value straight into the cipher: CMS_final would copy it through a buffer on the stack. */
+static int encrypt_cms_content(CMS_ContentInfo *cms, const struct secret *value) {
+  BIO *content = CMS_dataInit(cms, NULL);
+  int ok = content && BIO_write(content, value->bytes, (int)value->length) == (int)value->length &&
+           BIO_flush(content) == 1 && CMS_dataFinal(cms, content);
+  BIO_free_all(content);
   return ok;
 }
 
-/* Push the encrypted bytes as one line of base64. The line is a secret of the value's kind, because the holder of the
- * private key can read the value. [-0, +1, e] */
-static void push_encrypted_line(lua_State *L, const struct secret *value, const unsigned char *sealed, size_t length) {
-  struct secret *line = secret_reserve(L, value->kind, (length + 2) / 3 * 4 + 1);
-  line->length = base64_encode(sealed, length, 0, line->bytes);
-  line->bytes[line->length++] = '\n';
-  secret_register(L);
+/* Return the value as enveloped data (AES-256-CBC) in PEM, or NULL when OpenSSL fails. */
+static BIO *seal_cms(X509 *certificate, const struct secret *value) {
+  CMS_ContentInfo *cms = CMS_encrypt(NULL, NULL, EVP_aes_256_cbc(), CMS_PARTIAL | CMS_BINARY);
+  BIO *out = BIO_new(BIO_s_mem());
+  int ok = cms && out && add_cms_recipient(cms, certificate) && encrypt_cms_content(cms, value) &&
+           PEM_write_bio_CMS_stream(out, cms, NULL, 0);
+  CMS_ContentInfo_free(cms);
+  ERR_clear_error();
+  if (ok) return out;
+  BIO_free(out);
+  return NULL;
 }
 
-/* crypto.seal_to(pem, value) -> secret | nil, message */
+/* Push what was sealed for the holder of the certificate's key; return why not, or NULL. It is a secret of the value's
+ * kind, because that holder can read the value. [-0, +0|+1, e] */
+static const char *push_sealed_cms(lua_State *L, const char *text, size_t length, const struct secret *value) {
+  X509 *certificate = read_recipient_certificate(text, length);
+  if (!certificate) return "it holds neither a recipient of age nor a certificate with an RSA key of 2048 bits or more";
+  BIO *bio = seal_cms(certificate, value);
+  X509_free(certificate);
+  if (!bio) return "nothing can be encrypted with its certificate";
+  char *bytes;
+  long size = BIO_get_mem_data(bio, &bytes);
+  secret_new(L, value->kind, bytes, (size_t)size);
+  BIO_free(bio);
+  return NULL;
+}
+
+/* crypto.seal_to(recipient, value) -> secret | nil, message */
 int crypto_public_encrypt(lua_State *L) {
-  size_t length, sealed = MAX_RSA_BITS / 8;
-  unsigned char out[MAX_RSA_BITS / 8];
+  size_t length;
   const char *text = luaL_checklstring(L, 1, &length);
   const struct secret *value = secret_check(L, 2);
-  luaL_argcheck(L, length <= 1 << 20, 1, "too long for a key");
-  EVP_PKEY *key = read_public_key(text, length);
-  int bits = key && EVP_PKEY_is_a(key, "RSA") ? EVP_PKEY_get_bits(key) : 0;
-  int fits = bits >= MIN_RSA_BITS && bits <= MAX_RSA_BITS;
-  int done = fits && encrypt_oaep(key, value, out, &sealed);
-  EVP_PKEY_free(key);
-  if (!fits) return lib_fail(L, "it holds no RSA public key in PEM with %d bits or more", MIN_RSA_BITS);
-  if (!done) return lib_fail(L, "a value of %zu bytes does not fit a key of %d bits", value->length, bits);
-  push_encrypted_line(L, value, out, sealed);
-  return 1;
+  luaL_argcheck(L, length <= MAX_TEXT, 1, "too long for a key");
+  const char *recipient = crypto_age_recipient(text, length);
+  const char *problem = recipient ? crypto_age_seal(L, recipient, value) : push_sealed_cms(L, text, length, value);
+  return problem ? lib_fail(L, "%s", problem) : 1;
 }

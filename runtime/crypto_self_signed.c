@@ -2,15 +2,13 @@
  * Entra checks the key and the dates, and no chain. */
 #include "crypto.h"
 
-#include <openssl/bio.h>
 #include <openssl/bn.h>
 #include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 #include <string.h>
 
-enum { RSA_BITS = 3072, SERIAL_BITS = 127, MAX_NAME = 64, MAX_PEM = 8192 };
+enum { RSA_BITS = 3072, SERIAL_BITS = 127, MAX_NAME = 64 };
 
 static int set_self_signed_serial(X509 *certificate) {
   BIGNUM *number = BN_new();
@@ -54,18 +52,6 @@ static int make_self_signed(struct key *key, const char *name, lua_Integer from,
          X509_sign(key->certificate, key->pair, EVP_sha256()) > 0;
 }
 
-/* Write key and certificate as PEM into the secret; 0 when they do not fit, or memory is out. */
-static int write_self_signed_pem(const struct key *key, struct secret *out) {
-  BIO *bio = BIO_new(BIO_s_secmem());
-  int ok = bio && PEM_write_bio_PrivateKey(bio, key->pair, NULL, NULL, 0, NULL, NULL) &&
-           PEM_write_bio_X509(bio, key->certificate);
-  int length = ok ? BIO_read(bio, out->bytes, MAX_PEM) : 0;
-  ok = length > 0 && BIO_pending(bio) == 0;
-  BIO_free(bio);
-  out->length = ok ? (size_t)length : 0;
-  return ok;
-}
-
 /* crypto.self_signed(name, from, until) -> secret */
 int crypto_self_signed(lua_State *L) {
   size_t length;
@@ -75,11 +61,9 @@ int crypto_self_signed(lua_State *L) {
   luaL_argcheck(L, length && length <= MAX_NAME && strlen(name) == length, 1, "1 to 64 bytes, none of them 0");
   luaL_argcheck(L, until > from, 3, "the certificate would expire before it is valid");
   struct key *key = crypto_key_new(L);
-  struct secret *out = secret_reserve(L, SECRET_VALUE, MAX_PEM);
   if (!make_self_signed(key, name, from, until))
     return luaL_error(L, "cannot make a self-signed certificate: OpenSSL failed");
-  if (!write_self_signed_pem(key, out))
-    return luaL_error(L, "cannot write the self-signed certificate as PEM: OpenSSL failed");
-  secret_register(L);
+  key->kind = SECRET_VALUE;
+  crypto_export_pem(L, key);
   return 1;
 }

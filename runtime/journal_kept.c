@@ -125,7 +125,8 @@ int journal_kept_verify(struct journal *journal) {
   return found == KEPT_END;
 }
 
-/* A value that was altered is dropped: it proves nothing under either key, and must not stop a change of the key. */
+/* Seal each kept value with the key of the next journal. A value that was altered is dropped: no key opens it, and
+ * without it the change of the key goes on. */
 int journal_kept_rekey(struct journal *current, struct journal *next, struct buffer *scratch) {
   struct buffer plain = {0};
   char name[JOURNAL_BINDING + 1] = "";

@@ -107,8 +107,14 @@ static void sql_sha256(sqlite3_context *context, int count, sqlite3_value **valu
   sqlite3_result_text(context, hex_text(hash, sizeof hash, hex), -1, SQLITE_TRANSIENT);
 }
 
+/* Was a change of the file interrupted, which a connection that only reads may not undo? */
+static int is_change_interrupted(const struct journal *journal) {
+  return sqlite3_extended_errcode(journal->database) == SQLITE_READONLY_ROLLBACK;
+}
+
 /* Return SQLite's message, with the system's where there is one. */
 static const char *database_error(const struct journal *journal, char *text, size_t size) {
+  if (is_change_interrupted(journal)) return "a change of its key was interrupted, and is neither done nor undone yet";
   int code = sqlite3_errcode(journal->database), system_code = sqlite3_system_errno(journal->database);
   int has_word = (code == SQLITE_IOERR || code == SQLITE_CANTOPEN || code == SQLITE_FULL) && system_code;
   snprintf(text, size, "%s%s%s%s", sqlite3_errmsg(journal->database), has_word ? " (" : "",
@@ -219,6 +225,7 @@ void journal_store_close(struct journal *journal) {
 
 static const char *database_failure_kind(const struct journal *journal) {
   int code = sqlite3_errcode(journal->database);
+  if (is_change_interrupted(journal)) return "interrupted";
   return code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? "damaged" : "io";
 }
 

@@ -169,12 +169,6 @@ local function add_owners(found, places, unread)
   end
 end
 
-local function all_places(list)
-  local places = {}
-  for place = 1, list.count do places[place] = place end
-  return places
-end
-
 ---------------------------------------------------------------------------
 -- Writing
 
@@ -249,7 +243,7 @@ function M.run(args)
   local is_wanted, left_out = wanted_by_expiry(args.expiring)
   local unread, unknown = {}, 0
   local found = read_credentials(is_wanted, unread)
-  local list, places, now = found.list, all_places(found.list), now_at_entra()
+  local list, places, now = found.list, found.list:places(), now_at_entra()
   if left_out.undated > 0 then
     unread[#unread + 1] = ("when %s will expire"):format(layout.count(left_out.undated, "credential"))
   end

@@ -28,13 +28,14 @@ function M.write(folder, name, text)
   files.write(folder, name, text)
 end
 
---- Write a secret to a file that only the holder of a private key can open: RSA-OAEP with SHA-256 (RFC 8017), in
---- base64. Only for a sink script. Raises a failure of kind "refused" as `write` does, and of kind "config" for a wrong
+--- Write a secret to a file that only the holder of a private key can open. For a certificate: CMS in PEM, opened by
+--- `openssl cms -decrypt -inform PEM -inkey KEY`. For a recipient of age (age1…): opened by `age -d -i IDENTITY`. Only
+--- for a sink script. Raises a failure of kind "refused" as `write` does, and of kind "config" for a wrong
 --- key.
 ---@param folder string the name that the profile gives the folder
 ---@param name string without a slash, not beginning with a dot
 ---@param value any a secret
----@param key string a file with the public key, in PEM
+---@param key string a file with a certificate in PEM (RSA), or with a recipient of age
 function M.write_sealed(folder, name, value, key)
   check_file_arguments(folder, name)
   if not rights.is_sink(scheduler.require_current()) then

@@ -18,7 +18,10 @@ local RULES = {
 }
 
 local read_secret = options_of("rotation.client_secret", RULES)
-local read_certificate = options_of("rotation.certificate", RULES)
+local CERTIFICATE_RULES = { before_sending = "function" }
+for name, rule in pairs(RULES) do CERTIFICATE_RULES[name] = rule end
+
+local read_certificate = options_of("rotation.certificate", CERTIFICATE_RULES)
 
 --- Find the client secret of the application; make a new one when there is none, when it is due, or when its value is
 --- lost. The client secret is in the state "known" or later afterwards; the methods `prove`, `placed`, `confirm` and

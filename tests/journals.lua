@@ -43,6 +43,20 @@ function M.query(place, statement)
     statement)
 end
 
+--- Leave a database in the journal's folder as a process does that is killed while it changes the database: its
+--- rollback journal is there still. Without syncing, the rollback journal is complete before the change is.
+---@param name string
+function M.interrupt(place, name)
+  assert(python(place, [[
+import os, sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+for text in ("PRAGMA synchronous = OFF", "BEGIN IMMEDIATE", "UPDATE meta SET value = x'00'"):
+    database.execute(text)
+print("begun", flush=True)
+os._exit(0)
+]], "", name) == "begun")
+end
+
 --- Change the database behind the journal's back. `step` is the chain's hash.
 ---@param statements string
 ---@param name string? of another database in the journal's folder

@@ -12,7 +12,7 @@ the path, "do": "cut" (make the change, send no answer), "refuse" (end the conne
 Sources: developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2, openbao.org/api-docs/secret/kv/kv-v2 (check-and-set
 texts, 404 of a deleted version with a body); learn.microsoft.com/rest/api/keyvault/secrets (answers, versions);
 learn.microsoft.com/azure/key-vault/general/rest-error-codes (errors); kubernetes.io/docs/reference/using-api/api-concepts
-and RFC 7386 (patches, Status).
+and RFC 7386 (patches, Status); kubernetes.io/docs/concepts/configuration/secret (keys of kubernetes.io/tls).
 """
 
 import base64
@@ -221,6 +221,9 @@ class Kubernetes:
                 base64.b64decode(text, validate=True)
             except ValueError:
                 return status_of(400, "BadRequest", f"illegal base64 data in {name}")
+        missing = [one for one in ("tls.crt", "tls.key") if one not in thing.get("data", {})]
+        if thing.get("type") == "kubernetes.io/tls" and missing:
+            return status_of(422, "Invalid", f'Secret "{key}" is invalid: data[{missing[0]}]: Required value')
         cls.version += 1
         thing["metadata"]["resourceVersion"] = str(cls.version)
         SECRETS[key] = thing
@@ -238,7 +241,8 @@ class Kubernetes:
             name = body["metadata"]["name"]
             if namespace + "/" + name in SECRETS:
                 return status_of(409, "AlreadyExists", f'secrets "{name}" already exists')
-            return 201, cls.keep(namespace + "/" + name, body)[1]
+            status, result = cls.keep(namespace + "/" + name, body)
+            return 201 if status == 200 else status, result
         found = SECRETS.get(namespace + "/" + name)
         if not found:
             return status_of(404, "NotFound", f'secrets "{name}" not found')

@@ -98,7 +98,7 @@ local function read_times(rule, words)
   end
 end
 
---- The names of the kinds, for messages and help.
+--- The names of the kinds of faults, for messages and help.
 ---@return string
 function M.kinds()
   local names = {}

@@ -6,12 +6,17 @@
 -- version is read: so no store hides a pending value of another installation. Removing disables versions, and does not
 -- delete the secret: the name of a deleted secret cannot be used until the secret is recovered or purged.
 --
+-- A certificate is stored as Key Vault itself shows the key of one: PKCS#12 without a passphrase, in base64, with the
+-- content type application/x-pkcs12; or as PEM, with the content type application/x-pem-file.
+--
 -- The peer needs the role Key Vault Secrets Officer, for the whole vault or these secrets.
 -- Source: learn.microsoft.com/rest/api/keyvault/secrets (get-secret-versions: 25 a page, nextLink);
--- learn.microsoft.com/azure/key-vault/general/rbac-guide
+-- learn.microsoft.com/azure/key-vault/general/rbac-guide; learn.microsoft.com/azure/key-vault/certificates/
+-- about-certificates (content types of exportable keys)
 
 local fail = require "fail"
 local peer = require "peer"
+local secret = require "secret"
 
 local VERSION = { ["api-version"] = "7.4" }
 local LONGEST_NAME = 127
@@ -58,13 +63,30 @@ local function options(what) return { query = VERSION, what = what } end
 -- The tag that says whose value a version has.
 local function owner_tag(item) return item.kind == "user" and "user_id" or "client_id" end
 
+local PKCS12, PEM = "application/x-pkcs12", "application/x-pem-file"
+
+-- The text and the content type that a value is stored as.
+local function encoded(args, item, value, before)
+  if item.credential ~= "certificate" then return value, before and before.version.content_type or "text/plain" end
+  if args.format == "pem" then return value, PEM end
+  return secret.base64(secret.pkcs12(value)), PKCS12
+end
+
+-- The value that a stored text means. A text that is not what its content type says stays as it is.
+local function decoded(bundle)
+  local value = bundle.value
+  local bytes = value and bundle.contentType == PKCS12 and secret.unbase64(value) or value
+  local is_key = bundle.contentType == PKCS12 or bundle.contentType == PEM
+  return bytes and is_key and secret.pem(bytes) or value
+end
+
 local function version_of(bundle)
   return { id = bundle.id:match "[^/]+$", tags = bundle.tags or {}, content_type = bundle.contentType }
 end
 
 local function stored(item, bundle)
   local version = version_of(bundle)
-  return { value = bundle.value, id = version.tags[owner_tag(item)], marker = version.tags.marker, version = version,
+  return { value = decoded(bundle), id = version.tags[owner_tag(item)], marker = version.tags.marker, version = version,
     edition = version.id }
 end
 
@@ -125,6 +147,7 @@ return {
     peer = { type = "string", default = "keys", help = "the name that the profile gives the vault" },
     name = { type = "string", default = "moonlatch-{id}",
       help = "name of the secret; {id} (client id, or object id of a user), {name} and {policy} are filled in" },
+    format = { type = "string", choices = { "pkcs12", "pem" }, default = "pkcs12", help = "of a certificate" },
   },
   needs = { peers = { ["{peer}"] = {
     "GET /secrets/{name}/versions", { "GET /secrets/{name}/{version}", answers = { "value" } },
@@ -144,10 +167,11 @@ return {
 
   store = function(args, item, value, before)
     local name, tags = secret_name(args, item), {}
-    for key, text in pairs(before and before.version.tags or {}) do tags[key] = text end
+    local text, content_type = encoded(args, item, value, before)
+    for key, tag in pairs(before and before.version.tags or {}) do tags[key] = tag end
     tags[owner_tag(item)], tags.marker = item.id, item.marker
     call(args, "put", name, peer.path("/secrets/{name}", name), {
-      value = value, contentType = before and before.version.content_type or "text/plain", tags = tags,
+      value = text, contentType = content_type, tags = tags,
       attributes = { enabled = true, exp = item.ends },
     }, options("store the secret " .. name))
   end,

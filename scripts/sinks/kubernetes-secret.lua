@@ -5,6 +5,9 @@
 -- mount; KEY-pending-2 and KEY-pending-3 are used while an earlier pending value has to stay. Environment variables of
 -- running pods do not change; mounted files follow in about a minute.
 --
+-- A certificate is stored in a Secret of type kubernetes.io/tls, as tls.key and tls.crt; a pending one in a second
+-- Secret, NAME-pending, of type Opaque, from which both can be removed.
+--
 -- The peer needs get, patch and create on secrets of this namespace; create only where the Secret does not exist yet.
 -- Source: kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/secret-v1;
 -- kubernetes.io/docs/reference/using-api/api-concepts (resource versions, patch)
@@ -25,13 +28,19 @@ local function refuse_name(what, name)
   }
 end
 
+local TLS_KEY, TLS_CERTIFICATE = "tls.key", "tls.crt"
+
+local function is_tls(item) return item.credential == "certificate" end
+
 local function secret_name(args, item)
-  local name = args.name:gsub("{([%w_]+)}", item)
+  local suffix = is_tls(item) and item.slot ~= "current" and "-" .. item.slot or ""
+  local name = args.name:gsub("{([%w_]+)}", item) .. suffix
   if not name:match "^%l[%l%d.-]*$" or #name > 253 then refuse_name("the name of a Secret", name) end
   return name
 end
 
 local function data_key(args, item)
+  if is_tls(item) then return TLS_KEY end
   local key = args.key:gsub("{([%w_]+)}", item) .. (item.slot ~= "current" and "-" .. item.slot or "")
   local is_valid = key:match "^[%w_-]+$" and #key <= LONGEST_KEY
   if not is_valid then refuse_name("a key that is stored here, in a Secret,", key) end
@@ -67,9 +76,33 @@ end
 
 local function create(args, item, data, annotations)
   peer[args.peer]:post(peer.path("/api/v1/namespaces/{namespace}/secrets", args.namespace), {
-    apiVersion = "v1", kind = "Secret", type = "Opaque",
+    apiVersion = "v1", kind = "Secret",
+    type = is_tls(item) and item.slot == "current" and "kubernetes.io/tls" or "Opaque",
     metadata = { name = secret_name(args, item), annotations = annotations }, data = data,
   }, options(args, item, "create"))
+end
+
+local function decode(ask, data, key)
+  local value = data[key]
+  local decoded = value and secret.unbase64(value)
+  if decoded or not value then return decoded end
+  fail.raise { kind = "bad_answer", what = ask.what, why = ("the key %s is not base64"):format(key),
+    fix = "Look at the Secret: kubectl get secret -o yaml" }
+end
+
+-- The value in the Secret. A key without its certificate is not a pair of ours: the key alone is returned.
+local function value_of(ask, item, data, key)
+  local value = decode(ask, data, key)
+  if not is_tls(item) or not value then return value end
+  local certificate = decode(ask, data, TLS_CERTIFICATE)
+  return certificate and secret.pem(value, certificate) or value
+end
+
+local function data_of(item, key, value)
+  if not is_tls(item) then return { [key] = secret.base64(value) } end
+  return {
+    [TLS_KEY] = secret.base64(secret.private_key(value)), [TLS_CERTIFICATE] = secret.base64(secret.certificate(value)),
+  }
 end
 
 return {
@@ -99,20 +132,15 @@ return {
     if not answer then return nil end
     local key, found = data_key(args, item), answer.body
     local id, marker = annotation_names(key)
-    local annotations, value = found.metadata.annotations or {}, (found.data or {})[key]
-    local decoded = value and secret.unbase64(value)
-    if value and not decoded then
-      fail.raise { kind = "bad_answer", what = ask.what, why = ("the key %s is not base64"):format(key),
-        fix = "Look at the Secret: kubectl get secret -o yaml" }
-    end
-    return { value = decoded, id = annotations[id], marker = annotations[marker],
+    local annotations, value = found.metadata.annotations or {}, value_of(ask, item, found.data or {}, key)
+    return { value = value, id = annotations[id], marker = annotations[marker],
       version = found.metadata.resourceVersion, edition = found.metadata.resourceVersion }
   end,
 
   store = function(args, item, value, before)
     local key = data_key(args, item)
     local id, marker = annotation_names(key)
-    local annotations, data = { [id] = item.id, [marker] = item.marker }, { [key] = secret.base64(value) }
+    local annotations, data = { [id] = item.id, [marker] = item.marker }, data_of(item, key, value)
     if before then return change(args, item, before, data, annotations) end
     create(args, item, data, annotations)
   end,
@@ -120,6 +148,7 @@ return {
   remove = function(args, item, before)
     local key = data_key(args, item)
     local id, marker = annotation_names(key)
-    change(args, item, before, { [key] = json.null }, { [id] = json.null, [marker] = json.null })
+    local data = { [key] = json.null, [TLS_CERTIFICATE] = is_tls(item) and json.null or nil }
+    change(args, item, before, data, { [id] = json.null, [marker] = json.null })
   end,
 }

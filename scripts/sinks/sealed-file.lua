@@ -1,9 +1,9 @@
 --- A sink: a file that only the holder of a private key can open, in a folder that the profile names. The file cannot
 --- be read back here, so storing the secret does not show that it is in use.
 --
--- Its holder opens it with another tool:
---   base64 -d FILE | openssl pkeyutl -decrypt -inkey KEY -pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:sha256
---     -pkeyopt rsa_mgf1_md:sha256
+-- Its holder opens it with another tool, by the kind of recipient in the file `to`:
+--   a certificate with an RSA key, in PEM (CMS):     openssl cms -decrypt -inform PEM -inkey KEY -in FILE
+--   a recipient of age, age1… (of age-keygen):       age -d -i IDENTITY FILE
 
 local folder = require "folder"
 
@@ -11,9 +11,9 @@ local folder = require "folder"
 local function file_name(item) return ("%s-%s.sealed"):format(item.client_id, item.rotation) end
 
 return {
-  summary = "Store secrets in files that are sealed to a public key",
+  summary = "Store secrets in files that only the holder of a private key opens",
   args = {
-    to = { type = "string", required = true, help = "a file with the public key, or a certificate, in PEM" },
+    to = { type = "string", required = true, help = "a file with a certificate in PEM, or with a recipient of age" },
     folder = { type = "string", required = true, help = "the name that the profile gives the folder" },
   },
   needs = { files = { "{folder}" } },

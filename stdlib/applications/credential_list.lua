@@ -142,6 +142,14 @@ function List:each(places)
   end
 end
 
+--- The places of all credentials.
+---@return integer[]
+function List:places()
+  local places = {}
+  for place = 1, self.count do places[place] = place end
+  return places
+end
+
 --- The places of the objects of these credentials, each once.
 ---@param places integer[]
 ---@return integer[]

@@ -36,6 +36,15 @@ local function raise_journal_copy_failure(what, message, kind)
   fail.raise { kind = "journal", what = what, why = message, fix = FIXES[kind] and hint.text(FIXES[kind]) }
 end
 
+-- Warn when the segments with the journal's older records are not all beside the backup, or not under the same key.
+local function warn_of_missing_segments(profile, journal, folder)
+  local ok, failure = pcall(journal_segments.each, profile, journal, function() end, folder)
+  if ok then return end
+  if not fail.is(failure, "journal") then error(failure, 0) end
+  log.warn(("the older records are not all beside the backup: %s. %s"):format(failure.why,
+    hint.text "Once `{moonlatch} journal verify` finds them, take another backup in a new folder."))
+end
+
 --- Copy the journal to a new file, and print the last record of its chain.
 ---@param journal host.journal.journal
 ---@param path string
@@ -50,6 +59,7 @@ function M.backup(journal, path)
   if copied > 0 then
     log.say(("Its older records were copied beside it (%s)."):format(layout.count(copied, "segment")))
   end
+  warn_of_missing_segments(profile, journal, folder_of_path(path))
   log.say(hint.text("What it sealed, only the profile's key opens: keep that elsewhere. `{moonlatch} journal verify "
     .. "%s` looks at it again.", path))
 end

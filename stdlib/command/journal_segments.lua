@@ -34,28 +34,33 @@ function M.names(folder)
   return list
 end
 
-local function raise_unreadable_segment(folder, seq, why)
+local REKEY = "Change the key of this segment, too: {moonlatch} journal rekey --old-key file:PATH, with the old key. "
+  .. "It goes on where an earlier change of the key was interrupted."
+
+local function raise_unreadable_segment(folder, seq, why, kind)
   fail.raise {
     kind = "journal", what = "look at the journal's older records",
     why = ("the segment that ends with record %d, in %s: %s. What it said is unknown; the journal itself is whole")
       :format(seq, folder, why),
-    fix = "Copy the segment from a backup into that folder: each backup has files journal-N-M-HASH.segment beside it.",
+    fix = (kind == "key" or kind == "interrupted") and hint.text(REKEY)
+      or "Copy the segment from a backup into that folder: each backup has files journal-N-M-HASH.segment beside it.",
   }
 end
 
--- Open the segment that ends with this record; the caller closes it. Raises "journal" when it is missing or damaged.
-local function open_segment_ending_with(profile, key, seq, hash)
-  for _, name in ipairs(M.names(profile.state)) do
+-- Open the segment in `folder` that ends with this record; the caller closes it. Raises "journal" when it is missing or
+-- damaged.
+local function open_segment_ending_with(folder, keys, seq, hash)
+  for _, name in ipairs(M.names(folder)) do
     if name:find(("-%d-%s.segment"):format(seq, hash:sub(1, 8)), 1, true) then
-      local segment, message = native_journal.read(profile.state .. "/" .. name, key, profile.binding)
-      if not segment then raise_unreadable_segment(profile.state, seq, message) end
+      local segment, message, kind = native_journal.read(folder .. "/" .. name, keys.key, keys.binding)
+      if not segment then raise_unreadable_segment(folder, seq, message, kind) end
       local ok, last, last_hash = pcall(segment.head, segment)
       if ok and last == seq and last_hash == hash and segment:is_segment() then return segment, name end
       segment:close()
-      raise_unreadable_segment(profile.state, seq, ok and "it is another one" or tostring(last))
+      raise_unreadable_segment(folder, seq, ok and "it is another one" or tostring(last))
     end
   end
-  raise_unreadable_segment(profile.state, seq, "it is not there")
+  raise_unreadable_segment(folder, seq, "it is not there")
 end
 
 --- Call `fn(segment, name)` for each segment of a chain, the newest first, until `fn` returns a value; return that
@@ -64,12 +69,13 @@ end
 ---@param profile profile
 ---@param journal host.journal.journal
 ---@param fn fun(segment: host.journal.journal, name: string): any
+---@param folder string? where the segments are; nil: beside the journal
 ---@return any
-function M.each(profile, journal, fn)
+function M.each(profile, journal, fn, folder)
   local key <close> = profiles.key(profile)
-  local seq, hash = journal:start()
+  local keys, seq, hash = { key = key, binding = profile.binding }, journal:start()
   while seq > 0 do
-    local segment <close>, name = open_segment_ending_with(profile, key, seq, hash)
+    local segment <close>, name = open_segment_ending_with(folder or profile.state, keys, seq, hash)
     local found = fn(segment, name)
     if found then return found end
     seq, hash = segment:start()
@@ -86,14 +92,15 @@ function M.each_from(profile, journal, last, fn)
   local seq, hash = journal:start()
   if seq <= last then return end
   local key <close> = profiles.key(profile)
+  local keys = { key = key, binding = profile.binding }
   local ends = { { seq = seq, hash = hash } }
   while seq > last do
-    local segment <close> = open_segment_ending_with(profile, key, seq, hash)
+    local segment <close> = open_segment_ending_with(profile.state, keys, seq, hash)
     seq, hash = segment:start()
     if seq > last then table.insert(ends, 1, { seq = seq, hash = hash }) end
   end
   for _, one in ipairs(ends) do
-    local segment <close> = open_segment_ending_with(profile, key, one.seq, one.hash)
+    local segment <close> = open_segment_ending_with(profile.state, keys, one.seq, one.hash)
     if fn(segment) then return end
   end
 end

@@ -32,12 +32,6 @@ local function known_keys(items)
   return keys
 end
 
-local function all_places(list)
-  local places = {}
-  for place = 1, list.count do places[place] = place end
-  return places
-end
-
 local function add_credentials(items, left_out, span)
   local known, now, expired = known_keys(items), time.now(), 0
   local found = tenant_credentials.read {
@@ -48,7 +42,7 @@ local function add_credentials(items, left_out, span)
       return one.ends > now and one.ends <= now + span
     end,
   }
-  for _, one in found.list:each(all_places(found.list)) do items[#items + 1] = item_of(one) end
+  for _, one in found.list:each(found.list:places()) do items[#items + 1] = item_of(one) end
   if expired > 0 then
     left_out[#left_out + 1] = hint.text("%s of other applications that expired already ({moonlatch} applications)",
       layout.count(expired, "credential"))

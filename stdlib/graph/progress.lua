@@ -61,7 +61,7 @@ function Progress:text()
   if self.total then text = ("%s of %s"):format(text, group_thousands(self.total)) end
   local rate, budget = measured_rate(self, now), http.write_budget()
   if rate then text = ("%s, %s a second"):format(text, format_rate(rate)) end
-  if budget then text = ("%s, changes at most %s"):format(text, format_rate(budget)) end
+  if budget then text = ("%s, changes at most %s a second"):format(text, format_rate(budget)) end
   if rate and self.total then text = ("%s, %s left"):format(text, time.span((self.total - self.done) / rate)) end
   return text
 end

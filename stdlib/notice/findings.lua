@@ -42,7 +42,7 @@ local function hide_ipv6(word)
   return word:find "%x" and (colons == 7 or word:find("::", 1, true)) and "[address]" or nil
 end
 
--- Leave out addresses of machines: a sign-in log has those of people's own computers.
+-- Replace IP addresses by "[address]": those in a sign-in log are of people's own computers.
 local function without_addresses(text)
   return (text:gsub("[%x:]+", hide_ipv6):gsub("%f[%d.](%d+)%.(%d+)%.(%d+)%.(%d+)%f[^%d]", hide_ipv4))
 end

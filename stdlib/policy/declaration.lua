@@ -188,6 +188,13 @@ local function check_retirement_by_use(file, retire)
   end
 end
 
+local function has_server_sink(terms)
+  for _, one in ipairs(terms.sinks) do
+    if one.kind == "server" then return true end
+  end
+  return false
+end
+
 local function check_policy_terms(file, terms)
   if terms.target == "users" then
     local wrong = terms.sinks[2] and "a user's password goes to one sink, and this policy names several"
@@ -196,6 +203,9 @@ local function check_policy_terms(file, terms)
     if terms.every < 3600 then
       raise_policy_wrong(file, "every", "it is less than 1h", 'Write every = "1h" or longer.')
     end
+  elseif terms.credential == "certificate" and has_server_sink(terms) then
+    raise_policy_wrong(file, "sink", "an entry of Devolutions Server holds a client secret, and this policy rotates "
+      .. "certificates", 'Write sink = policy.sink("sinks/…", { … }), or sink = policy.handover {}.')
   elseif terms.lifetime <= terms.every then
     raise_policy_wrong(file, "lifetime", ("a secret that lives %s cannot be replaced every %s")
       :format(time.span(terms.lifetime), time.span(terms.every)), "Make `lifetime` longer than `every`.")

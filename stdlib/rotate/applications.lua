@@ -16,6 +16,7 @@ local rotation = require "rotation"
 local rotations = require "journal.rotations"
 local run_limit = require "rotation.run_limit"
 local scheduler = require "task.scheduler"
+local sealed_key = require "oauth.sealed_key"
 local sets = require "base.sets"
 local sinks = require "policy.sinks"
 local states = require "handover.state"
@@ -42,6 +43,11 @@ local Applications = class "rotate.applications"
 -- Terms
 
 local function rotates_certificates(self) return self.terms.credential == "certificate" end
+
+-- Does a person take the new certificates from this machine?
+local function keeps_certificates_here(self)
+  return rotates_certificates(self) and self.terms.sinks[1].kind == "handover"
+end
 
 -- The dates of a credential. It lives as long as the policy says, or less where the tenant allows less. It is replaced
 -- at the age `every`, and before it expires.
@@ -106,33 +112,58 @@ end
 ---------------------------------------------------------------------------
 -- The steps
 
-local function client_secret_steps(self, entry)
-  local target = entry.target
-  return {
-    step "Client secret" (function(run, have)
-      have.delivery, have.policy = delivery.open(run, self, target), self.policy:of(target)
-      if have.delivery.entry then self.vault = have.delivery.entry.vault_id end
-      run:before_change(function()
-        disk_space.check(run.profile)
-        have.delivery:probe(run.journal)
-      end)
-      local fields = application_rotation_fields(self, entry, have.policy)
-      fields.sink = have.delivery.place
-      have.secret = rotation.client_secret(run, fields)
-      entry.credential = have.secret
-    end),
-    step "Proof" (function(_, have) scheduler.uninterrupted(have.secret.prove, have.secret, {}) end),
-    step "Delivery" (function(_, have)
-      scheduler.uninterrupted(have.delivery.deliver, have.delivery, have.secret)
-      have.secret:tidy()
-    end),
-  }
+local function open_delivery(self, run, entry, credential)
+  local opened = delivery.open(run, self, entry.target, credential)
+  if opened.entry then self.vault = opened.entry.vault_id end
+  return opened
+end
+
+-- A client secret is made by Entra, so a value that is made for it tries the sinks first. Of a certificate, the new one
+-- itself is stored as a pending value before it is sent.
+local function make_for_sinks(self, run, have, entry)
+  local is_certificate = rotates_certificates(self)
+  have.delivery = open_delivery(self, run, entry, is_certificate and "certificate" or "client secret")
+  run:before_change(function()
+    disk_space.check(run.profile)
+    if not is_certificate then have.delivery:probe(run.journal) end
+  end)
+  local fields = application_rotation_fields(self, entry, self.policy:of(entry.target))
+  fields.sink = have.delivery.place
+  if is_certificate then
+    fields.before_sending = function(credential) have.delivery:keep_pending(credential) end
+    return rotation.certificate(run, fields)
+  end
+  return rotation.client_secret(run, fields)
 end
 
 -- Does this installation sign in as the application, with the certificate that is sealed here?
 local function signs_in_here(self, target)
   local sign_in = self.options.profile.sign_in
   return sign_in.client_id == target.appId and (sign_in.certificate or {}).from == "sealed"
+end
+
+-- Runs on this machine that sign in as the application read the certificate beside the journal.
+local function store_for_runs_here(self, run, target, value)
+  if not signs_in_here(self, target) then return end
+  local key = sealed_key.of(run.profile, target, target.displayName)
+  key:hold(value)
+  run:ensure(key)
+end
+
+local function steps_with_sinks(self, entry)
+  local is_certificate = rotates_certificates(self)
+  return {
+    step(is_certificate and "Certificate" or "Client secret")(function(run, have)
+      have.secret = make_for_sinks(self, run, have, entry)
+      entry.credential = have.secret
+    end),
+    step "Proof" (function(_, have) scheduler.uninterrupted(have.secret.prove, have.secret, {}) end),
+    step "Delivery" (function(run, have)
+      if is_certificate then store_for_runs_here(self, run, entry.target, have.secret.value) end
+      scheduler.uninterrupted(have.delivery.deliver, have.delivery, have.secret)
+      have.secret:tidy()
+    end),
+  }
 end
 
 local function await_use_of_certificate(run, new_certificate)
@@ -152,6 +183,7 @@ local function await_use_of_certificate(run, new_certificate)
   }
 end
 
+-- A certificate that a person takes from here.
 local function certificate_steps(self, entry)
   local target = entry.target
   return {
@@ -173,7 +205,7 @@ end
 local function rotation_workflow(self, entry)
   return workflow.declare {
     id = entry.target.workflow, summary = self.terms.summary,
-    steps = (rotates_certificates(self) and certificate_steps or client_secret_steps)(self, entry),
+    steps = (keeps_certificates_here(self) and certificate_steps or steps_with_sinks)(self, entry),
   }
 end
 
@@ -212,8 +244,9 @@ local function why_application_unfinished(self, target)
     local state = row.state
     if state == "known" or state == "proven" then return "it was made, and not yet delivered" end
     local is_delivered = state == "stored" or state == "handed_over"
-    if is_delivered and not rotates_certificates(self) and self:confirms_by_storing() then
-      return "it is stored, and not yet on record as used"
+    if is_delivered and self:confirms_by_storing() then return "it is stored, and not yet on record as used" end
+    if row.body.pending and (is_delivered or state == "confirmed") then
+      return "a pending value of it is left in a sink"
     end
   end
 end

@@ -1,5 +1,6 @@
---- Deliver the client secret of one application to the sinks of its policy: all of them get it. A sink that fails does
---- not keep the others from it; the run then fails, and the next run goes on with the sinks that are missing.
+--- Deliver the client secret or the certificate of one application to the sinks of its policy: all of them get it. A
+--- sink that fails does not keep the others from it; the run then fails, and the next run goes on with the sinks that
+--- are missing.
 
 local class = require "base.class"
 local fail = require "fail"
@@ -7,7 +8,7 @@ local hint = require "log.hint"
 local log = require "log"
 local owned = require "entra.owned"
 local places = require "sink.places"
-local rows = require("journal.rotations").client_secrets
+local rotations = require "journal.rotations"
 local scripted = require "sink.scripted"
 local sink = require "sink"
 local sink_handover = require "sink.handover"
@@ -16,6 +17,8 @@ local states = require "handover.state"
 ---@class rotate.delivery
 ---@field owner rotate.applications
 ---@field target table the application
+---@field credential "client secret"|"certificate"
+---@field rows rotation.Rows
 ---@field run workflow.Run
 ---@field sinks rotate.delivery.sink[] in the order of the policy
 ---@field place sink.Places? those that can be read back
@@ -34,7 +37,8 @@ end
 
 local function sink_item(self)
   return {
-    kind = "application", id = self.target.appId, client_id = self.target.appId, name = self.target.displayName,
+    kind = "application", credential = self.credential, id = self.target.appId, client_id = self.target.appId,
+    name = self.target.displayName,
     tenant = self.owner.tenant.me.tenant,
     policy = self.owner.terms.name, slot = "current",
   }
@@ -101,7 +105,7 @@ local function give_to_script(self, secret, one)
     act = function()
       one.loaded:call("store", rights_of(self, one.loaded), item, secret.value)
       before[where] = true
-      rows:put(self.run.journal, secret.row, secret.row.state, { delivered = before })
+      self.rows:put(self.run.journal, secret.row, secret.row.state, { delivered = before })
     end,
   }
 end
@@ -120,10 +124,10 @@ local function raise_stored_in_some(self, count, missing, failure)
   if #self.sinks == 1 then error(failure, 0) end
   fail.raise {
     kind = failure.kind, code = failure.code, status = failure.status, cause = failure, resumes = failure.resumes,
-    what = ("store the client secret of '%s' in %d sinks"):format(self.target.displayName, #self.sinks),
+    what = ("store the %s of '%s' in %d sinks"):format(self.credential, self.target.displayName, #self.sinks),
     why = ("stored in %d of %d; missing in %s: %s"):format(count, #self.sinks, missing, failure.why),
-    fix = (failure.fix and failure.fix .. " " or "") .. "Then run the same command again: it stores the secret where "
-      .. "it is missing. Until then no old client secret is removed.",
+    fix = (failure.fix and failure.fix .. " " or "") .. ("Then run the same command again: it stores the %s "
+      .. "where it is missing. Until then no old %s is removed."):format(self.credential, self.credential),
   }
 end
 
@@ -150,8 +154,8 @@ local LATER = "a person will have to say when the new one is in use; rotate says
 local function await_delivery_by_person(self, secret, where)
   if not secret.row then return self.run:note(LATER) end
   self.run:await {
-    what = ("give the client secret of '%s' to its consumer"):format(self.target.displayName),
-    why = "Until somebody confirms that it is in use, the client secret before it is never retired.",
+    what = ("give the %s of '%s' to its consumer"):format(self.credential, self.target.displayName),
+    why = ("Until somebody confirms that it is in use, the %s before it is never retired."):format(self.credential),
     how = {
       "it is in " .. where,
       hint.text("to see it, on a terminal: {moonlatch} journal show %s --reveal", secret.row.id),
@@ -178,7 +182,7 @@ local function await_person(self, secret, where)
   await_delivery_by_person(self, secret, where)
 end
 
--- The state of a client secret that all sinks have.
+-- The state of a credential that all sinks have.
 local function placed_state(self)
   for _, one in ipairs(self.sinks) do
     if not one.place then return "handed_over" end
@@ -196,23 +200,58 @@ function Delivery:probe(journal)
   end
 end
 
---- Give the client secret to all sinks, and record that they have it. Where that does not show that it is in use, a
+local function is_known_marker(self)
+  local known = {}
+  for _, row in ipairs(self.rows:all(self.run.journal, self.target.appId)) do known[row.body.marker] = true end
+  return function(marker) return known[marker] == true end
+end
+
+--- Store the value of a certificate in the pending place of each sink that has one, and read it back. The row notes
+--- first that there may be such values. Raises a failure when a sink does not take it. Waits.
+---@param certificate rotation.Credential with a sealed value, not sent to Entra yet
+function Delivery:keep_pending(certificate)
+  local journal, row = self.run.journal, certificate.row
+  self.rows:put(journal, row, row.state, { pending = true })
+  for _, one in ipairs(self.sinks) do
+    if one.place then one.place:keep_pending(self.rows:value(journal, row), row, is_known_marker(self)) end
+  end
+end
+
+-- Remove the pending values, once all sinks have the current one.
+local function remove_pending(self, row)
+  if not row or not row.body.pending or not self.run:acting() then return end
+  for _, one in ipairs(self.sinks) do
+    if one.place then one.place:remove_pending(row.body.marker) end
+  end
+  self.rows:put(self.run.journal, row, row.state, { pending = false })
+end
+
+local function confirm_or_await(self, secret, where)
+  if secret.row and self.owner:confirms_by_storing() then return secret:confirm("read back from " .. where) end
+  await_person(self, secret, where)
+end
+
+--- Give the credential to all sinks, and record that they have it. Where that does not show that it is in use, a
 --- person has to confirm it. Raises a failure when a sink did not take it. Waits.
 ---@param secret rotation.Credential
 function Delivery:deliver(secret)
   local where = give_to_all(self, secret)
   if secret.row then secret:placed(placed_state(self), where, delivered_before(secret) or {}) end
-  if secret.row and self.owner:confirms_by_storing() then return secret:confirm("read back from " .. where) end
-  await_person(self, secret, where)
+  confirm_or_await(self, secret, where)
+  remove_pending(self, secret.row)
 end
 
 --- Open the sinks for one application: connect, and read what is stored. Changes nothing. Waits.
 ---@param run workflow.Run
 ---@param owner rotate.applications
 ---@param target table the application
+---@param credential "client secret"|"certificate"
 ---@return rotate.delivery
-local function open(run, owner, target)
-  local self = Delivery { run = run, owner = owner, target = target, sinks = {} }
+local function open(run, owner, target, credential)
+  local self = Delivery {
+    run = run, owner = owner, target = target, sinks = {}, credential = credential,
+    rows = credential == "certificate" and rotations.certificates or rotations.client_secrets,
+  }
   local readable = {}
   for i, one in ipairs(owner.sinks) do
     self.sinks[i] = open_sink(self, one)

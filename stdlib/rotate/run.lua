@@ -222,6 +222,31 @@ end
 ---------------------------------------------------------------------------
 -- A run
 
+-- Why a change that a person asked for by name was not begun, and what the person can do.
+local function why_not_begun(found, entry)
+  local open, moment = found:open()
+  if open then
+    return ("the policy changes at most %d in a run"):format(found.terms.limits.max_changes),
+      "Run the same command again: it goes on with the others."
+  end
+  return moment and ("the window is closed until %s"):format(time.iso(moment)) or "the window is closed",
+    hint.text("To change it all the same: {moonlatch} rotate %s --now %s --outside-window", found.terms.name,
+      entry.name)
+end
+
+-- A person who names an account or an application expects a change: where none was begun, that is no success.
+local function tell_what_was_not_begun(all)
+  for _, found in ipairs(all) do
+    for _, entry in ipairs(found.failure and {} or found.entries) do
+      if entry.what == "change" or entry.what == "waits" then
+        entry.what, entry.why, entry.fix = "skipped", why_not_begun(found, entry)
+      elseif entry.what == "never" then
+        entry.what = "refuse"
+      end
+    end
+  end
+end
+
 local function run_policies(policies, options)
   local all = M.plan(policies, options)
   if has_planned_changes(all) then
@@ -234,6 +259,7 @@ local function run_policies(policies, options)
       if not task.stopping() then run_policy_step(found, step, options) end
     end
   end
+  if options.now and not task.stopping() then tell_what_was_not_begun(all) end
   record_outcomes(all, options)
   for _, found in ipairs(all) do
     if not task.stopping() then with_policy_rights(options, found.terms, follow.accounts, found, options.journal) end

@@ -4,6 +4,7 @@
 local clock_skew = require "rotation.clock_skew"
 local credential_changes = require "rotation.credential_changes"
 local crypto = require "host.crypto"
+local fail = require "fail"
 local graph_clock = require "graph.clock"
 local key_credentials = require "entra.key_credentials"
 local rows = require("journal.rotations").certificates
@@ -40,12 +41,12 @@ function M.read(application) return key_credentials.read(application) end
 ---@return table?
 function M.find(row, list) return key_credentials.find(list, row.body) end
 
---- Is the certificate so new that a missing entry proves nothing?
+--- Is the certificate so new that a missing entry proves nothing? Entra was perhaps not even asked to add it.
 ---@param row certificate.row
 ---@return boolean
 function M.is_new(row)
   local since = row.body.known_at
-  return row.state == "sent" or since ~= nil and graph_clock.now() - since <= HIDDEN
+  return row.state == "intent" or row.state == "sent" or since ~= nil and graph_clock.now() - since <= HIDDEN
 end
 
 local function describe_certificate(pem)
@@ -114,6 +115,7 @@ end
 -- Add the certificate to the application, unless Entra lists it already (after a lost answer).
 local function add_certificate(self)
   local journal, row = self.run.journal, self.row
+  if self.before_sending then self:before_sending() end
   local key = assert(crypto.certificate(rows:value(journal, row)))
   rows:stage(journal, row, "sent", { sent_at = graph_clock.now() })
   local own = key_credential_of_row(row)
@@ -131,6 +133,19 @@ function M.check_listed(self)
   if ok then return end
   credential_changes.note_gone(self, self.row)
   error(failure, 0)
+end
+
+--- Remove the certificate that this run made and stored nowhere yet. Raises "conflict".
+---@param self rotation.Credential
+---@param why string
+function M.withdraw(self, why)
+  M.remove(self.application, self.row)
+  rows:close(self.run.journal, self.row, why)
+  fail.raise {
+    kind = "conflict", what = ("make a certificate for '%s'"):format(self.terms.name),
+    why = why .. "; the certificate made here was removed again",
+    fix = "Run the same command again: it goes on with the certificate that the sink holds, if that one signs in.",
+  }
 end
 
 ---------------------------------------------------------------------------

@@ -85,6 +85,8 @@ local M = {}
 ---@field has_asked boolean? was a person asked which client secret the consumer was given?
 ---@field remarks string[] what Entra's log shows of the use of credentials
 ---@field questions table<string, rotation.credential_question> by key id: who removed or added a credential
+---@field before_sending nil|fun(self: rotation.Credential) of a certificate: called when it is sealed, before Entra is
+--- asked to add it
 ---@field is_use_unrecorded boolean? does Entra's log show that it is in use, and is that not on record?
 local Credential = class("rotation.Credential", { open = {
   "prove", "placed", "confirm", "tidy", "is_held",
@@ -327,6 +329,7 @@ end
 ---@field rhythm number? seconds between two sign-ins of the consumer at most, as declared
 ---@field retire_unused boolean? remove a replaced one that nothing uses, as Entra's log shows
 ---@field questions table<string, rotation.credential_question>? filled in: who removed or added a credential
+---@field before_sending nil|fun(credential: rotation.Credential) of a certificate
 
 --- Find the credential of an application; make a new one when there is none, when it is due, when somebody removed it,
 --- or when its value is lost. The credential is in the state "known" or later afterwards. Waits.
@@ -338,7 +341,7 @@ function M.ensure(kind, run, fields)
   run.keeps_credentials = true
   local self = Credential {
     kind = kind, run = run, application = fields.application, sink = fields.sink, roles = {}, seen = {}, remarks = {},
-    unknown_values = {}, questions = fields.questions or {},
+    unknown_values = {}, questions = fields.questions or {}, before_sending = fields.before_sending,
     terms = {
       name = fields.name, workflow = run.id, renew_before = fields.renew_before, every = fields.every,
       grace = fields.grace, policy = fields.policy, wanted = fields.lifetime, description = fields.description,

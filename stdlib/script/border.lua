@@ -270,9 +270,13 @@ end
 -- Functions of a script, as the library calls them
 
 -- A message handler: copy a failure that a script raises, so that the script cannot change it afterwards; add a
--- traceback to a text.
+-- traceback to a text. A table with a metatable of the script does not reach the library: its __tostring would act with
+-- the rights that the library has there, such as those of a policy whose sink the script is.
 local function trace_of_script_error(err)
   if fail.is(err) then return fail.copy(err) end
+  if type(err) == "table" and metatable_of(err) ~= nil and not original_behind[err] and not class.of(err) then
+    err = "a script raised a table that has a metatable: raise a text, or a failure with fail.raise"
+  end
   return traceback.is_missing(err) and debug.traceback(err, 2) or err
 end
 

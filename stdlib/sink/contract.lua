@@ -30,6 +30,8 @@ local M = {}
 ---@field slot "current"|"pending"|"pending-2"|"pending-3" each is a place of its own: a pending value never changes
 --- the current one
 ---@field kind "application"|"user" whose value it is
+---@field credential "client secret"|"certificate"|nil of an application. Of a certificate, the value is its private key
+--- and the certificate, in PEM (see `secret.pem`); `read` returns the same PEM
 ---@field id string client id of the application, or object id of the user
 ---@field name string of the application, or user principal name; any text
 ---@field client_id string? of the application

@@ -1,4 +1,5 @@
---- A place of a sink script that can be read back: where the client secret of one application is stored.
+--- A place of a sink script that can be read back: where the client secret or the certificate of one application is
+--- stored.
 ---
 --- The value at the place is read before it is written, and read back afterwards. A value that belongs to another
 --- application, or to nobody known, is never replaced.
@@ -21,13 +22,14 @@ local PROBE_LENGTH = 24
 ---@class sink.scripted.fields
 ---@field loaded sink.loaded
 ---@field rights host.gate.rights?
----@field item table of sink.item: kind, id, name, client_id, tenant, policy
+---@field item table of sink.item: kind, credential, id, name, client_id, tenant, policy
 
 --- The place for one application.
 ---@param fields sink.scripted.fields
 ---@return sink.scripted
 local function scripted(fields)
-  local self = Scripted { name = "", loaded = fields.loaded, rights = fields.rights, item = fields.item }
+  local self = Scripted { name = "", loaded = fields.loaded, rights = fields.rights, item = fields.item,
+    kind = fields.item.credential }
   self.item.slot = "current"
   self.name = self:where()
   self.made = "at " .. self.name
@@ -60,7 +62,7 @@ function Scripted:key() return "sink/" .. self.name end
 
 local function raise_not_ours(self, stored)
   fail.raise {
-    kind = "not_ours", what = ("store the client secret in %s"):format(self.name),
+    kind = "not_ours", what = ("store the %s in %s"):format(self.kind, self.name),
     why = stored.id and ("there is a value of another application (client id %s)"):format(stored.id)
       or "there is a value that is not marked as one of this application",
     fix = ("Choose another place in the policy. If that value may be replaced, mark it there with the client id %s.")
@@ -140,6 +142,48 @@ end
 function Scripted.clear() end
 
 ---------------------------------------------------------------------------
+-- A pending value: of a certificate, which is stored before Entra is asked to add it
+
+local function raise_pending_of_another(self, stored)
+  fail.raise {
+    kind = "conflict", what = ("store the new %s beside the current one in %s"):format(self.kind, self.name),
+    why = ("the pending place has a value of another installation (%s)"):format(stored.marker or "without a marker"),
+    fix = "If no other installation works on this application, remove the value in the pending place. Then run the "
+      .. "same command again.",
+  }
+end
+
+-- What is in the pending place; nil when there is nothing.
+local function read_pending(self)
+  local stored = self.loaded.can.pending and read_slot(self, "pending") or nil
+  return stored, stored and stored.value and stored or nil
+end
+
+--- Store a value in the pending place, where the sink has one, and read it back. Raises "conflict" for a pending value
+--- of another installation, and "refused" when the sink does not return the value. Waits.
+---@param value host.secret
+---@param row rotation.row of the value
+---@param is_known fun(marker: string): boolean does this journal know the marker of a rotation?
+function Scripted:keep_pending(value, row, is_known)
+  local before, found = read_pending(self)
+  if not self.loaded.can.pending or holds(found, value) then return end
+  local is_foreign = found and found.marker ~= PROBE and not (found.marker and is_known(found.marker))
+  if is_foreign then raise_pending_of_another(self, found) end
+  local item = item_for(self, "pending", row.body.marker)
+  item.ends, item.rotation = math.floor(row.body.ends), tostring(row.id)
+  if not holds(store_and_read(self, item, value, before), value) then
+    raise_probe_failed(self, "it did not return the value that was stored")
+  end
+end
+
+--- Remove the pending value of this marker, if it is there. Waits.
+---@param marker string
+function Scripted:remove_pending(marker)
+  local _, found = read_pending(self)
+  if found and found.marker == marker then call(self, "remove", item_for(self, "pending", marker), found) end
+end
+
+---------------------------------------------------------------------------
 -- Storing
 
 --- Set the content that the place should have.
@@ -157,7 +201,7 @@ end
 
 local function raise_not_read_back(self)
   fail.raise {
-    kind = "conflict", what = ("read back the client secret from %s"):format(self.name),
+    kind = "conflict", what = ("read back the %s from %s"):format(self.kind, self.name),
     why = "another value is stored there than the one that was just stored",
     fix = "Run the same command again: it reads what is there. One installation writes a place, never two.",
   }

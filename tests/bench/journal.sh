@@ -14,7 +14,7 @@ journal_profile() {
 # journal_fill FOLDER NAME RECORDS: gives that profile's journal a history.
 journal_fill() {
   local binding
-  binding=$("$build/moonlatch" --config "$1/emulator/$2.lua" -e "return require('profile').current().binding")
+  binding=$(ready "$1" login | sed 's,^https://,,; s,/.*,,; s,:,_,')/contoso.onmicrosoft.com # as a profile makes it
   "$build/moonlatch" --stdlib tests/bench/journal "$1/emulator/$2" "$1/emulator/journal.key" "$binding" "$3" >/dev/null
 }
 

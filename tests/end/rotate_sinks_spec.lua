@@ -77,16 +77,15 @@ describe("the client secret of an application", function()
   end)
 
   it("is a file that only the holder of a private key reads", function()
-    shell("openssl genrsa -out %s/key.pem 2048; openssl rsa -in %s/key.pem -pubout -out %s/public.pem; mkdir %s/sealed",
-      path, path, path, path)
+    shell("openssl req -x509 -newkey rsa:2048 -nodes -keyout %s/key.pem -subj /CN=reader -out %s/reader.pem 2>&1; "
+      .. "mkdir %s/sealed", path, path, path)
     emu:configure(function(text)
       return (text:gsub("emulator = { clock", ("folders = { sealed = '%s/sealed' }, %%0"):format(path)))
     end)
-    local sink = ("policy.sink('sinks/sealed-file', { to = '%s/public.pem', folder = 'sealed' })"):format(path)
+    local sink = ("policy.sink('sinks/sealed-file', { to = '%s/reader.pem', folder = 'sealed' })"):format(path)
     local status, row = rotate(sink)
     assert.equal(1, status)
-    local value = shell("cat %s/sealed/*.sealed | base64 -d | openssl pkeyutl -decrypt -inkey %s/key.pem "
-      .. "-pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:sha256 -pkeyopt rsa_mgf1_md:sha256", path, path)
+    local value = shell("cat %s/sealed/*.sealed | openssl cms -decrypt -inform PEM -inkey %s/key.pem", path, path)
     assert.equal("200", signs_in(value))
     confirm(row)
     assert.equal(0, (rotate(sink)))

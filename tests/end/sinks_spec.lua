@@ -176,7 +176,7 @@ describe("a sink script", function()
     assert.same({ 1, "failed" }, { status, row.what })
     assert.matches("^stored in 1 of 2; missing in client%-secret in the Secret prod/app%-.* of "
       .. "sinks/kubernetes%-secret: our credential may not do this", row.why)
-    assert.matches("it stores the secret where it is missing. Until then no old client secret is removed%.$",
+    assert.matches("it stores the client secret where it is missing. Until then no old client secret is removed%.$",
       row.failure.fix)
     local second = held(VAULT)
     assert.not_equal(first, second)

@@ -288,6 +288,21 @@ describe("an error", function()
     assert.is_nil(err.handle)
   end)
 
+  it("is no way to act in the library: its metamethods are not called there", function()
+    local sink = load_text [[
+      local called = false
+      local function raise()
+        if called then return "called" end
+        error(setmetatable({}, { __tostring = function() called = true return "forged" end }))
+      end
+      return { summary = "S", where = raise, store = raise, can = {} }]]
+    local ok, err = pcall(sink.where)
+    assert.is_false(ok)
+    assert.matches("^a script raised a table that has a metatable: raise a text, or a failure with fail.raise\n",
+      tostring(err))
+    assert.is_false((pcall(sink.where)))
+  end)
+
   it("is handled when all that it came through has been left", function()
     local code = [[
       local graph, task = require "graph", require "task"

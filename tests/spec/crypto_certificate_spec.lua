@@ -250,3 +250,64 @@ describe("a certificate that signed itself", function()
     assert.has_error(function() crypto.self_signed("x", 5, 5) end)
   end)
 end)
+
+describe("a key with its certificate", function()
+  local pem, made
+
+  setup(function()
+    folder = assert(sys.temporary "certificate")
+    pem = crypto.self_signed("billing", 1795000000, 1795864000)
+    made = crypto.certificate(pem)
+    write("made.pem", reveal(pem))
+  end)
+
+  teardown(function() sys.remove_tree(folder) end)
+
+  it("is PKCS#12 that openssl opens, with a passphrase and without", function()
+    for passphrase, given in pairs { ["correct horse"] = secret.from "correct horse", [""] = false } do
+      local bytes = made:export("pkcs12", given or nil)
+      write("out.p12", reveal(bytes))
+      assert.equal("value", secret.kind(bytes))
+      openssl(("pkcs12 -in out.p12 -passin 'pass:%s' -nodes -out out.pem"):format(passphrase))
+      assert.equal(openssl "pkey -in made.pem", openssl "pkey -in out.pem")
+      assert.equal(openssl "x509 -in made.pem", openssl "x509 -in out.pem")
+      local about = openssl(("pkcs12 -in out.p12 -passin 'pass:%s' -nokeys -info 2>&1 | cat"):format(passphrase))
+      assert.truthy(about:find("MAC: sha256", 1, true) and about:find("AES-256-CBC", 1, true), about)
+    end
+    assert.has_error(function() openssl "pkcs12 -in out.p12 -passin pass:wrong -nodes" end)
+  end)
+
+  it("comes back from each form as the same PEM", function()
+    local passphrase <close> = secret.from "correct horse"
+    local certificate = made:export "certificate"
+    assert.equal(openssl "x509 -in made.pem", certificate)
+    write("key.pem", reveal(made:export "key"))
+    assert.equal(openssl "pkey -in made.pem", slurp "key.pem")
+    local forms = {
+      { made:export "pkcs12" }, { made:export("pkcs12", passphrase), passphrase }, { made:export "pem" },
+      { made:export "key", nil, certificate }, { made:export "key", nil, secret.from(certificate) },
+    }
+    for _, form in ipairs(forms) do
+      local again <close> = assert(crypto.certificate(form[1], form[2], form[3]))
+      assert.is_true(secret.equals(pem, again:export "pem"))
+    end
+  end)
+
+  it("is written as a secret of the kind of the secret that it was read from, and only then", function()
+    local credential <close> = secret.copy(pem, "credential")
+    local key <close> = crypto.certificate(credential)
+    for _, form in ipairs { "pem", "key", "pkcs12" } do
+      assert.equal("credential", secret.kind(key:export(form)))
+      assert.equal("[secret]", tostring(key:export(form)))
+    end
+    local public <close> = crypto.x509(made:describe().der)
+    for _, form in ipairs { "pem", "key", "pkcs12" } do
+      assert.has_error(function() public:export(form) end,
+        "calling 'export' on bad self (a key that was read from a secret is expected)")
+    end
+    assert.equal(made:export "certificate", public:export "certificate")
+    local bare <close> = crypto.key()
+    assert.has_error(function() bare:export "pem" end,
+      "calling 'export' on bad self (a key with its certificate is expected)")
+  end)
+end)

@@ -247,6 +247,41 @@ describe("moonlatch journal compact", function()
     assert.equal(0, status, said)
   end)
 
+  it("whose change of the key was interrupted at a segment says so, and goes on", function()
+    assert.equal(0, (run("compact", "--before", "2020-01-01", "--yes")))
+    local name = segments(place)[1]
+    local path = place.path .. "/j/" .. name
+    local rekey = { "rekey", "--old-key", "file:" .. place.path .. "/old.key", "--yes" }
+    local under_old_key = assert(sys.read(path, 1 << 20))
+    assert(os.rename(place.path .. "/key", place.path .. "/old.key"))
+    assert.equal(0, (run(table.unpack(rekey))))
+    assert(sys.write(path, under_old_key, "replace"))
+    local fix = "fix: Change the key of this segment, too: moonlatch"
+    local function assert_told(why)
+      local status, said = run "verify"
+      assert.equal(1, status)
+      assert.truthy(said:find(why, 1, true) and said:find(fix, 1, true), said)
+      local folder = ("%s/kept-%d"):format(place.path, #why)
+      assert(sys.mkdir(folder))
+      status, said = run("backup", folder .. "/backup")
+      assert.equal(0, status, said)
+      assert.truthy(said:find("warning: the older records are not all beside the backup: ", 1, true), said)
+    end
+    assert_told "it was made with another one"
+    journals.interrupt(place, name)
+    assert_told "a change of its key was interrupted, and is neither done nor undone yet"
+    assert.equal(0, (run(table.unpack(rekey))))
+    local status, said = run "verify"
+    assert.equal(0, status, said)
+    status, said = run("backup", place.path .. "/backup")
+    assert.equal(0, status, said)
+    assert.is_nil(said:find("warning", 1, true))
+    assert(sys.remove(path)) -- the backup's folder has it, so nothing is missing there
+    status, said = run("backup", place.path .. "/another")
+    assert.equal(0, status, said)
+    assert.is_nil(said:find("warning", 1, true))
+  end)
+
   it("asks for a date", function()
     for _, words in ipairs { {}, { "--before", "soon" }, { "--before", "2025-02-30" } } do
       local status, said = run("compact", "--yes", table.unpack(words))

@@ -175,6 +175,8 @@ describe("a policy", function()
         "x.lua: on_unknown: it applies to users only, and this policy selects applications" },
       { { credential = "certificate" },
         "x.lua: credential: it applies to applications only, and this policy selects users" },
+      { applications { credential = "certificate", sink = server {} },
+        "x.lua: sink: an entry of Devolutions Server holds a client secret, and this policy rotates certificates" },
       { applications { credential = "certficate" },
         'x.lua: credential: "certficate" is none of "secret", "certificate"' },
       { applications { lifetime = "90d" },

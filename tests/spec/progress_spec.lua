@@ -38,7 +38,7 @@ describe("progress", function()
     local door = fake.door()
     function door.pace() return 20, 0 end
     http.use(door, fake.acting())
-    assert.equal("reset passwords: 0 of 5, changes at most 20.0", progress.of("reset passwords", 5):text())
+    assert.equal("reset passwords: 0 of 5, changes at most 20.0 a second", progress.of("reset passwords", 5):text())
   end)
 
   it("follows the rate of the last half minute", function()

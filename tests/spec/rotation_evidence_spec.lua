@@ -344,6 +344,21 @@ describe("a rotation", function()
     assert.matches("^rotate %-%-now typo: none of the policies selects", tostring(err))
   end)
 
+  it("that a person asks for now and that is not begun is no success, and says why", function()
+    local anna = "t0-anna@contoso.onmicrosoft.com"
+    local entry, status = go({ window = "Sun 03:00-03:01 UTC" }, { now = { UPN } })
+    assert.same({ "skipped", 1, 0 }, { entry.what, status, patches() })
+    assert.matches("^the window is closed until .*Z$", entry.why)
+    assert.equal(("To change it all the same: moonlatch rotate policies/x --now %s --outside-window"):format(UPN),
+      entry.fix)
+    local both = { select = policy.users { upn = { UPN, anna } }, limits = { max_changes = 1 } }
+    local _, _, _, rows = go(both, { now = { UPN, anna } })
+    assert.same({ "changed", "skipped" }, { rows["t0-anna"].what, rows["t0-chen"].what })
+    assert.equal("the policy changes at most 1 in a run", rows["t0-chen"].why)
+    entry, status = go({ never = { UPN } }, { now = { UPN } })
+    assert.same({ "refuse", 1 }, { entry.what, status })
+  end)
+
   it("that was left unknown, of an account that leaves, ends by itself and keeps its values for thirty days", function()
     meet { "before", "before", "before", "before" }
     go()

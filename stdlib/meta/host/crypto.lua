@@ -27,6 +27,14 @@ function Key:verify(algorithm, text) end
 --- The fields of the certificate that came with the key; nil when there is no certificate.
 ---@return {subject: string, not_before: integer?, not_after: integer?, sha1: string, sha256: string, der: string}|nil
 function Key:describe() end
+--- The key and its certificate in a form that other programs read: "pem" (the private key as PKCS#8, then the
+--- certificate), "key" (the private key alone, in PEM), "pkcs12" (DER, AES-256; with the empty passphrase when there is
+--- none), "certificate" (the certificate alone, in PEM: a text). All but the certificate are secrets of the kind of the
+--- secret that the key was read from. Raises for a key without a certificate, or one that was not read from a secret.
+---@param form "pem"|"key"|"pkcs12"|"certificate"
+---@param passphrase host.secret? for "pkcs12"
+---@return host.secret|string
+function Key:export(form, passphrase) end
 --- The public half, base64url without padding.
 ---@return string n, string e
 function Key:public() end
@@ -81,7 +89,7 @@ function M.key() end
 --- PKCS#12, with an RSA key of 2048 to 16384 bits.
 ---@param content host.secret
 ---@param passphrase host.secret?
----@param certificate string? the certificate as PEM, when the content has only the key
+---@param certificate string|host.secret|nil the certificate as PEM, when the content has only the key
 ---@return host.crypto.key|nil key, string? message what is wrong with the file, as the rest of a sentence about "it"
 ---@return string? kind "legacy": only old algorithms open the file
 function M.certificate(content, passphrase, certificate) end
@@ -115,12 +123,14 @@ function M.jws(text) end
 ---@param value host.secret
 ---@return string bytes
 function M.seal(key, binding, value) end
---- Seal a secret to a public key (RSA-OAEP with SHA-256). The private key opens it with
---- openssl pkeyutl -decrypt -pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:sha256.
----@param pem string a public key, or a certificate with one
----@param value host.secret at most 190 bytes for a key of 2048 bits
----@return host.secret|nil line base64 with a line break, of the value's kind, string? message
-function M.seal_to(pem, value) end
+--- Seal a secret to somebody. For a certificate with an RSA key of 2048 bits or more: CMS enveloped data in PEM (RFC
+--- 5652; AES-256-CBC, RSA-OAEP with SHA-256), which `openssl cms -decrypt -inform PEM -inkey KEY` opens. For a
+--- recipient of age (a text with age1…, c2sp.org/age): a file that `age -d -i IDENTITY` opens, for a value of at most
+--- 64 KiB.
+---@param recipient string
+---@param value host.secret
+---@return host.secret|nil sealed of the value's kind, string? message why not, as the rest of a sentence about "it"
+function M.seal_to(recipient, value) end
 --- Open bytes that `seal` made with the same key and binding. Otherwise the message says that the key does not open
 --- them, or that they are cut off.
 ---@param key host.secret

@@ -146,7 +146,7 @@ local M = {}
 ---@return host.journal.journal|nil, string? message, string? kind
 function M.open(directory, key, binding, clock, failure) end
 --- Open a backup, or another journal that no process writes to, for reading and verifying only.
---- Kinds: "key", "binding", "damaged", "newer", "io".
+--- Kinds: "key", "binding", "damaged", "newer", "interrupted" (rekey_segment was, and has to be called again), "io".
 ---@param path string
 ---@param key host.secret
 ---@param binding string

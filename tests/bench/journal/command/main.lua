@@ -26,7 +26,7 @@ end
 
 return {
   main = function(words)
-    local key <close> = assert(sys.read_secret(words[2]))
+    local key <close> = assert(sys.read_secret(words[2], "person", "bytes"))
     local j <close> = assert(journal.open(words[1], key, words[3]))
     local rotations = tonumber(words[4]) // (ROWS + OTHERS)
     for number = 1, rotations do
