@@ -31,14 +31,7 @@ local FOR_PEOPLE = {
   { key = "age", align = "right" }, { key = "managed" }, { key = "privileges" },
 }
 
-local YEAR = 365.25
-
--- "45 days", "5.9 years".
-local function age(days)
-  if not days then return nil end
-  if days >= 2 * YEAR then return ("%.1f years"):format(days / YEAR) end
-  return layout.count(days, "day")
-end
+local function age(days) return days and layout.age(days) end
 
 local function state_of(row)
   local list = { row.enabled == "yes" and "enabled" or "disabled" }
@@ -122,38 +115,89 @@ end
 ---@field unit string?
 ---@field all boolean?
 ---@field unmanaged boolean?
----@field format "table"|"csv"|"json"
 ---@field evidence boolean? false: do not read who changed the passwords
 
-local read_args = options_of("discover.run", {
-  role = "string", group = "string", unit = "string", all = "boolean", unmanaged = "boolean", format = "string",
-  evidence = "boolean",
+local read_list_args = options_of("discover.list", {
+  role = "string", group = "string", unit = "string", all = "boolean", unmanaged = "boolean", evidence = "boolean",
+})
+
+---@class discover.known what is read before the accounts
+---@field held table<string, entra.privilege[]>
+---@field unread string[]
+---@field names table<string, boolean>? of entries; nil: not known
+---@field no_names Failure? why the names could not be read
+---@field changes discover.last_changes
+
+local function read_known(args)
+  local found, entries, changes = task.all {
+    function() return table.pack(privileged.holders()) end,
+    function() return table.pack(managed.names(profiles.current())) end,
+    function() return last_changes.read(args.evidence == false) end,
+  }
+  return { held = args.role and of_role(found[1], args.role) or found[1], unread = found[2], names = entries[1],
+    no_names = entries[2], changes = changes }
+end
+
+-- Call `fn` with the row of each account that was asked for, as they come.
+local function for_each_account(args, known, fn)
+  for user in users_of(args, known.held) do
+    local row = row_of(user, known.held, known.names, known.changes)
+    if not args.unmanaged or row.managed ~= "yes" then fn(row, user) end
+  end
+end
+
+---@class discover.row
+---@field id string object id
+---@field account string user principal name
+---@field enabled "yes"|"no"
+---@field synced "yes"|"no"
+---@field guest "yes"|"no"
+---@field password_days integer? days since the password was changed; nil: not known
+---@field account_days integer?
+---@field managed "yes"|"no"|"unknown" is there an entry of that name in Devolutions Server?
+---@field held entra.privilege[]
+---@field privileges string `held`, in words
+---@field password_by string who changed the password last, in words
+
+--- The accounts asked for, privileged ones by default. Waits.
+---@param args discover.args?
+---@return discover.row[] rows
+---@return string[] unread what could not be read, and why: where there is any, accounts or privileges may be missing
+---@return Failure? no_names why it could not be read which accounts are managed
+function M.list(args)
+  args = read_list_args(args or {})
+  local known, rows = read_known(args), {}
+  for_each_account(args, known, function(row, user)
+    row.id, row.held = user.id, known.held[user.id] or {}
+    rows[#rows + 1] = row
+  end)
+  return rows, known.unread, known.no_names
+end
+
+---@class discover.run_args: discover.args
+---@field format "table"|"csv"|"json"
+
+local read_run_args = options_of("discover.run", {
+  role = "string", group = "string", unit = "string", all = "boolean", unmanaged = "boolean", evidence = "boolean",
+  format = "string",
 })
 
 --- Write the accounts asked for as they come, to standard output; for people with their number at the end. Warns of
 --- what could not be read. Waits.
----@param args discover.args
+---@param args discover.run_args
 ---@return integer count of the accounts written
 ---@return boolean whole was everything read?
 function M.run(args)
-  args = read_args(args)
-  local found, names, changes = task.all {
-    function() return table.pack(privileged.holders()) end,
-    function() return managed.names(profiles.current()) or false end,
-    function() return last_changes.read(args.evidence == false) end,
-  }
-  local held, unread = found[1], found[2]
-  if args.role then held = of_role(held, args.role) end
+  args = read_run_args(args)
+  local known = read_known(args)
+  if known.no_names then log.warn("whether accounts are managed is not known: " .. tostring(known.no_names)) end
   local people = args.format == "table"
   local out = writer.new(args.format, people and FOR_PEOPLE or COLUMNS)
-  for user in users_of(args, held) do
-    local row = row_of(user, held, names or nil, changes)
-    if not args.unmanaged or row.managed ~= "yes" then out:row(people and for_people(row) or row) end
-  end
+  for_each_account(args, known, function(row) out:row(people and for_people(row) or row) end)
   out:close()
   if people then log.note(layout.count(out.count, "account")) end
-  for _, one in ipairs(unread) do log.warn("the list is not whole, as this could not be read: " .. one) end
-  return out.count, #unread == 0
+  for _, one in ipairs(known.unread) do log.warn("the list is not whole, as this could not be read: " .. one) end
+  return out.count, #known.unread == 0
 end
 
 return M

@@ -5,8 +5,11 @@
 --
 --   needs = { peers = { vault = { { "POST /v1/{mount}/data/{path+}", secrets = { "data.*" } } } } }
 --
--- and calls it: peer.vault:post("/v1/secret/data/app", { data = { password = value } }). Calls wait and retry as calls
--- of `graph` do. The script never sees the credential of a peer.
+-- and calls it: peer.vault:post("/v1/secret/data/app", { data = { password = value } }). There are get(path, options),
+-- delete(path, options), and post, put and patch(path, body, options). Options: `what` the call does, for errors and
+-- the record; `headers` ({ ["If-Match"] = … }; Content-Type for another body than JSON); `query`; missing = "nil": a
+-- 404 returns nil; `repeatable`: sending it twice is harmless; `timeout` in seconds. The answer is { status, body,
+-- headers }. Calls wait and retry as calls of `graph` do. The script never sees the credential of a peer.
 --
 -- Typed code (-e, the prompt) may read; it needs --write to change. It sees numbers, yes and no; each text in an answer
 -- comes back as a secret, unless the profile says where this peer's answers have secrets: answers = { "data.data.*" },

@@ -41,13 +41,38 @@ def authority(name):
             "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
 
-def certificate(name, issuer, subject, extensions, days="2"):
+# What `openssl ca` needs: unlike `openssl x509`, it gives a certificate dates of the past in OpenSSL 3.0 and in 3.5.
+AUTHORITY = """[ca]
+default_ca = authority
+[authority]
+database = index
+serial = serial
+new_certs_dir = .
+default_md = sha256
+policy = names
+[names]
+commonName = supplied
+"""
+
+
+def write(name, text):
+    with open(os.path.join(DIRECTORY, name), "w") as file:
+        file.write(text)
+
+
+def certificate(name, issuer, subject, extensions, expired=False):
     openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={subject}",
             "-keyout", f"{name}.key", "-out", f"{name}.csr")
-    with open(os.path.join(DIRECTORY, f"{name}.ext"), "w") as file:
-        file.write(extensions + "\n")
+    write(f"{name}.ext", extensions + "\n")
+    if expired:
+        write("authority", AUTHORITY)
+        write("index", "")
+        openssl("ca", "-batch", "-notext", "-config", "authority", "-cert", f"{issuer}.pem", "-keyfile", f"{issuer}.key",
+                "-create_serial", "-startdate", "20200101000000Z", "-enddate", "20200102000000Z",
+                "-extfile", f"{name}.ext", "-in", f"{name}.csr", "-out", f"{name}.pem")
+        return
     openssl("x509", "-req", "-in", f"{name}.csr", "-CA", f"{issuer}.pem", "-CAkey", f"{issuer}.key",
-            "-CAcreateserial", "-days", days, "-extfile", f"{name}.ext", "-out", f"{name}.pem")
+            "-CAcreateserial", "-days", "2", "-extfile", f"{name}.ext", "-out", f"{name}.pem")
 
 
 HERE = "subjectAltName=IP:127.0.0.1,DNS:localhost"
@@ -59,7 +84,7 @@ def make_certificates():
     certificate("good", "ca", "server", HERE)
     certificate("wrong_host", "ca", "localhost", "subjectAltName=DNS:elsewhere.test")
     certificate("subject_only", "ca", "localhost", "keyUsage=digitalSignature")
-    certificate("expired", "ca", "server", HERE, "-1")
+    certificate("expired", "ca", "server", HERE, expired=True)
     certificate("for_clients", "ca", "server", HERE + "\nextendedKeyUsage=clientAuth")
     certificate("stranger", "other", "server", HERE)
 

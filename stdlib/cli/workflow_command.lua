@@ -1,6 +1,7 @@
 --- What the commands plan, apply, verify and destroy share: load a script of steps, read its arguments, open a session,
 --- run the steps, and print the result.
 
+local agreed = require "workflow.agreed"
 local answers = require "cli.answers"
 local copies = require "script.copies"
 local fail = require "fail"
@@ -8,6 +9,7 @@ local hint = require "log.hint"
 local http = require "http.client"
 local log = require "log"
 local output = require "log.output"
+local profiles = require "profile.current"
 local report = require "report"
 local report_failure = require "report.failure"
 local scheduler = require "task.scheduler"
@@ -29,6 +31,7 @@ M.usage = "SCRIPT [--name value …] [options]"
 ---@field given table<string, boolean> names of the arguments that are on the command line or on record
 ---@field options table of the command line
 ---@field owner string describes the script, for the lease
+---@field text string of the script
 
 --- Let a person accept a copy that needs more than the bundled script of its name. A command that only reads prints the
 --- needs and goes on. On a private emulator nothing has to be accepted. Raises "person".
@@ -54,7 +57,7 @@ function M.load(options, command)
   if declaration.steps then
     local args, given = script.arguments(declaration, options.rest)
     return { declaration = declaration, options = options, args = args, given = given,
-      owner = script.describe(found) }
+      owner = script.describe(found), text = found.text }
   end
   fail.raise {
     kind = "usage", what = ("%s %s"):format(command, options.script), why = "it has no steps",
@@ -102,6 +105,23 @@ function M.ask_yes_or_no(question)
   output.end_progress()
   local answer = term.read_line(question .. " [y/N] ")
   return answer ~= nil and (answer:lower() == "y" or answer:lower() == "yes")
+end
+
+--- Print what would be changed, and ask whether to do it. Returns the changes that the person agreed to; or nil and the
+--- exit status.
+---@param result workflow.result of a plan, or of a dry destroy
+---@param verb string "Apply"
+---@param last boolean? false: with --json, a later result is printed
+---@return workflow.agreed?, integer? exit_status
+function M.agree(result, verb, last)
+  M.print_result(result, last)
+  if result.status ~= 3 then return nil, result.status end
+  local profile = profiles.current()
+  local question = ("%s this %s %s (profile %s)?"):format(verb, verb == "Remove" and "from" or "to", profile.tenant,
+    profile.name)
+  if M.ask_yes_or_no(question) then return agreed.of(result) end
+  log.say("Nothing was changed.")
+  return nil, 1
 end
 
 --- Open a session for the script, and call `fn(run_steps)` in a task. `run_steps(mode, more)` runs the steps once, and

@@ -1,33 +1,58 @@
 --- moonlatch apply SCRIPT: make the changes that plan shows.
 
 local answers = require "cli.answers"
-local log = require "log"
+local fail = require "fail"
+local profiles = require "profile.current"
+local saved_plan = require "workflow.saved_plan"
 local session = require "session.open"
 local workflow_command = require "cli.workflow_command"
 
--- Print the plan, and ask whether to apply it. Returns true; or false and the exit status.
-local function ask_to_apply(run_steps)
-  local result, status = run_steps "plan"
+local function apply_steps(invocation, run_steps, changes)
+  answers.record_answers(invocation, session.journal())
+  local result, status = run_steps("apply", { agreed = changes })
   workflow_command.print_result(result)
-  if result.failure or status == 0 then return false, status end
-  if workflow_command.ask_yes_or_no("Apply this?") then return true end
-  log.say("Nothing was changed.")
-  return false, 1
+  return status
+end
+
+-- Load the script of a saved plan, with the plan's arguments.
+local function load_planned_script(options, plan, path)
+  if #options.rest > 0 or options.renew or options.old_now then
+    fail.raise { kind = "usage", what = "apply " .. path, why = "a saved plan has its arguments with it",
+      fix = "Leave out all other arguments, --renew and --old-now." }
+  end
+  options.script = plan.script
+  local invocation = workflow_command.load(options, "apply")
+  invocation.args = plan.args
+  for name in pairs(invocation.declaration.args or {}) do invocation.given[name] = true end
+  return invocation
+end
+
+-- Make the changes of a saved plan, without a question: who named the file has read the plan.
+local function apply_saved_plan(options)
+  local path = options.script
+  local plan = saved_plan.read(path)
+  local invocation = load_planned_script(options, plan, path)
+  return workflow_command.run(invocation, false, function(run_steps)
+    saved_plan.check_origin(plan, path, profiles.current().tenant, invocation.text)
+    local now, status = run_steps "plan"
+    if now.failure then
+      workflow_command.print_result(now)
+      return status
+    end
+    saved_plan.check_unchanged(plan, path, now)
+    return apply_steps(invocation, run_steps, plan.changes)
+  end)
 end
 
 local function run_apply_command(options)
+  if saved_plan.is_path(options.script) then return apply_saved_plan(options) end
   local invocation = workflow_command.load(options, "apply")
   workflow_command.require_consent(options, "apply " .. options.script)
   return workflow_command.run(invocation, false, function(run_steps)
-    if not options.yes then
-      answers.ask_for_missing(invocation)
-      local yes, status = ask_to_apply(run_steps)
-      if not yes then return status end
-    end
-    answers.record_answers(invocation, session.journal())
-    local result, status = run_steps "apply"
-    workflow_command.print_result(result)
-    return status
+    if options.yes then return apply_steps(invocation, run_steps) end
+    answers.ask_for_missing(invocation)
+    local changes, status = workflow_command.agree(run_steps "plan", "Apply")
+    return changes and apply_steps(invocation, run_steps, changes) or status
   end)
 end
 
@@ -38,7 +63,9 @@ return {
     .. "applies. It is safe to stop with Ctrl-C and to run again: it goes on where it stopped. Exit status: 0\n"
     .. "when all is done, 1 when something failed or waits for a person. When a secret leaked: --renew\n"
     .. "--old-now makes a new secret, and removes the old secret as soon as the new one is in use. Without\n"
-    .. "--old-now, the old secret works until its grace period is over.",
+    .. "--old-now, the old secret works until its grace period is over.\n"
+    .. "A plan that `plan --out FILE.plan` saved is applied as it is, without a question; when the tenant has changed\n"
+    .. "since, nothing is changed. A plan that was shown on a terminal is kept to in the same way.",
   usage = workflow_command.usage,
   arguments = workflow_command.arguments,
   script = "named",
@@ -49,6 +76,7 @@ return {
   examples = {
     "moonlatch apply setup/entra-pam-provider --emulator",
     "moonlatch apply setup/entra-pam-provider --yes --json",
+    "moonlatch apply contoso.plan                    # what `moonlatch plan setup/… --out contoso.plan` saved",
     "moonlatch apply setup/entra-pam-provider --renew --old-now     # the client secret leaked",
   },
   help = workflow_command.help "apply",

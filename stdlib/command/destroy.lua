@@ -2,7 +2,6 @@
 
 local fail = require "fail"
 local hint = require "log.hint"
-local log = require "log"
 local session = require "session.open"
 local workflow_command = require "cli.workflow_command"
 
@@ -16,17 +15,6 @@ local function require_profile_name(options)
       or "the profile is of a real tenant, and --confirm is missing",
     fix = hint.text("If you mean this tenant: {moonlatch} destroy %s --confirm %s", options.script, profile.name),
   }
-end
-
--- Print what would be deleted, and ask whether to delete it. Returns true; or false and the exit status.
-local function ask_to_destroy(run_steps)
-  local result = run_steps("destroy", { dry = true })
-  workflow_command.print_result(result, false)
-  if result.failure then return false, 1 end
-  if result.changes.delete == 0 then return false, result.status end
-  if workflow_command.ask_yes_or_no("Remove this?") then return true end
-  log.say("Nothing was changed.")
-  return false, 1
 end
 
 ---@type cli.command
@@ -55,11 +43,12 @@ return {
     workflow_command.require_consent(options, "destroy " .. options.script, false)
     return workflow_command.run(invocation, false, function(run_steps)
       require_profile_name(options)
+      local changes, declined
       if not options.yes then
-        local yes, status = ask_to_destroy(run_steps)
-        if not yes then return status end
+        changes, declined = workflow_command.agree(run_steps("destroy", { dry = true }), "Remove", false)
+        if not changes then return declined end
       end
-      local result, status = run_steps("destroy", { dry = false })
+      local result, status = run_steps("destroy", { dry = false, agreed = changes })
       workflow_command.print_result(result)
       return status
     end)

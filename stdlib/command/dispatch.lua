@@ -29,6 +29,8 @@ local M = {}
 --- help is printed
 ---@field run fun(options: table): integer exit status
 
+local PLAIN_WIDTH = 100 -- columns of a help that is not written to a terminal
+
 local OF_SCRIPTS, OF_TENANT = { "profile", "config", "scripts" }, { "profile", "config" }
 
 -- The options of this run that each command gets in a hint, too: those that decide what it acts on.
@@ -38,6 +40,7 @@ local HINT_OPTIONS = {
   activity = OF_SCRIPTS, login = OF_SCRIPTS, logout = OF_TENANT, whoami = OF_TENANT, handover = OF_TENANT,
   journal = OF_TENANT,
   applications = OF_SCRIPTS, expiring = OF_TENANT, status = OF_TENANT, notify = OF_SCRIPTS, metrics = OF_TENANT,
+  report = OF_SCRIPTS,
   init = { "config" }, rehearse = { "scripts" },
   scripts = { "scripts" }, new = OF_SCRIPTS,
 }
@@ -149,7 +152,9 @@ end
 ---@param name string?
 function M.print_help(name)
   local command_help = require "manual.command_help"
-  print_wrapped_help(name and command_help.command(name, M.load_command(name)) or command_help.program(M.load_command))
+  local width = term.is_terminal("out") and term.width() or PLAIN_WIDTH
+  print_wrapped_help(name and command_help.command(name, M.load_command(name), width)
+    or command_help.program(M.load_command))
 end
 
 ---------------------------------------------------------------------------

@@ -63,12 +63,24 @@ local function print_unknown(calendar)
   log.prose(("Not looked at: %s."):format(table.concat(calendar.left_out, "; ")))
 end
 
+-- The line below the table. That nothing expires is said only of what was looked at.
+local function summary_line(calendar, soon, span)
+  local later, undated = 0, 0
+  for _, item in ipairs(calendar.items) do
+    if not item.ends then undated = undated + 1
+    elseif item.ends > calendar.now + span then later = later + 1 end
+  end
+  return ("%s within %s, or %s%s%s."):format(
+    soon == 0 and "Nothing that was looked at expires" or layout.count(soon, "date"), time.span(span),
+    soon == 0 and "has expired" or "expired", later > 0 and ("; %d later"):format(later) or "",
+    undated > 0 and ("; %d without a known date"):format(undated) or "")
+end
+
 local function print_for_people(calendar, soon, span)
-  local later, rows = #calendar.items - #soon, {}
+  local rows = {}
   for i, item in ipairs(soon) do rows[i] = table_row(item, calendar.now) end
   if #soon > 0 then report.table(rows, COLUMNS) end
-  log.say(("%s within %s, or expired%s."):format(#soon == 0 and "Nothing expires" or layout.count(#soon, "date"),
-    time.span(span), later > 0 and ("; %d later"):format(later) or ""))
+  log.say(summary_line(calendar, #soon, span))
   print_fixes(soon)
   print_unknown(calendar)
 end

@@ -14,7 +14,7 @@ local function write_page(path, text)
     fix = path_fix.write(path, hint.text "name another folder: {moonlatch} help --man DIR") }
 end
 
--- Write the manual pages into the folder, those of each section into a folder of its own: man1, man5, man7.
+-- Write the manual pages into the folder, those of each section into a folder of its own: man1, man5, man7, man8.
 local function write_manual_pages(folder)
   local count = 0
   for path, text in pairs(require("manual.pages").files(dispatch.load_command)) do

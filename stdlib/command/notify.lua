@@ -4,6 +4,7 @@ local collect = require "notice.collect"
 local command_task = require "cli.command_task"
 local compose = require "notice.compose"
 local outbox = require "notice.outbox"
+local permissions_needs = require "permissions.needs"
 local in_tenant = require "expiry.in_tenant"
 local json = require "json"
 local layout = require "terminal.layout"
@@ -36,18 +37,6 @@ local function session_scripts(loaded, looks)
   end
   for _, teller in ipairs(loaded.tellers) do scripts[#scripts + 1] = teller.script end
   return scripts
-end
-
--- The scopes for a person's sign-in, which the scripts of a session share.
-local function joined_needs(scripts)
-  local needs, seen = { scopes = {} }, {}
-  for _, one in ipairs(scripts) do
-    for _, scope in ipairs(one.needs.scopes or {}) do
-      if not seen[scope] then needs.scopes[#needs.scopes + 1] = scope end
-      seen[scope] = true
-    end
-  end
-  return needs
 end
 
 local function teller_with_rights(loaded, number, open)
@@ -157,7 +146,7 @@ local function run_notify_command(options)
   local is_online = not options.offline and not options.test
   local looks = { tenant = is_online, doctor = is_online and wants_doctor(loaded.terms) }
   local scripts = session_scripts(loaded, looks)
-  local open <close> = session.start(options, { needs = joined_needs(scripts), scripts = scripts })
+  local open <close> = session.start(options, { needs = permissions_needs.shared_scopes(scripts), scripts = scripts })
   return command_task.run(options.test and test_targets or notify, open, loaded, looks)
 end
 

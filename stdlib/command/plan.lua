@@ -1,10 +1,13 @@
 --- moonlatch plan SCRIPT: show what apply would change, or for a policy what rotate would change.
 
 local command_task = require "cli.command_task"
+local fail = require "fail"
+local hint = require "log.hint"
 local log = require "log"
 local output = require "log.output"
 local profiles = require "profile.current"
 local report = require "report"
+local saved_plan = require "workflow.saved_plan"
 local script = require "script.load"
 local session = require "session.open"
 local workflow_command = require "cli.workflow_command"
@@ -34,12 +37,26 @@ local function plan_policy(options)
   return status
 end
 
+local function save_plan(options, invocation, result)
+  if result.failure then return end
+  saved_plan.write(options.out, { tenant = profiles.current().tenant, script = options.script, text = invocation.text,
+    args = invocation.args, result = result })
+  log.prose(hint.text("Saved. To make exactly these changes: {moonlatch} apply %s", options.out))
+end
+
 local function run_plan_command(options)
-  if script.load(options.script).policy then return plan_policy(options) end
+  if script.load(options.script).policy then
+    if options.out then
+      fail.raise { kind = "usage", what = "plan --out", why = "a policy decides when it runs who is due",
+        fix = "Leave out --out." }
+    end
+    return plan_policy(options)
+  end
   local invocation = workflow_command.load(options, "plan")
   return workflow_command.run(invocation, true, function(run_steps)
     local result, status = run_steps "plan"
     workflow_command.print_result(result)
+    if options.out then save_plan(options, invocation, result) end
     print_shell_warnings(invocation.declaration.needs)
     return status
   end)
@@ -52,10 +69,14 @@ return {
   usage = workflow_command.usage,
   arguments = workflow_command.arguments,
   script = "named",
+  options = {
+    { name = "--out", value = "FILE", help = "save the plan to a new file NAME.plan, for `moonlatch apply NAME.plan`" },
+  },
   examples = {
     "moonlatch plan setup/entra-pam-provider --emulator",
     "moonlatch plan setup/entra-pam-provider --name 'PAM provider' --no-jit-elevation",
     "moonlatch plan setup/entra-pam-provider --help      # the script's own arguments",
+    "moonlatch plan setup/entra-pam-provider --out contoso.plan",
     "moonlatch plan policies/tier0-users                 # who is due, and why",
   },
   help = workflow_command.help "plan",

@@ -5,6 +5,7 @@ local fail = require "fail"
 local hint = require "log.hint"
 local log = require "log"
 local output = require "log.output"
+local profiles = require "profile.current"
 local report = require "report"
 local rotate_policies = require "rotate.policies"
 local session = require "session.open"
@@ -14,7 +15,8 @@ local workflow_command = require "cli.workflow_command"
 local function confirm_rotation_plan(all)
   output.end_progress()
   log.say(rotate_policies.plan_text(all))
-  return workflow_command.ask_yes_or_no "Do this?"
+  local profile = profiles.current()
+  return workflow_command.ask_yes_or_no(("Do this in %s (profile %s)?"):format(profile.tenant, profile.name))
 end
 
 local function rotate_loaded_policies(options, loaded, open)

@@ -1,7 +1,6 @@
 --- Which accounts somebody keeps the password of: those with an entry of their name.
 
 local fail = require "fail"
-local log = require "log"
 local server = require "devolutions.server"
 
 local M = {}
@@ -14,9 +13,10 @@ local function note(names, entry)
 end
 
 --- Names of accounts with an entry in a vault the application identity sees, in lower
---- case; nil when that cannot be known.
+--- case; nil when that cannot be known, with the failure when it was tried.
 ---@param profile profile
----@return table<string, boolean>?
+---@return table<string, boolean>? names
+---@return Failure? why
 function M.names(profile)
   local devolutions = profile.devolutions
   if not (devolutions and devolutions.server) then return nil end
@@ -29,8 +29,7 @@ function M.names(profile)
   end)
   if ok then return names end
   if not fail.is(err) or fail.is(err, "interrupted") then error(err, 0) end
-  log.warn("whether accounts are managed is not known: " .. tostring(err))
-  return nil
+  return nil, err
 end
 
 return M

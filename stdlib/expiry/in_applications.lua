@@ -32,21 +32,44 @@ local function known_keys(items)
   return keys
 end
 
-local function add_credentials(items, left_out, span)
-  local known, now, expired = known_keys(items), time.now(), 0
-  local found = tenant_credentials.read {
-    tenant = oauth.principal().tenant:lower(), held = false, federated = false,
-    is_wanted = function(one)
-      if not one.ends or known[one.key] then return false end
-      if one.ends <= now then expired = expired + 1 end
-      return one.ends > now and one.ends <= now + span
-    end,
-  }
-  for _, one in found.list:each(found.list:places()) do items[#items + 1] = item_of(one) end
-  if expired > 0 then
-    left_out[#left_out + 1] = hint.text("%s of other applications that expired already ({moonlatch} applications)",
-      layout.count(expired, "credential"))
+-- Does a credential expire within the span? Counts those that expired already.
+local function wanted(items, span, counts)
+  local known, now = known_keys(items), time.now()
+  return function(one)
+    if not one.ends or known[one.key] then return false end
+    if one.ends <= now then counts.expired = counts.expired + 1 end
+    return one.ends > now and one.ends <= now + span
   end
+end
+
+local function note_expired(left_out, count)
+  if count == 0 then return end
+  left_out[#left_out + 1] = hint.text("%s of other applications that expired already ({moonlatch} applications)",
+    layout.count(count, "credential"))
+end
+
+local function add_credentials(items, left_out, span)
+  local counts = { expired = 0 }
+  local found = tenant_credentials.read {
+    tenant = oauth.principal().tenant:lower(), held = false, federated = false, is_wanted = wanted(items, span, counts),
+  }
+  for _, one in found.list:each() do items[#items + 1] = item_of(one) end
+  note_expired(left_out, counts.expired)
+end
+
+--- The items of credentials that were read already, of those that are not among the items and expire within the span.
+---@param list applications.credential_list
+---@param items expiry.item[] those that are known already
+---@param span number seconds
+---@return expiry.item[] more
+---@return integer expired how many expired before
+function M.items(list, items, span)
+  local more, counts = {}, { expired = 0 }
+  local is_wanted = wanted(items, span, counts)
+  for _, one in list:each() do
+    if is_wanted(one) then more[#more + 1] = item_of(one) end
+  end
+  return more, counts.expired
 end
 
 --- Add the credentials of the tenant's applications that expire within a span. Waits.

@@ -119,7 +119,7 @@ local function add_own_secrets(items, profile)
 end
 
 local function add_all(items, unknown, profile)
-  oauth.sign_in(profile)
+  oauth.principal() -- signs in, unless somebody is signed in already
   if profile.sign_in.method == "client_secret" then
     on_machine.look(unknown, "tenant/client secret", "when the client secret expires that this profile signs in with",
       add_own_secrets, items, profile)

@@ -1,15 +1,12 @@
 --- Write calendar files (RFC 5545) with events of whole days. Each event has a name of its own, so a calendar that
 --- imports the file again replaces the events.
 
-local fail = require "fail"
-local path_fix = require "machine.path_fix"
-local sys = require "host.sys"
+local own_file = require "machine.own_file"
 local time = require "time"
 
 local M = {}
 
 local PRODUCT = "-//Moonlatch//Client secrets//EN"
-local LIMIT = 1 << 20
 
 ---@class handover.icalendar.event
 ---@field uid string names the event, in every calendar of this thing
@@ -66,20 +63,8 @@ end
 ---@param text string
 ---@param command string the command with its option, for the fix: "moonlatch handover --calendar FILE"
 function M.write(path, text, command)
-  local there = sys.stat(path)
-  local content = there and sys.read(path, LIMIT)
-  if there and not (content and content:find("\r\nPRODID:" .. PRODUCT .. "\r\n", 1, true)) then
-    fail.raise {
-      kind = "usage", what = "write the calendar " .. path, why = "there is a file that Moonlatch did not write",
-      fix = "Name a new file: " .. command,
-    }
-  end
-  local ok, message = sys.write(path, text, there and "replace" or "new")
-  if ok then return end
-  fail.raise {
-    kind = "config", what = "write the calendar " .. path, why = message or "the file cannot be written",
-    fix = path_fix.write(path, "name another file: " .. command),
-  }
+  own_file.write { path = path, text = text, mark = "\r\nPRODID:" .. PRODUCT .. "\r\n", noun = "the calendar",
+    command = command }
 end
 
 return M

@@ -20,6 +20,7 @@
 local class = require "base.class"
 local crypto = require "host.crypto"
 local hint = require "log.hint"
+local html = require "report.html"
 local log = require "log"
 local neighbour = require "http.neighbour"
 local sys = require "host.sys"
@@ -66,14 +67,12 @@ local function fill_page_placeholder(text, name, value)
   return text:sub(1, first - 1) .. value .. text:sub(last + 1)
 end
 
-local ESCAPES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
-
 -- The command for the terminal, as text of the page.
-local function command_as_html() return (hint.text "{moonlatch} handover":gsub("[&<>\"']", ESCAPES)) end
+local function command_as_html() return html.escape(hint.text "{moonlatch} handover") end
 
 -- The page with its style and script, and its Content Security Policy, which allows only this style and script.
 local function assemble_page()
-  local style, script = page_asset "page.css", page_asset "page.js"
+  local style, script = html.base_style() .. page_asset "page.css", page_asset "page.js"
   local page, command = page_asset "page.html", command_as_html()
   page = fill_page_placeholder(fill_page_placeholder(page, "COMMAND", command), "COMMAND", command)
   page = fill_page_placeholder(fill_page_placeholder(page, "STYLE", style), "SCRIPT", script)

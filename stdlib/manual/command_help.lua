@@ -1,6 +1,7 @@
 --- The help of the program and of its commands, as text.
 
 local common = require "manual.common"
+local layout = require "terminal.layout"
 
 local M = {}
 
@@ -66,7 +67,7 @@ end
 function M.program(load)
   local lines = {
     "moonlatch: scriptable, safe power over Microsoft Entra ID and Devolutions PAM", "",
-    "Usage: moonlatch COMMAND [options]      moonlatch -e CODE      moonlatch help COMMAND",
+    "Usage: moonlatch COMMAND [options]", "       moonlatch help COMMAND", "       moonlatch -e CODE [options]",
   }
   for _, group in ipairs(common.groups) do
     local rows = {}
@@ -84,13 +85,28 @@ function M.program(load)
   return table.concat(lines, "\n")
 end
 
+-- The lines of a paragraph joined, and wrapped to the width. Indented lines stay as they are.
+local function rewrap(text, width)
+  local lines = {}
+  for line in (text .. "\n"):gmatch("(.-)\n") do
+    local last = lines[#lines]
+    if last and last:find("^%S") and line:find("^%S") then
+      lines[#lines] = last .. " " .. line
+    else
+      lines[#lines + 1] = line
+    end
+  end
+  return layout.fit(table.concat(lines, "\n"), width)
+end
+
 --- The help of a command.
 ---@param name string
 ---@param command cli.command
+---@param width integer columns for its paragraphs
 ---@return string
-function M.command(name, command)
+function M.command(name, command, width)
   local lines = { ("Usage: moonlatch %s %s"):format(name, M.usage(command)), "", command.summary }
-  if command.details then append(lines, "", command.details) end
+  if command.details then append(lines, "", rewrap(command.details, width)) end
   local arguments = {}
   for i, argument in ipairs(command.arguments or {}) do arguments[i] = { argument.name:upper(), argument.help } end
   if arguments[1] then section(lines, "Arguments", arguments, 22) end

@@ -33,7 +33,7 @@ M.groups = {
   { title = "Rotate passwords and secrets", commands = { "rotate", "rehearse", "new", "journal" } },
   { title = "Find out",
     commands = { "status", "doctor", "discover", "activity", "applications", "expiring", "permissions" } },
-  { title = "Tell people and machines", commands = { "notify", "metrics" } },
+  { title = "Tell people and machines", commands = { "report", "notify", "metrics" } },
   { title = "Write scripts", commands = { "scripts", "run", "-e", "repl", "types" } },
   { title = "Help", commands = { "help", "completion" } },
 }

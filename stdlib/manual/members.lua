@@ -61,6 +61,7 @@ M.profile = {
   ["peers.NAME.ca"] = "A PEM file of certificates that replaces the system's roots for this service.",
   ["peers.NAME.strict_certificates"] = "Must its certificate comply with RFC 5280?",
   ["peers.NAME.loopback"] = "Is it a program on this machine?",
+  ["peers.NAME.answers"] = "Places of secrets in the answers that code without needs reads; by default every text.",
   ["peers.NAME.credential"] = "How Moonlatch proves itself to the service: one of bearer, header, scope and webhook.",
   ["peers.NAME.credential.bearer"] = "Where the secret comes from that follows \"Authorization: Bearer\".",
   ["peers.NAME.credential.header"] = "The name of the header that holds the secret.",

@@ -122,6 +122,23 @@ local function command_page(name, command)
   return page:whole()
 end
 
+local function operator_page()
+  local page = new_page("moonlatch-operator", 8, "act as the systemd units of moonlatch do")
+  page:section "Synopsis"
+  page:add(roff.bold "moonlatch-operator" .. " " .. roff.italic "COMMAND" .. " [options]")
+  page:section "Description"
+  page:text("Runs moonlatch as its units run it: as their user, with their credentials, state and confinement, and\n"
+    .. "with the configuration /etc/moonlatch/moonlatch.lua. What systemctl edit moonlatch-rotate@.service adds holds\n"
+    .. "here, too. For root. Of files it sees what a unit sees: /etc/moonlatch, and /var/lib/moonlatch, in which it\n"
+    .. "starts.", true)
+  page:section "Exit status"
+  page:text("That of moonlatch; 1 when the caller is not root, or the units are not installed.", true)
+  page:section "Examples"
+  page:code({ "sudo moonlatch-operator doctor", "sudo moonlatch-operator journal resume ID" }, true)
+  add_see_also(page, { "moonlatch(1)", "moonlatch-journal(1)", "systemd-run(1)" })
+  return page:whole()
+end
+
 ---------------------------------------------------------------------------
 -- Members
 
@@ -234,6 +251,7 @@ function M.files(load)
   local files = {
     ["man1/moonlatch.1"] = program_page(load), ["man5/moonlatch.lua.5"] = profile_page(),
     ["man5/moonlatch-policy.5"] = policy_page(), ["man7/moonlatch-scripts.7"] = scripts_page(),
+    ["man8/moonlatch-operator.8"] = operator_page(),
   }
   for _, group in ipairs(common.groups) do
     for _, name in ipairs(group.commands) do

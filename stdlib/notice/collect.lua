@@ -10,8 +10,14 @@ local states = require "handover.state"
 
 local M = {}
 
--- Run `fn(...)` with these rights. A failure becomes something that could not be looked at.
-local function look_with_rights(look, source, what, given_rights, fn, ...)
+--- Run `fn(...)` with these rights. A failure becomes something that could not be looked at. Waits.
+---@param look notice.look
+---@param source string
+---@param what string what is then not known
+---@param given_rights host.gate.rights?
+---@param fn function
+---@return any value nil when it could not be looked at
+function M.try(look, source, what, given_rights, fn, ...)
   local ok, value = pcall(rights.with, scheduler.require_current(), given_rights, fn, ...)
   if ok then return value end
   if not fail.is(value) or fail.is(value, "interrupted") or fail.is(value, "journal") then error(value, 0) end
@@ -50,13 +56,14 @@ end
 ---@return notice.look
 function M.look(context)
   local look = findings.new()
-  local calendar = look_with_rights(look, "tenant", "what expires", context.rights.expiring, expiry.look,
+  local calendar = M.try(look, "tenant", "what expires", context.rights.expiring, expiry.look,
     context.journal, context.profile, { offline = context.offline })
+  look.calendar = calendar
   if calendar then findings.add_expiring(look, calendar) end
   if context.offline then look.unseen.tenant = true end
   findings.add_rotations(look, context.journal)
   if context.doctor and not context.offline then
-    look_with_rights(look, "doctor", "what the doctor would find", context.rights.doctor, examine_all, look,
+    M.try(look, "doctor", "what the doctor would find", context.rights.doctor, examine_all, look,
       context.journal)
   elseif context.doctor then
     look.unseen.doctor = true

@@ -23,6 +23,7 @@ local M = {}
 ---@class notice.look
 ---@field now number
 ---@field findings notice.finding[]
+---@field calendar expiry.calendar? nil: what expires could not be looked at
 ---@field unseen table<string, true> sources that could not be looked at; "tenant" stands for "tenant/role", too
 
 local LONGEST = 600 -- bytes of a text in a notice

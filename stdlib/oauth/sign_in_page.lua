@@ -1,5 +1,7 @@
 --- The pages that a browser shows when it comes back from a sign-in.
 
+local html = require "report.html"
+
 local M = {}
 
 local FRAME = [[
@@ -22,13 +24,6 @@ h1 { font-size: 1.5rem; margin-bottom: .5rem }
 </body>
 </html>
 ]]
-
-local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
-
--- Texts from outside are shown as text, never as markup.
-local function plain(text)
-  return (text:gsub("[&<>\"']", ENTITIES))
-end
 
 local function frame(heading, text)
   return FRAME:format(heading, heading, text)
@@ -55,7 +50,7 @@ end
 ---@param message string
 ---@return string
 function M.failed(message)
-  return frame("The sign-in did not succeed", plain(message) .. "<br>The terminal says what to do.")
+  return frame("The sign-in did not succeed", html.escape(message) .. "<br>The terminal says what to do.")
 end
 
 --- The answer belongs to another sign-in, perhaps an older one.

@@ -196,6 +196,20 @@ function M.with(needs, args)
   return all
 end
 
+--- What a person signs in for when several scripts share a session: the scopes of all of them, each once.
+---@param scripts { needs: script.needs }[]
+---@return script.needs
+function M.shared_scopes(scripts)
+  local needs, seen = { scopes = {} }, {}
+  for _, one in ipairs(scripts) do
+    for _, scope in ipairs(one.needs.scopes or {}) do
+      if not seen[scope] then needs.scopes[#needs.scopes + 1] = scope end
+      seen[scope] = true
+    end
+  end
+  return needs
+end
+
 local PRINTED_KINDS = { "graph", "devolutions", "scopes", "run", "files" }
 
 --- Every declared entry as one line: "graph: PATCH /users/{id}", "run: tell (with --tell)".

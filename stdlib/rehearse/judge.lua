@@ -38,6 +38,7 @@ local MOST = 8 -- accounts named in a line
 
 ---@class rehearse.judge
 ---@field stage rehearse.stage
+---@field last_failure string? why the last run failed as a whole
 local Judge = class "rehearse.judge"
 
 --- A judge of a rehearsal.
@@ -191,7 +192,9 @@ end
 ---@param held table[] as rehearse.stage gives it
 function Judge:note(all, failure, held)
   self.runs = self.runs + 1
-  if failure then self:tell("a run failed: %s", tostring(failure):match("^[^\n]*")) end
+  local text = failure and tostring(failure):match("^[^\n]*")
+  if text and text ~= self.last_failure then self:tell("a run failed: %s", text) end
+  self.last_failure = text
   for _, found in ipairs(all or {}) do note_policy_run(self, found) end
   compare_stored_values(self, held)
 end
@@ -252,6 +255,8 @@ local function judge_final_states(self, verdicts)
     local state = not account.accepted and OPEN[account.state]
     if state then left[#left + 1] = ("%s (%s)"):format(short_account_name(account.name), state) end
   end
+  if self.last_failure then left[#left + 1] = "the last run failed: " .. self.last_failure end
+  if #self.order == 0 then left[#left + 1] = "nobody was looked at: no run found an account or an application" end
   add_rehearsal_verdict(verdicts, "in the end nobody has failed, is refused or stopped, or waits for a person",
     #left == 0, account_names_text(left))
 end

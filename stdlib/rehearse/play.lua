@@ -3,6 +3,7 @@
 
 local class = require "base.class"
 local fail = require "fail"
+local hint = require "log.hint"
 local http = require "http.client"
 local judge = require "rehearse.judge"
 local log = require "log"
@@ -34,6 +35,24 @@ local SHORTEST = 60
 ---@field judge rehearse.judge
 ---@field start number
 local Play = class "rehearse.play"
+
+-- The private emulator has Entra and Devolutions only: with a sink at another service every run would fail.
+local function refuse_sinks_at_peers(policies)
+  for _, terms in ipairs(policies) do
+    for _, one in ipairs(terms.sinks) do
+      local peer = one.loaded and next(one.loaded.needs.peers or {})
+      if peer then
+        fail.raise {
+          kind = "config", what = "rehearse " .. terms.name,
+          why = ("its sink %s calls the peer '%s', and a rehearsal has an emulator of Entra and Devolutions only")
+            :format(one.loaded.name, peer),
+          fix = hint.text("Try the sink by itself: `{moonlatch} rehearse sink %s`. To rehearse the policy, name "
+            .. "another sink in it meanwhile, such as policy.devolutions.server {}.", one.loaded.name),
+        }
+      end
+    end
+  end
+end
 
 ---------------------------------------------------------------------------
 -- In a session
@@ -184,6 +203,7 @@ end
 ---@return rehearse.outcome
 function M.play(terms, stage)
   local loaded = rotate_policies.load(terms.policies, true)
+  refuse_sinks_at_peers(loaded.policies)
   local self = Play {
     terms = terms, stage = stage, policies = loaded.policies, needs = loaded.needs, scripts = loaded.scripts,
     place = 1,

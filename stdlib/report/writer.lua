@@ -44,6 +44,23 @@ local function csv_line(columns, row)
   return table.concat(fields, ",") .. "\r\n"
 end
 
+-- The first line of CSV: the names of the columns.
+local function csv_titles(columns)
+  local titles = {}
+  for _, column in ipairs(columns) do titles[column.key] = column.key end
+  return csv_line(columns, titles)
+end
+
+--- Rows as the text of a CSV file.
+---@param columns report.column[]
+---@param rows table[]
+---@return string
+function M.csv(columns, rows)
+  local lines = { csv_titles(columns) }
+  for _, row in ipairs(rows) do lines[#lines + 1] = csv_line(columns, row) end
+  return table.concat(lines)
+end
+
 local Csv = class "report.csv_writer"
 
 function Csv:row(row)
@@ -92,11 +109,7 @@ local WRITERS = { csv = Csv, json = Json, table = Table }
 ---@return report.writer
 function M.new(format, columns)
   local out = WRITERS[format] { columns = columns, count = 0, block = {}, pending = {} }
-  if format == "csv" then
-    local titles = {}
-    for _, column in ipairs(columns) do titles[column.key] = column.key end
-    out.pending[1] = csv_line(columns, titles)
-  end
+  if format == "csv" then out.pending[1] = csv_titles(columns) end
   return out
 end
 

@@ -57,12 +57,14 @@ local function credential_dates(self, policy)
 end
 
 -- The fields that `rotation` wants, for every kind of credential.
-local function application_rotation_fields(self, target, policy)
+local function application_rotation_fields(self, entry, policy)
+  local target = entry.target
   local fields = credential_dates(self, policy)
   fields.application, fields.name, fields.policy = target, target.displayName, policy
   fields.grace, fields.renew = self.terms.grace, self.options.now and "asked for with --now" or nil
   fields.old_now = self.options.old_now
   fields.rhythm, fields.retire_unused = self.terms.retire.rhythm, self.terms.retire.unused
+  fields.questions = entry.questions
   return fields
 end
 
@@ -120,7 +122,7 @@ local function make_for_sinks(self, run, have, entry)
     disk_space.check(run.profile)
     if not is_certificate then have.delivery:probe(run.journal) end
   end)
-  local fields = application_rotation_fields(self, entry.target, self.policy:of(entry.target))
+  local fields = application_rotation_fields(self, entry, self.policy:of(entry.target))
   fields.sink = have.delivery.place
   if is_certificate then
     fields.before_sending = function(credential) have.delivery:keep_pending(credential) end
@@ -182,7 +184,7 @@ local function certificate_steps(self, entry)
   return {
     step "Certificate" (function(run, have)
       run:before_change(function() disk_space.check(run.profile) end)
-      local fields = application_rotation_fields(self, target, self.policy:of(target))
+      local fields = application_rotation_fields(self, entry, self.policy:of(target))
       fields.used_here = signs_in_here(self, target)
       have.certificate = certificate.ensure(run, fields)
       entry.credential = have.certificate.credential
@@ -203,6 +205,7 @@ local function rotation_workflow(self, entry)
 end
 
 local function run_application_rotation(self, entry, mode)
+  entry.questions = entry.questions or {} -- the plan may ask of what the run has removed or replaced
   entry.result = workflow_run.run(rotation_workflow(self, entry), mode, {}, {
     journal = self.options.journal, profile = self.options.profile, interactive = false,
   })

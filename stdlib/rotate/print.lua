@@ -51,7 +51,8 @@ end
 local function entry_line(what, entry)
   local fix = entry.fix and ("\n        %s"):format(entry.fix) or ""
   local name = entry.name:gsub("%c", " ") -- a line break in the name would look like a line of this report
-  local who = entry.who and ("\n        who changed it: %s"):format(entry.who:gsub("%c", " ")) or ""
+  local label = entry.questions and "by the audit log" or "who changed it"
+  local who = entry.who and ("\n        %s: %s"):format(label, entry.who:gsub("%c", " ")) or ""
   return ("    %s %s  %s%s%s%s"):format(SIGN[what], name, entry.why, due_text(entry), who, fix)
 end
 

@@ -65,8 +65,12 @@ end
 
 local function note_choice_of_secrets(self)
   local run = self.run
-  run:warn("'%s' has client secrets that were not made here. If Devolutions has one of them, say which, with "
-    .. "--in-use SECRET-ID; else a new one is made, to be pasted there", self.terms.name)
+  if self.terms.every then -- of a policy: `rotate` has no --in-use, because what it replaces stays
+    run:warn("'%s' has client secrets that were not made here: they stay, and a new one is made", self.terms.name)
+  else
+    run:warn("'%s' has client secrets that were not made here. If Devolutions has one of them, say which, with "
+      .. "--in-use SECRET-ID; else a new one is made, to be pasted there", self.terms.name)
+  end
   for _, credential in ipairs(self.view.foreign) do run:note("%s", describe_existing_secret(credential)) end
 end
 

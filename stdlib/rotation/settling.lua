@@ -130,6 +130,17 @@ local function judge_unexpected_date(rotation, moment, distance, offset)
   reopen_candidate(rotation, "the directory's moment lies outside the request's span")
 end
 
+local NO_OFFSET = { low = 0, high = 0, known = false }
+
+-- The offset of the directory's clock that may explain a date. Bounds that leave room for no offset at all, and that no
+-- change of ours agreed with for a day, count as none: somebody else's change just after ours makes bounds too wide,
+-- and wide bounds would explain the next such change. If there is an offset, a second request shows it anew.
+local function offset_to_judge_by(rotation)
+  local offset = rotation.run.directory:offset(graph_clock.now())
+  local may_be_none = offset.low <= 0 and offset.high >= 0
+  return not offset.known and may_be_none and NO_OFFSET or offset
+end
+
 --- Wait, after Entra accepted the value, until the directory shows the change. The row's state is "changed" afterwards,
 --- or "sent" when the same value has to be sent once more.
 ---@param rotation rotation.password
@@ -137,7 +148,7 @@ function M.await_change(rotation)
   local body = rotation.row.body
   local span = body.candidates[#body.candidates].answered
   await_no_request_pending(rotation)
-  local offset = rotation.run.directory:offset(graph_clock.now())
+  local offset = offset_to_judge_by(rotation)
   local moment = await_change_date(rotation, span, offset)
   if not moment then return handle_change_not_shown(rotation) end
   if body.probe then return judge_second_date(rotation, moment, span) end

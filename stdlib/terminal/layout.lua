@@ -41,6 +41,16 @@ function M.count(number, word, plural)
   return ("%d %s"):format(number, number == 1 and word or plural or word .. "s")
 end
 
+local YEAR = 365.25
+
+--- An age in days, in years where these are two or more: "45 days", "5.9 years".
+---@param days integer
+---@return string
+function M.age(days)
+  if days >= 2 * YEAR then return ("%.1f years"):format(days / YEAR) end
+  return M.count(days, "day")
+end
+
 --- Join words as a sentence does: "a", "a and b", "a, b and c"; "" for no words.
 ---@param words string[]
 ---@param last string "and" or "or"

@@ -46,7 +46,10 @@ local function changed_value_text(value)
   return resource.known(value) and json.encode(value) or tostring(resource.unknown)
 end
 
-local function change_text(change)
+--- The line of one change of an item: 'displayName: "A" -> "B"'. A secret is "[secret]".
+---@param change resource.change
+---@return string
+function M.change_line(change)
   if change.text then return change.text end
   if change.from == nil then return ("%s: %s"):format(change.member, changed_value_text(change.to)) end
   return ("%s: %s -> %s"):format(change.member, changed_value_text(change.from), changed_value_text(change.to))
@@ -82,7 +85,7 @@ local function add_step_lines(lines, step, brief)
   for _, text in ipairs(brief and {} or step.notes) do add_plan_line(step_lines, "  · " .. text) end
   for _, item in ipairs(step.items) do
     if not brief or item.action ~= "none" then add_plan_line(step_lines, "  " .. M.item_line(item)) end
-    for _, change in ipairs(item.changes or {}) do add_plan_line(step_lines, "      " .. change_text(change)) end
+    for _, change in ipairs(item.changes or {}) do add_plan_line(step_lines, "      " .. M.change_line(change)) end
   end
   if #step_lines == 0 then return end
   add_plan_line(lines, "\n%s", step.name)

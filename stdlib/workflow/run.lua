@@ -4,6 +4,7 @@
 --- objects and deletes them in reverse order. A run goes on as soon as a change is answered, and waits in the
 --- background until each change is visible.
 
+local agreed = require "workflow.agreed"
 local class = require "base.class"
 local commit = require "journal.commit"
 local fail = require "fail"
@@ -51,6 +52,7 @@ local RECENT = 5 -- seconds for which a reading by Run:look counts
 ---@field dry boolean with "destroy": is nothing deleted?
 ---@field renew string? why new credentials are made now; nil: they are made when they are due
 ---@field old_now boolean? remove the old credentials as soon as the new credentials are in use
+---@field agreed workflow.agreed? the only changes that may be made; nil: any
 ---@field keeps_credentials boolean? does a step keep a credential?
 ---@field on_word string? the consumer that a person says has a credential: "Devolutions Cloud"
 local Run = class("workflow.Run", { open = {
@@ -165,9 +167,7 @@ end
 
 --- Call `fn` before the first change of the run. Without a change, `fn` is not called.
 ---@param fn fun()
-function Run:before_change(fn)
-  table.insert(self.hooks, fn)
-end
+function Run:before_change(fn) table.insert(self.hooks, fn) end
 
 -- Call the hooks before the first change. Changes that are made side by side wait for the same calls.
 local function run_hooks_once(run)
@@ -196,6 +196,7 @@ local function carry_out_change(run, item, action, act)
   item.action = workflow_print.check_action(action)
   if not run:acting() then return resource.unknown end
   task.check() -- stopping is safe here, because this change has not begun
+  if run.agreed then agreed.check(run.agreed, item, run.id) end
   run_hooks_once(run)
   local value = act()
   item.done = true
@@ -231,9 +232,7 @@ end
 ---------------------------------------------------------------------------
 -- Waiting until changes are visible
 
-local function watch_until_visible(run, what, seen)
-  table.insert(run.watching, task.spawn(wait_until, what, seen))
-end
+local function watch_until_visible(run, what, seen) table.insert(run.watching, task.spawn(wait_until, what, seen)) end
 
 --- Wait until all changes so far are visible.
 function Run:settle()
@@ -354,9 +353,7 @@ end
 --- Make a resource exist with the wanted values, and wait in the background until the change is visible. Waits.
 ---@param target resource.Resource
 ---@return any value the object; in a plan, unknown where apply has to create it
-function Run:ensure(target)
-  return ensure_resource(self, target, new_run_item(self, target.kind, target.name))
-end
+function Run:ensure(target) return ensure_resource(self, target, new_run_item(self, target.kind, target.name)) end
 
 local function raise_first_failure(outcomes)
   for _, attempt in ipairs(outcomes) do
@@ -426,6 +423,7 @@ local function delete_in_reverse(run, dry)
     if check_ownership(run, removal) then list[#list + 1] = removal end
   end
   if dry or #list == 0 then return end
+  for _, removal in ipairs(run.agreed and list or {}) do agreed.check(run.agreed, removal.item, run.id) end
   run_hooks_once(run)
   while #list > 0 do
     local group, step = take_removals_of_last_step(list)
@@ -472,6 +470,7 @@ end
 ---@field dry boolean? with "destroy": only print what would be deleted
 ---@field renew string? make new credentials now, whatever their dates say; the text is the reason
 ---@field old_now boolean? remove the old credentials as soon as the new credentials are in use
+---@field agreed workflow.agreed? make these changes and no others
 
 --- Run the steps of a declaration. A failure ends the run early and is in the result; any other error is raised.
 ---@param declaration workflow.Declaration
@@ -484,8 +483,8 @@ function M.run(declaration, mode, args, options)
   local run = Run {
     mode = mode, id = declaration.id, args = args, journal = options.journal, profile = options.profile or {},
     interactive = options.interactive or false, dry = options.dry or false, renew = options.renew,
-    old_now = options.old_now, have = {}, steps = {}, waiting = {}, left = {}, alarms = {}, unknown = {}, to_close = {},
-    leases = {}, hooks = {}, watching = {}, removals = {},
+    old_now = options.old_now, agreed = options.agreed, have = {}, steps = {}, waiting = {}, left = {}, alarms = {},
+    unknown = {}, to_close = {}, leases = {}, hooks = {}, watching = {}, removals = {},
   }
   local scope <close> = setmetatable({}, { __close = function() close_run(run) end })
   local ok, err = xpcall(run_steps, traceback.keep, run, declaration, options.dry)

@@ -29,8 +29,9 @@ describe("moonlatch expiring", function()
 
   it("says that nothing expires, and what it does not look at", function()
     local outcome = must(emu:run { "expiring", "--offline" }, 0)
-    assert.equal("Nothing expires within 60 days, or expired.\nNot looked at: role assignments, and all else that the "
-      .. "tenant knows (--offline); applications of the tenant that are not on record here (--applications).\n",
+    assert.equal("Nothing that was looked at expires within 60 days, or has expired.\n"
+      .. "Not looked at: role assignments, and all else that the tenant knows (--offline); "
+      .. "applications of the tenant that are not on record here (--applications).\n",
       outcome.out)
   end)
 
@@ -67,7 +68,7 @@ describe("moonlatch expiring", function()
 
     emu:fault(DENIED)
     local outcome = must(emu:run { "expiring" }, 3)
-    assert.truthy(outcome.out:find("Nothing expires within 60 days, or expired; 1 later.\n"
+    assert.truthy(outcome.out:find("Nothing that was looked at expires within 60 days, or has expired; 1 later.\n"
       .. "unknown: whether a role assignment expires\n  why: ", 1, true), outcome.out)
     assert.equal(0, emu:run({ "expiring", "--offline" }).status)
   end)

@@ -210,7 +210,7 @@ describe("the hand-over's page", function()
 
   it("gives a new address on Enter, and apply goes on after it", function()
     local emu <close> = new()
-    local shown = emu:talk(words("apply", "--managed", job.MANAGED, "--no-jit-elevation"), { "Apply this?", "y\\n",
+    local shown = emu:talk(words("apply", "--managed", job.MANAGED, "--no-jit-elevation"), { "Apply this to", "y\\n",
       "Enter for later", "p\\n", "Ctrl-D: end the page", "\\n",
       "Ctrl-D: end the page", "^D", "Enter for later", "\\n" })
     local tokens = {}

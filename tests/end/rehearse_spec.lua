@@ -83,6 +83,18 @@ describe("a new policy", function()
     local outcome = place:run { "rehearse", "setup/entra-pam-provider" }
     assert.equal("error: rehearse setup/entra-pam-provider\n  why: it is neither a policy nor the test of one\n"
       .. "  fix: To try it on an emulator: moonlatch apply setup/entra-pam-provider --emulator\n", outcome.err)
+    local path = place:write("one.lua", [[
+      local policy = require "policy"
+      return policy {
+        summary = "One", select = policy.applications { client_id = "95025D4A-1ddd-4f7f-92f1-7b80d1902f37" },
+        every = "2d", lifetime = "9d", grace = "1d", sink = policy.sink("sinks/vault"),
+      }]])
+    outcome = place:run { "rehearse", path }
+    assert.equal(("error: rehearse %s\n  why: its sink sinks/vault calls the peer 'vault', and a rehearsal has an "
+      .. "emulator of Entra and Devolutions only\n  fix: Try the sink by itself: `moonlatch rehearse sink "
+      .. "sinks/vault`. To rehearse the policy, name another sink in it meanwhile, such as "
+      .. "policy.devolutions.server {}.\n")
+      :format(path), outcome.err)
     outcome = place:run { "rehearse", "policies/tier0-users", "--fault", "nonsense" }
     assert.equal(1, outcome.status)
     assert.truthy(outcome.err:find("a rule reads [PEER] METHOD /PATH KIND", 1, true), outcome.err)

@@ -24,11 +24,11 @@ describe("the units", function()
     assert(io.open(folder .. "/moonlatch-failed@.service", "w")):write(slurp(SOURCE
       .. "/service/moonlatch-failed@.service"):gsub("ExecStart=%S+", "ExecStart=/bin/true"), ""):close()
     for _, name in ipairs { "moonlatch-rotate@.service", "moonlatch-watch@.service", "moonlatch-notify@.service",
-      "moonlatch-mail@.service" } do
+      "moonlatch-mail@.service", "moonlatch-report.service" } do
       local text = slurp(BUILT .. "/" .. name):gsub("ExecStart=%S+", "ExecStart=" .. os.getenv "MOONLATCH")
       assert(io.open(folder .. "/" .. name, "w")):write(text):close()
     end
-    for _, name in ipairs { "moonlatch-rotate@.timer", "moonlatch-notify@.timer" } do
+    for _, name in ipairs { "moonlatch-rotate@.timer", "moonlatch-notify@.timer", "moonlatch-report.timer" } do
       assert(io.open(folder .. "/" .. name, "w")):write(slurp(SOURCE .. "/service/" .. name)):close()
     end
   end
@@ -39,12 +39,21 @@ describe("the units", function()
     unpack_units(place.path)
     assert.same({ "", 0 }, { output_of(("SYSTEMD_PAGER=cat systemd-analyze verify --man=no '%s'/moonlatch-*")
       :format(place.path)) })
-    for _, name in ipairs { "rotate", "watch", "notify" } do
-      local text = output_of(("SYSTEMD_PAGER=cat systemd-analyze security --offline=true '%s'/moonlatch-%s@.service")
+    for _, name in ipairs { "rotate@", "watch@", "notify@", "report" } do
+      local text = output_of(("SYSTEMD_PAGER=cat systemd-analyze security --offline=true '%s'/moonlatch-%s.service")
         :format(place.path, name))
       local exposure = tonumber(text:match("Overall exposure level for %S+: ([%d.]+)"))
       assert.is_true(exposure ~= nil and exposure <= 1.5, text)
     end
+  end)
+
+  it("write reports into a folder of the service's own", function()
+    local text = slurp(BUILT .. "/moonlatch-report.service")
+    assert.truthy(text:find("/moonlatch report --html /var/lib/moonlatch/reports --csv /var/lib/moonlatch/reports ", 1,
+      true))
+    assert.truthy(text:find("\nStateDirectory=moonlatch/reports\n", 1, true))
+    assert.truthy(text:find("\nUser=moonlatch\n", 1, true))
+    assert.is_nil(text:find("@[%u_]+@"))
   end)
 
   it("name options and files that exist", function()

@@ -21,7 +21,7 @@ local function assert_same(expected, planned, applied)
 end
 
 local function assert_destroy(emu, count, words_before)
-  local shown = emu:talk(words "destroy", { "Remove this?", "y\\n" })
+  local shown = emu:talk(words "destroy", { "Remove this from", "y\\n" })
   assert.truthy(shown:find(("Plan: %d to remove."):format(count), 1, true), shown)
   assert.truthy(shown:find(("%s: %d removed."):format(words_before, count), 1, true), shown)
 end
@@ -35,7 +35,7 @@ describe("plan and apply", function()
     assert_same({ create = 1, update = 1 }, both(emu))
     emu:later "8d"
     assert_same({ delete = 1 }, both(emu))
-    local shown = emu:talk(words("apply", "--renew", "--old-now"), { "Apply this?", "y\\n" })
+    local shown = emu:talk(words("apply", "--renew", "--old-now"), { "Apply this to", "y\\n" })
     assert.truthy(shown:find("Plan: 1 to create, 1 to change, 1 to remove.", 1, true), shown)
     assert.truthy(shown:find("Done: 1 created, 1 changed, 1 removed.", 1, true), shown)
     assert_destroy(emu, 8, "Not done yet, it waits for a person; so far")

@@ -45,6 +45,8 @@ describe("an admin who may not do everything", function()
     local refused = must(apply(emu), 1) -- nobody has consented to reading the logs
     assert.truthy(refused.err:find("PrivilegedEligibilitySchedule.Read.AzureADGroup, AuditLog.Read.All\n", 1, true))
     assert.truthy(refused.err:find("AADSTS65001", 1, true))
+    assert.truthy(refused.err:find("because consent was given before logs were read: add --no-evidence.", 1, true),
+      refused.err)
     local outcome = must(apply(emu, "--no-evidence"), 1)
     assert.truthy(outcome.err:find("is eligible for the role", 1, true))
   end)
@@ -164,7 +166,7 @@ describe("a hand-over to Devolutions Server", function()
     unlinked(emu)
     local shown = emu:talk(words "apply", {
       "serves. [Y/n] ", "\\n", "for none): ", "\\n",
-      "Apply this?", "y\\n", "later: ", "s\\n", "Press Enter", "\\n", "later: ", "y\\n",
+      "Apply this to", "y\\n", "later: ", "s\\n", "Press Enter", "\\n", "later: ", "y\\n",
     })
     assert.truthy(shown:find("add the provider 'Devolutions PAM': Administration > Privileged Access", 1, true), shown)
     assert.truthy(shown:find("Done: 9 created.", 1, true), shown)
@@ -190,7 +192,7 @@ describe("what a person decides", function()
   it("is asked for by the first apply on a terminal, and counts until an argument says otherwise", function()
     local emu <close> = rehearsal.new()
     local shown = emu:talk(words "apply", { ELEVATION, "perhaps\\n", ELEVATION, "n\\n", ACCOUNTS,
-      "t0-anna@contoso.onmicrosoft.com\\n", "Apply this?", "y\\n" })
+      "t0-anna@contoso.onmicrosoft.com\\n", "Apply this to", "y\\n" })
     assert.truthy(shown:find("it needs true or false", 1, true), shown)
     assert.truthy(shown:find("Done: 10 created.", 1, true), shown)
     assert.equal(2, #truth(emu).roles)
@@ -209,7 +211,7 @@ describe("what a person decides", function()
 
   it("is not kept when it is not applied", function()
     local emu <close> = rehearsal.new()
-    emu:talk(words "apply", { ELEVATION, "n\\n", ACCOUNTS, "\\n", "Apply this?", "n\\n" })
+    emu:talk(words "apply", { ELEVATION, "n\\n", ACCOUNTS, "\\n", "Apply this to", "n\\n" })
     local _, document = job.plan(emu)
     assert.equal("Group.Read.All, User.Read.All, RoleManagement.ReadWrite.Directory",
       job.step_of(document, "API permissions").items[1].about)
@@ -218,7 +220,7 @@ describe("what a person decides", function()
   it("is not asked for where it was given, or where nobody is there to be asked", function()
     local emu <close> = rehearsal.new()
     local shown = emu:talk(words("apply", "--no-jit-elevation", "--managed", "t0-chen@contoso.onmicrosoft.com"),
-      { "Apply this?", "y\\n" })
+      { "Apply this to", "y\\n" })
     assert.truthy(shown:find("Done: 9 created.", 1, true), shown)
     assert.equal(0, (verify(emu)))
     local other <close> = rehearsal.new()

@@ -133,7 +133,7 @@ describe("destroy --purge", function()
     local emu <close> = rehearsal.new()
     must(apply(emu), 0)
     local before = assert_exact(emu)
-    local shown = emu:talk(words("destroy", "--purge"), { "Remove this?", "y\\n" })
+    local shown = emu:talk(words("destroy", "--purge"), { "Remove this from", "y\\n" })
     local all = shown:gsub("%s+", " ") -- lines are broken to fit
     assert.truthy(all:find("- deleted application 'Devolutions PAM' deleted for good: neither it nor its "
       .. "credentials can be restored", 1, true), shown)

@@ -1,5 +1,6 @@
 -- takes 8 s: man, mandoc and lexgrog read each manual page; zsh and fish complete with the installed scripts.
 
+local common = require "manual.common"
 local moonlatch = require "moonlatch"
 
 -- Does the program exist on this machine?
@@ -28,7 +29,7 @@ local function it_with(program, name, test)
 end
 
 describe("the manual pages", function()
-  local COUNT = 33 -- one for each command, and four
+  local COUNT = #common.command_names() + 6 -- moonlatch(1), that of -e, and those of files, scripts and the units
 
   it_with("mandoc", "have no fault that mandoc finds", function()
     local place <close> = new_place()

@@ -8,6 +8,7 @@ local M = {}
 local LATE = 120 -- seconds after its time-out until which a request may still be carried out
 local FRESH = 5 -- seconds a look may be old when a request leaves
 local HOUR = 3600
+local MINUTE = 60 -- seconds that a directory's clock may be off, as far as one change tells
 
 -- Until when a sending may still be carried out, as far as anybody can know.
 local function lands_until(sending) return sending.at + sending.timeout + LATE end
@@ -127,11 +128,25 @@ local function check_first(truth, sending, live)
   complain(truth, sending, "OVERWRITTEN: a new value leaves though somebody else's change is shown")
 end
 
+-- Was this value accepted and never applied, while the directory shows somebody else's change of the same minute? The
+-- value is sent once more then, because the directory's clock may be as far off.
+local function is_taken_for_offset(truth, sending, live)
+  for _, change in ipairs(sending.user.changes) do
+    if change.value == sending.value then return false end
+  end
+  local start, last = truth.world.cloud.clock.start, sending.value.sendings[#sending.value.sendings]
+  return last.answered ~= nil and last.status < 300
+    and live.date > start + last.at - MINUTE and live.date < start + last.answered + MINUTE
+end
+
 -- The same value again: only an unmoved moment, or one that a sending of ours explains.
 local function check_again(truth, sending, live)
   local is_unmoved = sending.run.looks[sending.user.id].moment == sending.value.before
   if is_unmoved or is_resumed(sending, live) then return end
   if not is_explained(truth, sending.value, live.date) then
+    if is_taken_for_offset(truth, sending, live) then
+      return truth.world.model:except "sent again over a stranger's change, because what was accepted was never applied"
+    end
     return complain(truth, sending, "OVERWRITTEN: it leaves again over somebody else's change, made %.0f s after it "
       .. "was first sent", live.at - sending.value.sendings[1].at)
   end

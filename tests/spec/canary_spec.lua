@@ -84,6 +84,7 @@ describe("no secret of a job", function()
     run(far.config, { "apply", JOB, "--yes", "--json", "--verbose" }, 0)
     run(unlinked, { "apply", JOB, "--name", "Second", "--yes", "--verbose", "--secret-file", secret_file }, 1)
     run(far.config, { "journal", "list", "--json" }, 0)
+    run(far.config, { "report", "--html", "-" }, 3)
     run(far.config, { "journal", "verify", "--verbose" }, 0)
     run(far.config, { "destroy", JOB, "--yes", "--verbose" }, 1) -- the provider waits for a person
     assert.equal(384, sys.stat(secret_file).mode & 511)

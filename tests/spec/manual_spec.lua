@@ -22,7 +22,7 @@ end
 describe("the manual pages", function()
   it("are one for the program, one for each command, and those of files and scripts", function()
     local wanted = { "man1/moonlatch.1", "man1/moonlatch-e.1", "man5/moonlatch.lua.5", "man5/moonlatch-policy.5",
-      "man7/moonlatch-scripts.7" }
+      "man7/moonlatch-scripts.7", "man8/moonlatch-operator.8" }
     for _, name in ipairs(common.command_names()) do wanted[#wanted + 1] = ("man1/moonlatch-%s.1"):format(name) end
     table.sort(wanted)
     assert.same(wanted, sets.sorted(made))
@@ -110,6 +110,19 @@ describe("the manual pages", function()
     local outcome = place:run { "help", "--man", "/proc/none" }
     assert.same({ 1, "" }, { outcome.status, outcome.out })
     assert.matches("^error: write /proc/none/man%d/moonlatch", outcome.err)
+  end)
+end)
+
+describe("the help of a command", function()
+  local command = { summary = "do it", examples = { "moonlatch do" },
+    details = "One sentence that is\nlonger. Another:\n  code --here\nand more." }
+
+  it("joins the lines of a paragraph, and wraps them to the width; code stays as it is", function()
+    local command_help = require "manual.command_help"
+    assert.matches("\n\nOne sentence that is longer%. Another:\n  code %-%-here\nand more%.\n\n",
+      command_help.command("do", command, 80))
+    assert.matches("\n\nOne sentence\nthat is longer%.\nAnother:\n  code %-%-here\nand more%.\n\n",
+      command_help.command("do", command, 16))
   end)
 end)
 

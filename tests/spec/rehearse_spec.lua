@@ -1,5 +1,6 @@
 --- What a rehearsal may say, and what its judge makes of what it is told.
 
+local fail = require "fail"
 local judge = require "rehearse.judge"
 local print = require "rehearse.print"
 local policy = require "policy"
@@ -90,6 +91,22 @@ describe("its judge", function()
     assert.truthy(report:find("anna@x  2 changes, 29 days apart\n", 1, true), report)
     assert.truthy(report:find("2026-11-18 11:06  anna changed\n", 1, true), report)
     assert.truthy(report:find("ok  a stored value was in force at each comparison (2 times)", 1, true), report)
+  end)
+
+  it("is not content when nobody was looked at, nor when the last run failed; equal failures are told once", function()
+    local ending = "in the end nobody has failed, is refused or stopped, or waits for a person: "
+    local failed = ending .. "the last run failed: use the peer 'shelf': there is none"
+    local nobody = "nobody was looked at: no run found an account or an application"
+    local failure = fail.new { kind = "config", what = "use the peer 'shelf'", why = "there is none" }
+    for _ = 1, 3 do self:note(nil, failure, {}) end
+    local text, outcome = broken()
+    assert.equal(failed .. ", " .. nobody, text)
+    assert.equal(1, #outcome.story)
+    local held = { stored("anna@x", true) }
+    run({ ["anna@x"] = "changed" }, held)
+    assert.equal("", (broken()))
+    self:note(nil, failure, held)
+    assert.equal(failed, (broken()))
   end)
 
   it("sees what is lost, but not what is pending, nor what somebody else set", function()

@@ -5,6 +5,7 @@ local answer_later = 40 -- requests that a run may wait for before a test gives 
 
 local password_rotation = require "password_rotation" -- before what is found by its path
 local answer = require "emulator.graph.answer"
+local directory_clock = require "rotation.directory_clock"
 local fail = require "fail"
 local passwords = require("journal.rotations").user_passwords
 local policy = require "policy"
@@ -342,6 +343,28 @@ describe("a rotation", function()
     assert.is_false(ok)
     assert.is_true(fail.is(err, "usage"))
     assert.matches("^rotate %-%-now typo: none of the policies selects", tostring(err))
+  end)
+
+  it("is not said to be changed because of an offset of the directory's clock that is a month old", function()
+    rotation:close()
+    rotation = password_rotation.new() -- the directory shows each change at once
+    cloud, journal = rotation.cloud, rotation.journal
+    directory_clock.of(journal):learn({ low = -0.1, high = 3.5 }, cloud.tenant.now() - 30 * DAY)
+    local is_sent = false
+    cloud.meet = function(request, moment)
+      local of_user = request.name:find(PATCH)
+      if moment == "before" and request.method == "GET" and of_user and is_sent then
+        cloud.meet = nil
+        cloud.clock:advance(3)
+        cloud.tenant:change_password("t0-chen") -- three seconds after ours
+      end
+      is_sent = is_sent or request.method == "PATCH" and of_user ~= nil
+    end
+    local entry, status = go()
+    assert.same({ "stop", 1 }, { entry.what, status })
+    assert.matches("^somebody else changed the password on .*, while ours was set: it was set once more after that$",
+      entry.why)
+    assert_not_dark()
   end)
 
   it("that a person asks for now and that is not begun is no success, and says why", function()

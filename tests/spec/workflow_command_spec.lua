@@ -148,7 +148,7 @@ describe("a job", function()
       local status, text = play({ "[y/N] ", "y\\n" }, { "apply", "./job.lua", "--no-color" })
       assert.equal(0, status, text)
       assert.matches("Plan: 1 to create.", text)
-      assert.matches("Apply this%? %[y/N%] ", text)
+      assert.matches("Apply this to x (profile emulated)? [y/N] ", text, 1, true)
     end)
 
     it("is left alone when the answer is anything else", function()

@@ -1,3 +1,4 @@
+local agreed = require "workflow.agreed"
 local fail = require "fail"
 local fake = require "fake_door"
 local resource = require "resource.new"
@@ -620,5 +621,38 @@ describe("the result as a table", function()
       id = "t", summary = "s", steps = { step "X" (function() error "a bug" end) },
     }
     assert.has_error(function() run(declaration, "plan") end)
+  end)
+end)
+
+describe("the changes that a person agreed to", function()
+  it("are made, and no others: a thing that differs since is left as it is", function()
+    local w = world()
+    w.put("b", { size = 2, mine = true })
+    local plan = run(two_steps(w), "plan")
+    w.put("b", { size = 9, mine = true })
+    local result, status = run(two_steps(w), "apply", { agreed = agreed.of(plan) })
+    assert.same({ "create a" }, w.log)
+    assert.same({ 1, "conflict", "update thing 'b'" }, { status, result.failure.kind, result.failure.what })
+    assert.equal("the tenant has changed since the plan was made, which has no such change", result.failure.why)
+    assert.matches("^This change was not made%. Look at the plan anew: .*plan test/two", result.failure.fix)
+  end)
+
+  it("are not made with another value than the plan showed", function()
+    local w = world()
+    w.put("a", { size = 5, mine = true })
+    local plan = run(two_steps(w), "plan")
+    w.put("a", { size = 6, mine = true })
+    local _, status = run(two_steps(w), "apply", { agreed = agreed.of(plan) })
+    assert.same({ 1, {} }, { status, w.log })
+    assert.equal(0, select(2, run(two_steps(w), "apply", { agreed = agreed.of((run(two_steps(w), "plan"))) })))
+  end)
+
+  it("are the only removals of a destroy", function()
+    local w = world()
+    w.put("a", { size = 1, mine = true })
+    local dry = run(two_steps(w), "destroy", { dry = true })
+    w.put("b", { size = 2, mine = true })
+    local _, status = run(two_steps(w), "destroy", { agreed = agreed.of(dry) })
+    assert.same({ 1, {} }, { status, w.log })
   end)
 end)
