@@ -2,6 +2,7 @@
 --- Certificates whose private key goes to sinks, as PKCS#12 or PEM: in every sink before Entra is asked, in force after
 --- the proof, and read by other people's programs. The services are tests/stores.py.
 
+local process = require "host.process"
 local rehearsal = require "rehearsal"
 local stores = require "stores"
 local sys = require "host.sys"
@@ -96,6 +97,14 @@ describe("the certificate of an application", function()
       assert.equal(pair, shell("openssl pkey -in '%s' -pubout", file))
     end
     assert.is_nil((outcome.out .. outcome.err):find("PRIVATE KEY", 1, true))
+    -- A server of openssl has the pair of Kubernetes, and curl shows it the PKCS#12 of Key Vault.
+    local server <close> = assert(process.start { "/usr/bin/openssl", "s_server", "-accept", "0", "-naccept", "1",
+      "-www", "-cert", in_kubernetes "tls.crt", "-key", in_kubernetes "tls.key", "-CAfile", in_kubernetes "tls.crt",
+      "-Verify", "1", "-verify_return_error" })
+    local line
+    repeat line = assert(server:line(10)) until line:find "^ACCEPT"
+    assert.matches("Verify return code: 0 %(ok%)", shell("curl -s -m 10 -k --cert '%s/p12:' --cert-type P12 "
+      .. "https://127.0.0.1:%s/", path, line:match "%d+$"))
     local state = current()
     assert.is_nil(state.vault["secret/apps/" .. app.appId .. "-pending"])
     assert.same({}, state.kubernetes["prod/app-" .. app.appId .. "-pending"].data)

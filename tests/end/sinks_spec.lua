@@ -206,6 +206,7 @@ describe("a sink script", function()
   it("has rights of its own, and gives a secret nowhere else", function()
     emu.place:write("mine.lua", [[
       local peer = require "peer"
+      local secret = require "secret"
       return {
         summary = "a sink that does what it did not declare",
         needs = { peers = { vault = { { "POST /v1/{mount}/data/{path+}", secrets = { "data.*" } } } } },
@@ -214,6 +215,11 @@ describe("a sink script", function()
           local function attempt(path, body) print(select(2, pcall(peer.vault.post, peer.vault, path, body)).why) end
           attempt("/v1/sys/seal", {})
           attempt("/v1/secret/data/x", { note = value })
+          attempt("/v1/secret/data/x", { tags = { secret.base64(value) } })
+          for _, options in ipairs { { query = { x = value } }, { headers = { ["X-Vault-Namespace"] = value } } } do
+            print(select(2, pcall(peer.vault.post, peer.vault, "/v1/secret/data/x", { data = {} }, options)))
+          end
+          print(select(2, pcall(peer.path, "/v1/secret/data/{name}", value)))
           print(pcall(peer.kubernetes.get, peer.kubernetes, "/x"))
           error("no " .. item.slot)
         end,
@@ -225,6 +231,10 @@ describe("a sink script", function()
     assert.equal(("Correct the function `store` in %s/mine.lua."):format(emu.place.path), row.failure.fix)
     assert.matches('add "POST /v1/sys/seal" to needs.peers.vault of ', outcome.err)
     assert.matches("would send a secret in 'note': in the body of this call data%.%* may hold a secret", outcome.err)
+    assert.matches("would send a secret in 'tags%[1%]': in the body", outcome.err) -- its base64
+    assert.matches("query member 'x' is not a string", outcome.err)
+    assert.matches("the value of a header is a string", outcome.err)
+    assert.matches("bad argument #1 to 'segment' %(string expected, got host.secret%)", outcome.err)
     assert.matches("kubernetes", outcome.err)
   end)
 
