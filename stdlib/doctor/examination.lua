@@ -50,6 +50,7 @@ local Findings = class "doctor.findings"
 ---@field evidence string
 ---@field cause string?
 ---@field fix string?
+---@field conditions evidence.condition[]? what has to hold for something that does not happen by itself yet
 
 local HAS_NO_ID = { ok = true, ["left out"] = true }
 
@@ -58,6 +59,7 @@ local function add_finding(self, verdict, fields)
   self[#self + 1] = {
     check = self.check.name, verdict = verdict, id = fields.id, about = fields.about or self.about,
     subjects = fields.subjects, evidence = fields.evidence, cause = fields.cause, fix = fields.fix,
+    conditions = fields.conditions,
   }
 end
 
@@ -75,7 +77,7 @@ function Findings:broken(fields) add_finding(self, "broken", fields) end
 function Findings:unknown(fields) add_finding(self, "unknown", fields) end
 
 --- Tell what was not looked at although nothing depends on it: the verdict of the report stays as it is without this.
----@param fields { evidence: string, cause: string?, fix: string? }
+---@param fields { evidence: string, cause: string?, fix: string?, conditions: evidence.condition[]? }
 function Findings:left_out(fields) add_finding(self, "left out", fields) end
 
 --- Add a failure as a finding.
