@@ -64,7 +64,7 @@ return {
     when = {
       evidence = {
         graph = {
-          "GET /beta/auditLogs/signIns", "GET /auditLogs/directoryAudits",
+          "GET /applications/{id}", "GET /beta/auditLogs/signIns", "GET /auditLogs/directoryAudits",
           "GET /beta/reports/appCredentialSignInActivities", "GET /beta/reports/servicePrincipalSignInActivities",
         },
         scopes = { "AuditLog.Read.All" },

@@ -103,6 +103,7 @@ local read_fields = options_of("certificate.ensure", {
   application = "table", name = "string", policy = "table", path = "string", used_here = "boolean",
   lifetime = "number", renew_before = "number", every = "number", grace = "number", description = "string",
   renew = "string|boolean", old_now = "boolean", in_use = "string", rhythm = "number", retire_unused = "boolean",
+  questions = "table",
 })
 
 --- Find the certificate of the application, or make one when there is none, it is due, or somebody removed it. Ends in

@@ -26,6 +26,7 @@ local M = {}
 ---@field follows string? the check that reports why this could not be looked at
 ---@field evidence string what was seen
 ---@field cause string? why it is so
+---@field conditions evidence.condition[]? what has to hold before something happens by itself, and whether it does
 ---@field fix string? what to do
 
 ---@class doctor.report
@@ -118,6 +119,9 @@ local function print_finding(finding)
   local verdict = log.style(COLOR[finding.verdict], finding.verdict) .. (" "):rep(9 - #finding.verdict)
   log.prose(("%s%s: %s"):format(verdict, finding.check, indent_finding(finding.evidence)))
   if finding.cause then log.prose("         why: " .. indent_finding(finding.cause)) end
+  for _, one in ipairs(log.verbose() and finding.conditions or {}) do
+    log.prose(("         %s: %s"):format(one.holds and "holds" or "lacks", one.text))
+  end
   if finding.fix then log.prose("         fix: " .. indent_finding(finding.fix)) end
 end
 

@@ -51,7 +51,8 @@ M.devolutions = { server = sinks.server }
 M.handover = sinks.handover
 
 --- A sink: a script (`moonlatch scripts` lists those that begin with sinks/) stores new values at another service, in a
---- file, or with a program. Its arguments are checked when the policy is run. For client secrets.
+--- file, or with a program. Its arguments are checked when the policy is run. For client secrets; and for users'
+--- passwords where the script can hold a pending value, read it back, and tell when another installation stores one.
 ---@param name string "sinks/vault"
 ---@param fields table<string, any>? the arguments of the script; and `linked = true` when the consumer reads this very
 --- place, so that a value that was stored and read back there is in use

@@ -14,6 +14,7 @@ local RULES = {
   application = "table", name = "string", policy = "table", lifetime = "number", renew_before = "number",
   every = "number", grace = "number", description = "string", by_hand = "boolean", sink = "table|boolean",
   renew = "string|boolean", old_now = "boolean", in_use = "string", rhythm = "number", retire_unused = "boolean",
+  questions = "table",
 }
 
 local read_secret = options_of("rotation.client_secret", RULES)

@@ -9,7 +9,7 @@ local vault_folder = require "base.vault_folder"
 
 local M = {}
 
-local read_entry = options_of("sink.entry", { name = "string", vault = "string", path = "string" })
+local read_entry = options_of("sink.entry", { name = "string", vault = "string", path = "string", rights = "any" })
 
 local read_fields = options_of("sink.deliver", {
   name = "string", tenant = "any", client_id = "any", application = "any", description = "string", consumer = "string",
@@ -20,7 +20,7 @@ local read_fields = options_of("sink.deliver", {
 --- The entry that the profile and the arguments name; nil without Devolutions Server. Begins to open the entry, and
 --- does not wait; its method `opened` does.
 ---@param run workflow.Run
----@param fields { name: string, vault: string?, path: string? }
+---@param fields { name: string, vault: string?, path: string?, rights: any }
 ---@return sink.entry?
 function M.entry(run, fields)
   fields = read_entry(fields)
@@ -29,6 +29,7 @@ function M.entry(run, fields)
   local vault, path = vault_folder.vault_and_folder(fields, devolutions)
   local entry = sink_entry {
     name = fields.name, vault = vault, path = path, workflow = run.id, linked = devolutions.linked,
+    rights = fields.rights,
   }
   entry:open(run)
   return entry

@@ -275,10 +275,12 @@ SERVICES = {"vault": Vault, "keys": Keys, "kubernetes": Kubernetes}
 def held(store, key):
     """Return the value as a consumer reads it."""
     if store == "vault":
-        return VAULT[key][-1]["data"]["client_secret"]
+        data = VAULT[key][-1]["data"]
+        return data["password"] if "password" in data else data["client_secret"]
     if store == "keys":
         return KEYS[key]["versions"][-1]["value"]
-    return base64.b64decode(SECRETS[key]["data"]["client-secret"]).decode()
+    data = SECRETS[key]["data"]
+    return base64.b64decode(data["password"] if "password" in data else data["client-secret"]).decode()
 
 
 class Handler(double.Handler):

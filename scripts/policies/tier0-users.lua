@@ -24,8 +24,14 @@ return policy {
   -- When the outcome of a change is unknown for an hour, a person is asked; or the same value is sent again:
   -- on_unknown = "repeat",
 
-  -- Passwords are kept by entries of Devolutions Server only; Devolutions Cloud has no sink for them yet.
   password = { length = 32 },
+
+  -- Where the passwords are kept: entries of Devolutions Server. Elsewhere, such as with Devolutions Cloud, which has
+  -- no API for them, a sink script keeps them, under the object id of each account:
+  -- sink = policy.sink("sinks/vault", { path = "tier0/{id}", field = "password" }),
+  -- sink = policy.sink("sinks/azure-key-vault", { name = "tier0-{id}" }),
+  -- Several sinks all get each password: sink = { policy.devolutions.server {…}, policy.sink(…) }.
+  -- A function chooses one for each account: sinks = { a, b }, sink = function(account) return … and a or b end.
   sink = policy.devolutions.server { vault = "Privileged", path = "Entra\\Tier0" },
   after = { revoke_sessions = true },
 }

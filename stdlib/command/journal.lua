@@ -198,15 +198,23 @@ local function resume_journal_rotation(journal, id, options)
     :format(body.name, sent, over))
 end
 
-local function close_journal_rotation(journal, id, options, profile)
-  local row = require("rotation.resume_and_close").close(journal, id, options.drop and profile)
+-- The sinks that hold the pending values of a rotation, open.
+local function open_sinks_of_rotation(dropped, profile)
+  local sink = require("rotate.account_sinks").of_row(dropped.sinks, { what = "remove pending values",
+    profile = profile, tenant = profile.tenant, policy = dropped.policy, rights = dropped.rights })
+  sink:open(profile)
+  return sink
+end
+
+local function close_journal_rotation(journal, id, options, profile, dropped)
+  local sink = dropped and open_sinks_of_rotation(dropped, profile)
+  local row = require("rotation.resume_and_close").close(journal, id, sink)
   local name, pending = row.body.name, options.drop and "were removed" or "stay"
   log.say(hint.text("%s: the rotation is closed; its pending entries %s. Its values stay sealed until %s: "
     .. "{moonlatch} journal show %s --reveal --value 1", name, pending, time.day(row.body.kept_until), name))
 end
 
 local RESUME_NEEDS = { graph = { "GET /users/{id}" }, scopes = { "User.Read.All" } }
-local CLOSE_NEEDS = { devolutions = { "entries:write" } }
 local RETIRE_NEEDS = {
   graph = {
     "GET /applications/{id}", "POST /applications/{id}/removePassword", "PATCH /applications/{id}",
@@ -223,7 +231,7 @@ local ACTIONS = {
   confirm = { run = confirm_journal_secret, names = "ID" },
   retire = { run = retire_journal_credential, names = "ID", needs = RETIRE_NEEDS, asks = true },
   resume = { run = resume_journal_rotation, names = "ID", needs = RESUME_NEEDS },
-  close = { run = close_journal_rotation, names = "ID", needs = CLOSE_NEEDS },
+  close = { run = close_journal_rotation, names = "ID" },
   backup = { run = journal_copies.backup, names = "FILE" },
   restore = { alone = journal_copies.restore, names = "FILE", asks = true },
   rekey = { alone = journal_rekey.run, asks = true },
@@ -249,12 +257,24 @@ local function run_action_without_journal(action, options)
   return action.alone(open.profile, options.id, options) or 0
 end
 
+-- With close --drop: the sink scripts that hold the pending values of the rotation. They are loaded before the session
+-- opens, because its gate has to know what they may do.
+local function load_sinks_to_drop_from(options)
+  if not (options.action == "close" and options.drop) then return nil end
+  local open <close> = session.start(options, { owner = "moonlatch journal", needs = {} })
+  local row = require("rotation.resume_and_close").find_to_close(open.journal, options.id)
+  local sinks, scripts = require("rotate.account_sinks").load_of_row(row)
+  return { sinks = sinks, policy = row.body.policy }, scripts
+end
+
 local function run_journal_command(options)
   local action = actions.choose("journal", ACTIONS, ORDER, options.action, options.id)
   if action.asks then workflow_command.require_consent(options, journal_command_line(options), false) end
   if action.alone and (options.id or not action.run) then return run_action_without_journal(action, options) end
-  local open <close> = session.start(options, { owner = "moonlatch journal", needs = action.needs })
-  return command_task.run(action.run, open.journal, options.id, options, open.profile) or 0
+  local dropped, scripts = load_sinks_to_drop_from(options)
+  local open <close> = session.start(options, { owner = "moonlatch journal", needs = action.needs, scripts = scripts })
+  if dropped then dropped.rights = open.rights end
+  return command_task.run(action.run, open.journal, options.id, options, open.profile, dropped) or 0
 end
 
 ---@type cli.command

@@ -100,6 +100,10 @@ local function run_sink_rehearsal(options)
   workflow_command.require_consent(options, "rehearse sink " .. options.sink, false)
   local loaded, rights = sink_scripts.load_one(options.sink, read_sink_fields(options.sink, options.with), "--with",
     "sink")
+  if loaded.kept_by then
+    raise_sink_usage("rehearse sink " .. loaded.name, "the library keeps its values, and no functions of the script",
+      hint.text "Rehearse a policy that names it: {moonlatch} rehearse POLICY")
+  end
   if not options.yes then
     log.say(("%s stores values at the service that the profile names, and removes them again."):format(loaded.name))
     if not workflow_command.ask_yes_or_no "Do this?" then return 1 end

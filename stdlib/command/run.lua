@@ -19,6 +19,7 @@ local OTHER_KINDS = {
   { "rehearsal", "this script is a rehearsal", "Run `{moonlatch} rehearse` with the name of its policy." },
   { "notices", "this script has rules for notices", "Run `{moonlatch} notify %s`." },
   { "store", "this script is a sink", 'Name it in a policy: sink = policy.sink("%s", { … })' },
+  { "kept_by", "this script is a sink", 'Name it in a policy: sink = policy.sink("%s", { … })' },
   { "tell", "this script tells what rules for notices hand to it", "Name it in such rules: to = \"%s\"." },
 }
 

@@ -51,6 +51,7 @@ local Findings = class "doctor.findings"
 ---@field evidence string
 ---@field cause string?
 ---@field fix string?
+---@field conditions evidence.condition[]? what has to hold for something that does not happen by itself yet
 
 local HAS_NO_ID = { ok = true, ["left out"] = true }
 
@@ -58,8 +59,8 @@ local function add_finding(self, verdict, fields)
   if not fields.id and not HAS_NO_ID[verdict] then error(("a finding of '%s' has no id"):format(self.check.name), 3) end
   self[#self + 1] = {
     check = self.check.name, verdict = verdict, id = fields.id, about = fields.about or self.about,
-    subjects = fields.subjects, follows = fields.follows, evidence = fields.evidence, cause = fields.cause,
-    fix = fields.fix,
+    subjects = fields.subjects, follows = fields.follows, conditions = fields.conditions, evidence = fields.evidence,
+    cause = fields.cause, fix = fields.fix,
   }
 end
 
@@ -88,7 +89,7 @@ function Findings:no_service_principal()
 end
 
 --- Tell what was not looked at although nothing depends on it: the verdict of the report stays as it is without this.
----@param fields { evidence: string, cause: string?, fix: string? }
+---@param fields { evidence: string, cause: string?, fix: string?, conditions: evidence.condition[]? }
 function Findings:left_out(fields) add_finding(self, "left out", fields) end
 
 --- Add a failure as a finding.

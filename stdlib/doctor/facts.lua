@@ -27,6 +27,7 @@ local states = require "handover.state"
 local store = require "evidence.store"
 local task = require "task"
 local time = require "time"
+local use_in_log = require "rotation.use_in_log"
 local vault_folder = require "base.vault_folder"
 
 ---@class doctor.fact
@@ -210,6 +211,7 @@ end
 ---@field uses evidence.use[] of the application
 ---@field coverage evidence.coverage
 ---@field age number? seconds since the sign-in log was read
+---@field rhythm number? of the consumer in seconds, as it was declared last
 ---@field actors evidence.actors
 ---@field earlier fun(row: rotation.row): string[] key ids of the client secrets that were made before
 
@@ -247,10 +249,19 @@ define_fact("logs", "evidence", "what Entra's logs show", fact_of_application(fu
   return {
     journal = journal, gaps = gaps, uses = store.uses(journal, found.appId),
     coverage = store.coverage(journal, found.appId), age = (store.age(journal, "sign_ins", found.appId)),
-    actors = actors_of(principal, me),
+    rhythm = store.read_application(journal, found.appId).rhythm, actors = actors_of(principal, me),
     earlier = earlier_key_ids(rows:all(journal, found.appId), found),
   }
 end))
+
+-- Does the application sign in on behalf of people? Unknown where that may not be read.
+define_fact("for_people", "journal", "whether the application signs in on behalf of people",
+  fact_of_application(function(found, examination)
+    local ok, is_so, why = pcall(use_in_log.is_for_people, examination.journal, found)
+    if ok then return { is_so = is_so, why = why } end
+    if not fail.is(is_so) or fail.is(is_so, "interrupted") then error(is_so, 0) end
+    return {}
+  end))
 
 -- When Moonlatch itself set passwords, by the object id of the account.
 define_fact("own_changes", "journal", "which passwords Moonlatch set", function(examination)

@@ -209,9 +209,11 @@ local function keep_principal_use(journal, app_id, rows)
   end)
 end
 
--- How to read a report, what of it to keep, and the member of an application's record that tells when it was read.
+-- How to read a report, what of it to keep, and the member of an application's record that tells when it was read. Who
+-- uses an application at all matters only for a removal by evidence, so only where a rhythm was declared.
 local CREDENTIALS = { report = daily_report, keep = keep_last_uses, read_at = "report_read_at" }
-local PRINCIPALS = { report = principal_report, keep = keep_principal_use, read_at = "principal_read_at" }
+local PRINCIPALS = { report = principal_report, keep = keep_principal_use, read_at = "principal_read_at",
+  only_with_rhythm = true }
 
 local function read_whole_report(journal, how, applications)
   local rows_of = {}
@@ -223,7 +225,9 @@ local function read_whole_report(journal, how, applications)
 end
 
 local function needs_report(journal, how, application)
-  local read_at = store.read_application(journal, application.app_id)[how.read_at]
+  local record = store.read_application(journal, application.app_id)
+  if how.only_with_rhythm and not (application.rhythm or record.rhythm) then return false end
+  local read_at = record[how.read_at]
   return not read_at or time.now() - read_at >= REPORT_EACH
 end
 

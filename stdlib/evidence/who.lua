@@ -21,6 +21,8 @@ local MOST_NAMED = 3
 ---@field at number? when it was changed, by the directory; nil: the latest change
 ---@field kinds string[]? kinds of changes; nil: any
 ---@field except string? object id of who is not meant: ourselves
+---@field added string? key id of the credential that was added
+---@field removed string? key id of the credential that was removed
 
 ---@class evidence.explanation
 ---@field known boolean
@@ -39,10 +41,19 @@ local function is_of_kind(change, kinds)
   return false
 end
 
+local function has_key(list, key_id)
+  if not key_id then return true end
+  for _, id in ipairs(list) do
+    if id == key_id:lower() then return true end
+  end
+  return false
+end
+
 local function explains(change, asked)
   local is_near = not asked.at or math.abs(change.at - asked.at) <= NEAR
   local is_other = not asked.except or change.by.object_id ~= asked.except:lower()
-  return is_near and is_other and change.result == "success" and is_of_kind(change, asked.kinds)
+  local is_of_key = has_key(change.added, asked.added) and has_key(change.removed, asked.removed)
+  return is_near and is_other and is_of_key and change.result == "success" and is_of_kind(change, asked.kinds)
 end
 
 -- Two records of one operation, or of one actor, say the same.
@@ -118,6 +129,10 @@ end
 ---------------------------------------------------------------------------
 -- Asking
 
+local function unread(gap)
+  return unknown("the audit log could not be read (" .. gap.why .. ")", gap.fix)
+end
+
 local function read_changes(asked, now)
   local from = asked.at and asked.at - NEAR or now - KEPT
   local changes = {}
@@ -138,12 +153,33 @@ function M.explain(journal, asked)
   if #kept > 0 then return known_as(kept) end
   if asked.at and now - asked.at > KEPT then return unknown(why_nothing_fits(asked, now)) end
   local ok, found = pcall(task.within, PATIENCE, read_changes, asked, now)
-  if not ok then
-    local gap = reading.gap(found)
-    return unknown("the audit log could not be read (" .. gap.why .. ")", gap.fix)
-  end
+  if not ok then return unread(reading.gap(found)) end
   local changes = choose(found, asked)
   return #changes > 0 and known_as(changes) or unknown(why_nothing_fits(asked, now))
+end
+
+-- The changes of an object in the log; nil and the gap when it could not be read.
+local function read_object(object_id)
+  local ok, found = pcall(task.within, PATIENCE, read_changes, { object_id = object_id }, graph_clock.now())
+  if ok then return found end
+  return nil, reading.gap(found)
+end
+
+--- Explain several changes of one object, whenever they were, with one reading of the log at most: the function that is
+--- returned asks the store first. It waits for fifteen seconds at most, and raises "interrupted" and "journal" only.
+---@param journal host.journal.journal?
+---@param object_id string
+---@return fun(asked: { kinds: string[]?, added: string?, removed: string? }): evidence.explanation
+function M.of_object(journal, object_id)
+  local changes, gap
+  return function(asked)
+    local kept = choose(store.changes(journal, { target = object_id }), asked)
+    if #kept > 0 then return known_as(kept) end
+    if not changes and not gap then changes, gap = read_object(object_id) end
+    if gap then return unread(gap) end
+    local fitting = choose(changes, asked)
+    return #fitting > 0 and known_as(fitting) or unknown(why_nothing_fits(asked))
+  end
 end
 
 return M

@@ -78,7 +78,8 @@ return {
 
   -- Consent
   { codes = { 65001 }, source = "docs", cause = "nobody has consented to the permissions that are asked for",
-    fix = "Have an administrator grant consent to the application." },
+    fix = "Have an administrator grant consent to the application. Where AuditLog.Read.All alone is missing, because "
+      .. "consent was given before logs were read: add --no-evidence." },
   { codes = { 650056, 650057 }, source = "docs", cause = "the application does not list a permission of this API",
     fix = "Add the permission to the application (API permissions), then grant consent." },
   { codes = { 90094, 90095 }, source = "docs", cause = "an administrator has to consent first",

@@ -97,7 +97,9 @@ M.policy = {
   retire = "When a replaced credential is removed.",
   ["retire.unused"] = "Once Entra's log shows that nothing uses it? That needs rhythm.",
   ["retire.rhythm"] = "The longest time between two sign-ins of the consumer.",
-  sink = "Where new values go: a sink, or a list of sinks that all get each value.",
+  sink = "Where new values go: a sink, or a list of sinks that all get each value. For users also a function that gets "
+    .. "a copy of the account and returns one of sinks.",
+  sinks = "The sinks among which a function sink chooses, as a list.",
   after = "What is done after a change.",
   ["after.revoke_sessions"] = "Is the user signed out everywhere?",
   ["after.run"] = "A program by its name in the profile, and its arguments; {name} is filled in.",
@@ -139,6 +141,8 @@ M.script = {
   ["can.compare"] = "Does the service refuse a store when the place was changed since it was read?",
   ["can.others"] = "Does read of a pending slot return what else is stored there?",
   ["can.confirm"] = "May a successful store mean that the consumer has the value?",
+  kept_by = "Of a sink in the place of its functions: who in the library keeps the values, entries (of Devolutions "
+    .. "Server) or person (the hand-over).",
   where = "Of a sink: the function that returns the place of a value, for people.",
   store = "Of a sink: the function that stores a value.",
   read = "Of a sink: the function that reads a stored value.",

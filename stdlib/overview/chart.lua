@@ -49,12 +49,14 @@ end
 
 local TOP, HEIGHT, BOTTOM = 22, 120, 40 -- pixels above the highest column, of that column, and below the axis
 
--- "Dec" with the year below it, where a year begins; "expired" and "later" are one line.
+local SHORT = { expired = "past" } -- on a phone a column is 25 pixels wide
+
+-- "Jan" with the year below it, where a year begins; "past" and "later" are one line.
 local function month_label(month, x, is_first)
   local name, year = month.name:match "^(%a+) (%d+)$"
   local lines = { tag.text { class = name and "month" or "month word", x = x, y = TOP + HEIGHT + 16,
-    ["text-anchor"] = "middle", name or month.name } }
-  if year and (is_first or name == "Jan") then
+    ["text-anchor"] = "middle", name or SHORT[month.name] or month.name } }
+  if year and (is_first and name ~= "Dec" or name == "Jan") then
     lines[2] = tag.text { class = "year", x = x, y = TOP + HEIGHT + 32, ["text-anchor"] = "middle", year }
   end
   return lines

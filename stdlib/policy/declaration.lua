@@ -32,7 +32,8 @@ local M = {}
 ---@field password { length: integer, excluded: string }
 ---@field lifetime number? of a client secret
 ---@field grace number how long the client secret or certificate before stays
----@field sinks policy.sink[] where new values go: all of them get each value
+---@field sinks policy.sink[] where new values go: all of them get each value, unless `choose_sink` chooses
+---@field choose_sink nil|fun(account: policy.account): policy.sink of users: which of the sinks an account has
 ---@field after { revoke_sessions: boolean, run: string[]? }
 ---@field retire { unused: boolean, rhythm: number? } of applications: is a replaced credential removed once Entra's log
 --- shows that nothing uses it, and how many seconds lie between two sign-ins of the consumer at most
@@ -133,7 +134,8 @@ local POLICY_RULE = {
       type = "table", default = {},
       members = { unused = { type = "boolean", default = false }, rhythm = schema.duration() },
     },
-    sink = { type = "table", required = true, check = sinks.check },
+    sink = { type = { "table", "function" }, required = true, check = sinks.check },
+    sinks = { type = "table", check = sinks.check_list },
     after = {
       type = "table", default = {},
       members = {
@@ -188,18 +190,29 @@ local function check_retirement_by_use(file, retire)
   end
 end
 
+-- With `sinks`, a function `sink` says which of them an account has.
+local function check_sinks_are_chosen(file, fields)
+  local is_choosing = type(fields.sink) == "function"
+  if is_choosing and fields.select.kind ~= "users" then
+    raise_policy_wrong(file, "sink", "a function chooses the sink of users only", "Write the sink in its place.")
+  elseif is_choosing and not fields.sinks then
+    raise_policy_wrong(file, "sinks", "it is missing: which sinks the function `sink` may return",
+      "Write the sinks before the policy, as local variables, and list them: sinks = { first, second }.")
+  elseif fields.sinks and not is_choosing then
+    raise_policy_wrong(file, "sinks", "it lists the sinks among which a function `sink` chooses, and `sink` is none",
+      "Write sink = { … } for several sinks that all get each value, and remove `sinks`.")
+  end
+end
+
 local function has_server_sink(terms)
   for _, one in ipairs(terms.sinks) do
-    if one.kind == "server" then return true end
+    if one:is_server() then return true end
   end
   return false
 end
 
 local function check_policy_terms(file, terms)
   if terms.target == "users" then
-    local wrong = terms.sinks[2] and "a user's password goes to one sink, and this policy names several"
-      or terms.sinks[1]:why_not_for_passwords()
-    if wrong then raise_policy_wrong(file, "sink", wrong, 'Write sink = policy.devolutions.server{ vault = "…" }.') end
     if terms.every < 3600 then
       raise_policy_wrong(file, "every", "it is less than 1h", 'Write every = "1h" or longer.')
     end
@@ -230,7 +243,9 @@ local function terms_of_fields(name, fields)
   else
     terms.on_unknown = terms.on_unknown or "ask"
   end
-  terms.sinks, terms.sink = sinks.list(fields.sink), nil
+  local is_choosing = type(fields.sink) == "function"
+  terms.sinks, terms.sink = sinks.list(is_choosing and fields.sinks or fields.sink), nil
+  terms.choose_sink = is_choosing and fields.sink or nil
   local rhythm = fields.retire.rhythm
   terms.retire = { unused = fields.retire.unused, rhythm = rhythm and time.duration(rhythm) }
   terms.window = parse_policy_window(fields.window, fields.except)
@@ -263,13 +278,6 @@ local SCOPES = {
   users = { "User-PasswordProfile.ReadWrite.All" }, applications = { "Application.ReadWrite.All" },
 }
 
-local function needs_with_namess(list)
-  if #list == 1 then return list[1]:needs() end
-  local needs = {}
-  for i, sink in ipairs(list) do needs[i] = sink:needs() end
-  return join_needs(table.unpack(needs))
-end
-
 local LOGS = { users = log_calls.ACCOUNTS, applications = log_calls.APPLICATIONS }
 
 --- The calls that a policy makes, as the needs of a script. The calls that read evidence are needed unless evidence is
@@ -283,7 +291,7 @@ function M.needs(terms)
     graph = join_needs(calls, CALLS[terms.target], CALLS[terms.credential] or {},
       revoke and { "POST /users/{id}/revokeSignInSessions" } or {}),
     scopes = join_needs(scopes, SCOPES[terms.target], revoke and { "User.RevokeSessions.All" } or {}),
-    devolutions = needs_with_namess(terms.sinks), run = { terms.after.run and terms.after.run[1] },
+    run = { terms.after.run and terms.after.run[1] },
     when = { evidence = { graph = LOGS[terms.target], scopes = log_calls.SCOPES } },
   }
 end
@@ -304,6 +312,7 @@ function M.declare(found, value)
   local names = policy_member_names(fields)
   schema.check(found.path, "", fields, POLICY_RULE)
   check_members_fit_target(found.path, fields, names)
+  check_sinks_are_chosen(found.path, fields)
   local unknown, fix = refusals.check(member_as_list(fields.accept), fields.select.kind)
   if unknown then raise_policy_wrong(found.path, "accept", unknown, fix) end
   local terms = terms_of_fields(found.name, fields)

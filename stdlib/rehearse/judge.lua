@@ -177,7 +177,7 @@ local function compare_stored_values(self, values)
   for name, account in pairs(self.accounts) do
     local stored = in_force[name] == nil and in_force[name:lower()] or in_force[name]
     local touched = self.stage.touched[name] or self.stage.touched[short_account_name(name)]
-    local is_kept = account.terms.sinks[1].kind == "server" and #account.changes > 0 and not touched
+    local is_kept = account.terms.sinks[1]:is_server() and #account.changes > 0 and not touched
     if is_kept then self.stored = self.stored + 1 end
     if is_kept and not stored then
       table.insert(self.wrong, ("%s on %s"):format(name, time.day(self.stage:now())))

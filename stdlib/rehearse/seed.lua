@@ -35,7 +35,7 @@ local function find_missing_users(stage, names, missing)
 end
 
 local function find_missing_vault(stage, terms, missing)
-  local name = terms.sinks[1].kind == "server" and terms.sinks[1].fields.vault
+  local name = terms.sinks[1]:is_server() and terms.sinks[1].fields.vault
   if not name then return end
   for _, vault in ipairs(require("devolutions.server").vaults()) do
     if vault.name == name then return end

@@ -10,7 +10,6 @@ local fail = require "fail"
 local hint = require "log.hint"
 local lifetime = require "journal.lifetime"
 local policy_select = require "policy.select"
-local probe = require "sink.probe"
 local rights_check = require "rotation.rights_check"
 local rotation = require "rotation"
 local rotations = require "journal.rotations"
@@ -18,7 +17,7 @@ local run_limit = require "rotation.run_limit"
 local scheduler = require "task.scheduler"
 local sealed_key = require "oauth.sealed_key"
 local sets = require "base.sets"
-local sinks = require "policy.sinks"
+local sink_scripts = require "rotate.sink_scripts"
 local states = require "handover.state"
 local task = require "task"
 local time = require "time"
@@ -34,7 +33,7 @@ local step = workflow.step
 ---@field tenant rotation.tenant
 ---@field options rotation.options
 ---@field entries rotation.entry[]
----@field vault string? id of the vault with the entries, once an entry was read
+---@field entry sink.entry? of one of the applications, once it was read
 ---@field sinks policy.sink[] for new values
 ---@field instead string? where they go instead of the policy's sink, and why
 local Applications = class "rotate.applications"
@@ -46,7 +45,7 @@ local function rotates_certificates(self) return self.terms.credential == "certi
 
 -- Does a person take the new certificates from this machine?
 local function keeps_certificates_here(self)
-  return rotates_certificates(self) and self.terms.sinks[1].kind == "handover"
+  return rotates_certificates(self) and self.terms.sinks[1].loaded.kept_by == "person"
 end
 
 -- The dates of a credential. It lives as long as the policy says, or less where the tenant allows less. It is replaced
@@ -58,12 +57,14 @@ local function credential_dates(self, policy)
 end
 
 -- The fields that `rotation` wants, for every kind of credential.
-local function application_rotation_fields(self, target, policy)
+local function application_rotation_fields(self, entry, policy)
+  local target = entry.target
   local fields = credential_dates(self, policy)
   fields.application, fields.name, fields.policy = target, target.displayName, policy
   fields.grace, fields.renew = self.terms.grace, self.options.now and "asked for with --now" or nil
   fields.old_now = self.options.old_now
   fields.rhythm, fields.retire_unused = self.terms.retire.rhythm, self.terms.retire.unused
+  fields.questions = entry.questions
   return fields
 end
 
@@ -73,36 +74,32 @@ end
 local LATER = "a person will have to say when the new one is in use; rotate says how"
 
 local function why_no_entries(consumer)
-  return hint.text("a person's hands, by `{moonlatch} handover`: %s. Passwords would be kept by %s only",
+  return hint.text("a person's hands, by `{moonlatch} handover`: %s",
     consumer == "cloud" and "Devolutions Cloud has no entries that are written from here"
-      or "the profile names no Devolutions Server", sinks.names_for_passwords())
+      or "the profile names no Devolutions Server")
 end
 
 -- Set the sinks. Without a Devolutions Server, client secrets go to a person.
 local function choose_sinks(self)
+  sink_scripts.load(self.terms, self.terms.name, {})
   self.sinks = self.terms.sinks
   if rotates_certificates(self) then return end
   local consumer = states.consumer(self.options.profile)
   for _, one in ipairs(consumer ~= "server" and self.sinks or {}) do
-    if one.kind == "server" and self.sinks[2] then
+    local is_entries = one.loaded.kept_by == "entries"
+    if is_entries and self.sinks[2] then
       fail.raise { kind = "config", what = self.terms.name .. ": sink", why = "the profile names no Devolutions Server",
         fix = "Remove policy.devolutions.server from the sinks, or add `devolutions` to the profile." }
     end
-    if one.kind == "server" then self.sinks, self.instead = { { kind = "handover" } }, why_no_entries(consumer) end
+    if is_entries then self.sinks, self.instead = sink_scripts.handover(), why_no_entries(consumer) end
   end
-end
-
--- Does a client secret that is stored in this sink count as in use?
-local function confirms_by_storing_in(self, one)
-  if one.kind == "server" then return (self.options.profile.devolutions or {}).linked == true end
-  return one.kind == "script" and one.loaded:confirms(self.options.profile)
 end
 
 --- Does a client secret that is stored in all the sinks count as in use?
 ---@return boolean
 function Applications:confirms_by_storing()
   for _, one in ipairs(self.sinks) do
-    if not confirms_by_storing_in(self, one) then return false end
+    if not one.loaded:confirms(self.options.profile) then return false end
   end
   return true
 end
@@ -112,7 +109,7 @@ end
 
 local function open_delivery(self, run, entry, credential)
   local opened = delivery.open(run, self, entry.target, credential)
-  if opened.entry then self.vault = opened.entry.vault_id end
+  self.entry = opened.entry
   return opened
 end
 
@@ -125,7 +122,7 @@ local function make_for_sinks(self, run, have, entry)
     disk_space.check(run.profile)
     if not is_certificate then have.delivery:probe(run.journal) end
   end)
-  local fields = application_rotation_fields(self, entry.target, self.policy:of(entry.target))
+  local fields = application_rotation_fields(self, entry, self.policy:of(entry.target))
   fields.sink = have.delivery.place
   if is_certificate then
     fields.before_sending = function(credential) have.delivery:keep_pending(credential) end
@@ -187,7 +184,7 @@ local function certificate_steps(self, entry)
   return {
     step "Certificate" (function(run, have)
       run:before_change(function() disk_space.check(run.profile) end)
-      local fields = application_rotation_fields(self, target, self.policy:of(target))
+      local fields = application_rotation_fields(self, entry, self.policy:of(target))
       fields.used_here = signs_in_here(self, target)
       have.certificate = certificate.ensure(run, fields)
       entry.credential = have.certificate.credential
@@ -208,6 +205,7 @@ local function rotation_workflow(self, entry)
 end
 
 local function run_application_rotation(self, entry, mode)
+  entry.questions = entry.questions or {} -- the plan may ask of what the run has removed or replaced
   entry.result = workflow_run.run(rotation_workflow(self, entry), mode, {}, {
     journal = self.options.journal, profile = self.options.profile, interactive = false,
   })
@@ -366,7 +364,7 @@ end
 
 --- Finish rotations that an earlier run began, and delete probe entries that it left in the vault. Waits.
 function Applications:recover()
-  if self.vault then probe.delete_abandoned(self.options.journal, self.vault) end
+  if self.entry then self.entry:delete_abandoned_probes(self.options.journal) end
   rotate_applications_in_turn(self, self.recoveries, false)
 end
 

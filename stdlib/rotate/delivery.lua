@@ -7,6 +7,7 @@ local fail = require "fail"
 local hint = require "log.hint"
 local log = require "log"
 local owned = require "entra.owned"
+local partly_stored = require "sink.partly_stored"
 local places = require "sink.places"
 local rotations = require "journal.rotations"
 local scripted = require "sink.scripted"
@@ -26,9 +27,8 @@ local states = require "handover.state"
 local Delivery = class "rotate.delivery"
 
 ---@class rotate.delivery.sink
----@field kind "server"|"handover"|"script"
 ---@field place rotation.place? when it can be read back
----@field loaded sink.loaded? of a script
+---@field loaded sink.loaded
 
 local function rights_of(self, loaded)
   local all = self.owner.options.rights
@@ -44,8 +44,10 @@ local function sink_item(self)
   }
 end
 
-local function open_entry(self, fields)
-  self.entry = sink.entry(self.run, { name = self.target.displayName, vault = fields.vault, path = fields.path })
+local function open_entry(self, loaded)
+  local args = loaded.args
+  self.entry = sink.entry(self.run, { name = self.target.displayName, vault = args.vault, path = args.path,
+    rights = rights_of(self, loaded) })
   self.entry:opened()
   return self.entry
 end
@@ -57,11 +59,11 @@ local function open_script(self, loaded)
   return place
 end
 
-local function open_sink(self, one)
+local function open_sink(self, loaded)
   local place
-  if one.kind == "server" then place = open_entry(self, one.fields)
-  elseif one.kind == "script" then place = open_script(self, one.loaded) end
-  return { kind = one.kind, place = place, loaded = one.loaded }
+  if loaded.kept_by == "entries" then place = open_entry(self, loaded)
+  elseif not loaded.kept_by then place = open_script(self, loaded) end
+  return { place = place, loaded = loaded }
 end
 
 ---------------------------------------------------------------------------
@@ -69,7 +71,7 @@ end
 
 local function where_of(self, one, item)
   if one.place then return one.place:where() end
-  return one.kind == "handover" and states.HERE or one.loaded:call("where", rights_of(self, one.loaded), item)
+  return one.loaded.kept_by == "person" and states.HERE or one.loaded:call("where", rights_of(self, one.loaded), item)
 end
 
 local function item_of_row(self, secret)
@@ -112,24 +114,14 @@ end
 
 -- A script gets nothing of a client secret that a person made: the journal does not have the value.
 local function give_to_sink(self, secret, one)
-  if one.kind == "script" and secret.row and not secret:is_held() then return end
+  local kept_by = one.loaded.kept_by
+  if not kept_by and secret.row and not secret:is_held() then return end
   if one.place then return store_in_place(self, secret, one) end
-  if one.kind == "script" then return give_to_script(self, secret, one) end
+  if not kept_by then return give_to_script(self, secret, one) end
 end
 
 -- Another installation writes the same places: do not write the others, too.
 local STOPS = { conflict = true, interrupted = true, journal = true }
-
-local function raise_stored_in_some(self, count, missing, failure)
-  if #self.sinks == 1 then error(failure, 0) end
-  fail.raise {
-    kind = failure.kind, code = failure.code, status = failure.status, cause = failure, resumes = failure.resumes,
-    what = ("store the %s of '%s' in %d sinks"):format(self.credential, self.target.displayName, #self.sinks),
-    why = ("stored in %d of %d; missing in %s: %s"):format(count, #self.sinks, missing, failure.why),
-    fix = (failure.fix and failure.fix .. " " or "") .. ("Then run the same command again: it stores the %s "
-      .. "where it is missing. Until then no old %s is removed."):format(self.credential, self.credential),
-  }
-end
 
 -- Give the value to all sinks. Returns the places, for people.
 local function give_to_all(self, secret)
@@ -142,7 +134,13 @@ local function give_to_all(self, secret)
     if not ok and self.sinks[2] then log.warn(("%s: %s"):format(where, failure.why)) end
     first = first or not ok and failure or nil
   end
-  if first then raise_stored_in_some(self, #done, table.concat(missing, " and "), first) end
+  if first then
+    partly_stored.raise {
+      what = ("store the %s of '%s'"):format(self.credential, self.target.displayName), done = done, missing = missing,
+      failure = first, rest = ("Then run the same command again: it stores the %s where it is missing. Until then no "
+        .. "old %s is removed."):format(self.credential, self.credential),
+    }
+  end
   return table.concat(done, " and ")
 end
 
@@ -177,7 +175,7 @@ end
 local function await_person(self, secret, where)
   if secret:is_confirmed() then return end
   for _, one in ipairs(self.sinks) do
-    if one.kind ~= "script" then return hand_secret_to_person(self, secret) end
+    if one.loaded.kept_by then return hand_secret_to_person(self, secret) end
   end
   await_delivery_by_person(self, secret, where)
 end
@@ -254,7 +252,7 @@ local function open(run, owner, target, credential)
   }
   local readable = {}
   for i, one in ipairs(owner.sinks) do
-    self.sinks[i] = open_sink(self, one)
+    self.sinks[i] = open_sink(self, one.loaded)
     table.insert(readable, self.sinks[i].place)
   end
   self.place = places(readable, owner:confirms_by_storing())

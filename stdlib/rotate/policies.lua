@@ -119,7 +119,7 @@ local function seconds_to_next_watch_round(all)
   return math.max(SHORTEST, soonest - now)
 end
 
-local NEWS = { changed = true, failed = true, ended = true, left = true, busy = true }
+local NEWS = { changed = true, stored = true, failed = true, ended = true, left = true, busy = true }
 
 local function has_rotation_news(all)
   for _, found in ipairs(all) do

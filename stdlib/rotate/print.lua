@@ -15,17 +15,19 @@ local MOST = 20 -- lines of a group, without --verbose
 
 local SIGN = {
   change = "~", recover = "~", stop = "!", refuse = "!", wait = "=", never = "·", changed = "~", failed = "!",
-  busy = "!", idle = "=", waits = "=", skipped = "!", person = "!", ended = "=", left = "!", accepted = "·",
+  busy = "!", idle = "=",
+  stored = "~", waits = "=", skipped = "!", person = "!", ended = "=", left = "!", accepted = "·",
 }
 local HEADING = {
   change = "to change", recover = "begun and not finished", stop = "stopped: a person must look", refuse = "refused",
   wait = "not due", never = "never touched", changed = "changed", failed = "failed",
   busy = "busy: another is at work on it", idle = "done by another process", waits = "waits for the window",
+  stored = "stored where it was missing",
   skipped = "not begun", person = "waits for a person", ended = "begun before, and closed without a change",
   left = "ended; it is unknown which value is in force", accepted = "refused, as the policy expects",
 }
-local ORDER = { "changed", "recover", "change", "failed", "person", "stop", "left", "busy", "refuse", "skipped",
-  "waits", "ended", "idle", "wait", "accepted", "never" }
+local ORDER = { "changed", "stored", "recover", "change", "failed", "person", "stop", "left", "busy", "refuse",
+  "skipped", "waits", "ended", "idle", "wait", "accepted", "never" }
 
 local function add_report_line(lines, text, ...)
   lines[#lines + 1] = select("#", ...) > 0 and text:format(...) or text
@@ -49,7 +51,8 @@ end
 local function entry_line(what, entry)
   local fix = entry.fix and ("\n        %s"):format(entry.fix) or ""
   local name = entry.name:gsub("%c", " ") -- a line break in the name would look like a line of this report
-  local who = entry.who and ("\n        who changed it: %s"):format(entry.who:gsub("%c", " ")) or ""
+  local label = entry.questions and "by the audit log" or "who changed it"
+  local who = entry.who and ("\n        %s: %s"):format(label, entry.who:gsub("%c", " ")) or ""
   return ("    %s %s  %s%s%s%s"):format(SIGN[what], name, entry.why, due_text(entry), who, fix)
 end
 

@@ -278,13 +278,14 @@ function M.once(policies, options)
   error(all, 0)
 end
 
---- Name who changed the passwords at which rotations stopped, for a person. Waits.
+--- Name who changed the passwords at which rotations stopped, and the credentials that are not as the journal has them,
+--- for a person. Waits.
 ---@param all table[]
 ---@param options rotation.options
 function M.explain_stops(all, options)
   local me = oauth.signed_in()
   for _, found in ipairs(all) do
-    if me and found.terms.target == "users" and not found.failure then
+    if me and not found.failure then
       with_policy_rights(options, found.terms, who_changed.explain, found, options.journal, me)
     end
   end

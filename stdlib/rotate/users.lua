@@ -1,6 +1,7 @@
 --- Run a policy for users: find the accounts that it selects and what to do about each, then rotate their passwords
 --- within its limits: unfinished rotations first, then a few accounts one after another, then the rest.
 
+local account_sinks = require "rotate.account_sinks"
 local class = require "base.class"
 local command = require "rotation.command"
 local commit = require "journal.commit"
@@ -13,21 +14,19 @@ local graph_clock = require "graph.clock"
 local hint = require "log.hint"
 local left_over = require "journal.left_over"
 local log = require "log"
-local passwords = require "sink.passwords"
 local policy_select = require "policy.select"
 local progress = require "graph.progress"
+local rotation_account = require "rotation.account"
 local rows = require("journal.rotations").user_passwords
 local run_limit = require "rotation.run_limit"
 local scheduler = require "task.scheduler"
 local sets = require "base.sets"
-local sinks = require "policy.sinks"
 local sys = require "host.sys"
 local task = require "task"
 local time = require "time"
 local traceback = require "base.traceback"
 local user_password = require "rotation.user_password"
 local users = require "entra.users"
-local vault_folder = require "base.vault_folder"
 
 local M = {}
 
@@ -45,7 +44,7 @@ local PERMISSION = "User-PasswordProfile.ReadWrite.All"
 ---@field due number? of the verdict
 ---@field id string object id
 ---@field roles table[]? admin roles it holds, if any
----@field edited string? id of its entry, when somebody modified the entry since we wrote it
+---@field edited sink.passwords.entry? its entry, when somebody modified the entry since we wrote it
 ---@field renamed string? the name of its entry, when the account has another name
 ---@field group string? a role-assignable group that it is in
 ---@field outside boolean? is it not selected any more?
@@ -89,27 +88,41 @@ local function set_account_outcome(entry, what, why, code, fix)
   return entry
 end
 
--- Was the account's entry modified since we wrote it?
-local function is_account_entry_edited(row, current)
+-- The account's entry that was modified since we wrote it. A row of an earlier version knows one sink.
+local function find_edited_entry(row, slot)
   local modified = row and row.body.value and row.body.modified
-  return modified and current and current.marker == row.body.marker and current.modified
-    and current.modified ~= modified
+  if not modified then return nil end
+  if type(modified) ~= "table" then modified = { modified } end
+  for i, one in ipairs(slot.parts or { slot }) do
+    local current = one.current
+    local is_ours = current and current.marker == row.body.marker and current.modified and modified[i]
+    if is_ours and current.modified ~= modified[i] then return current end
+  end
+end
+
+-- What stops an account before it is judged: the sinks of its open rotation are not in the policy any more.
+local function judge_account_in_sinks(self, account, row, slot)
+  local why, fix = rotation_account.keep_sinks(self.run.sink, account, row)
+  if why then return { what = "stop", why = why, fix = fix } end
+  return due.judge_account(self.run.setting, account, row, slot or self.run.sink:slot(account),
+    self.run.sink:keys(account))
 end
 
 -- The entry of an account in this run. It has only those members of the account that are not read again before the
 -- rotation, because ten thousand entries have to fit in memory.
 local function account_entry(self, account)
-  local row, slot = rows:get(self.run.journal, account.id), self.run.sink:slot(account)
-  local verdict = due.judge_account(self.run.setting, account, row, slot)
+  local row = rows:get(self.run.journal, account.id)
+  local verdict = judge_account_in_sinks(self, account, row)
+  local slot = self.run.sink:slot(account)
   local entry = { name = account.upn, id = account.id }
   set_account_outcome(entry, verdict.what, verdict.why, verdict.code, verdict.fix)
   self.run.sink:claim(account)
-  if verdict.what == "wait" and slot.current and slot.current.name:lower() ~= account.upn:lower() then
-    entry.renamed = slot.current.name
+  entry.renamed = verdict.what == "wait" and self.run.sink:former_name(account) or nil
+  if entry.renamed then
     set_account_outcome(entry, "wait",
       ("%s; its entry is called %s, and gets the account's name"):format(verdict.why, entry.renamed))
   end
-  if verdict.what == "wait" and is_account_entry_edited(row, slot.current) then entry.edited = slot.current.id end
+  if verdict.what == "wait" then entry.edited = find_edited_entry(row, slot) end
   if verdict.due then entry.due = verdict.due end
   if verdict.what == "stop" then entry.changed = account.changed end
   if #account.roles > 0 then entry.roles = account.roles end
@@ -128,6 +141,18 @@ local function account_of_entry(entry)
   }
 end
 
+-- Choose the sinks of accounts, and read their entries.
+local function read_account_in_sinks(self, accounts)
+  if self.terms.choose_sink then
+    for _, account in ipairs(accounts) do
+      local row = rows:get(self.run.journal, account.id)
+      local is_kept = rotation_account.has_sinks(row) and not rotation_account.keep_sinks(self.run.sink, account, row)
+      if not is_kept then account_sinks.choose(self.terms, self.run.sink, account) end
+    end
+  end
+  self.run.sink:read(accounts)
+end
+
 -- Add rotations that this policy began for accounts that it does not select any more.
 local function add_unselected_accounts(self, found, seen)
   for _, row in ipairs(rows:unfinished(self.run.journal)) do
@@ -135,6 +160,7 @@ local function add_unselected_accounts(self, found, seen)
       local account = users.read_with_names(found, row.id)
         or { id = row.id, upn = row.body.name, roles = {}, disabled = true, changed = row.body.before }
       account.outside = true
+      read_account_in_sinks(self, { account })
       table.insert(self.entries, account_entry(self, account))
     end
   end
@@ -145,17 +171,32 @@ local function other_policy_of_user(self, user)
   return row and row.body.policy ~= "" and row.body.policy ~= self.terms.name and row.body.policy
 end
 
--- Find entries of ours in the sink whose accounts the policy does not select any more.
-local function find_left_over_entries(self)
-  for slot in self.run.sink:each_slot() do
-    local entry = not slot.claimed and (slot.current and slot.current.ours and slot.current or slot.pending[1])
-    if entry and not other_policy_of_user(self, entry.user) then
-      table.insert(self.left_over, { name = self.run.sink:where(entry.name),
-        why = entry == slot.current
-            and "the policy does not select its account any more, so this password is not changed"
-          or "a pending value of an account that the policy does not select; it may be in force" })
+-- Read the entries of accounts that this policy rotated, and does not select any more, in sinks that cannot list.
+local function read_former_accounts(self, seen)
+  if self.run.sink:lists() then return end
+  local former = {}
+  for _, row in ipairs(rows:all(self.run.journal)) do
+    if row.body.policy == self.terms.name and not seen[row.id] and row.body.sinks then
+      former[#former + 1] = { id = row.id, upn = row.body.name, roles = {} }
     end
   end
+  read_account_in_sinks(self, former)
+end
+
+local function why_left_over(entry, slot, is_selected)
+  if is_selected then return "its account has another sink now, so this password is not changed" end
+  return entry == slot.current and "the policy does not select its account any more, so this password is not changed"
+    or "a pending value of an account that the policy does not select; it may be in force"
+end
+
+-- Find entries of ours in the sinks that no account has which the policy selects; `seen`: the accounts that it selects.
+local function find_left_over_entries(self, seen)
+  self.run.sink:each_slot(function(slot, where)
+    local entry = not slot.claimed and (slot.current and not slot.current.foreign and slot.current or slot.pending[1])
+    if entry and not other_policy_of_user(self, entry.user) then
+      table.insert(self.left_over, { name = where(entry), why = why_left_over(entry, slot, seen[entry.user or ""]) })
+    end
+  end)
   table.sort(self.left_over, function(a, b) return a.name < b.name end)
 end
 
@@ -170,24 +211,10 @@ local function stop_accounts_with_edited_entries(self)
   end
   task.map(edited, 16, function(entry)
     local value <close> = rows:unseal(self.run.journal, rows:get(self.run.journal, entry.id).body.value)
-    if not value or self.run.sink:holds(entry.edited, value) then return end
+    local account = { id = entry.id, upn = entry.name }
+    if not value or self.run.sink:holds(account, entry.edited, value) then return end
     set_account_outcome(entry, "stop", EDITED, "edited", hint.text(EDITED_FIX, self.terms.name, entry.name))
   end)
-end
-
-local function password_sink_of_policy(terms, profile)
-  local devolutions = profile.devolutions
-  if not devolutions or not devolutions.server then
-    fail.raise {
-      kind = "config", what = "plan " .. terms.name,
-      why = ("passwords are kept by %s only, and the profile names no Devolutions Server%s"):format(
-        sinks.names_for_passwords(), devolutions and ": Devolutions Cloud has no sink for passwords yet" or ""),
-      fix = "Add devolutions = { server = \"https://…\", … } to the profile; or leave these accounts to the provider "
-        .. "in Devolutions, which rotates the accounts of its PAM vault, and take them out of this policy.",
-    }
-  end
-  local vault, path = vault_folder.vault_and_folder(terms.sinks[1].fields, devolutions)
-  return passwords { vault = vault, path = path }
 end
 
 local ORDER = { change = 1, recover = 2, stop = 3, busy = 4, refuse = 5, wait = 6, never = 7 }
@@ -227,7 +254,8 @@ local function collect_garbage_early() collectgarbage("incremental", 120, 400) e
 function M.find_due(terms, tenant, options)
   collect_garbage_early()
   local self = Users { terms = terms, entries = {}, left_over = {} }
-  local sink = password_sink_of_policy(terms, options.profile)
+  local sink = account_sinks.of_policy(terms, { what = "plan " .. terms.name, profile = options.profile,
+    tenant = tenant.me.tenant, policy = terms.name, rights = options.rights })
   local found = task.all {
     function() return policy_select.find_accounts(terms.select, tenant.federated, tenant.holders) end,
     function() return sink:open(options.profile) end,
@@ -237,12 +265,14 @@ function M.find_due(terms, tenant, options)
     federated = tenant.federated, directory = directory_clock.of(options.journal),
   }
   local seen = {}
+  read_account_in_sinks(self, found.accounts)
   for i, account in ipairs(found.accounts) do
     seen[account.id] = true
     self.entries[i], found.accounts[i] = account_entry(self, account), false
   end
   add_unselected_accounts(self, { federated = tenant.federated }, seen)
-  find_left_over_entries(self)
+  read_former_accounts(self, seen)
+  find_left_over_entries(self, seen)
   stop_accounts_with_edited_entries(self)
   keep_named_accounts(self)
   run_limit.sort(self, is_more_urgent)
@@ -346,8 +376,9 @@ end
 
 local function rename_password_entry(self, entry)
   local row = rows:get(self.run.journal, entry.id)
-  local modified = self.run.sink:rename { id = entry.id, upn = entry.name }
-  if row then rows:stage(self.run.journal, row, row.state, { modified = modified }) end
+  local account = { id = entry.id, upn = entry.name }
+  self.run.sink:rename(account)
+  if row then rows:stage(self.run.journal, row, row.state, { modified = self.run.sink:modified(account) }) end
   log.say(("%s: its entry was called %s, and has the account's name now"):format(entry.name, entry.renamed))
 end
 

@@ -13,7 +13,7 @@ local M = {}
 
 ---@class rotation.run what all accounts of a run share
 ---@field journal host.journal.journal
----@field sink sink.Passwords
+---@field sink sink.PasswordSinks
 ---@field terms policy.terms
 ---@field setting rotation.setting
 ---@field federated table<string, boolean>
@@ -24,9 +24,9 @@ local M = {}
 ---@field account entra.user as it is now
 ---@field names string[] that the password must not contain
 ---@field row rotation.account_row
----@field slot sink.passwords.slot? the account's entries in the sink, as they were last listed
----@field checked { number: integer, modified: string? }? the pending value that was read back, and the entry's date of
---- modification then
+---@field slot sink.password_sinks.slot? the account's entries in the sink, as they were last listed
+---@field checked { number: integer, modified: (string|false)[] }? the pending value that was read back, and when its
+--- entry in each sink was modified then
 ---@field is_gone boolean? the account was deleted
 ---@field is_spoilt boolean? somebody changed the pending entry of the newest value
 ---@field looked_at number? when the last look at the sink and the directory began, by time.monotonic
@@ -50,22 +50,19 @@ function M.change_text(rotation) return ("set a new password for %s"):format(rot
 ---@return string
 function M.value_places(rotation)
   local body, sink, lines = rotation.row.body, rotation.run.sink, {}
-  local pending = {}
-  for _, entry in ipairs(sink:slot(rotation.account).pending) do
-    if entry.marker == body.marker then pending[entry.number or 0] = entry end
+  local account, pending = rotation.account, {}
+  for _, entry in ipairs(sink:slot(account).pending) do
+    local place = ("the entry %s (id %s)"):format(sink:where(account, entry), entry.id)
+    local number = entry.number or 0
+    if entry.marker == body.marker then
+      pending[number] = (pending[number] and pending[number] .. " and " or "") .. place
+    else lines[#lines + 1] = "a value of another rotation is in " .. place:gsub(" %(id [^)]*%)$", "") end
   end
   for number in ipairs(body.candidates) do
-    local entry = pending[number]
-    local place = entry and ("the entry %s (id %s)"):format(sink:where(entry.name), entry.id) or "the journal only"
-    lines[number] = ("value %d is in %s"):format(number, place)
+    table.insert(lines, number, ("value %d is in %s"):format(number, pending[number] or "the journal only"))
   end
-  for _, entry in ipairs(sink:slot(rotation.account).pending) do
-    if entry.marker ~= body.marker then
-      lines[#lines + 1] = ("a value of another rotation is in the entry %s"):format(sink:where(entry.name))
-    end
-  end
-  local current = sink:slot(rotation.account).current
-  if current then lines[#lines + 1] = ("the entry %s holds the value before"):format(sink:where(current.name)) end
+  local current = sink:slot(account).current
+  if current then lines[#lines + 1] = ("the entry %s holds the value before"):format(sink:where(account, current)) end
   return table.concat(lines, "; ")
 end
 
@@ -82,6 +79,27 @@ function M.orphan(rotation, why)
       .. "(a new one is set), or {moonlatch} journal close %s (it stays as it is).", M.value_places(rotation),
       rotation.row.body.name, rotation.row.body.name),
   }
+end
+
+local ENDED = { closed = true, left = true }
+
+--- Is a rotation open that has its sinks on record?
+---@param row rotation.account_row?
+---@return boolean
+function M.has_sinks(row) return row ~= nil and not ENDED[row.state] and row.body.sinks ~= nil end
+
+--- Let the account keep the sinks with which its open rotation began. Returns why that is not possible: the policy does
+--- not have one of them any more.
+---@param sink sink.PasswordSinks
+---@param account { id: string }
+---@param row rotation.account_row?
+---@return string? why, string? fix
+function M.keep_sinks(sink, account, row)
+  if not row or not M.has_sinks(row) then return nil end
+  local missing = sink:choose(account, row.body.sinks)
+  if not missing then return nil end
+  return ("a rotation is open, and one of its sinks is not in the policy any more: %s"):format(missing),
+    "Put that sink back into the policy until the rotation is over."
 end
 
 ---------------------------------------------------------------------------
@@ -139,17 +157,14 @@ function M.unseal_value(rotation, number)
     :format(number, rotation.row.body.marker))
 end
 
---- Store the newest value in the sink as pending, and read it back.
+--- Store the newest value in the account's sinks as pending, and read it back.
 ---@param rotation rotation.password
 function M.store_pending(rotation)
   local body, number = rotation.row.body, #rotation.row.body.candidates
   local value <close> = M.unseal_value(rotation, number)
-  local id, modified = rotation.run.sink:store_pending(rotation.account, {
+  local modified = rotation.run.sink:store_pending(rotation.account, {
     name = body.name, marker = body.marker, number = number, now = graph_clock.now() // 1, left = body.left,
   }, value)
-  body.pending = body.pending or { vault = rotation.run.sink.vault_id, ids = {} }
-  for earlier = 1, number - 1 do body.pending.ids[earlier] = body.pending.ids[earlier] or "" end
-  body.pending.ids[number] = id
   rotation.checked = { number = number, modified = modified }
   local is_first = rotation.row.state == "intent"
   M.stage(rotation, is_first and "pending" or rotation.row.state, { pending_at = graph_clock.now() })

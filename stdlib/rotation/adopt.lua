@@ -1,6 +1,7 @@
 --- Adopt the credential of a lost or restored journal, before a new one is made: a value that can be read back from the
 --- sink, and that signs the application in, is the credential in use, whoever made it.
 
+local credential_changes = require "rotation.credential_changes"
 local fail = require "fail"
 local graph_clock = require "graph.clock"
 local hint = require "log.hint"
@@ -126,6 +127,7 @@ end
 function M.check_sink_unchanged(self, place)
   local value, known = unknown_value_in_sink(self, place), self.unknown_values[place]
   if not value or known and secret.equals(value, known) then return end
+  credential_changes.note_foreign(self)
   local why = ("another installation has brought one to %s meanwhile (%s)")
     :format(tostring(place), place:marker() or "without a marker")
   if self.minted and not self.is_in_some_place then self.kind.withdraw(self, why) end

@@ -2,6 +2,7 @@
 --- lost answer the same certificate is added again. An application may have several certificates.
 
 local clock_skew = require "rotation.clock_skew"
+local credential_changes = require "rotation.credential_changes"
 local crypto = require "host.crypto"
 local fail = require "fail"
 local graph_clock = require "graph.clock"
@@ -127,7 +128,12 @@ M.steps = { intent = add_certificate, sent = add_certificate }
 --- Raise "conflict" when the certificate that this run made and proved is not listed any more: another installation has
 --- written the list of certificates meanwhile. Waits.
 ---@param self rotation.Credential
-function M.check_listed(self) key_credentials.check_listed(self.application, key_credential_of_row(self.row)) end
+function M.check_listed(self)
+  local ok, failure = pcall(key_credentials.check_listed, self.application, key_credential_of_row(self.row))
+  if ok then return end
+  credential_changes.note_gone(self, self.row)
+  error(failure, 0)
+end
 
 --- Remove the certificate that this run made and stored nowhere yet. Raises "conflict".
 ---@param self rotation.Credential

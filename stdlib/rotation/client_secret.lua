@@ -8,6 +8,7 @@ local call = require "graph.call"
 local change_outcome = require "rotation.change_outcome"
 local check_answer = require "entra.check_answer"
 local clock_skew = require "rotation.clock_skew"
+local credential_changes = require "rotation.credential_changes"
 local fail = require "fail"
 local graph = require "graph"
 local graph_clock = require "graph.clock"
@@ -233,6 +234,7 @@ end
 ---@param self rotation.Credential just read
 function M.give_way(self)
   local own = self.minted and M.find(self.row, M.listed(self.application))
+  credential_changes.note_foreign(self)
   for _, other in ipairs((own or not self.minted) and secrets_of_rivals(self) or {}) do
     if not own then raise_secret_made_twice(self, other.displayName .. " was made by another installation just now") end
     if was_secret_made_before(other, own) then

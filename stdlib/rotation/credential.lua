@@ -7,6 +7,7 @@
 local adopt = require "rotation.adopt"
 local class = require "base.class"
 local clock_skew = require "rotation.clock_skew"
+local credential_changes = require "rotation.credential_changes"
 local credential_in_use = require "rotation.credential_in_use"
 local existing_secret = require "rotation.existing_secret"
 local foreign = require "rotation.foreign"
@@ -83,6 +84,7 @@ local M = {}
 ---@field is_known boolean? did the journal know a credential of the application when this run began?
 ---@field has_asked boolean? was a person asked which client secret the consumer was given?
 ---@field remarks string[] what Entra's log shows of the use of credentials
+---@field questions table<string, rotation.credential_question> by key id: who removed or added a credential
 ---@field before_sending nil|fun(self: rotation.Credential) of a certificate: called when it is sealed, before Entra is
 --- asked to add it
 ---@field is_use_unrecorded boolean? does Entra's log show that it is in use, and is that not on record?
@@ -156,11 +158,17 @@ end
 
 local REMOVED = "the one in use was removed from the application by somebody"
 
+-- Why a new one is needed: this one was removed.
+local function why_removed(self, row)
+  credential_changes.note_gone(self, row)
+  return REMOVED
+end
+
 -- Use the newest credential, which a person made, or return why it cannot be used. The journal does not have its value,
 -- so only Entra's list tells whether it is still there.
 local function use_credential_of_person(self, newest)
   if not self.kind.find(newest, self.kind.listed(self.application)) then
-    return REMOVED
+    return why_removed(self, newest)
   end
   local why = why_renewal_asked(self, newest) or self.view.due
   if why then return why end
@@ -177,7 +185,7 @@ local function use_newest_credential(self)
   if not proof then return "the journal does not hold the value of the one in use" end
   local why = why_renewal_asked(self, newest) or self.view.due
   if why then return why end
-  if is_credential_gone(self, newest, proof) then return REMOVED end
+  if is_credential_gone(self, newest, proof) then return why_removed(self, newest) end
   self.row, self.value = newest, value
 end
 
@@ -320,6 +328,7 @@ end
 ---@field in_use string? key id of the one that a person gave the consumer before; "none" when there is none
 ---@field rhythm number? seconds between two sign-ins of the consumer at most, as declared
 ---@field retire_unused boolean? remove a replaced one that nothing uses, as Entra's log shows
+---@field questions table<string, rotation.credential_question>? filled in: who removed or added a credential
 ---@field before_sending nil|fun(credential: rotation.Credential) of a certificate
 
 --- Find the credential of an application; make a new one when there is none, when it is due, when somebody removed it,
@@ -332,7 +341,7 @@ function M.ensure(kind, run, fields)
   run.keeps_credentials = true
   local self = Credential {
     kind = kind, run = run, application = fields.application, sink = fields.sink, roles = {}, seen = {}, remarks = {},
-    unknown_values = {}, before_sending = fields.before_sending,
+    unknown_values = {}, questions = fields.questions or {}, before_sending = fields.before_sending,
     terms = {
       name = fields.name, workflow = run.id, renew_before = fields.renew_before, every = fields.every,
       grace = fields.grace, policy = fields.policy, wanted = fields.lifetime, description = fields.description,

@@ -1,6 +1,7 @@
 --- Which credential the consumer has: what is on record, and what Entra's log adds. Where the log shows that the
 --- consumer signs in with a new credential, no person has to say so.
 
+local credential_changes = require "rotation.credential_changes"
 local graph_clock = require "graph.clock"
 local in_use = require "journal.in_use"
 local owned = require "entra.owned"
@@ -20,6 +21,7 @@ function M.note(self)
     return run:alarm(in_use.consumer_sentence(use, who, graph_clock.now()))
   end
   if not self.kind.find(has, self.kind.listed(self.application)) and not self.kind.is_new(has) then
+    credential_changes.note_gone(self, has)
     return run:alarm(("%s was given %s, which Entra does not list"):format(who, in_use.short_key_id(has)))
   end
   if has.body.confirmed_by == "a person" then run.on_word = who end

@@ -6,6 +6,7 @@ local crypto = require "host.crypto"
 local hint = require "log.hint"
 local markers = require "journal.marker"
 local reach = require "entra.reach"
+local sets = require "base.sets"
 local time = require "time"
 
 local M = {}
@@ -19,6 +20,7 @@ local M = {}
 ---@field rests boolean? it is due, and waits until no earlier request can be carried out any more
 ---@field adopt { marker: string, since: number }? the sink's value is in force, although this journal did not set it
 ---@field reopens boolean? continue the closed rotation: send its value once more
+---@field stores boolean? store the value in force in the sinks that do not have it
 
 ---@class rotation.setting what is the same for all accounts of a run
 ---@field terms policy.terms
@@ -84,9 +86,7 @@ end
 local function why_entry_unusable(account, slot)
   local current = slot.current
   if slot.several then return "there are several entries of this account where the password is to go" end
-  if current and not current.ours then
-    return "there is an entry of this name without the tag moonlatch-password: tag it to have its password replaced"
-  end
+  if current and current.foreign then return current.foreign end
   if current and current.user and current.user ~= account.id then
     return ("the entry of this name was written for another account (object id %s)"):format(current.user)
   end
@@ -205,6 +205,29 @@ local function judge_missing_entry(row, account, slot)
       .. "{moonlatch} rotate %s --now %s", row.body.policy or "POLICY", account.upn), code = "entry_gone" })
 end
 
+-- How many of the account's sinks do not have the value in force: those of several, and a sink that the account got
+-- since its last rotation.
+local function count_sinks_without_value(row, slot, keys)
+  local count, had = 0, sets.of(row.body.sinks or keys)
+  for i, one in ipairs(slot.parts or { slot }) do
+    local is_missing = not (one.current and one.current.marker == row.body.marker)
+    local is_new = not one.current and not had[keys[i]]
+    if is_missing and (slot.parts or is_new) then count = count + 1 end
+  end
+  return count
+end
+
+-- The verdict for an account whose value is not in all its sinks; nil when it is.
+local function judge_sinks_without_value(row, account, slot, keys)
+  local missing = count_sinks_without_value(row, slot, keys)
+  if missing == 0 then return nil end
+  local why = ("stored in %d of %d"):format(#keys - missing, #keys)
+  if row.body.value then return new_verdict("recover", why, { stores = true }) end
+  return new_verdict("stop", why .. ", and this journal does not have the value", {
+    fix = hint.text("Have a new password set and stored: {moonlatch} rotate %s --now %s", row.body.policy or "POLICY",
+      account.upn), code = "entry_gone" })
+end
+
 -- May our own request have been carried out a second time, so lately that the same value may be sent again?
 local function may_be_own_request(setting, row, account, slot)
   local sent, current = row.body.sent, slot.current
@@ -214,13 +237,13 @@ local function may_be_own_request(setting, row, account, slot)
     and account.changed >= sent.from // 1 and account.changed <= sent.to
 end
 
-local function judge_known_account(setting, account, row, slot)
+local function judge_known_account(setting, account, row, slot, keys)
   if account.changed > row.body.changed_at and may_be_own_request(setting, row, account, slot) then
     return new_verdict("recover", ("its password was changed on %s, when our own request may have been delivered again")
       :format(time.iso(account.changed)), { reopens = true })
   end
   if account.changed <= row.body.changed_at then -- reads lag, so only a later date counts
-    return judge_missing_entry(row, account, slot)
+    return judge_sinks_without_value(row, account, slot, keys) or judge_missing_entry(row, account, slot)
       or judge_account_by_date(setting, account, row.body.changed_at, row.body.marker)
   end
   local why, adopt = who_changed_password(setting, row, account, slot)
@@ -231,7 +254,7 @@ end
 
 local ENDED = { closed = true, left = true }
 
-local function judge_account_row(setting, account, row, slot)
+local function judge_account_row(setting, account, row, slot, keys)
   local state = row and row.state
   if state == "orphaned" then
     return new_verdict("stop", row.body.why or "a person must look", {
@@ -242,7 +265,7 @@ local function judge_account_row(setting, account, row, slot)
   local foreign = find_foreign_pending(slot, row)
   if foreign then return M.judge_foreign_pending(setting, slot, foreign) end
   if row and row.body.changed_at then
-    return apply_reconcile(setting, judge_known_account(setting, account, row, slot))
+    return apply_reconcile(setting, judge_known_account(setting, account, row, slot, keys))
   end
   local verdict, adopt = judge_unknown_account(row, account, slot)
   if adopt then return judge_account_by_date(setting, account, adopt.since, adopt.marker, adopt) end
@@ -275,13 +298,14 @@ local GONE = { outside = true, disabled = true, synced = true, guest = true, fed
 ---@param setting rotation.setting
 ---@param account entra.user
 ---@param row rotation.account_row?
----@param slot sink.passwords.slot
+---@param slot sink.password_sinks.slot
+---@param keys string[] of the account's sinks
 ---@return rotation.verdict
-function M.judge_account(setting, account, row, slot)
+function M.judge_account(setting, account, row, slot, keys)
   local refused, why, code = M.why_not_changed(setting, account)
   if refused == "never" and not (row and not ENDED[row.state]) then return new_verdict("never", why) end
   if code == "date" then return new_verdict("refuse", why, { code = code }) end
-  local verdict = judge_account_row(setting, account, row, slot)
+  local verdict = judge_account_row(setting, account, row, slot, keys)
   if verdict.what == "recover" then return verdict end -- an open rotation is ended, as far as that is allowed today
   if M.is_named(setting, account) then verdict = verdict_for_named_account(verdict) end
   if verdict.what == "wait" or verdict.what == "busy" then return verdict end

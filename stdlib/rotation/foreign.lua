@@ -1,5 +1,6 @@
 --- The credentials of an application that this journal does not know: who made them, as far as their names tell.
 
+local credential_changes = require "rotation.credential_changes"
 local hint = require "log.hint"
 local markers = require "journal.marker"
 
@@ -23,6 +24,7 @@ end
 ---@param self rotation.Credential
 function M.report(self)
   local own = self.row and self.kind.find(self.row, self.view.foreign) -- adopted, so not foreign any more
+  credential_changes.note_foreign(self, own)
   for _, credential in ipairs(self.view.foreign) do
     local name = type(credential.displayName) == "string" and credential.displayName or credential.keyId
     if credential ~= own then self.run:leave(self.kind.name, name, who_made_credential(self, credential)) end

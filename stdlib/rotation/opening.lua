@@ -47,16 +47,30 @@ function M.upgrade_row(row)
   return row
 end
 
+-- Delete pending entries of the account's last rotation, which is closed: a request to store one was carried out late,
+-- after the rotation had deleted it. The value is stored as the current one, or cannot come into force any more; that
+-- is not known of a rotation that was left, whose values were forgotten after thirty days.
+local function delete_late_pending(rotation, row)
+  if not row or row.state ~= "closed" or (row.body.left or {})[row.body.marker] then return end
+  for _, entry in ipairs(rotation.run.sink:slot(rotation.account).pending) do
+    if entry.marker and entry.marker == row.body.marker then
+      return rotation.run.sink:delete_pending(rotation.account, row.body.marker)
+    end
+  end
+end
+
 --- Begin a new rotation: make its row, and generate and seal its first value.
 ---@param rotation rotation.password
 ---@param row rotation.account_row? the account's row so far
 ---@param verdict rotation.verdict
 function M.begin(rotation, row, verdict)
+  delete_late_pending(rotation, row)
   local sealed_names = row and row.state == "left" and ending.sealed_names(row) or row and row.body.kept
   rotation.row = rows:new(rotation.run.journal, {
     user = rotation.account.id, name = rotation.account.upn, policy = rotation.run.terms.name, candidates = {},
     before = rotation.account.changed, previous = previous_password_value(row, verdict.adopt),
-    left = pending_values_to_leave(row), kept = sealed_names, entry = row and row.body.entry,
+    left = pending_values_to_leave(row), kept = sealed_names,
+    sinks = rotation.run.sink:keys(rotation.account),
     quiet_until = row and change_date.quiet_from(row.body.candidates),
   }, rotation.account.id)
   rotation_account.add_candidate(rotation)
@@ -74,6 +88,7 @@ function M.reopen(rotation)
     unanswered = last }
   body.candidates, body.before = candidates, body.changed_at
   body.previous = { marker = body.marker, changed_at = body.changed_at, value = body.value }
+  body.sinks = rotation.run.sink:keys(rotation.account)
   rotation_account.stage(rotation, "intent")
 end
 

@@ -124,30 +124,27 @@ local function check_no_request_pending(row, what)
   }
 end
 
--- Delete the rotation's pending entries from Devolutions Server.
-local function delete_pending_of_closed(row, profile)
-  local pending = row.body.pending
-  if not pending then return end
-  local server = require "devolutions.server"
-  server.login(profile)
-  for _, id in ipairs(pending.ids) do
-    if id ~= "" then server.delete_entry(pending.vault, id) end
-  end
+--- The rotation of an account on record, for `close`.
+---@param journal host.journal.journal
+---@param name string user principal name, object id, or the rotation's marker
+---@return rotation.account_row
+function M.find_to_close(journal, name)
+  return find_account_row(journal, name) or raise_account_unknown("close the rotation of " .. name)
 end
 
 --- End an open rotation, because a person knows which value is in force. The rotation's values stay sealed for thirty
 --- days. Its pending entries stay, unless the person asks to delete them.
 ---@param journal host.journal.journal
 ---@param name string user principal name, object id, or the rotation's marker
----@param drop_from profile? the profile of the server from which the pending entries are deleted
+---@param sink sink.PasswordSinks? the rotation's sinks, open, from which the pending entries are deleted
 ---@return rotation.account_row
-function M.close(journal, name, drop_from)
+function M.close(journal, name, sink)
   local what = "close the rotation of " .. name
-  local row = find_account_row(journal, name) or raise_account_unknown(what)
+  local row = M.find_to_close(journal, name)
   local _ <close> = take_lease_to_resume(journal, row, what)
   check_rotation_open(row, what)
   check_no_request_pending(row, what)
-  if drop_from then delete_pending_of_closed(row, drop_from) end
+  if sink then sink:delete_pending({ id = row.id, upn = row.body.name }, row.body.marker) end
   ending.put_left(journal, row, "closed by a person")
   journal:audit("close", { record = row.id, marker = row.body.marker }, time.now())
   commit.commit(journal)

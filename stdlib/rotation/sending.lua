@@ -27,23 +27,38 @@ local function read_account_to_send_to(rotation)
   return { now, names }
 end
 
-local function find_own_pending(rotation)
+-- The slots of the account in its sinks, in order.
+local function slots_of(rotation) return rotation.slot.parts or { rotation.slot } end
+
+local function find_own_pending(rotation, slot)
   local body = rotation.row.body
-  for _, entry in ipairs(rotation.slot.pending) do
+  for _, entry in ipairs(slot.pending) do
     if entry.marker == body.marker and entry.number == #body.candidates then return entry end
   end
 end
 
--- Read the pending entry of the newest value again when it was modified since it was read back, and set `is_spoilt`
--- when it holds another value.
+-- Do all sinks list the pending entry of the newest value?
+local function is_own_pending_listed(rotation)
+  for _, slot in ipairs(slots_of(rotation)) do
+    if not find_own_pending(rotation, slot) then return false end
+  end
+  return true
+end
+
+-- Read the pending entry of the newest value in each sink again when it was modified since it was read back, and set
+-- `is_spoilt` when it holds another value.
 local function check_pending_content(rotation)
-  local entry, checked = find_own_pending(rotation), rotation.checked
-  if not entry then return end
-  local is_as_read = checked and checked.number == entry.number and checked.modified == entry.modified
-  if is_as_read and entry.modified then return end
-  local value <close> = rotation_account.unseal_value(rotation, entry.number)
-  rotation.is_spoilt = not rotation.run.sink:holds(entry.id, value)
-  rotation.checked = { number = entry.number, modified = entry.modified }
+  local number, checked = #rotation.row.body.candidates, rotation.checked
+  local before = checked and checked.number == number and checked.modified or {}
+  rotation.is_spoilt, rotation.checked = false, { number = number, modified = {} }
+  for i, slot in ipairs(slots_of(rotation)) do
+    local entry = find_own_pending(rotation, slot)
+    rotation.checked.modified[i] = entry and entry.modified or before[i] or false
+    if entry and not (entry.modified and entry.modified == before[i]) then
+      local value <close> = rotation_account.unseal_value(rotation, number)
+      rotation.is_spoilt = rotation.is_spoilt or not rotation.run.sink:holds(rotation.account, entry, value)
+    end
+  end
 end
 
 --- Read the account's entries in the sink and the account in the directory, side by side. Sets `slot`, `account` and
@@ -72,11 +87,16 @@ local function find_other_pending(rotation)
   end
 end
 
--- Was the current entry written by another rotation since this rotation began?
-local function is_entry_taken(rotation)
-  local body, current = rotation.row.body, rotation.slot.current
-  local marked = current and current.marker or false
-  return rotation.slot.several or marked ~= (body.seen or false) and marked ~= body.marker
+-- The current entry that another rotation has written since this rotation began, or nil for one that was removed; and
+-- whether there is one.
+local function find_entry_taken(rotation)
+  local body = rotation.row.body
+  for i, slot in ipairs(slots_of(rotation)) do
+    local marked = slot.current and slot.current.marker or false
+    local is_known = marked == M.seen_markers(body)[i] or marked == body.marker
+    if slot.several or not is_known then return true, slot.current end
+  end
+  return false
 end
 
 -- The offset of the directory's clock: the known offset, or, while a change with an unexpected date is being checked,
@@ -86,6 +106,15 @@ local function clock_offset_to_use(rotation)
   if not probe then return rotation.run.directory:offset(graph_clock.now()) end
   local low, high = change_date.offsets(probe.span, probe.moment)
   return { low = low, high = high }
+end
+
+--- The marker that the account's current entry in each sink had when the rotation was judged; false for no entry, and
+--- for one without a marker. A row of an earlier version has the marker of one sink.
+---@param body table
+---@return (string|false)[]
+function M.seen_markers(body)
+  if type(body.seen) == "table" then return body.seen end
+  return { body.seen or false }
 end
 
 ---@alias rotation.finding
@@ -104,11 +133,12 @@ end
 ---@return sink.passwords.entry?
 function M.finding(rotation)
   if rotation.is_gone then return "gone" end
-  if not find_own_pending(rotation) then return "unlisted" end
+  if not is_own_pending_listed(rotation) then return "unlisted" end
   if rotation.is_spoilt then return "spoilt" end
   local other = find_other_pending(rotation)
   if other then return "pending", other end
-  if is_entry_taken(rotation) then return "taken", rotation.slot.current end
+  local is_taken, current = find_entry_taken(rotation)
+  if is_taken then return "taken", current end
   local body, changed = rotation.row.body, rotation.account.changed
   if changed == body.before then return "unmoved" end
   if body.probe and changed == body.probe.moment then return "explained" end

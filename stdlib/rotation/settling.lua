@@ -165,7 +165,7 @@ end
 ---@param rotation rotation.password
 ---@return boolean confirmed
 function M.confirm_stored(rotation)
-  local body, looks = rotation.row.body, 0
+  local body, looks, seen = rotation.row.body, 0, {}
   local moment = users.password_changed_at(body.user)
   while moment and moment < body.changed_at and looks < #LOOKS do -- a stale read
     looks = looks + 1
@@ -176,7 +176,8 @@ function M.confirm_stored(rotation)
   if moment == body.changed_at then return true end
   local quiet = change_date.quiet_from(body.candidates)
   if quiet and moment > body.changed_at and moment <= quiet then
-    body.seen = body.marker
+    for i in ipairs(rotation.run.sink:keys(rotation.account)) do seen[i] = body.marker end
+    body.seen = seen
     reopen_candidate(rotation, "an earlier request of ours may have been carried out after it")
     return false
   end

@@ -24,6 +24,7 @@ local rows = require("journal.rotations").user_passwords
 local scheduler = require "task.scheduler"
 local sending = require "rotation.sending"
 local settling = require "rotation.settling"
+local storing = require "rotation.storing"
 local task = require "task"
 local time = require "time"
 local traceback = require "base.traceback"
@@ -31,7 +32,7 @@ local users = require "entra.users"
 
 local M = {}
 
-local orphan, stage, change_text = rotation_account.orphan, rotation_account.stage, rotation_account.change_text
+local orphan, change_text = rotation_account.orphan, rotation_account.change_text
 
 local PAUSES = { 5, 15, 30 } -- seconds before a request with an unknown outcome is repeated
 local MOST_VALUES = 4 -- values that Entra may refuse before a person must look
@@ -320,25 +321,7 @@ local function set_password(rotation)
 end
 
 ---------------------------------------------------------------------------
--- Storing the value in force
-
-local function store_current_value(rotation)
-  local body = rotation.row.body
-  local value <close> = rotation_account.unseal_value(rotation, body.chosen)
-  local ok, failure = pcall(rotation.run.sink.store_current, rotation.run.sink, rotation.account, {
-    name = rotation.account.upn, value = value, marker = body.marker, number = body.chosen, since = body.changed_at,
-    before = body.seen or nil, again = not rotation.is_new,
-  })
-  if not ok and fail.is(failure) and (failure.code == "taken" or failure.status == 409) then
-    orphan(rotation, "the new password is in force, and cannot be stored in the account's entry: " .. failure.why)
-  end
-  if not ok then error(failure, 0) end
-  local current = rotation.run.sink:slot(rotation.account).current
-  stage(rotation, "current", {
-    value = rows:sealed_name(rotation.row, body.chosen), entry = current.id, modified = current.modified,
-    where = rotation.run.sink:where(rotation.account.upn),
-  })
-end
+-- The states
 
 local function revoke_sessions(rotation)
   if not rotation.run.terms.after.revoke_sessions then return end
@@ -353,12 +336,13 @@ end
 local STEPS = {}
 
 function STEPS.intent(rotation)
-  local current = rotation.run.sink:slot(rotation.account).current
-  rotation.row.body.seen = current and current.marker or false
+  local slot, seen = rotation.run.sink:slot(rotation.account), {}
+  for i, one in ipairs(slot.parts or { slot }) do seen[i] = one.current and one.current.marker or false end
+  rotation.row.body.seen = seen
   store_pending_value(rotation)
 end
 
-STEPS.pending, STEPS.sent, STEPS.changed = set_password, set_password, store_current_value
+STEPS.pending, STEPS.sent, STEPS.changed = set_password, set_password, storing.store_current
 
 function STEPS.current(rotation)
   if not settling.confirm_stored(rotation) then return end
@@ -396,8 +380,9 @@ local function drive_password_rotation(rotation, verdict)
 end
 
 ---@class rotation.done
----@field what "changed"|"busy"|"idle"|"ended"|"left"|"refuse"|"stop" idle: the account is not due any more; ended: a
---- rotation of an earlier run was closed without a change; left: closed, and it is unknown which value is in force
+---@field what "changed"|"stored"|"busy"|"idle"|"ended"|"left"|"refuse"|"stop" stored: the value in force was stored in
+--- a sink that did not have it; idle: the account is not due any more; ended: a rotation of an earlier run was closed
+--- without a change; left: closed, and it is unknown which value is in force
 ---@field why string?
 ---@field fix string?
 ---@field code string? of a refusal
@@ -407,9 +392,9 @@ end
 -- Judge the account by the last listing of the sink. A verdict that stops the rotation is judged again by a new
 -- listing.
 local function judge_account_now(run, now, row)
-  local verdict = due.judge_account(run.setting, now, row, run.sink:slot(now))
+  local verdict = due.judge_account(run.setting, now, row, run.sink:slot(now), run.sink:keys(now))
   if verdict.what == "change" or verdict.what == "recover" then return verdict end
-  return due.judge_account(run.setting, now, row, run.sink:look(now, row and row.body.name))
+  return due.judge_account(run.setting, now, row, run.sink:look(now, row and row.body.name), run.sink:keys(now))
 end
 
 local function raise_rotation_refusal(account, verdict)
@@ -429,6 +414,8 @@ end
 local function rotate_account(run, account)
   run.setting.now = graph_clock.now() -- a run may take hours
   local row = opening.upgrade_row(rows:get(run.journal, account.id))
+  local why, fix = rotation_account.keep_sinks(run.sink, account, row)
+  if why then raise_rotation_refusal(account, { what = "stop", why = why, fix = fix }) end
   local now, names = users.read_with_names(run, account.id)
   if not now then return ending.account_missing(run, account, row) end
   now.roles, now.group, now.outside = account.roles, account.group, account.outside
@@ -438,7 +425,9 @@ local function rotate_account(run, account)
   if verdict.what == "wait" then return { what = "idle", why = verdict.why } end
   if verdict.what == "busy" then return { what = "busy", why = verdict.why } end
   if verdict.what ~= "change" and verdict.what ~= "recover" then raise_rotation_refusal(now, verdict) end
-  local ok, err = xpcall(scheduler.uninterrupted, traceback.keep, drive_password_rotation, rotation, verdict)
+  local drive = verdict.stores and storing.store_where_missing or drive_password_rotation
+  local ok, err = xpcall(scheduler.uninterrupted, traceback.keep, drive, rotation, verdict)
+  if ok and verdict.stores then return { what = "stored", why = "the value in force is in all its sinks now" } end
   if ok then return { what = "changed", row = rotation.row, warning = rotation.warning } end
   return ending.outcome_of(err) or error(err, 0)
 end
@@ -469,6 +458,7 @@ function M.adopt(run, account, adopt)
       account.id)
   if row.body.value then run.journal:forget(row.body.value) end -- replaced by the value in force
   row.body.marker, row.body.changed_at, row.body.adopted, row.body.value = adopt.marker, adopt.since, true, nil
+  row.body.sinks = run.sink:keys(account)
   rows:stage(run.journal, row, "closed")
   commit.commit(run.journal)
 end

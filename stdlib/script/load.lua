@@ -319,6 +319,7 @@ local declaration_rule = {
   members = {
     can = sink_contract.members.can, where = sink_contract.members.where, store = sink_contract.members.store,
     read = sink_contract.members.read, remove = sink_contract.members.remove,
+    kept_by = sink_contract.members.kept_by,
     id = { type = "string" },
     summary = { type = "string", required = true },
     description = { type = "string" },
@@ -334,11 +335,11 @@ local declaration_rule = {
   },
   check = function(declaration)
     local kinds = 0
-    for _, kind in ipairs { "run", "steps", "policy", "rehearsal", "notices", "tell", "store" } do
+    for _, kind in ipairs { "run", "steps", "policy", "rehearsal", "notices", "tell", "store", "kept_by" } do
       kinds = kinds + (declaration[kind] ~= nil and 1 or 0)
     end
     if kinds ~= 1 then return "it has none, or several, of run, steps, tell and store", SINGLE end
-    if declaration.store then return sink_contract.check(declaration) end
+    if sink_contract.is_sink(declaration) then return sink_contract.check(declaration) end
     for name in pairs(sink_contract.members) do
       if declaration[name] then return ("it has `%s`, and no `store`"):format(name), SINGLE end
     end
@@ -395,7 +396,7 @@ end
 function M.check(found, value)
   local declared = declared_kind(found, value)
   if declared then value = declared else refuse_unmade(found, value) end
-  local needs = type(value) == "table" and (value.store or value.tell) and value.needs
+  local needs = type(value) == "table" and (sink_contract.is_sink(value) or value.tell) and value.needs
   if type(needs) == "table" then value.needs = example_needs(value) end
   schema.check(found.path, "", value, declaration_rule)
   for _, name in ipairs(TAKES_COPIES) do value[name] = value[name] and call_with_copies(value[name]) end

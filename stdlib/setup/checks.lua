@@ -5,6 +5,7 @@ local credential_policy = require "entra.credential_policy"
 local deleted = require "entra.deleted"
 local fail = require "fail"
 local graph = require "graph"
+local hint = require "log.hint"
 local task = require "task"
 
 local M = {}
@@ -65,10 +66,23 @@ end
 function M.note_tenant(run, have, company, plans)
   local tenant = have.admin.principal.tenant
   run:note("tenant %s (%s)", company and company.displayName or run.profile.tenant, tenant)
-  if plans then
-    run:note(plans.AAD_PREMIUM_P2 and "licence: Entra ID P2"
-      or "licence: no Entra ID P2, so there are no eligible roles")
+  if not plans then return end
+  run:note(plans.AAD_PREMIUM_P2 and "licence: Entra ID P2"
+    or plans.AAD_PREMIUM and "licence: Entra ID P1, so there are no eligible roles"
+    or "licence: neither Entra ID P1 nor P2, so there are no eligible roles")
+end
+
+--- Note what Entra's logs will not tell, because the tenant lacks the licence for it or its licences could not be read.
+---@param run workflow.Run
+---@param plans table<string, true>|false
+function M.note_evidence(run, plans)
+  if not plans then
+    return run:note("the tenant's licences could not be read: whether Entra will tell who signs in with the client "
+      .. "secret is unknown (it takes Entra ID P1 or P2)")
   end
+  if plans.AAD_PREMIUM or plans.AAD_PREMIUM_P2 then return end
+  run:note("without Entra ID P1 or P2 Entra does not tell who signs in with the client secret: a person says when it "
+    .. "is in use (%s), and changes are known for 7 days", hint.text "{moonlatch} handover --confirm")
 end
 
 --- Note which abilities the signed-in principal lacks. Raises a failure when the application has to be registered and

@@ -101,6 +101,7 @@ function M.look(run, have, args)
   found.test_user = run.mode ~= "destroy"
     and first_reset.check(args.prove_on, have.admin.principal, (reach.roles_for(accounts))) or nil
   note_setup_environment(run, have, info, company, plans)
+  if args.evidence and run.mode ~= "destroy" then checks.note_evidence(run, plans) end
   note_secret_policy(run, found.policy)
   note_adopted_application(run, found.application)
   warn_of_look_alikes(run, have, found)

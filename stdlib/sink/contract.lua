@@ -10,6 +10,9 @@
 --     read = function(args, item) … end,                -- nil, or { value, id, marker, version, edition }
 --     remove = function(args, item, before) … end,
 --   }
+--
+-- In the place of these functions a script may name who in the library keeps the values: `kept_by = "entries"`, the
+-- entries of Devolutions Server, or `kept_by = "person"`, the hand-over.
 
 local fail = require "fail"
 local schema = require "base.schema"
@@ -51,6 +54,7 @@ local M = {}
 
 ---@class sink.declaration: script.declaration
 ---@field can sink.can
+---@field kept_by "entries"|"person"|nil who keeps the values in the place of the functions
 ---@field where fun(args: table, item: sink.item): string
 ---@field store fun(args: table, item: sink.item, value: host.secret, before: sink.stored?)
 ---@field read nil|fun(args: table, item: sink.item): sink.stored?
@@ -59,18 +63,45 @@ local M = {}
 local boolean = { type = "boolean" }
 local callable = { type = "function" }
 
+-- What the sinks can do that the library keeps.
+local KEPT = {
+  entries = { read_back = true, pending = true, others = true },
+  person = {},
+}
+
 --- The rules for the members of a declaration that only sinks have.
 ---@type table<string, base.schema.rule>
 M.members = {
   can = { type = "table", members = { read_back = boolean, pending = boolean, compare = boolean, others = boolean,
     confirm = boolean } },
   where = callable, store = callable, read = callable, remove = callable,
+  kept_by = { type = "string", choices = { "entries", "person" } },
 }
+
+--- Does the declaration of a script say that it is a sink?
+---@param declaration table
+---@return boolean
+function M.is_sink(declaration) return declaration.store ~= nil or declaration.kept_by ~= nil end
+
+--- What the sink can do.
+---@param declaration sink.declaration
+---@return sink.can
+function M.can(declaration) return KEPT[declaration.kept_by] or declaration.can or {} end
+
+-- What is wrong with a sink whose values the library keeps.
+local function check_kept(declaration)
+  for _, name in ipairs { "can", "where", "read", "remove" } do
+    if declaration[name] then
+      return ("it has `%s`, and the library keeps its values (kept_by)"):format(name), ("Remove `%s`."):format(name)
+    end
+  end
+end
 
 --- What is wrong with the members of a sink; nil when they are right.
 ---@param declaration table
 ---@return string? wrong, string? fix
 function M.check(declaration)
+  if declaration.kept_by then return check_kept(declaration) end
   local can = declaration.can or {}
   if not declaration.where then
     return "a sink has no function `where`",
@@ -119,7 +150,13 @@ function M.arguments(declaration, file, where, fields)
   for name, argument in pairs(declaration.args or {}) do rules[name] = field_rule(argument) end
   schema.check(file, where, values, { type = "table", members = rules })
   convert_durations(declaration.args or {}, values)
-  if values.linked and not (declaration.can or {}).read_back then
+  if values.linked ~= nil and declaration.kept_by then
+    fail.raise {
+      kind = "config", what = ("%s: %s.linked"):format(file, where), why = "there is no such member",
+      fix = "Remove it: for entries of Devolutions Server, the profile says it (devolutions = { linked = true, … }).",
+    }
+  end
+  if values.linked and not M.can(declaration).read_back then
     fail.raise {
       kind = "config", what = ("%s: %s.linked"):format(file, where),
       why = "nothing that this sink stores can be read back, so storing it never shows that it is in use",

@@ -7,6 +7,8 @@ local markers = require "journal.marker"
 local ownership = require "resource.ownership"
 local probe = require "sink.probe"
 local resource = require "resource.new"
+local rights = require "task.rights"
+local scheduler = require "task.scheduler"
 local secret = require "host.secret"
 local server = require "devolutions.server"
 local task = require "task"
@@ -18,12 +20,13 @@ local write_lease = require "sink.write_lease"
 ---@field vault string name or id
 ---@field path string folders, separated by "\"
 ---@field linked boolean
+---@field rights host.gate.rights? with which the entry is read and written; nil: the present rights
 ---@field vault_id string once opened
 ---@field entry devolutions.entry? as read
 local Entry = resource.kind("Devolutions entry", { open = { "confirms", "vault", "path" } })
 
 --- An entry in a vault.
----@param fields { name: string, vault: string, path: string?, workflow: string, linked: boolean? }
+---@param fields { name: string, vault: string, path: string?, workflow: string, linked: boolean?, rights: any }
 ---@return sink.entry
 local function entry(fields)
   local self = Entry(fields)
@@ -31,6 +34,12 @@ local function entry(fields)
   self.tag = ownership.tag(self.workflow)
   self.made = ("in the vault '%s'%s"):format(self.vault, self.path ~= "" and ", folder " .. self.path or "")
   return self
+end
+
+-- Call `fn(...)` with the rights of the entry's sink.
+local function within(self, fn, ...)
+  if not self.rights then return fn(...) end
+  return rights.with(scheduler.current(), self.rights, fn, ...)
 end
 
 ---------------------------------------------------------------------------
@@ -69,6 +78,11 @@ local function choose_our_entry(self, list)
   return ours[1]
 end
 
+local function find_and_read_entry(self)
+  local found = choose_our_entry(self, server.entries(self.vault_id, { name = self.name, path = self.path }))
+  return found and server.entry(self.vault_id, found.id) or nil
+end
+
 --- The key of the entry in the journal.
 ---@return string
 function Entry:key()
@@ -78,8 +92,7 @@ end
 --- Read the entry, with its secret; nil when there is none. Waits.
 ---@return devolutions.entry?
 function Entry:read()
-  local found = choose_our_entry(self, server.entries(self.vault_id, { name = self.name, path = self.path }))
-  self.entry = found and server.entry(self.vault_id, found.id) or nil
+  self.entry = within(self, find_and_read_entry, self)
   return self.entry
 end
 
@@ -98,7 +111,7 @@ end
 ---@param run workflow.Run
 function Entry:open(run)
   self.journal = run.journal
-  self.opening = run:meanwhile(function() return connect_and_read_entry(self, run.profile) end)
+  self.opening = run:meanwhile(function() return within(self, connect_and_read_entry, self, run.profile) end)
 end
 
 --- Wait until `open` is done.
@@ -136,8 +149,12 @@ end
 --- Raise a failure unless the vault accepts an entry, returns it unchanged, and lets it be deleted. Waits.
 ---@param journal host.journal.journal
 function Entry:probe(journal)
-  probe.try_vault(journal, self.vault_id, self.path)
+  within(self, probe.try_vault, journal, self.vault_id, self.path)
 end
+
+--- Delete the probe entries that interrupted runs left in the vault. Waits.
+---@param journal host.journal.journal
+function Entry:delete_abandoned_probes(journal) within(self, probe.delete_abandoned, journal, self.vault_id) end
 
 --- Delete the probe entries that an interrupted run left behind. Waits.
 ---@param run workflow.Run
@@ -223,23 +240,25 @@ end
 local function write(self, sending)
   local there, credential = self:read(), self.content.credential
   if credential then credential:check_place(self) end
-  local written = there or make(self, sending)
-  return #self:differs(written) == 0 and written or replace(self, written, sending)
+  local written = there or within(self, make, self, sending)
+  return #self:differs(written) == 0 and written or within(self, replace, self, written, sending)
 end
 
 -- Write the entry as the only machine that does. The lease stays when the outcome of a write is unknown: until that
 -- write cannot be carried out any more, nobody else may write.
 local function write_alone(self)
   local content, left = self.content, false
-  local lease = write_lease.take {
+  local lease = within(self, write_lease.take, {
     vault_id = self.vault_id, path = self.path, name = self.name, marker = content.marker, journal = self.journal,
-  }
+  })
   local ok, result = pcall(write, self, function()
     lease:check()
     left = true
   end)
-  if ok then lease:release()
-  elseif not left or fail.is(result) and change_outcome.certainly_not(result) then pcall(lease.release, lease) end
+  if ok then within(self, lease.release, lease)
+  elseif not left or fail.is(result) and change_outcome.certainly_not(result) then
+    pcall(within, self, lease.release, lease)
+  end
   if not ok then error(result, 0) end
   self.entry = result
   return result

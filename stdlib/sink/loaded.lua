@@ -11,6 +11,7 @@ local traceback = require "base.traceback"
 ---@field name string "sinks/vault"
 ---@field path string of the script's file
 ---@field can sink.can
+---@field kept_by "entries"|"person"|nil who in the library keeps the values; nil: the functions of the script
 ---@field args table
 ---@field needs script.needs
 ---@field rights_name string the name of its rights in a session
@@ -41,10 +42,11 @@ function Loaded:call(name, script_rights, ...)
 end
 
 --- Does storing a value with the sink show that its consumer has it? The policy says so of a place that can be read
---- back (`linked`), the profile of a program (`confirms`).
+--- back (`linked`), the profile of a program (`confirms`) and of entries (`linked` in `devolutions`).
 ---@param profile profile
 ---@return boolean
 function Loaded:confirms(profile)
+  if self.kept_by then return self.kept_by == "entries" and (profile.devolutions or {}).linked == true end
   if self.can.read_back then return self.args.linked == true end
   if not self.can.confirm then return false end
   for _, name in ipairs(self.needs.run or {}) do

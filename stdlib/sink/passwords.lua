@@ -7,16 +7,15 @@ local class = require "base.class"
 local fail = require "fail"
 local hint = require "log.hint"
 local kinds = require "fail.kinds"
-local markers = require "journal.marker"
+local password_entry = require "sink.password_entry"
 local probe = require "sink.probe"
 local secret = require "host.secret"
 local server = require "devolutions.server"
 local single_flight = require "task.single_flight"
 local task = require "task"
-local time = require "time"
 local vault_folder = require "base.vault_folder"
 
-local CURRENT, PENDING = "moonlatch-password", "moonlatch-password-pending"
+local CURRENT, PENDING = password_entry.CURRENT, password_entry.PENDING
 local SETTLE = 5 -- seconds until an entry must be listed
 local MOST_PENDING = 40 -- pending entries of one account
 local TRIES = 3 -- tries when somebody else changes the same entry
@@ -24,7 +23,7 @@ local TRIES = 3 -- tries when somebody else changes the same entry
 ---@class sink.passwords.entry
 ---@field id string
 ---@field name string
----@field ours boolean does it have our tag?
+---@field foreign string? why a rotation may not replace its value, for people
 ---@field marker string? of the rotation that wrote it
 ---@field number integer? of a pending value
 ---@field since number? when the current value came into force, or the pending one was written
@@ -46,6 +45,7 @@ local TRIES = 3 -- tries when somebody else changes the same entry
 ---@field vault string name or id
 ---@field path string folders, separated by "\"
 ---@field vault_id string once opened
+---@field lists_all boolean does `open` list the entries of all accounts?
 ---@field slots table<string, sink.passwords.slot> by object id; by user name in lower case where the entry has no
 --- object id
 local Passwords = class "sink.Passwords"
@@ -55,66 +55,7 @@ local Passwords = class "sink.Passwords"
 ---@return sink.Passwords
 local function passwords(fields)
   return Passwords { vault = fields.vault, path = vault_folder.canonical(fields.path), slots = {}, tries = {},
-    listings_begun = 0 }
-end
-
--- The name of an account's pending entry, different for each place, because a vault may refuse entries of equal names.
-local function pending_entry_name(name, place)
-  return place == 1 and name .. " (pending)" or ("%s (pending %d)"):format(name, place)
-end
-
----------------------------------------------------------------------------
--- The description of an entry
-
-local VALUE = "%((" .. markers.PATTERN .. ")/(%d+)%)"
-local LINE = "Password kept by Moonlatch " .. VALUE .. "([^,]*), in force since ([%d:TZ-]+)%."
-local PENDING_LINE = "Pending since ([%d:TZ-]+) for (%x[%x-]+): "
-
-local function parse_entry_date(text)
-  local ok, moment = pcall(time.parse, text)
-  return ok and moment or nil
-end
-
--- Read from a description which rotation wrote the current entry, when its value came into force, and the account.
-local function parse_current_description(description)
-  local marker, _, user, since = tostring(description or ""):match(LINE)
-  return marker, parse_entry_date(since), user and user:match("^ for (%x[%x-]+)$")
-end
-
-local function current_entry_description(user, marker, number, since)
-  return ("Password kept by Moonlatch (%s) for %s, in force since %s.")
-    :format(markers.of_value(marker, number), user, time.iso(since))
-end
-
-local function pending_entry_description(user, marker, number, now)
-  return ("Pending since %s for %s: may be in force already (%s). Moonlatch removes it when it is known which password "
-    .. "is."):format(time.iso(now), user, markers.of_value(marker, number))
-end
-
--- Replace our line in a description; text that a person wrote there stays.
-local function replace_our_description(description, line)
-  local text = type(description) == "string" and description or ""
-  local from, to = text:find(LINE)
-  if from then return text:sub(1, from - 1) .. line .. text:sub(to + 1) end
-  return text == "" and line or text .. "\n" .. line
-end
-
-local function pending_entry_from_listing(entry)
-  local marker, number = markers.find_value(entry.description)
-  local since, user = tostring(entry.description or ""):match(PENDING_LINE)
-  return { id = entry.id, name = entry.name, ours = true, marker = marker, number = number,
-    since = parse_entry_date(since), user = user, modified = entry.modifiedOn }
-end
-
-local function current_entry_from_listing(entry)
-  local marker, since, user = parse_current_description(entry.description)
-  return { id = entry.id, name = entry.name, ours = server.has_tag(entry, CURRENT), marker = marker, since = since,
-    user = user, modified = entry.modifiedOn }
-end
-
--- The account's name, from the name of a pending entry.
-local function account_name_of_pending(name)
-  return name:match("^(.*) %(pending%)$") or name:match("^(.*) %(pending %d+%)$") or name
+    listings_begun = 0, lists_all = true }
 end
 
 ---------------------------------------------------------------------------
@@ -138,10 +79,11 @@ local function add_entry_to_account_slot(self, listed)
   if server.has_tag(listed, probe.TAG) then
     table.insert(self.tries, listed)
   elseif server.has_tag(listed, PENDING) then
-    local entry = pending_entry_from_listing(listed)
-    add_pending_to_slot(account_slot_for_key(self, entry.user or account_name_of_pending(entry.name):lower()), entry)
+    local entry = password_entry.pending(listed)
+    local key = entry.user or password_entry.account_name(entry.name):lower()
+    add_pending_to_slot(account_slot_for_key(self, key), entry)
   elseif listed.type == "Credential" or listed.type == nil then
-    local entry = current_entry_from_listing(listed)
+    local entry = password_entry.current(listed)
     set_current_of_slot(account_slot_for_key(self, entry.user or entry.name:lower()), entry)
   end
 end
@@ -153,7 +95,7 @@ local function pending_entries_reader(self)
     local number = self.listings_begun
     local here = {}
     for _, listed in ipairs(server.tagged_entries(self.vault_id, PENDING)) do
-      if vault_folder.is_same(listed.path, self.path) then here[#here + 1] = pending_entry_from_listing(listed) end
+      if vault_folder.is_same(listed.path, self.path) then here[#here + 1] = password_entry.pending(listed) end
     end
     self.pending_listing = { number = number, entries = here }
   end)
@@ -191,15 +133,8 @@ function Passwords:claim(account)
   end
 end
 
---- All slots, as they were listed when the sink was opened, in no particular order.
----@return fun(): sink.passwords.slot?
-function Passwords:each_slot()
-  local key, slot
-  return function()
-    key, slot = next(self.slots, key)
-    return slot
-  end
-end
+--- Nothing has to be read of single accounts: `open` has listed the entries of all.
+function Passwords.read() end
 
 -- All pending entries, by a listing that begins after this call. Calls that wait for it share the listing.
 local function list_pending_entries(self)
@@ -213,7 +148,7 @@ local function list_pending_of_account(self, account, names)
   local found, is_name = {}, {}
   for _, name in ipairs(names) do is_name[name:lower()] = true end
   for _, entry in ipairs(list_pending_entries(self)) do
-    local is_named = not entry.user and is_name[account_name_of_pending(entry.name):lower()]
+    local is_named = not entry.user and is_name[password_entry.account_name(entry.name):lower()]
     if entry.user == account.id or is_named then found[#found + 1] = entry end
   end
   return found
@@ -225,7 +160,7 @@ local function list_current_entries(self, name)
   for entry in server.each_entry(self.vault_id, { name = name, path = self.path }) do
     local is_pending = server.has_tag(entry, PENDING)
     if not is_pending and (entry.type == "Credential" or entry.type == nil) then
-      found[#found + 1] = current_entry_from_listing(entry)
+      found[#found + 1] = password_entry.current(entry)
     end
   end
   return found
@@ -238,7 +173,7 @@ local function add_known_entry_to_slot(self, slot, known)
   if not ok and not fail.is(entry, "missing") then error(entry, 0) end
   if not ok then return end
   slot.moved = not vault_folder.is_same(entry.path, self.path) and entry.path or nil
-  if not slot.moved then set_current_of_slot(slot, current_entry_from_listing(entry)) end
+  if not slot.moved then set_current_of_slot(slot, password_entry.current(entry)) end
 end
 
 --- List the account's entries anew: pending entries by their tag and the account's object id, the current entry by the
@@ -279,11 +214,24 @@ function Passwords:probe(journal)
   probe.try_vault(journal, self.vault_id, self.path)
 end
 
---- The place of the entry, for people.
----@param name string?
+--- The place of the account's current entry, for people.
+---@param account sink.passwords.account
+---@return string
+function Passwords:place(account) return self:where(account.upn) end
+
+--- The name of the account's current entry when the account has another name by now.
+---@param account sink.passwords.account
+---@return string?
+function Passwords:former_name(account)
+  local current = self:slot(account).current
+  return current and current.name:lower() ~= account.upn:lower() and current.name or nil
+end
+
+--- The place of an entry, for people.
+---@param name string
 ---@return string
 function Passwords:where(name)
-  return ("vault '%s', %s%s"):format(self.vault, self.path ~= "" and self.path .. "\\" or "", name or "")
+  return ("vault '%s', %s%s"):format(self.vault, self.path ~= "" and self.path .. "\\" or "", name)
 end
 
 --- Forget the account's slot: nothing more is done with the account in this run.
@@ -325,7 +273,7 @@ end
 local function create_pending_named(self, user, pending, value, name)
   return server.create_entry(self.vault_id, {
     name = name, path = self.path, type = "Credential", subType = "Default",
-    description = pending_entry_description(user, pending.marker, pending.number, pending.now), tags = { PENDING },
+    description = password_entry.pending_line(user, pending.marker, pending.number, pending.now), tags = { PENDING },
     data = { domain = "", username = pending.name, password = value },
   })
 end
@@ -335,7 +283,7 @@ end
 local function is_pending_name_explained(self, account, pending, name)
   local list = server.entries(self.vault_id, { name = name, path = self.path })
   for _, listed in ipairs(list) do
-    local entry = pending_entry_from_listing(listed)
+    local entry = password_entry.pending(listed)
     local is_others = entry.user and entry.user ~= account.id
     local is_known = entry.marker == pending.marker or (pending.left or {})[entry.marker or entry.id]
     if not server.has_tag(listed, PENDING) or not (is_others or is_known) then return false end
@@ -346,7 +294,7 @@ end
 -- Create the pending entry under the first free name. After a lost answer the entry may exist already.
 local function create_pending_entry(self, account, pending, value)
   for place = 1, MOST_PENDING do
-    local name = pending_entry_name(pending.name, place)
+    local name = password_entry.pending_name(pending.name, place)
     local ok, made = pcall(create_pending_named, self, account.id, pending, value, name)
     if ok then return made end
     if not fail.is(made) then error(made, 0) end
@@ -369,27 +317,27 @@ end
 ---@param account sink.passwords.account
 ---@param pending sink.passwords.pending
 ---@param value host.secret
----@return string id of the entry
 ---@return string? modified when the server says it was last modified
 function Passwords:store_pending(account, pending, value)
   local slot = writable_account_slot(self, account)
   local there = find_pending_entry(slot, pending.marker, pending.number)
-  if there then return there.id, read_back_pending(self, pending.name, there.id, value).modifiedOn end
+  if there then return read_back_pending(self, pending.name, there.id, value).modifiedOn end
   local made = create_pending_entry(self, account, pending, value)
   slot = writable_account_slot(self, account)
   if not find_pending_entry(slot, pending.marker, pending.number) then
-    add_pending_to_slot(slot, { id = made.id, name = made.name, ours = true, marker = pending.marker,
+    add_pending_to_slot(slot, { id = made.id, name = made.name, marker = pending.marker,
       number = pending.number, since = pending.now, user = account.id })
   end
-  return made.id, made.modifiedOn
+  return made.modifiedOn
 end
 
---- Does an entry still hold this value? Waits.
----@param id string
+--- Does an entry of the account still hold this value? Waits.
+---@param _ sink.passwords.account
+---@param entry sink.passwords.entry
 ---@param value host.secret
 ---@return boolean
-function Passwords:holds(id, value)
-  local held = server.entry(self.vault_id, id).data.password
+function Passwords:holds(_, entry, value)
+  local held = server.entry(self.vault_id, entry.id).data.password
   return secret.is(held) and secret.equals(held, value)
 end
 
@@ -432,10 +380,10 @@ end
 local function replace_current_entry(self, id, content, line)
   local entry = server.entry(self.vault_id, id)
   if is_content_stored(entry, content, line) then return entry end
-  local marker = parse_current_description(entry.description)
+  local marker = password_entry.parse_current(entry.description)
   if marker ~= content.before and marker ~= content.marker then raise_entry_taken(self, content, marker) end
   entry.name, entry.data.username, entry.data.password = content.name, content.name, content.value
-  entry.description = replace_our_description(entry.description, line)
+  entry.description = password_entry.replace_line(entry.description, line)
   return server.replace_entry(self.vault_id, entry, { just_read = true })
 end
 
@@ -477,21 +425,20 @@ end
 ---@param content sink.passwords.content
 function Passwords:store_current(account, content)
   local slot = writable_account_slot(self, account)
-  local line = current_entry_description(account.id, content.marker, content.number, content.since)
+  local line = password_entry.current_line(account.id, content.marker, content.number, content.since)
   local entry = write_current_with_retries(self, slot, content, line)
-  slot.current = { id = entry.id, name = content.name, ours = true, marker = content.marker, since = content.since,
+  slot.current = { id = entry.id, name = content.name, marker = content.marker, since = content.since,
     user = account.id, modified = entry.modifiedOn }
 end
 
 --- Give the account's entry the account's user name. Other members of the entry stay. Waits.
 ---@param account sink.passwords.account
----@return string? modified when the server says it was last modified
 function Passwords:rename(account)
   local slot = writable_account_slot(self, account)
   local entry = server.entry(self.vault_id, slot.current.id)
   entry.name, entry.data.username = account.upn, account.upn
   slot.current.name = account.upn
-  return server.replace_entry(self.vault_id, entry, { just_read = true }).modifiedOn
+  slot.current.modified = server.replace_entry(self.vault_id, entry, { just_read = true }).modifiedOn
 end
 
 return passwords

@@ -4,8 +4,8 @@
 local cloud = require "crash.cloud"
 local crypto = require "host.crypto"
 local json = require "host.json"
+local people = require "crash.people"
 local program = require "crash.program"
-local stores = require "stores"
 local sys = require "host.sys"
 
 local M = {}
@@ -24,68 +24,6 @@ local USERS = 30
 ---@field whole fun(lane: crash.lane, names: string[]?): string? the same, when all must be over; of these people
 ---@field attend nil|fun(lane: crash.lane, outcome: crash.program.outcome): boolean do what a run wants of a person
 
----------------------------------------------------------------------------
--- Devolutions Server
-
--- The texts of the entries, by name: lists, for there may be several of one.
-local function entries(lane)
-  local by_name = {}
-  lane.cloud:open_server()
-  for _, text in ipairs(lane.cloud:entries()) do
-    local name = text:match('"name":"([^"]*)"')
-    by_name[name] = by_name[name] or {}
-    table.insert(by_name[name], text)
-  end
-  return by_name
-end
-
----------------------------------------------------------------------------
--- A person
-
-local function signs_in(lane, upn, passwords)
-  for _, password in ipairs(passwords) do
-    if lane.cloud:is_password(upn, password) then return true end
-  end
-  return false
-end
-
-local function passwords(lane, upn)
-  local by_name, found = entries(lane), {}
-  for place, name in ipairs { upn, upn .. " (pending)" } do
-    found[place] = {}
-    for i, text in ipairs(by_name[name] or {}) do found[place][i] = text:match('"password":"([^"]*)"') end
-  end
-  return found[1], found[2]
-end
-
--- Once something was stored, what is in force lies in the entry or beside it, always.
-local function look_at_user(lane, upn)
-  local current, pending = passwords(lane, upn)
-  if #current > 1 then return ("%d entries of one name"):format(#current) end
-  local all = table.move(pending, 1, #pending, #current + 1, table.move(current, 1, #current, 1, {}))
-  if signs_in(lane, upn, all) then return nil end
-  if lane.rotated or #pending > 0 and #current == 0 and lane:was_set() then
-    return ("LOST: of %d stored and %d pending passwords none is in force"):format(#current, #pending)
-  end
-end
-
-local function whole_user(lane, upn)
-  local current, pending = passwords(lane, upn)
-  if #current ~= 1 then return ("%d entries instead of one"):format(#current) end
-  if #pending > 0 then return ("%d pending passwords are left"):format(#pending) end
-  if not signs_in(lane, upn, current) then return "LOST: what is stored is not in force" end
-end
-
--- What one of these functions finds wrong, of these people or of all.
-local function of_each(find)
-  return function(lane, names)
-    for _, upn in ipairs(names or lane.people) do
-      local wrong = find(lane, upn)
-      if wrong then return upn .. ": " .. wrong end
-    end
-  end
-end
-
 -- What one of these functions finds wrong, of all applications.
 local function of_each_application(find)
   return function(lane)
@@ -94,18 +32,6 @@ local function of_each_application(find)
       if wrong then return application.name .. ": " .. wrong end
     end
   end
-end
-
--- So many people who are enabled and kept in the cloud.
-local function find_users(lane, count)
-  lane.people = {}
-  for _, one in ipairs(lane.cloud:graph("/users?$top=999&$select=id,userPrincipalName,accountEnabled,"
-    .. "onPremisesSyncEnabled,userType").value) do
-    if one.accountEnabled and one.onPremisesSyncEnabled ~= true and one.userType == "Member" then
-      lane.people[#lane.people % count + 1] = one.userPrincipalName
-    end
-  end
-  assert(#lane.people == count)
 end
 
 -- All are in flight at once: none is changed first and alone.
@@ -149,7 +75,7 @@ local function credentials(lane, application)
 end
 
 local function stored_secret(lane, application)
-  local list = entries(lane)[application.name] or {}
+  local list = people.entries(lane)[application.name] or {}
   if #list > 1 then return nil, ("%d entries of one name"):format(#list) end
   return list[1] and list[1]:match('"clientSecret":"([^"]*)"'), nil, list[1]
 end
@@ -267,13 +193,7 @@ end
 -- An application whose secret goes to two sinks: an entry, and a script's place
 
 local function make_application_with_sinks(lane, name)
-  local folder, token = lane.cloud.home .. "/stores", lane.cloud.home .. "/token"
-  assert(sys.mkdir(folder))
-  lane.stores = stores.start(folder)
-  assert(sys.write(token, lane.stores.token, "new"))
-  local config, peers = lane.cloud.ready.config, lane.stores:peers(token)
-  local text = assert(sys.read(config, 65536)):gsub("emulator = { clock", peers:gsub("%%", "%%%%") .. " %0")
-  assert(sys.write(config, text, "replace"))
+  people.start_stores(lane)
   return make_application(lane, name)
 end
 
@@ -312,12 +232,33 @@ return policy {
 }
 ]]
 
+---------------------------------------------------------------------------
+
+local USER_SINKS_POLICY = [[
+local policy = require "policy"
+return policy {
+  summary = "an account", select = policy.users { upn = { "%s" } }, every = "1h",
+  limits = { canary = 0, stop_on_failure = false },
+  sink = { policy.devolutions.server { vault = "Privileged", path = "Crash" },
+    policy.sink("sinks/vault", { path = "people/{id}", field = "password" }) },
+}
+]]
+
+local function of_user_sinks()
+  return {
+    name = "user_sinks", people = 1, changes = "graph PATCH /users/* drop-after", pass = "2h",
+    fresh = people.find_user_with_sinks, policy = function(lane) return USER_SINKS_POLICY:format(lane.people[1]) end,
+    settle = function() end, look = people.of_each(people.look_at_user_in_both),
+    whole = people.of_each(people.whole_user_in_both),
+  }
+end
+
 local function of_users(name, count)
   return {
     name = name, people = count, changes = "graph PATCH /users/* drop-after", pass = "2h",
-    fresh = function(lane) find_users(lane, count) end,
+    fresh = function(lane) people.find_users(lane, count) end,
     policy = function(lane) return USER_POLICY:format(table.concat(lane.people, '", "')) end,
-    settle = function() end, look = of_each(look_at_user), whole = of_each(whole_user),
+    settle = function() end, look = people.of_each(people.look_at_user), whole = people.of_each(people.whole_user),
   }
 end
 
@@ -350,7 +291,8 @@ end
 
 ---@type table<string, crash.target>
 M.TARGETS = {
-  user = of_users("user", 1), users = of_users("users", 2), secret = of_secrets("secret", 1),
+  user = of_users("user", 1), user_sinks = of_user_sinks(),
+  users = of_users("users", 2), secret = of_secrets("secret", 1),
   secrets = of_secrets("secrets", 2), sinks = of_sinks(), certificate = of_certificates("certificate", 1),
   certificates = of_certificates("certificates", 2),
 }
@@ -364,7 +306,8 @@ M.TARGETS = {
 ---@field target crash.target
 ---@field applications table[] whose credentials are rotated
 ---@field people string[] user names
----@field stores stores? of the target that has two sinks
+---@field stores stores? of the targets that have two sinks
+---@field object_id string? of the person whose password goes to two sinks
 ---@field rotated boolean was it brought to its end at least once?
 ---@field mark integer requests before the blow
 local Lane = { __name = "lane" }

@@ -119,6 +119,7 @@ describe("the doctor, by Entra's logs,", function()
     assert.matches("Somebody removed it from the application. adele@contoso.onmicrosoft.com did it",
       cause "client secret", 1, true)
     local verified = emu:run(job.words("verify", "--managed", MANAGED))
+    assert.matches("'ml:[^']+' was removed: adele@contoso.onmicrosoft.com did it", verified.out)
     assert.matches("the last change of the application that the audit log knows: adele@contoso.onmicrosoft.com did it",
       verified.out, 1, true)
   end)
@@ -133,6 +134,17 @@ describe("the doctor, by Entra's logs,", function()
     assert.same({ without.verdict, status }, { document.verdict, again })
     local causes = json.encode(document.findings)
     assert_says(causes, "the tenant has no licence Entra ID P1 or P2")
+    emu:admin("set_flag", "premium", false)
+    local TELLS_NOT = "without Entra ID P1 or P2 Entra does not tell who signs in with the client secret: a person "
+      .. "says when it is in use (moonlatch handover --confirm)"
+    local words = job.words("plan", "--managed", MANAGED)
+    local planned = emu:run(words)
+    assert_says(planned.out .. planned.err, "licence: neither Entra ID P1 nor P2", TELLS_NOT)
+    table.insert(words, "--no-evidence")
+    assert.is_nil(emu:run(words).out:find(TELLS_NOT, 1, true))
+    emu:fault "graph GET /subscribedSkus 403"
+    assert_says(emu:run(job.words("plan", "--managed", MANAGED)).out,
+      "whether Entra will tell who signs in with the client secret is unknown")
   end)
 
   it("tells when passwords were reset, by whom, and which ones are overdue", function()

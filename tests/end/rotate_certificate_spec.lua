@@ -87,6 +87,17 @@ describe("a policy for certificates", function()
     assert.same({ "made by hand", "ours" }, names_of(certificates(emu, app.id)))
   end)
 
+  it("says who removed the certificate that it finds gone", function()
+    rotate()
+    local ours
+    for _, one in ipairs(certificates(emu, app.id)) do ours = one.displayName:find "^ml:" and one or ours end
+    emu:admin("change", app.id, { keyCredentials = {} })
+    emu:later "2h"
+    local row = select(2, emu:json { "plan", file }).policies[1].accounts[1]
+    assert.matches(("^'%s' was removed: adele@contoso.onmicrosoft.com did it"):format(ours.displayName:match "%S+"),
+      row.who)
+  end)
+
   it("adds the same certificate again when the answer is lost, and writes the list when addKey is refused", function()
     emu:fault "PATCH /applications/* drop-after"
     local row = rotate()

@@ -80,6 +80,26 @@ describe("rotation by policy", function()
     assert.same({ 0, "changed" }, { status, rows_of(document)["t0-chen"].what })
   end)
 
+  it("says who removed the client secret that it finds gone, and who added one that it does not know", function()
+    local emu <close> = rehearsal.new("--lag", "0")
+    emu:run { "apply", "setup/entra-pam-provider", "--yes" }
+    local app = emu:graph("/applications?$filter=displayName%20eq%20'Devolutions%20PAM'")[1]
+    local made = emu:control("POST", "/graph/v1.0/applications/" .. app.id .. "/addPassword",
+      { passwordCredential = { displayName = "by hand" } })
+    assert.is_string(made.keyId)
+    emu:admin("remove_secret", app.passwordCredentials[1].keyId)
+    emu:later "2h"
+    local entry = rows_of(select(2, emu:json { "plan", "policies/pam-provider-secret" }))["Devolutions PAM"]
+    assert.matches("^'ml:%S+.*' was removed: adele@contoso.onmicrosoft.com did it.*; 'by hand' was added: %S+ did it",
+      entry.who)
+    emu:fault "graph GET /auditLogs/* 403 always"
+    local planned = emu:run { "plan", "policies/pam-provider-secret" }
+    assert.matches("\n        by the audit log: '", planned.out, 1, true)
+    assert.matches("was removed: who did it is not known: the audit log could not be read (not permitted)", planned.out,
+      1, true)
+    assert.is_nil(planned.out:find("'by hand' was added", 1, true))
+  end)
+
   it("leaves a chain that tells when its folder is replaced by an older copy", function()
     local emu <close> = rehearsal.new()
     emu:run { "rotate", POLICY, "--yes" }

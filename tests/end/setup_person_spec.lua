@@ -45,6 +45,8 @@ describe("an admin who may not do everything", function()
     local refused = must(apply(emu), 1) -- nobody has consented to reading the logs
     assert.truthy(refused.err:find("PrivilegedEligibilitySchedule.Read.AzureADGroup, AuditLog.Read.All\n", 1, true))
     assert.truthy(refused.err:find("AADSTS65001", 1, true))
+    assert.truthy(refused.err:find("because consent was given before logs were read: add --no-evidence.", 1, true),
+      refused.err)
     local outcome = must(apply(emu, "--no-evidence"), 1)
     assert.truthy(outcome.err:find("is eligible for the role", 1, true))
   end)

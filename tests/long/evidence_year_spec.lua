@@ -19,10 +19,12 @@ local THERE, SCRIPT = "203.0.113.88", "198.51.100.9"
 local Year = {}
 Year.__index = Year
 
--- The first day: Devolutions is prepared, a person signs in once, and the secret is made.
+-- The first day, at six in the morning (UTC), so that two sign-ins half a day apart before a run are on two days:
+-- Devolutions is prepared, a person signs in once, and the secret is made.
 local function begin(flags)
   local year = setmetatable({ emu = job.emulator "cloud", today = 0, made = {}, gone = {},
     confirmed = {} }, Year)
+  year.emu:later(("%ds"):format((6 * 3600 - os.time()) % 86400))
   for name, value in pairs(flags) do year.emu:admin("set_flag", name, value) end
   job.prepare(year.emu)
   job.must(year.emu:run { "login", "--for", job.SETUP }, 0)

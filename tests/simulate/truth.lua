@@ -221,6 +221,39 @@ local function is_taken(self, name)
   return false
 end
 
+-- Note that our program changed an entry: made it, when there was none before, or removed it.
+local function note_entry_changed(self, run, change)
+  remember_vault(self)
+  local before, after = change.before, change.after
+  local known = self.makers[before and before.id or after and after.id]
+  if not known or not known.user then return end
+  if before then rules.removed(self, run, before, known) end
+  run.touched[known.user.id] = self.world:now()
+  if not change.is_removal and not is_pending(before or after) then run.wrote[known.user.id] = self.world:now() end
+  note_current(self, known.user)
+  self:look_for_dark(known.user)
+end
+
+local function note_maker(self, run, made)
+  self.makers[made.id] = { maker = run.maker, user = owner_of(self, made), at = self.world:now() }
+end
+
+--- The vault as it is now.
+---@return emulator.devolutions.entries
+function Truth:vault_now() return vault_of(self) end
+
+--- Let a sink of our program change one entry of the vault: `change(vault, entry)` returns the entry that was made or
+--- changed, if any.
+---@param run simulate.run
+---@param entry table? as it is
+---@param change fun(vault: emulator.devolutions.entries, entry: table?): table?
+function Truth:change(run, entry, change)
+  local before = entry and shallow(entry)
+  local after = change(vault_of(self), entry)
+  if after and not before then note_maker(self, run, after) end
+  if before or after then note_entry_changed(self, run, { before = before, after = after, is_removal = not after }) end
+end
+
 -- What our program does to an entry.
 local function change_entry(self, trip, serve)
   local seen, run = trip.transfer.seen, trip.door.run
@@ -233,21 +266,8 @@ local function change_entry(self, trip, serve)
   local status, headers, body = serve()
   if status >= 300 then return status, headers, body end
   local rows = rows_of(self)
-  if seen.method == "POST" and #rows > count then
-    local made = rows[#rows]
-    self.makers[made.id] = { maker = run.maker, user = owner_of(self, made), at = self.world:now() }
-  end
-  remember_vault(self)
-  local known = self.makers[before and before.id or rows[#rows] and rows[#rows].id]
-  if known and known.user then
-    if before then rules.removed(self, run, before, known) end
-    run.touched[known.user.id] = self.world:now()
-    if seen.method ~= "DELETE" and not is_pending(before or rows[#rows]) then
-      run.wrote[known.user.id] = self.world:now()
-    end
-    note_current(self, known.user)
-    self:look_for_dark(known.user)
-  end
+  if seen.method == "POST" and #rows > count then note_maker(self, run, rows[#rows]) end
+  note_entry_changed(self, run, { before = before, after = rows[#rows], is_removal = seen.method == "DELETE" })
   return status, headers, body
 end
 

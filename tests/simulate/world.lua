@@ -12,6 +12,7 @@ local model = require "simulate.model"
 local network = require "simulate.network"
 local others = require "simulate.others"
 local rest = require "simulate.rest"
+local shelf = require "simulate.shelf"
 local timeline = require "simulate.timeline"
 
 local M = { KINDS = drawn.KINDS }
@@ -30,6 +31,7 @@ local LONGEST = 4 * HOUR -- of a run
 ---@field spice table<string, boolean> what may go wrong here
 ---@field installations simulate.installation[]
 ---@field latency number seconds of one way, at most
+---@field has_shelf boolean? does a sink script keep the users' passwords?
 ---@field widest number seconds the directory's clock is off its front's, at most
 ---@field lines string[] what happened, to be compared between two plays of a seed
 local World = {}
@@ -128,14 +130,15 @@ local function declare(library, name, fields)
   return script.check({ name = name, path = name .. ".lua" }, library.require "policy"(fields)).policy
 end
 
--- The policies, made of one library's own.
-local function policies_of(self, library)
+-- The policies, made of one library's own. With a shelf, a sink script keeps the passwords.
+local function policies_of(self, library, run)
   local policy, terms = library.require "policy", self.terms
   local sink = policy.devolutions.server { vault = "Privileged", path = "Simulated" }
   local people = declare(library, "policies/people", {
     summary = "people", select = policy.users { group = "Simulated" }, every = terms.every, jitter = terms.jitter,
-    limits = terms.limits, sink = sink, after = terms.after,
+    limits = terms.limits, sink = self.has_shelf and policy.sink "sinks/shelf" or sink, after = terms.after,
   })
+  if self.has_shelf then people.sinks[1].loaded = shelf.loaded(self, run, library) end
   if self.spice.again then people.every = 30 end
   if #self.apps == 0 then return { people } end
   local ids = {}
@@ -162,7 +165,7 @@ end
 ---@return simulate.run
 function World:start(one, options)
   local run = one:start(self, function(library, run, profile)
-    local all, status = library.require("rotate.policies").once(policies_of(self, library), {
+    local all, status = library.require("rotate.policies").once(policies_of(self, library, run), {
       journal = run.journal, profile = profile,
     })
     run.status = status
@@ -298,9 +301,11 @@ end
 
 --- Play a seed; what is wrong, what happened, and how often what no rule excludes.
 ---@param seed integer
+---@param has_shelf boolean? does a sink script keep the users' passwords?
 ---@return string[] complaints, string[] lines, table<string, integer> exceptions, string kind
-function M.play(seed)
+function M.play(seed, has_shelf)
   local self = open_world(seed)
+  self.has_shelf = has_shelf
   local ok, err = xpcall(play, debug.traceback, self)
   chance.restore()
   for _, one in ipairs(self.installations) do

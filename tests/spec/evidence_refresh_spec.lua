@@ -330,8 +330,9 @@ describe("a refresh of evidence", function()
   it("keeps when an application was used by people, also when a later report lacks the row", function()
     local rows = { { app_id = APP, itself = 5, people = 7, last = 7 } }
     principal_report.of_application = function() return rows end
+    go() -- for no removal by evidence, so it is not read
     assert.is_nil(store.principal_use(journal, APP))
-    go()
+    go { applications = { { app_id = APP, rhythm = DAY } } }
     assert.same(rows[1], store.principal_use(journal, APP))
     store.change_application(journal, APP, function(record) record.principal_read_at = nil end)
     rows = {}

@@ -99,6 +99,22 @@ describe("who changed it", function()
       .. "last minutes", explain({}).text)
   end)
 
+  it("is told of several credentials of one object with one reading of the log", function()
+    change(now - 3 * DAY, BEA, { kind = "credentials", name = "Update application", removed = { "k1" } })
+    change(now - 2 * DAY, PAM, { kind = "credentials", name = "Update application", added = { "k2" } })
+    change(now - DAY, PAM, { kind = "credentials", name = "Update application", removed = { "k3" },
+      result = "failure" })
+    local explain_all = who.of_object(nil, ANNA)
+    local texts = scheduler.run(function(ms) sys.sleep(ms) return 0 end, function()
+      return { explain_all({ removed = "K1" }).text, explain_all({ added = "k2" }).text,
+        explain_all({ added = "k1" }).known, explain_all({ removed = "k3" }).known }
+    end)
+    local bea, pam = time.iso(now - 3 * DAY), time.iso(now - 2 * DAY)
+    assert.same({ ("bea@contoso.com did it from 203.0.113.9, %s (Update application)"):format(bea),
+      ("the application 'Devolutions PAM' did it, %s (Update application)"):format(pam), false, false }, texts)
+    assert.equal(1, #asked_for)
+  end)
+
   it("is what the store knows, without a request, also when the log no longer has it", function()
     local place <close> = journals.folder()
     local journal <close> = journals.open(place)

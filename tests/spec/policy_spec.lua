@@ -57,7 +57,7 @@ describe("a policy", function()
     local plain, more = declare().needs, declare({ after = { revoke_sessions = true } }).needs
     assert.same({ "GroupMember.Read.All", "RoleManagement.Read.Directory", "User-PasswordProfile.ReadWrite.All",
       "User.Read.All" }, plain.scopes)
-    assert.same({ "vaults:read", "entries:read", "entries:write" }, plain.devolutions)
+    assert.is_nil(plain.devolutions) -- its sink has needs of its own
     local calls = {}
     for _, call in ipairs(plain.graph) do calls[call] = true end
     assert.is_true(calls["PATCH /users/{id}#passwordProfile"])
@@ -65,7 +65,6 @@ describe("a policy", function()
     assert.equal(#plain.graph + 1, #more.graph)
     assert.equal("User.RevokeSessions.All", more.scopes[#more.scopes])
     local secrets = declare(applications()).needs
-    assert.same({}, secrets.devolutions)
     assert.same({ "Application.Read.All", "Application.ReadWrite.All" }, secrets.scopes)
   end)
 
@@ -141,10 +140,14 @@ describe("a policy", function()
       { { select = { "everybody" } }, "x.lua: select: it is not a selection" },
       { { sink = {} }, "x.lua: sink: it is an empty list" },
       { { sink = { {} } }, "x.lua: sink: it is not a sink" },
-      { { sink = { server { vault = "Privileged" }, server { vault = "Other" } } },
-        "x.lua: sink: a user's password goes to one sink, and this policy names several" },
-      { { sink = policy.sink("sinks/vault") }, "x.lua: sink: a user's password is set only when the sink holds the new "
-        .. "one and it was read back, and sinks/vault cannot do that; policy.devolutions.server can" },
+      { { sink = { server {}, policy.handover {} } }, "x.lua: sink: a hand-over to a person is a policy's only sink" },
+      { { sink = function() end }, "x.lua: sinks: it is missing: which sinks the function `sink` may return" },
+      { { sink = function() end, sinks = {} }, "x.lua: sinks: it is an empty list" },
+      { { sink = function() end, sinks = server {} }, "x.lua: sinks: it is not a list" },
+      { { sinks = { server {} } },
+        "x.lua: sinks: it lists the sinks among which a function `sink` chooses, and `sink` is none" },
+      { applications { sink = function() end, sinks = { server {} } },
+        "x.lua: sink: a function chooses the sink of users only" },
       { { window = "nights" }, 'x.lua: window: read the window "nights": it is not of the form HH:MM-HH:MM ZONE' },
       { { window = {} }, "x.lua: window: it is empty" },
       { { window = { 7 } }, "x.lua: window: a string is needed, but it is a number" },
@@ -157,8 +160,6 @@ describe("a policy", function()
       { { after = { run = { "a mail" } } }, "x.lua: after.run: it does not begin with the name that the profile gives "
         .. "the program" },
       { { lifetime = "90d" }, "x.lua: lifetime: it applies to applications only, and this policy selects users" },
-      { { sink = policy.handover {} }, "x.lua: sink: a user's password is set only when the sink holds the new one and "
-        .. "it was read back, and a person's hands cannot do that; policy.devolutions.server can" },
       { applications { reconcile = true },
         "x.lua: reconcile: it applies to users only, and this policy selects applications" },
       { { accept = "gest" }, 'x.lua: accept: users are never refused for the reason "gest"' },

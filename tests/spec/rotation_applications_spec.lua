@@ -137,11 +137,11 @@ describe("a policy for applications", function()
   describe("where the profile names no Devolutions Server", function()
     before_each(function() cloud.profile.devolutions = { cloud = "https://contoso.devolutions.app" } end)
 
-    it("goes by a person's hands, and the plan says so and which sinks keep passwords", function()
+    it("goes by a person's hands, and the plan says so", function()
       local entry, status, all = plan()
       assert.same({ "change", 3 }, { entry.what, status })
       assert.truthy(rotate.plan_text(all):find("to a person's hands, by `moonlatch handover`: Devolutions Cloud has no "
-        .. "entries that are written from here. Passwords would be kept by policy.devolutions.server only\n", 1, true))
+        .. "entries that are written from here\n", 1, true))
       entry, status = go()
       assert.same({ "person", 1 }, { entry.what, status })
       assert.equal("hand the client secret over to the service that signs in as 'Billing': 1 item open; "
@@ -163,8 +163,9 @@ describe("a policy for applications", function()
         all = rotate.plan({ terms }, { journal = journal, profile = cloud.profile })
       end)
       oauth.sign_out()
-      assert.equal("passwords are kept by policy.devolutions.server only, and the profile names no Devolutions Server: "
-        .. "Devolutions Cloud has no sink for passwords yet", all[1].failure.why)
+      assert.equal("passwords would be stored in Devolutions Server, and the profile names none: Devolutions Cloud has "
+        .. "no API that stores passwords", all[1].failure.why)
+      assert.truthy(all[1].failure.fix:find("Name a sink that keeps them elsewhere, such as policy.sink(", 1, true))
       assert.truthy(all[1].failure.fix:find("or leave these accounts to the provider in Devolutions", 1, true))
     end)
   end)

@@ -6,6 +6,7 @@ local inventory = require "rotation.inventory"
 local layout = require "terminal.layout"
 local markers = require "journal.marker"
 local time = require "time"
+local who_did = require "doctor.who_did"
 
 local function describe_credential(credential)
   local ends = inventory.credential_expiry(credential)
@@ -28,14 +29,27 @@ local function use_text(facts, credential)
   return last and "; it was last used " .. last.text or ""
 end
 
+-- " anna@contoso.com did it from 203.0.113.9, 2026-11-30T05:00:12Z (Update application).", when the log knows who added
+-- the credential.
+local function who_added(facts, credential)
+  local key_id = credential.keyId:lower()
+  return who_did(facts, facts:want("application").id, function(change)
+    for _, id in ipairs(change.added or {}) do
+      if id == key_id then return true end
+    end
+    return false
+  end)
+end
+
 local function report_unknown_credential(findings, facts, credential, has_journal)
   local minted = markers.of_credential(credential.displayName)
   local retire = hint.text("If nothing uses it: {moonlatch} journal retire %s", credential.keyId)
   findings:warning {
     id = "unknown", about = credential.keyId,
     evidence = "an unknown credential: " .. describe_credential(credential) .. use_text(facts, credential),
-    cause = minted and "It was made from another journal: another computer's, or one whose folder was lost."
-      or "A person or another program made it. Whoever has it can do everything that the application may.",
+    cause = (minted and "It was made from another journal: another computer's, or one whose folder was lost."
+      or "A person or another program made it. Whoever has it can do everything that the application may.")
+      .. who_added(facts, credential),
     fix = credential_adoption_fix(facts, credential, has_journal) .. retire,
   }
 end

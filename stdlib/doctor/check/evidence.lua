@@ -94,7 +94,8 @@ end
 local function report_replaced_secrets(findings, logs, use)
   local since = use.has and use.has.body.confirmed_at or 0
   for _, row in ipairs(use.retiring) do
-    local last = row.body.key_id and evidence_rules.holding_use(logs.uses, row.body.key_id, graph_clock.now())
+    local last = row.body.key_id
+      and evidence_rules.holding_use(logs.uses, row.body.key_id, graph_clock.now(), logs.rhythm)
     if last and last.at > since then
       findings:warning {
         id = "replaced", about = row.id,

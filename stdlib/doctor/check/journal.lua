@@ -1,6 +1,7 @@
 --- Is the journal intact, and is a rotation unfinished?
 
 local evidence_rules = require "evidence.rules"
+local graph_clock = require "graph.clock"
 local hint = require "log.hint"
 local in_use = require "journal.in_use"
 local time = require "time"
@@ -18,22 +19,52 @@ local function check_journal_chain(findings, journal, profile)
   findings:ok("the journal's %d records are unbroken", count)
 end
 
+-- The conditions for a removal by evidence, as a run would judge them now.
+local function conditions_of(facts, logs, has, row)
+  local proof, people = facts:want "used_proof", facts:want "for_people"
+  local _, conditions = evidence_rules.may_remove {
+    uses = logs.uses, coverage = logs.coverage, new = has.body.key_id, olds = logs.earlier(has), old = row.body.key_id,
+    rhythm = logs.rhythm, now = graph_clock.now(),
+    grace_over = row.body.retire_at <= graph_clock.now(), proven = proof and proof.accepted == true or false,
+    for_people = people.is_so, why_people = people.why,
+  }
+  return conditions
+end
+
+local function missing_text(conditions)
+  local texts = {}
+  for _, one in ipairs(conditions) do
+    if not one.holds then texts[#texts + 1] = one.text end
+  end
+  return #texts > 0 and "Missing for its removal: " .. table.concat(texts, "; ") .. "." or nil
+end
+
+local STAYS = "%s was replaced, and stays until it expires%s: Entra's log, and no person, confirmed the new one; %s"
+
+-- Report a replaced credential that no run removes, because the log alone confirmed its successor.
+local function report_kept_by_rules(findings, facts, row)
+  local logs, key_id, has = facts:want "logs", row.body.key_id, facts:want("use").has
+  local is_judged = logs and key_id and has.body.key_id
+  local last = is_judged and evidence_rules.last_use(logs.uses, key_id, graph_clock.now())
+  local conditions = is_judged and conditions_of(facts, logs, has, row) or nil
+  findings:left_out {
+    evidence = STAYS:format(row.body.marker, row.body.ends and " on " .. time.day(row.body.ends) or "",
+      last and "it was last used " .. last.text or is_judged and "the log shows no use of it"
+        or "whether it is used is unknown"),
+    cause = conditions and missing_text(conditions), conditions = conditions,
+    fix = key_id and hint.text("If nothing uses it any more: {moonlatch} journal retire %s", key_id),
+  }
+end
+
 -- Does Entra's log keep a credential whose grace is over? The check `evidence` tells of a use.
 local function is_kept_by_log(findings, facts, row)
-  local logs, key_id = facts:want "logs", row.body.key_id
-  local has = facts:want("use").has
-  if not logs or not key_id or not has then return false end
-  if has.body.confirmed_by ~= in_use.BY_LOG then
-    return evidence_rules.holding_use(logs.uses, key_id, time.now()) ~= nil
+  local has, logs, key_id = facts:want("use").has, facts:want "logs", row.body.key_id
+  if has and has.body.confirmed_by == in_use.BY_LOG then
+    report_kept_by_rules(findings, facts, row)
+    return true
   end
-  local last = evidence_rules.last_use(logs.uses, key_id, time.now())
-  findings:left_out {
-    evidence = ("%s was replaced, and stays until it expires%s: Entra's log, and no person, confirmed the new one; %s")
-      :format(row.body.marker, row.body.ends and " on " .. time.day(row.body.ends) or "",
-        last and "it was last used " .. last.text or "the log shows no use of it"),
-    fix = hint.text("If nothing uses it any more: {moonlatch} journal retire %s", key_id),
-  }
-  return true
+  if not has or not logs or not key_id then return false end
+  return evidence_rules.holding_use(logs.uses, key_id, graph_clock.now(), logs.rhythm) ~= nil
 end
 
 local function report_overdue(findings, facts, row)
