@@ -44,7 +44,10 @@ end
 ---@param arguments string[]
 ---@return string[]
 function M.traced(options, arguments)
-  local all = { "/usr/bin/strace", "-f", "--seccomp-bpf", "-qq", table.unpack(options) }
+  local all = { "/usr/bin/strace", "-f", "-qq", table.unpack(options) }
+  -- A signal is not delivered where the filter stops (strace 6.1).
+  local sends_signal = table.concat(options, " "):find("signal=", 1, true)
+  if not sends_signal then table.insert(all, 2, "--seccomp-bpf") end
   for _, word in ipairs(arguments) do
     if word == os.getenv("MOONLATCH") then all[#all + 1] = "ASAN_OPTIONS=detect_leaks=0" end
     all[#all + 1] = word

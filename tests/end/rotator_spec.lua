@@ -135,7 +135,7 @@ describe("the rotator", function()
     assert.equal(0, #step_of(document, "Directory role").items)
     assert.equal("Application.ReadWrite.OwnedBy, AuditLog.Read.All",
       step_of(document, "API permissions").items[1].about)
-    local logs = "AuditLog.Read.All: GET /auditLogs/directoryAudits and 2 more"
+    local logs = "AuditLog.Read.All: GET /auditLogs/directoryAudits and 3 more"
     assert.truthy(require("json").encode(step_of(document, "Pre-flight")):find(logs, 1, true))
     _, document = emu:json(words("plan", "--policies", "policies/pam-provider-secret", "--no-evidence"))
     assert.equal("Application.ReadWrite.OwnedBy", step_of(document, "API permissions").items[1].about)

@@ -93,7 +93,7 @@ describe("the setup", function()
     emu:admin("set_flag", "premium", false)
     local status, document = plan(emu, "--managed", "t0-chen@contoso.onmicrosoft.com")
     assert.equal(3, status)
-    assert.truthy(texts(document, "Pre-flight"):find("no Entra ID P2", 1, true))
+    assert.truthy(texts(document, "Pre-flight"):find("so there are no eligible roles", 1, true))
   end)
 
   it("leaves out what just-in-time elevation needs when told to", function()

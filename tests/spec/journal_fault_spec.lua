@@ -60,14 +60,16 @@ describe("a fault at any system call", function()
   for _, fault in ipairs(faults) do
     it(("loses nothing acknowledged: %s %s"):format(fault[1], fault[2]), function()
       if not os.execute("strace -o /dev/null true 2>/dev/null") then return pending("needs strace") end
-      local calls = count(fault[1])
+      local calls, stopped = count(fault[1]), 0
       assert.is_true(calls > 0)
       for at = 1, calls, math.ceil(calls / POINTS) do
         local place <close> = journals.folder()
         local words = child.arguments(place, WORK, place.path .. "/j")
-        local acknowledged = run(words, "/dev/null", fault[1], ("%s:when=%d"):format(fault[2], at))
+        local acknowledged, last = run(words, "/dev/null", fault[1], ("%s:when=%d"):format(fault[2], at))
+        stopped = stopped + (last ~= "whole" and 1 or 0)
         if sys.stat(place.path .. "/j/journal.db") then check(place, acknowledged, ("%s %d"):format(fault[1], at)) end
       end
+      if fault[2] == "signal=KILL" then assert.is_true(stopped > 0, "no kill was delivered") end
     end)
   end
 end)
