@@ -277,12 +277,12 @@ local CASES = {
     heal = drop_consents },
 
   -- Records
-  { "the journal's key is another one", check = "journal", says = "key", fix = "the key this journal was made with",
+  { "the journal's key is another one", check = "journal", says = "key", fix = "that this journal was made with",
     fault = function()
       assert(sys.write(emu.config:match "^(.*)/" .. "/other.key", ("k"):rep(32), "replace"))
       return configure('path = "journal.key"', 'path = "other.key"')
     end, heal = restore },
-  { "the journal was altered", check = "journal", says = "altered", fix = "Restore a backup",
+  { "the journal was altered", check = "journal", says = "altered", fix = "To go on with a backup",
     fault = function()
       local file = emu:state() .. "/journal.db"
       assert(os.execute(("cp '%s' '%s.kept'"):format(file, file)))
@@ -338,7 +338,7 @@ local CASES = {
   { "the client secret has expired", check = "client secret", says = "which expired", fix = "makes the next one",
     fault = function() emu:later "181d" end, heal = function() apply() end },
   { "another rotator put a secret of its own into the entry", check = "entry", verdict = "warning",
-    says = "Another rotator", fix = "adopts it",
+    says = "Another rotator", fix = "adopts that secret",
     fault = function()
       local made = emu:control_text("POST", ("/graph/v1.0/applications/%s/addPassword"):format(app.id),
         { passwordCredential = { displayName = "theirs" } })

@@ -179,6 +179,22 @@ define_fact("entry", "entry", "the entry", function(examination)
   return entry
 end)
 
+-- The entry; nil when it cannot be read, which its own check reports.
+local function entry_if_readable(examination)
+  local ok, to = pcall(examination.need, examination, "entry")
+  return ok and to or nil
+end
+
+-- The credential whose key id somebody pasted into the entry, in place of its value; false when there is none. The
+-- entry forgets the id then: while it was held as a secret, no record could name the credential.
+define_fact("pasted", "entry", "whether the entry holds a key id", fact_of_application(function(found, examination)
+  local to = entry_if_readable(examination)
+  local value = to and to:held(found.appId)
+  local credential = value and inventory.credential_with_id(value, found.passwordCredentials or {})
+  if credential then to:forget() end
+  return credential or false
+end))
+
 -- How the application's credentials match the journal's rows.
 define_fact("view", "journal", "which secrets are known", fact_of_application(function(found, examination)
   local list = examination:need "journal" and rows:all(examination.journal, found.appId) or {}
@@ -243,6 +259,7 @@ define_fact("logs", "evidence", "what Entra's logs show", fact_of_application(fu
   if not journal then return false end
   local accounts = #examination:need("terms").managed > 0 and need_or(examination, "accounts", {}) or {}
   local principal, me = need_or(examination, "principal_of_app"), examination:need "session"
+  examination:need "pasted"
   local gaps = refresh.run(journal, {
     applications = { { app_id = found.appId } }, objects = object_ids(found, principal, accounts),
   }, READING)
@@ -307,12 +324,6 @@ define_fact("terms", "journal", "what the setup was told", function(examination)
   }
 end)
 
--- The entry; nil when it cannot be read, which its own check reports.
-local function entry_if_readable(examination)
-  local ok, to = pcall(examination.need, examination, "entry")
-  return ok and to or nil
-end
-
 -- The row whose value is in the linked entry, which the consumer reads; nil when no row has that value.
 local function row_in_entry(examination, found, list, to)
   local value_in_entry = to:held(found.appId)
@@ -332,6 +343,7 @@ define_fact("use", "journal", "which client secret is in use", fact_of_applicati
   local use, to = in_use.sort(list), entry_if_readable(examination)
   use.who = in_use.consumer_name(examination.profile.devolutions)
   use.linked = to ~= nil and to:confirms()
+  examination:need "pasted"
   if use.linked then use.has, use.waiting = row_in_entry(examination, found, list, to), nil end
   return use
 end))
@@ -346,6 +358,7 @@ end))
 define_fact("values", "journal", "the value of the secret", fact_of_application(function(found, examination)
   local newest, has = examination:need("view").newest, examination:need("use").has
   local to = entry_if_readable(examination)
+  examination:need "pasted"
   return {
     newest = newest, journal = newest and rows:value(examination.journal, newest) or nil,
     used = has and rows:value(examination.journal, has) or nil, entry = to and to:held(found.appId) or nil,

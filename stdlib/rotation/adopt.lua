@@ -17,10 +17,15 @@ local M = {}
 ---@return rotation.place[]
 function M.places(self) return self.sink and (self.sink.sinks or { self.sink }) or {} end
 
--- The value that the place holds for this application, when this journal does not know the value.
+-- The value that the place holds for this application, when this journal does not know the value. A key id is no value,
+-- and is not held on to: what is on record of the application has it as plain text.
 local function unknown_value_in_sink(self, place)
   local stored = place:held(self.application.appId)
   if not stored then return nil end
+  if inventory.credential_with_id(stored, self.kind.listed(self.application)) then
+    place:forget()
+    return nil
+  end
   local rows = self.kind.rows
   for _, row in ipairs(rows:all(self.run.journal, self.application.appId)) do
     local value = rows:value(self.run.journal, row)

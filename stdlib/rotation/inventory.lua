@@ -3,6 +3,7 @@
 
 local lifetime = require "journal.lifetime"
 local markers = require "journal.marker"
+local secret = require "host.secret"
 local time = require "time"
 
 local M = {}
@@ -110,6 +111,19 @@ function M.take(kind, rows, credentials, terms, now)
   end
   view.due = M.why_due(view, terms, now)
   return view
+end
+
+--- The credential whose key id is the value, because somebody pasted the id in place of the value; nil when none has
+--- it.
+---@param value host.secret
+---@param credentials table[]
+---@return table?
+function M.credential_with_id(value, credentials)
+  for _, credential in ipairs(credentials) do
+    local id <close> = secret.from(credential.keyId)
+    local upper <close> = secret.from(credential.keyId:upper())
+    if secret.equals(value, id) or secret.equals(value, upper) then return credential end
+  end
 end
 
 return M

@@ -127,6 +127,12 @@ function Entry:held(client_id)
   return data.clientSecret
 end
 
+--- Forget the value in the entry, because it is no secret.
+function Entry:forget()
+  local data = self.entry.data
+  data.clientSecret = data.clientSecret:close()
+end
+
 --- The marker of the rotation that wrote the entry, from its description.
 ---@return string?
 function Entry:marker()

@@ -87,6 +87,9 @@ function Scripted:held(client_id)
   return stored and stored.id == client_id and stored.value or nil
 end
 
+--- Forget the value that was read last, because it is no secret.
+function Scripted:forget() self.stored.value = self.stored.value:close() end
+
 --- The marker of the rotation that stored the value, as read last.
 ---@return string?
 function Scripted:marker() return self.stored and self.stored.marker end

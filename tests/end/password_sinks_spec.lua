@@ -1,4 +1,4 @@
--- takes 40 s, most of it waiting: runs the program some sixty times
+-- takes 8 s: runs the program some sixty times, and waits for answers that come late
 -- Users' passwords in sinks that are scripts: pending there and read back before Entra is asked, then current; in
 -- several sinks at once; beside a second installation; and by a function of the policy. The services are
 -- tests/stores.py.

@@ -2,9 +2,9 @@
 
 local access = require "doctor.check.conditional_access"
 local csv = require "report.csv"
+local inventory = require "rotation.inventory"
 local json = require "host.json"
 local peers = require "doctor.peers"
-local secrets = require "doctor.check.secret"
 local secret = require "host.secret"
 
 describe("an HTTP date", function()
@@ -20,9 +20,9 @@ end)
 describe("a Secret ID", function()
   it("is known from the credentials, in any case of its letters", function()
     local list = { { keyId = "0a1b2c3d-0000-4000-8000-00000000000f" } }
-    assert.equal(list[1], secrets.credential_with_id(secret.from "0a1b2c3d-0000-4000-8000-00000000000f", list))
-    assert.equal(list[1], secrets.credential_with_id(secret.from "0A1B2C3D-0000-4000-8000-00000000000F", list))
-    assert.is_nil(secrets.credential_with_id(secret.from "something else", list))
+    assert.equal(list[1], inventory.credential_with_id(secret.from "0a1b2c3d-0000-4000-8000-00000000000f", list))
+    assert.equal(list[1], inventory.credential_with_id(secret.from "0A1B2C3D-0000-4000-8000-00000000000F", list))
+    assert.is_nil(inventory.credential_with_id(secret.from "something else", list))
   end)
 end)
 

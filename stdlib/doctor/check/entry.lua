@@ -1,13 +1,11 @@
 --- Does the entry in Devolutions exist, can it be read, and does it hold the client secret that works?
 
 local secret = require "host.secret"
-local secret_check = require "doctor.check.secret"
 
 local UNFINISHED = { known = true, proven = true }
 
-local function report_other_value(findings, facts, found, values)
-  local proof = facts:want "entry_proof"
-  local pasted = secret_check.credential_with_id(values.entry, found.passwordCredentials or {})
+local function report_other_value(findings, facts, values)
+  local pasted = facts:want "pasted"
   local fix = "Run " .. facts.setup .. ": it puts the one that works there."
   if pasted then
     return findings:broken { id = "value",
@@ -19,6 +17,7 @@ local function report_other_value(findings, facts, found, values)
       cause = "A run stopped after the secret was made and before it was stored.",
       fix = "Run " .. facts.setup .. ": it goes on there." }
   end
+  local proof = facts:want "entry_proof"
   if proof.accepted then
     return findings:warning { id = "value", evidence = "the entry holds a secret that works, but not the one on record",
       cause = "Another rotator is at work, or somebody pasted a secret of their own.",
@@ -60,8 +59,8 @@ return {
         fix = "Write it anew: " .. facts.setup }
     end
     local values = facts:want "values"
-    local same = not values.journal or secret.equals(values.journal, values.entry)
-    if not same then return report_other_value(findings, facts, found, values) end
+    local same = not facts:want "pasted" and (not values.journal or secret.equals(values.journal, values.entry))
+    if not same then return report_other_value(findings, facts, values) end
     findings:ok("the entry in %s is readable, and holds the secret on record", to:where())
   end,
 }

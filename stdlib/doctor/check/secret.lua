@@ -6,7 +6,6 @@ local hint = require "log.hint"
 local in_use = require "journal.in_use"
 local lifetime = require "journal.lifetime"
 local login_codes = require "explain.login_codes"
-local secret = require "host.secret"
 local time = require "time"
 local who_did = require "doctor.who_did"
 
@@ -21,19 +20,6 @@ local function reported_elsewhere(code)
 end
 
 local M = {}
-
---- The credential whose key id is the value, because somebody pasted the id in place of the value; nil when none has
---- it.
----@param value host.secret
----@param credentials table[]
----@return table?
-function M.credential_with_id(value, credentials)
-  for _, credential in ipairs(credentials) do
-    local id <close> = secret.from(credential.keyId)
-    local upper <close> = secret.from(credential.keyId:upper())
-    if secret.equals(value, id) or secret.equals(value, upper) then return credential end
-  end
-end
 
 local function is_tried_secret_listed(row, credentials)
   for _, credential in ipairs(credentials) do
@@ -77,7 +63,7 @@ local function report_refused_secret(findings, facts, found, row, failure)
       cause = "It was not renewed in time.",
       fix = fix_for_refused_secret(facts, row, " makes a new one, proves it and stores it.") }
   elseif code == 7000215 then
-    local pasted = not row and M.credential_with_id(facts:want("values").entry, found.passwordCredentials or {})
+    local pasted = not row and facts:want "pasted"
     return findings:broken { id = "works", evidence = "the client secret is not accepted (AADSTS7000215)",
       cause = pasted and "It is the Secret ID of a credential, not its Value."
         or why_secret_not_accepted(facts, found, row),
