@@ -37,14 +37,16 @@ function M.record(journal, run)
   commit.commit(journal)
 end
 
---- The last run of each policy, by the policy's name. A value that cannot be opened is left out; `journal verify`
---- reports it.
+--- The last run of each policy, by the policy's name; and the policies of which it cannot be opened.
 ---@param journal host.journal.journal
----@return journal.last_run[]
+---@return journal.last_run[], string[] unread names of policies
 function M.all(journal)
-  local list = {}
-  for _, name in ipairs(journal:kept_names(NAME)) do list[#list + 1] = journal:kept(name) end
-  return list
+  local list, unread = {}, {}
+  for _, name in ipairs(journal:kept_names(NAME)) do
+    local run = journal:kept(name)
+    if run then list[#list + 1] = run else unread[#unread + 1] = name:sub(#NAME + 1) end
+  end
+  return list, unread
 end
 
 return M

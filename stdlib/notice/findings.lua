@@ -4,6 +4,7 @@
 local expiry = require "expiry.look"
 local hint = require "log.hint"
 local last_run = require "journal.last_run"
+local layout = require "terminal.layout"
 local rotations = require "journal.rotations"
 local time = require "time"
 
@@ -137,8 +138,13 @@ end
 ---@param look notice.look
 ---@param journal host.journal.journal
 function M.add_rotations(look, journal)
-  local told = {}
-  for _, run in ipairs(last_run.all(journal)) do add_run_problems(look, run, told) end
+  local told, runs, unread = {}, last_run.all(journal)
+  for _, run in ipairs(runs) do add_run_problems(look, run, told) end
+  if #unread > 0 then
+    M.add_unknown(look, "journal", "how the last run of " .. layout.list(unread, "and") .. " ended", "the record cannot "
+      .. "be opened: it was altered, or made with another key",
+      hint.text "See what else was altered: {moonlatch} journal verify")
+  end
   for _, row in ipairs(rotations.user_passwords:unfinished(journal)) do
     if row.state == "orphaned" and not told[row.id] then
       add(look, { key = "rotation/account/" .. row.id, kind = "rotation", source = "journal", severity = "critical",
