@@ -13,6 +13,7 @@ local M = {}
 ---@field kind string
 ---@field name string
 ---@field action "create"|"update"|"delete"
+---@field made boolean? was it made in this run? It is agreed to once
 ---@field members table<string, string> the line of the plan for each member that changes; "" where the plan does not
 --- know the value
 
@@ -45,7 +46,7 @@ end
 
 local function find_change(agreed, kind, name)
   for _, change in ipairs(agreed) do
-    if change.kind == kind and change.name == name then return change end
+    if change.kind == kind and change.name == name and not change.made then return change end
   end
 end
 
@@ -57,13 +58,17 @@ local function covers(planned, members)
   return true
 end
 
---- Raise "conflict" when this change is not among those that were agreed to. The change has not begun then.
+--- Raise "conflict" when this change is not among those that were agreed to, or was made already. The change has not
+--- begun then.
 ---@param agreed workflow.agreed
 ---@param item workflow.item
 ---@param script string its id, for the fix
 function M.check(agreed, item, script)
   local planned = find_change(agreed, item.kind, item.name)
-  if planned and planned.action == item.action and covers(planned.members, lines_by_member(item)) then return end
+  if planned and planned.action == item.action and covers(planned.members, lines_by_member(item)) then
+    planned.made = true
+    return
+  end
   fail.raise {
     kind = "conflict", code = "not_planned", what = ("%s %s '%s'"):format(item.action, item.kind, item.name),
     why = "the tenant has changed since the plan was made, which has no such change",

@@ -647,6 +647,21 @@ describe("the changes that a person agreed to", function()
     assert.equal(0, select(2, run(two_steps(w), "apply", { agreed = agreed.of((run(two_steps(w), "plan"))) })))
   end)
 
+  it("are made once each", function()
+    local w, again = world(), false
+    local function make(r)
+      r:change { kind = "note", name = "n", act = function() table.insert(w.log, "n") end }
+    end
+    local declaration = workflow.declare {
+      id = "test/once", summary = "a thing, and perhaps another of the same name",
+      steps = { step "One" (make), step "Two" (function(r) if again then make(r) end end) },
+    }
+    local plan = run(declaration, "plan")
+    again = true
+    local _, status = run(declaration, "apply", { agreed = agreed.of(plan) })
+    assert.same({ 1, { "n" } }, { status, w.log })
+  end)
+
   it("are the only removals of a destroy", function()
     local w = world()
     w.put("a", { size = 1, mine = true })
