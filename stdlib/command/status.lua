@@ -106,6 +106,7 @@ local SECRET_WORDS = {
 
 local function secret_text(secret, now)
   local text = SECRET_WORDS[secret.state]:format(secret.short)
+  if secret.state == "in use" and secret.has.by then text = ("%s (known by: %s)"):format(text, secret.has.by) end
   return secret.ends and ("%s; expires %s"):format(text, expiry.distance(secret.ends, now)) or text
 end
 

@@ -141,8 +141,8 @@ function M.add_rotations(look, journal)
   local told, runs, unread = {}, last_run.all(journal)
   for _, run in ipairs(runs) do add_run_problems(look, run, told) end
   if #unread > 0 then
-    M.add_unknown(look, "journal", "how the last run of " .. layout.list(unread, "and") .. " ended", "the record cannot "
-      .. "be opened: it was altered, or made with another key",
+    M.add_unknown(look, "journal", "how the last run of " .. layout.list(unread, "and") .. " ended",
+      "the record cannot be opened: it was altered, or made with another key",
       hint.text "See what else was altered: {moonlatch} journal verify")
   end
   for _, row in ipairs(rotations.user_passwords:unfinished(journal)) do

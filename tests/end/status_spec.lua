@@ -37,6 +37,9 @@ describe("moonlatch status", function()
   it("shows the last run of a policy, when it next has something to do, and what it could not do", function()
     local server <close> = job.emulator("server")
     must(server:run { "rotate", "policies/tier0-users", "--yes" }, 0)
+    must(job.apply(server), 1)
+    must(server:run { "handover", "--confirm" }, 0)
+    assert.matches("client secret …%x+ in use %(known by: .+%); expires in", must(server:run { "status" }, 0).out)
     local code, found = server:json { "status" }
     local run = found.policies[1]
     assert.same({ 0, "policies/tier0-users", 5, 0, false },
