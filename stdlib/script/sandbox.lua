@@ -7,7 +7,6 @@ local border = require "script.border"
 local interfaces = require "script.interfaces"
 local strict = require "base.strict"
 local sys = require "host.sys"
-local term = require "host.term"
 
 local M = {}
 
@@ -28,19 +27,10 @@ end
 ---------------------------------------------------------------------------
 -- The language
 
--- A value for a person: plain tables as the prompt shows them.
-local function printed_text(value)
-  local show = type(value) == "table" and require "report.show"
-  if not show then return tostring(value) end
-  return table.concat(show.lines(value, term.width()), "\n")
-end
-
--- Print values: one table, or several values in one line, with what a table has below it.
 local function print_to_log(...)
   local texts = table.pack(...)
-  for i = 1, texts.n do texts[i] = printed_text(texts[i]) end
-  local has_table = table.concat(texts):find("\n", 1, true)
-  require("log").say(table.concat(texts, has_table and "\n" or "\t"))
+  for i = 1, texts.n do texts[i] = tostring(texts[i]) end
+  require("log").say(table.concat(texts, "\t"))
 end
 
 -- The getmetatable of scripts. The metatable of strings is hidden, because the whole program shares it.
