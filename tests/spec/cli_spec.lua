@@ -223,6 +223,20 @@ describe("the command line", function()
     place:write("more/talk/say.lua", SCRIPT)
     local outcome = place:run { "scripts", "--scripts", place.path .. "/more" }
     assert.matches("\ntalk/say +folder +Say something\n", outcome.out)
+    place:write("more/lib/names.lua", "return { first = 'Ada' }")
+    place:write("more/talk/words.lua", "return function() return require('names').first end")
+    place:write("more/talk/hi.lua",
+      "local w = require 'words' return { summary = 'S', run = function() print(w()) end }")
+    local listed = place:run { "scripts", "--scripts", place.path .. "/more" }
+    assert.same({ 0, "" }, { listed.status, listed.err })
+    assert.not_matches("names", listed.out, 1, true)
+    assert.not_matches("talk/words", listed.out, 1, true)
+    assert.matches("\ntalk/hi +folder +S\n", listed.out)
+    assert.equal("Ada\n", place:run({ "run", "talk/hi", "--scripts", place.path .. "/more" }).out)
+    outcome = place:run { "run", "talk/words", "--scripts", place.path .. "/more" }
+    assert.same({ 1, ("error: load the script %s/more/talk/words.lua\n  why: it is a module for other scripts: it "
+      .. 'returns no declaration\n  fix: Require it in a script: require "talk.words".\n'):format(place.path) },
+      { outcome.status, outcome.err })
     assert.equal(SCRIPT, place:run({ "scripts", "show", "talk/say", "--scripts", place.path .. "/more" }).out)
     outcome = place:run { "scripts", "copy", "talk/say", "--scripts", place.path .. "/more" }
     assert.same({ 0, "" }, { outcome.status, outcome.err })
