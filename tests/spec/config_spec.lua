@@ -98,8 +98,8 @@ return {
       ":3: default\n  why: there is no profile 'contso'\n  fix: Did you mean 'contoso'?\n",
       ":6: profiles.contoso.tennant\n  why: there is no such member\n  fix: Did you mean \"tenant\"?\n",
       ":7: profiles.contoso.client_secret\n  why: there is no such member\n  fix: Write in its place: sign_in = { "
-        .. "method = \"client_secret\", client_id = \"…\", secret = { from = \"sealed\" } }, then: moonlatch login --secret "
-        .. "client-secret. A configuration never contains a secret.\n",
+        .. "method = \"client_secret\", client_id = \"…\", secret = { from = \"sealed\" } }, then: moonlatch login "
+        .. "--secret client-secret. A configuration never contains a secret.\n",
       ":16: profiles.d.cloud\n  why: \"gccc\" is not a known cloud\n  fix: Did you mean \"gcc\"?\n",
     } do
       assert.truthy(outcome.out:find(path .. text, 1, true), outcome.out)
