@@ -41,7 +41,7 @@ local HINT_OPTIONS = {
   journal = OF_TENANT,
   applications = OF_SCRIPTS, expiring = OF_TENANT, status = OF_TENANT, notify = OF_SCRIPTS, metrics = OF_TENANT,
   report = OF_SCRIPTS,
-  init = { "config" }, rehearse = { "scripts" },
+  init = { "config" }, config = OF_TENANT, rehearse = { "scripts" },
   scripts = { "scripts" }, new = OF_SCRIPTS,
 }
 
