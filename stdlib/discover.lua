@@ -22,7 +22,7 @@ local M = {}
 ---@type report.column[]
 local COLUMNS = {
   { key = "account" }, { key = "enabled" }, { key = "synced" }, { key = "guest" }, { key = "password_days" },
-  { key = "account_days" }, { key = "managed" }, { key = "privileges" }, { key = "password_by" },
+  { key = "account_days" }, { key = "managed" }, { key = "privileges" }, { key = "password_by" }, { key = "overdue" },
 }
 
 -- The columns for a terminal, which has 80.
@@ -44,8 +44,10 @@ local function account_with_state(row)
 end
 
 local function for_people(row)
+  local password = age(row.password_days)
   return {
-    account = account_with_state(row), managed = row.managed, password = age(row.password_days), by = row.password_by,
+    account = account_with_state(row), managed = row.managed,
+    password = row.overdue == "yes" and (password or "never") .. ", overdue" or password, by = row.password_by,
     age = age(row.account_days), privileges = row.privileges,
   }
 end
@@ -66,13 +68,14 @@ local function yes(value) return value and "yes" or "no" end
 -- The row of a user, which is read with privileged.SELECT.
 local function row_of(user, held, names, changes)
   local upn, changed = user.userPrincipalName, moment(user.lastPasswordChangeDateTime)
+  local who, is_overdue = last_changes.of(changes, user, changed)
   return {
     id = user.id, held = held[user.id] or {}, account = upn,
     enabled = yes(user.accountEnabled ~= false), synced = yes(user.onPremisesSyncEnabled == true),
     guest = yes(user.userType == "Guest"), password_days = days_since(changed),
     account_days = days_since(moment(user.createdDateTime)), privileges = texts(held[user.id]),
     managed = not names and "unknown" or yes(names[upn:lower()]),
-    password_by = last_changes.who(changes, user, changed),
+    password_by = who, overdue = is_overdue ~= nil and yes(is_overdue) or nil,
   }
 end
 
@@ -136,10 +139,11 @@ local function read_known(args)
   local found, entries, changes = task.all {
     function() return table.pack(privileged.holders()) end,
     function() return table.pack(managed.names(profiles.current())) end,
-    function() return last_changes.read(args.evidence == false) end,
+    function() return table.pack(last_changes.read(args.evidence == false)) end,
   }
+  table.move(changes[2], 1, #changes[2], #found[2] + 1, found[2])
   return { held = args.role and of_role(found[1], args.role) or found[1], unread = found[2], names = entries[1],
-    no_names = entries[2], changes = changes }
+    no_names = entries[2], changes = changes[1] }
 end
 
 -- Call `fn` with the row of each account that was asked for: those with a privilege in the order of their risk, other
@@ -167,6 +171,8 @@ end
 ---@field held entra.privilege[]
 ---@field privileges string `held`, in words
 ---@field password_by string who changed the password last, in words
+---@field overdue "yes"|"no"|nil did PAM not change it as often as `managed.every` of the profile says? nil: it is no
+--- managed account, or that is not known
 
 --- The accounts asked for, privileged ones by default: those in the order of their risk. Waits.
 ---@param args discover.args?

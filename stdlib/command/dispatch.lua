@@ -41,7 +41,7 @@ local HINT_OPTIONS = {
   journal = OF_TENANT,
   applications = OF_SCRIPTS, expiring = OF_TENANT, status = OF_TENANT, notify = OF_SCRIPTS, metrics = OF_TENANT,
   report = OF_SCRIPTS,
-  init = { "config" }, rehearse = { "scripts" },
+  init = { "config" }, config = OF_TENANT, rehearse = { "scripts" },
   scripts = { "scripts" }, new = OF_SCRIPTS,
 }
 
@@ -261,7 +261,7 @@ function M.run(words)
   options.rest, options.code = script_words, code
   M.configure_output(options)
   if options.version then return run_without_command { "--version" } end
-  require("script.load").use_folder(options.scripts)
+  require("script.folders").use(options.scripts)
   if options.help then
     local script_help = command.help and command.help(options)
     if script_help then print_wrapped_help(script_help) else M.print_help(name) end

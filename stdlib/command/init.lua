@@ -10,6 +10,7 @@ local new_file = require "machine.new_file"
 local profile_file = require "profile.file"
 local profile_key = require "profile.key"
 local profiles = require "profile.current"
+local replace = require "profile.replace"
 local sys = require "host.sys"
 local template = require "profile.template"
 local term = require "host.term"
@@ -234,7 +235,7 @@ local function add_profile(options, file)
   local new = insert.add_profile(old, file, settings.name, text) or raise_unknown_form(file, settings.name, text)
   local made = profile_file.from_text(new, file, settings.name)
   profile_key.make(made)
-  insert.write(file, old, new)
+  replace.write(file, old, new)
   if not profile_file.evaluate(new, file).default then
     log.prose('There are several profiles now: choose one with --profile, or set default = "NAME" in the file.')
   end

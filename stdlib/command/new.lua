@@ -3,10 +3,10 @@
 local actions = require "cli.actions"
 local command_task = require "cli.command_task"
 local fail = require "fail"
+local folders = require "script.folders"
 local hint = require "log.hint"
 local log = require "log"
 local new_file = require "machine.new_file"
-local script = require "script.load"
 local sys = require "host.sys"
 local templates = require "rehearse.templates"
 
@@ -68,7 +68,7 @@ local function policy_texts(plain, options)
 end
 
 local function make_policy(name, options)
-  local plain, folder = plain_policy_name(name), (options.scripts or script.own_folder()) .. "/policies"
+  local plain, folder = plain_policy_name(name), (options.scripts or folders.own()) .. "/policies"
   local policy, test = ("%s/%s.lua"):format(folder, plain), ("%s/%s_test.lua"):format(folder, plain)
   check_policy_path_is_free(policy)
   check_policy_path_is_free(test)

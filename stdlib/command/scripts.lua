@@ -4,6 +4,7 @@ local actions = require "cli.actions"
 local copies = require "script.copies"
 local difference = require "script.difference"
 local fail = require "fail"
+local folders = require "script.folders"
 local hint = require "log.hint"
 local log = require "log"
 local new_file = require "machine.new_file"
@@ -14,14 +15,17 @@ local term = require "host.term"
 
 local LOAD_SECONDS = 2 -- of processor time, to load one script
 
+local MODULE = "a module" -- in place of the summary
+
 local function load_script_summary(name)
   local ok, declaration = pcall(script.load, name)
   if ok then return declaration.summary end
-  return "does not load: " .. (fail.is(declaration) and declaration.why or tostring(declaration)):match("^[^\n]*")
+  local why = fail.is(declaration) and declaration.why or tostring(declaration)
+  return why == script.IS_MODULE and MODULE or "does not load: " .. why:match "^[^\n]*"
 end
 
--- The summary of a script. A person's script is loaded in a process of its own, so that a broken script does not stop
--- the list.
+-- The summary of a script; MODULE for a file that scripts require. A person's script is loaded in a process of its own,
+-- so that a broken script does not stop the list.
 local function summary_of_script(found)
   if found.origin == "bundled" then return load_script_summary(found.name) end
   local text, why = sys.apart(function() return load_script_summary(found.name) end, LOAD_SECONDS)
@@ -30,14 +34,16 @@ end
 
 local function list_scripts()
   local rows = {}
-  for i, name in ipairs(script.names()) do
+  for _, name in ipairs(script.names()) do
     local found = script.find(name)
     local origin = found.origin .. (copies.outdated_origin(found) and ", the bundled one has changed" or "")
-    rows[i] = { name = name, origin = origin, summary = summary_of_script(found), path = found.path }
+    local summary = summary_of_script(found)
+    if summary ~= MODULE then
+      rows[#rows + 1] = { name = name, origin = origin, summary = summary, path = found.path }
+    end
   end
   report.table(rows, { "name", "origin", "summary" })
 end
-
 
 local function show_script(name, options)
   local found = options.bundled and copies.require_bundled_original(name) or script.find(name)
@@ -48,7 +54,7 @@ end
 
 local function copy_script(name)
   local found = script.find(name)
-  local path = ("%s/%s.lua"):format(script.own_folder(), name)
+  local path = ("%s/%s.lua"):format(folders.own(), name)
   sys.mkdir((path:match("^(.*)/")))
   new_file.write(path, found.text, {
     what = ("copy %s to %s"):format(name, path), exists = "Edit that file; or move it away first, for a new copy.",
@@ -103,7 +109,8 @@ end
 return {
   summary = "list scripts; show one; copy one to edit it",
   details = "Your copy is found before the bundled script of its name. When a later version changes the bundled\n"
-    .. "script, you are told: `diff` shows the difference, and `keep` says that you have seen it.",
+    .. "script, you are told: `diff` shows the difference, and `keep` says that you have seen it. Modules,\n"
+    .. "which scripts require, are not listed.",
   usage = "[list | show NAME | copy NAME | diff NAME | keep NAME] [options]",
   arguments = {
     { name = "action", help = "list (the default), show, copy, diff or keep", optional = true, complete = ORDER },

@@ -9,7 +9,8 @@ local HIGHEST = { ["Global Administrator"] = 1000, ["Privileged Role Administrat
 
 local NO_ROLE = "none yet" -- of a role-assignable group that holds no role
 
-local PLACE_OF_MANAGED = { no = 1, unknown = 2, yes = 3 }
+local PLACE_OF_MANAGED = { no = 1, unknown = 2, yes = 4 }
+local PLACE_OF_OVERDUE = 3 -- managed, and the password is older than it should be
 
 --- The roles of an account, each once, however it holds them.
 ---@param row discover.row
@@ -33,15 +34,19 @@ local function weight_of(row)
   return weight
 end
 
---- Sort accounts by their risk: those that nobody manages first, then enabled ones, those with the highest and with the
---- most roles, and among these the oldest passwords.
+local function place_of(row)
+  return row.overdue == "yes" and PLACE_OF_OVERDUE or PLACE_OF_MANAGED[row.managed]
+end
+
+--- Sort accounts by their risk: those that nobody manages first, and managed ones whose password is not overdue last;
+--- then enabled ones, those with the highest and with the most roles, and among these the oldest passwords.
 ---@param rows discover.row[]
 ---@return discover.row[] rows the same table
 function M.sort(rows)
   local weights = {}
   for _, row in ipairs(rows) do weights[row] = weight_of(row) end
   table.sort(rows, function(a, b)
-    if a.managed ~= b.managed then return PLACE_OF_MANAGED[a.managed] < PLACE_OF_MANAGED[b.managed] end
+    if place_of(a) ~= place_of(b) then return place_of(a) < place_of(b) end
     if a.enabled ~= b.enabled then return a.enabled == "yes" end
     if weights[a] ~= weights[b] then return weights[a] > weights[b] end
     if a.password_days ~= b.password_days then return (a.password_days or 0) > (b.password_days or 0) end

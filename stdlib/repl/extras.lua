@@ -34,7 +34,7 @@ local function print_explained_failure(failure)
   local code = failure.code ~= "" and failure.code or failure.status
   local codes = require "repl.codes"
   local known = code and codes.explain(code) or failure.status and codes.explain(failure.status) or {}
-  for _, more in ipairs { require("repl.show").object(facts_of_failure(failure), math.maxinteger), known } do
+  for _, more in ipairs { require("report.show").object(facts_of_failure(failure), math.maxinteger), known } do
     more = wrap_explanation_lines(more)
     table.move(more, 1, #more, #lines + 1, lines)
   end
@@ -66,7 +66,7 @@ function Prompt:unfold(value)
   if value == nil then value = self.state.env.last end
   if log.json() then return value end
   if type(value) == "table" and value["@odata.context"] and type(value.value) == "table" then value = value.value end
-  pager.show(require("repl.show").unfolded(value == nil and json.null or value))
+  pager.show(require("report.show").unfolded(value == nil and json.null or value))
 end
 
 --- Print each request with its time, without its secrets; or stop printing requests.

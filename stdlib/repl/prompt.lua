@@ -22,7 +22,7 @@ local sys = require "host.sys"
 local term = require "host.term"
 local token_cache = require "oauth.token_cache"
 local traceback = require "base.traceback"
-local words = require "repl.words"
+local words = require "report.words"
 
 local M = {}
 
@@ -275,7 +275,7 @@ local function new_prompt_state(options)
   state.lines_of = function(value, more)
     local most = term.is_terminal("out") and MOST_ROWS or nil
     return require("repl.help").of_value(value)
-      or require("repl.show").lines(value, term.width(), { more = more, most = most })
+      or require("report.show").lines(value, term.width(), { more = more, most = most })
   end
   return state
 end

@@ -53,6 +53,34 @@ describe("moonlatch discover", function()
     assert.truthy(outcome.out:find("unknown", 1, true))
   end)
 
+  it("marks the managed accounts whose password PAM did not change as often as the profile says", function()
+    local function configure(text)
+      emu:configure(function(all) return (all:gsub("managed = {.-}, sign_in", "sign_in"):gsub("sign_in = ", text
+        .. "sign_in = ", 1)) end)
+    end
+    local at = "@contoso.onmicrosoft.com"
+    configure(('managed = { select = { "uma%s", "t0-anna%s" }, every = "30d" }, '):format(at, at))
+    for _, words in ipairs { { "--all" }, { "--all", "--no-evidence" } } do
+      local status, rows = emu:json { "discover", table.unpack(words) }
+      assert.same({ 0, "yes", "no" }, { status, of(rows, "uma").overdue, of(rows, "t0-dana").overdue or "no" })
+      -- A person changed this one an hour ago: that is seen in the log, and is no change of PAM's.
+      assert.equal(#words == 1 and "yes" or "no", of(rows, "t0-anna").overdue)
+    end
+    local shown = emu:run { "discover", "--group", "PAM managed" }
+    assert.matches("uma@contoso%.onmicrosoft%.com +enabled +[%d.]+ %a+, overdue +unknown", shown.out)
+    configure 'managed = { every = "30d" }, '
+    shown = emu:run { "discover", "--group", "PAM managed" }
+    assert.equal(3, shown.status)
+    assert.truthy(shown.err:find("which passwords are overdue: neither managed.select in the profile nor a setup on "
+      .. "record names the accounts", 1, true), shown.err)
+    configure 'managed = { select = { "Nobody here" }, every = "30d" }, '
+    shown = emu:run { "discover", "--group", "PAM managed" }
+    assert.equal(3, shown.status)
+    assert.truthy(shown.err:find("which passwords are overdue: find the managed accounts 'Nobody here': there is no "
+      .. "group of that name", 1, true), shown.err)
+    configure ""
+  end)
+
   it("lists who holds one role, by whatever way", function()
     local status, rows = emu:json { "discover", "--role", "security administrator" }
     assert.equal(0, status)
