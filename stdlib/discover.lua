@@ -47,7 +47,7 @@ local function for_people(row)
   local password = age(row.password_days)
   return {
     account = account_with_state(row), managed = row.managed,
-    password = row.overdue == "yes" and (password or "never") .. ", overdue" or password, by = row.password_by,
+    password = row.overdue == "yes" and "overdue, " .. (password or "never") or password, by = row.password_by,
     age = age(row.account_days), privileges = row.privileges,
   }
 end

@@ -35,7 +35,7 @@ local function weight_of(row)
 end
 
 local function place_of(row)
-  return row.overdue == "yes" and PLACE_OF_OVERDUE or PLACE_OF_MANAGED[row.managed]
+  return row.managed == "yes" and row.overdue == "yes" and PLACE_OF_OVERDUE or PLACE_OF_MANAGED[row.managed]
 end
 
 --- Sort accounts by their risk: those that nobody manages first, and managed ones whose password is not overdue last;

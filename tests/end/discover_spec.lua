@@ -67,7 +67,7 @@ describe("moonlatch discover", function()
       assert.equal(#words == 1 and "yes" or "no", of(rows, "t0-anna").overdue)
     end
     local shown = emu:run { "discover", "--group", "PAM managed" }
-    assert.matches("uma@contoso%.onmicrosoft%.com +enabled +[%d.]+ %a+, overdue +unknown", shown.out)
+    assert.matches("uma@contoso%.onmicrosoft%.com +no +overdue, [%d.]+ %a+ +unknown", shown.out)
     configure 'managed = { every = "30d" }, '
     shown = emu:run { "discover", "--group", "PAM managed" }
     assert.equal(3, shown.status)
