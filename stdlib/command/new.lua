@@ -93,7 +93,7 @@ local function make_policy(name, options)
   local policy, test = ("%s/%s.lua"):format(folder, plain), ("%s/%s_test.lua"):format(folder, plain)
   local policy_text, test_text = policy_texts(plain, options)
   write_new_files("policy", { { path = policy, text = policy_text }, { path = test, text = test_text } })
-  log.say(("%s: the policy; edit it.\n%s: its test."):format(policy, test))
+  log.prose(("%s: the policy; edit it.\n%s: its test."):format(policy, test))
   tell_next_commands {
     { "rehearse policies/" .. plain, "run a year of it on an emulator, in seconds" },
     { "plan policies/" .. plain, "who is due in your tenant, and why" },
@@ -127,7 +127,7 @@ local function maker_of(kind)
       lines[i] = ("%s: %s."):format(file.path, describe_new_file(kind, i, file.path))
     end
     write_new_files(kind, template.files)
-    log.say(table.concat(lines, "\n"))
+    log.prose(table.concat(lines, "\n"))
     tell_next_commands(template.next)
   end
 end
