@@ -14,7 +14,7 @@ local function check(args)
 end
 
 return {
-  summary = "List privileged accounts: their roles and groups, who manages them, the age of account and password",
+  summary = "List privileged accounts by risk: roles and groups, who manages them, the age of account and password",
 
   args = {
     role = { type = "string", help = "only accounts that hold this directory role in any way" },

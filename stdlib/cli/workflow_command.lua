@@ -120,7 +120,7 @@ function M.agree(result, verb, last)
   local question = ("%s this %s %s (profile %s)?"):format(verb, verb == "Remove" and "from" or "to", profile.tenant,
     profile.name)
   if M.ask_yes_or_no(question) then return agreed.of(result) end
-  log.say("Nothing was changed.")
+  log.prose("Nothing was changed.")
   return nil, 1
 end
 

@@ -58,7 +58,7 @@ local function print_problems(file, list, names)
     report.json { file = file, profiles = json.array(names), problems = json.array(list) }
   elseif #list > 0 then
     for _, problem in ipairs(list) do print_problem(file, problem) end
-    log.say(("\n%s in %s"):format(layout.count(#list, "error"), file))
+    log.prose(("\n%s in %s"):format(layout.count(#list, "error"), file))
   else
     log.prose(("%s: no error (%s). Files and services that it names were not looked at: `%s` does that.")
       :format(file, table.concat(names, ", "), hint.text "{moonlatch} doctor"))
@@ -103,7 +103,7 @@ local function edit_file(_, options, file)
   local copy, is_kept = edited_copy.copy(file, old)
   if is_kept then log.prose(("Going on with %s, which an earlier edit left."):format(copy)) end
   edit_until_right(file, copy)
-  log.say(file .. (edited_copy.take_over(file, old, copy) and ": changed." or ": not changed."))
+  log.prose(file .. (edited_copy.take_over(file, old, copy) and ": changed." or ": not changed."))
   return 0
 end
 

@@ -142,10 +142,11 @@ end
 ---------------------------------------------------------------------------
 -- Help
 
--- Print a help, wrapped to the terminal. The examples are not wrapped, so that they can be copied.
+-- Print a help, wrapped to the terminal, with examples that can be copied.
 local function print_wrapped_help(text)
-  local before, examples = text:match("^(.-\n)(Examples:\n.*)$")
-  log.say(before and output.wrap_to_terminal(before) .. examples or output.wrap_to_terminal(text))
+  local before, examples = text:match("^(.-\nExamples:\n)(.*)$")
+  log.prose(((before or text):gsub("\n$", "")))
+  for line in (examples and examples .. "\n" or ""):gmatch "(.-)\n" do log.command(line) end
 end
 
 --- Print the help of a command; without a name, that of the program. Raises "usage" for an unknown command.

@@ -76,7 +76,7 @@ local function make_policy(name, options)
   sys.mkdir(folder)
   write_policy_file(policy, policy_text)
   write_policy_file(test, test_text)
-  log.say(("%s: the policy; edit it.\n%s: its test."):format(policy, test))
+  log.prose(("%s: the policy; edit it.\n%s: its test."):format(policy, test))
   log.note(hint.text("\nNext: {moonlatch} rehearse policies/%s      run a year of it on an emulator, in seconds\n"
     .. "      {moonlatch} plan policies/%s          who is due in your tenant, and why", plain, plain))
 end

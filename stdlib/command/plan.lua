@@ -32,7 +32,7 @@ local function plan_policy(options)
     return found, outcome
   end)
   output.end_progress()
-  if log.json() then report.json(rotate_policies.json(all, status)) else log.say(rotate_policies.plan_text(all)) end
+  if log.json() then report.json(rotate_policies.json(all, status)) else log.prose(rotate_policies.plan_text(all)) end
   for _, policy in ipairs(invocation.scripts) do print_shell_warnings(policy.needs) end
   return status
 end

@@ -60,7 +60,7 @@ local function copy_script(name)
     what = ("copy %s to %s"):format(name, path), exists = "Edit that file; or move it away first, for a new copy.",
   })
   copies.record_origin(name)
-  log.say(("%s: edit it. It is found before the bundled one."):format(path))
+  log.prose(("%s: edit it. It is found before the bundled one."):format(path))
 end
 
 -- A person's own script of this name. Raises "usage" when there is none.
@@ -77,8 +77,8 @@ local function print_script_difference(name)
   local found = require_own_script(name, "scripts diff")
   local lines = difference.lines(copies.require_bundled_original(name).text, found.text)
   if log.json() then return report.json { name = name, path = found.path, lines = lines } end
-  if #lines == 0 then return log.say("They are the same.") end
-  log.say(("- the bundled one\n+ %s"):format(found.path))
+  if #lines == 0 then return log.prose("They are the same.") end
+  log.prose(("- the bundled one\n+ %s"):format(found.path))
   for _, line in ipairs(lines) do
     local styles = { ["-"] = "red", ["+"] = "green" }
     local style = styles[line:sub(1, 1)]
@@ -89,7 +89,7 @@ end
 local function keep_script_copy(name)
   local found = require_own_script(name, "scripts keep")
   copies.record_origin(copies.require_bundled_original(name).name)
-  log.say(("%s stays as it is. You are told when the bundled one changes again."):format(found.path))
+  log.prose(("%s stays as it is. You are told when the bundled one changes again."):format(found.path))
 end
 
 ---@type table<string, cli.action>

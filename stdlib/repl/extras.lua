@@ -48,7 +48,7 @@ function Prompt:explain(value)
   if fail.is(value) then return print_explained_failure(value) end
   local known = (type(value) == "string" or math.type(value)) and require("repl.codes").explain(value)
   if known then return pager.show(wrap_explanation_lines(known)) end
-  log.say(value == nil and "Nothing has failed yet." or "This value is no failure, so there is nothing to explain.")
+  log.prose(value == nil and "Nothing has failed yet." or "This value is no failure, so there is nothing to explain.")
 end
 
 --- Print the overview, or help on a function, a module, a path of Graph, a code, a script or a command:
@@ -81,7 +81,7 @@ function Prompt:trace(word)
     }
   end
   settings.trace = word == "on"
-  log.say(word == "on" and "Each request is shown from now on, without its secrets." or "Requests are not shown.")
+  log.prose(word == "on" and "Each request is shown from now on, without its secrets." or "Requests are not shown.")
 end
 
 --- Make the prompt's own functions.

@@ -101,7 +101,7 @@ local function print_prompt_banner(state, open, missing)
     lines[3] = missing.fix
   end
   lines[#lines + 1] = log.style("dim", "help() says what there is, Tab completes, Ctrl-C stops a call, Ctrl-D leaves.")
-  log.say(table.concat(lines, "\n"))
+  log.prose(table.concat(lines, "\n"))
 end
 
 local function prompt_text(state, open)

@@ -11,6 +11,13 @@ local function of(rows, name)
   end
 end
 
+-- The names of the first accounts.
+local function first_names(rows, count)
+  local names = {}
+  for i = 1, count do names[i] = rows[i].account:match "^[^@]+" end
+  return names
+end
+
 describe("moonlatch discover", function()
   setup(function() emu = rehearsal.new("--lag", "0", "--users", "3000") end)
   teardown(function() local _ <close> = emu end)
@@ -60,7 +67,7 @@ describe("moonlatch discover", function()
       assert.equal(#words == 1 and "yes" or "no", of(rows, "t0-anna").overdue)
     end
     local shown = emu:run { "discover", "--group", "PAM managed" }
-    assert.matches("uma@contoso%.onmicrosoft%.com +enabled +[%d.]+ %a+, overdue +unknown", shown.out)
+    assert.matches("uma@contoso%.onmicrosoft%.com +no +overdue, [%d.]+ %a+ +unknown", shown.out)
     configure 'managed = { every = "30d" }, '
     shown = emu:run { "discover", "--group", "PAM managed" }
     assert.equal(3, shown.status)
@@ -112,6 +119,8 @@ describe("moonlatch discover", function()
     local _, rows = emu:json { "discover" }
     assert.equal("yes", of(rows, "t0-dana").managed)
     assert.equal("no", of(rows, "adele").managed)
+    assert.same({ "adele", "elias", "priya", "breakglass", "rita" }, first_names(rows, 5)) -- the highest roles first
+    assert.equal("t0-dana", first_names(rows, #rows)[#rows]) -- nobody's risk is smaller than the managed one's
     _, rows = emu:json { "discover", "--unmanaged" }
     assert.is_nil(of(rows, "t0-dana"))
   end)
