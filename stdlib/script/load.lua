@@ -57,6 +57,7 @@ local M = {}
 ---@field steps table[]?
 ---@field policy policy.terms?
 ---@field rehearsal rehearse.terms?
+---@field test test.terms?
 ---@field notices notice.terms? rules for notices
 ---@field tell nil|fun(notice: notice.notice, args: table) hand a notice to somebody; raises when that fails
 ---@field needs_written script.needs? of a sink, or a script that tells: the needs as written, with {argument} in names
@@ -254,12 +255,13 @@ local declaration_rule = {
     steps = { type = "table", each = { type = "table", check = check_step } },
     policy = { type = "table" },
     rehearsal = { type = "table" },
+    test = { type = "table" },
     notices = { type = "table" },
     tell = { type = "function" },
   },
   check = function(declaration)
     local kinds = 0
-    for _, kind in ipairs { "run", "steps", "policy", "rehearsal", "notices", "tell", "store", "kept_by" } do
+    for _, kind in ipairs { "run", "steps", "policy", "rehearsal", "test", "notices", "tell", "store", "kept_by" } do
       kinds = kinds + (declaration[kind] ~= nil and 1 or 0)
     end
     if kinds ~= 1 then return "it has none, or several, of run, steps, tell and store", SINGLE end
@@ -276,7 +278,8 @@ M.rule = declaration_rule
 
 -- Files whose whole value is made by a function of an interface; another value may not have their member.
 local MADE_BY = {
-  policy = "policy { select = …, every = …, sink = … }", rehearsal = "rehearse { … }", notices = "notice { rules = … }",
+  policy = "policy { select = …, every = …, sink = … }", rehearsal = "rehearse { … }", test = "test { … }",
+  notices = "notice { rules = … }",
 }
 
 local function refuse_unmade(found, value)
@@ -292,7 +295,7 @@ end
 
 -- The declaration of a policy or of a rehearsal; nil for any other value.
 local function declared_kind(found, value)
-  for _, name in ipairs { "policy.declaration", "rehearse.declaration", "notice.declaration" } do
+  for _, name in ipairs { "policy.declaration", "rehearse.declaration", "notice.declaration", "test.declaration" } do
     local kind = package.loaded[name] -- a file of this kind has required the module
     if kind and kind.is(value) then return kind.declare(found, value) end
   end
@@ -313,7 +316,8 @@ local function call_with_copies(fn)
   return function(...) return fn(table.unpack(copy(table.pack(...)), 1, select("#", ...))) end
 end
 
-local DECLARES = { "summary", "run", "steps", "tell", "store", "kept_by", "needs", "policy", "rehearsal", "notices" }
+local DECLARES = { "summary", "run", "steps", "tell", "store", "kept_by", "needs", "policy", "rehearsal",
+  "notices", "test" }
 
 -- Is the value of a file that of a module for other scripts: a function, or a table that declares nothing?
 local function is_value_of_module(value)
