@@ -49,6 +49,14 @@ return { default = "x", profiles = {
     assert.is_nil((outcome.out .. config(FULL, "show", "x", "--json").out):find "s3cret")
   end)
 
+  it("takes relative paths for those beside the file, also when the file is named by a relative path", function()
+    place:write("beside/mine.lua", "return { profiles = { x = { tenant = 'x.com', folders = { out = 'out' } } } }")
+    for _, path in ipairs { "beside/mine.lua", "./beside/mine.lua", place.path .. "/beside/mine.lua" } do
+      local outcome = place:run { "config", "--config", path }
+      assert.matches("\nfolders%.out +line 1 +" .. place.path:gsub("%p", "%%%0") .. "/beside/out\n", outcome.out)
+    end
+  end)
+
   it("shows a profile by its name, also as JSON", function()
     local text = "return { profiles = { a = { tenant = 'a.com' }, b = { tenant = 'b.com' } } }"
     local shown = json.decode(config(text, "show", "b", "--json").out)

@@ -173,9 +173,10 @@ describe("a newcomer hears why and what to do", function()
       .. "key = { from = 'file', path = 'a.key' }, cloud = { login = '%s', graph = 'https://127.0.0.1:1' } } } }"
     for port = 1, 2 do place:write(port .. ".lua", text:format("https://127.0.0.1:" .. port)) end
     assert.equal("", place:run({ "journal", "--config", "1.lua" }).err)
-    check({ "journal", "--config", "2.lua" }, 1, "open the journal in ./kept",
+    check({ "journal", "--config", "2.lua" }, 1, ("open the journal in %s/kept"):format(place.path),
       ("the journal in '%s/kept' belongs to 127.0.0.1_1/a.com, not to 127.0.0.1_2/a.com"):format(place.path),
-      "An emulator that starts again is a new tenant: remove what is kept of the former one, rm -r './kept'.")
+      ("An emulator that starts again is a new tenant: remove what is kept of the former one, rm -r '%s/kept'.")
+        :format(place.path))
   end)
 
   it("about a mistake in code, with one traceback", function()
