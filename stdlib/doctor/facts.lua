@@ -248,7 +248,7 @@ end
 -- Who may reset passwords here. A person who runs Moonlatch also resets passwords in other ways.
 local function actors_of(principal, me)
   return {
-    providers = principal and { [principal.id:lower()] = true } or {},
+    provider = principal and principal.id:lower() or nil,
     self = me.kind ~= "user" and me.oid and me.oid:lower() or nil,
   }
 end
