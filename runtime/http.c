@@ -135,17 +135,27 @@ static void reset_easy_handle(struct transfer *transfer) {
   free_route(&transfer->route);
 }
 
+/* Does a handle keep the last bytes that it sent, even when it is reset? That of libcurl 7.88 does not, that of 8.14
+ * does. */
+static int handles_keep_sent_bytes(void) {
+  return curl_version_info(CURLVERSION_NOW)->version_num >= 0x080000;
+}
+
 /* Detach the easy handle from the transfer. After a plain read without trouble it stays set up for the next one; else
- * it is reset, because libcurl counts retries over the life of a handle until it is reset. */
+ * it is reset, because libcurl counts retries over the life of a handle until it is reset. A handle that keeps the body
+ * of the request, which may have a secret, is freed: that wipes its memory. */
 static void clear_easy_handle(struct transfer *transfer) {
-  if (transfer->plain_read && transfer->complete && transfer->ready_count == 1 && !transfer->moved)
+  if (transfer->body.length > 0 && handles_keep_sent_bytes()) {
+    curl_easy_cleanup(transfer->easy);
+    transfer->easy = NULL;
+  } else if (transfer->plain_read && transfer->complete && transfer->ready_count == 1 && !transfer->moved)
     http_options_clear_read(transfer);
   else
     reset_easy_handle(transfer);
 }
 
 static void keep_idle_transfer(struct http *http, struct transfer *transfer) {
-  if (!http || http->idle_count == MAX_IDLE) {
+  if (!http || !transfer->easy || http->idle_count == MAX_IDLE) {
     free_transfer(transfer);
     return;
   }

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define TOO_LARGE 100 /* CURLE_TOO_LARGE, which the headers of libcurl 7 do not have */
+
 /* ---- header lines ---- */
 
 /* Return the number after the first space of a status line; libcurl has checked that there is one. */
@@ -311,18 +313,27 @@ static void write_transfer_failure(struct transfer *transfer, CURLcode code) {
     write_cut_failure(transfer, code, text, size);
 }
 
+/* Is a line of the answer longer than libcurl allows? It says so by a code of its own; libcurl 7 says that memory is
+ * lacking, which is true only when an allocation has failed. */
+static int is_line_too_long(const struct transfer *transfer, CURLcode code) {
+  int is_memory = code == CURLE_OUT_OF_MEMORY || (code == CURLE_RECV_ERROR && strstr(transfer->error, "Out of memory"));
+  return (int)code == TOO_LARGE || (is_memory && transfer->memory_failures == http_memory_failures());
+}
+
 /* Correct outcomes that libcurl reports with a code that usually means something else. */
 static void correct_curl_code(struct transfer *transfer, CURLcode code) {
   if (transfer->hostile || transfer->too_large || transfer->out_of_memory) return;
+  int in_chunks = strstr(transfer->error, "chunk") != NULL;
   if (code == CURLE_WRITE_ERROR) transfer->hostile = "a compressed body that cannot be unpacked";
-  /* libcurl reports a line beyond its limit as lack of memory. */
-  int has_lacked = transfer->memory_failures != http_memory_failures();
-  if (code == CURLE_RECV_ERROR && strstr(transfer->error, "Out of memory")) {
-    transfer->out_of_memory = has_lacked;
-    transfer->hostile = has_lacked ? NULL : "a trailer line that is too long";
-  } else if (code == CURLE_RECV_ERROR && strstr(transfer->error, "chunked-encoding"))
+  if (is_line_too_long(transfer, code)) {
+    if (in_chunks)
+      transfer->hostile = "a trailer line that is too long";
+    else if (transfer->ready_count)
+      transfer->too_large = 3;
+  } else if (code == CURLE_RECV_ERROR && strstr(transfer->error, "Out of memory"))
+    transfer->out_of_memory = 1;
+  else if (code == CURLE_RECV_ERROR && in_chunks)
     transfer->hostile = "a chunk without a proper length";
-  if (code == CURLE_OUT_OF_MEMORY && !has_lacked && transfer->ready_count) transfer->too_large = 3;
 }
 
 void http_judge_outcome(struct transfer *transfer, CURLcode code) {

@@ -4,9 +4,8 @@
  * and those of our variables that the caller names. The child leads a process group of its own: we handle Ctrl-C, and
  * a private emulator has to run longer than it. Closing a child reaps it.
  */
-#include "process.h"
+#include "process_internal.h"
 #include "sys.h"
-#include "term.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -228,8 +227,7 @@ static int child_pid(lua_State *L) {
   return 1;
 }
 
-/* Push the list at index as an argument array for exec; raise an argument error for a NUL or a secret in it. */
-static char **push_exec_arguments(lua_State *L, int index) {
+char **process_push_arguments(lua_State *L, int index) {
   lua_Integer count = luaL_len(L, index);
   luaL_argcheck(L, count > 0 && count < 4096, index, "a list of arguments expected");
   char **arguments = lua_newuserdatauv(L, ((size_t)count + 1) * sizeof *arguments, 0);
@@ -248,9 +246,7 @@ static char **push_exec_arguments(lua_State *L, int index) {
   return arguments;
 }
 
-/* Set the attributes of a child: default signals, no blocked signals, and a process group or session of its own by
- * flag. */
-static void set_spawn_attributes(posix_spawnattr_t *attributes, short flag) {
+void process_set_attributes(posix_spawnattr_t *attributes, short flag) {
   sigset_t set;
   posix_spawnattr_setflags(attributes, (short)(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | flag));
   sigfillset(&set);
@@ -260,8 +256,7 @@ static void set_spawn_attributes(posix_spawnattr_t *attributes, short flag) {
   posix_spawnattr_setpgroup(attributes, 0);
 }
 
-/* Push an environment array for exec: the variables of every child, and those of ours that the list at index names. */
-static char **push_exec_environment(lua_State *L, int index) {
+char **process_push_environment(lua_State *L, int index) {
   static const char *const always[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"};
   lua_Integer named = index == 0 || lua_isnoneornil(L, index) ? 0 : luaL_len(L, index);
   luaL_argcheck(L, named < 64, index, "a list of at most 63 names expected");
@@ -291,7 +286,7 @@ static int spawn_child(struct child *child, const struct spawn_request *request)
   posix_spawn_file_actions_adddup2(&actions, request->output, STDOUT_FILENO);
   if (child->complaints >= 0) posix_spawn_file_actions_adddup2(&actions, child->complaints, STDERR_FILENO);
   posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-  set_spawn_attributes(&attributes, POSIX_SPAWN_SETPGROUP);
+  process_set_attributes(&attributes, POSIX_SPAWN_SETPGROUP);
   pid_t pid = 0;
   int code = posix_spawn(&pid, request->arguments[0], &actions, &attributes, request->arguments, request->environment);
   posix_spawn_file_actions_destroy(&actions);
@@ -322,8 +317,8 @@ static int open_pipes_and_spawn(struct child *child, struct spawn_request *reque
 /* Start the program that the list at index names, with the environment variables that the list at `pass` names (0:
  * none). Push the child and return 1, or push nil and a message and return 2. [-0, +1|+2, e] */
 static int push_child(lua_State *L, int index, int pass, const struct secret *input, int keep) {
-  struct spawn_request request = {.arguments = push_exec_arguments(L, index),
-                                  .environment = push_exec_environment(L, pass)};
+  struct spawn_request request = {.arguments = process_push_arguments(L, index),
+                                  .environment = process_push_environment(L, pass)};
   struct child *child = lib_new(L, sizeof *child, CHILD);
   child->input = child->output = -1;
   child->complaints = keep ? memfd_create("complaints", MFD_CLOEXEC) : -1;
@@ -341,8 +336,7 @@ static int push_child(lua_State *L, int index, int pass, const struct secret *in
   return 1;
 }
 
-/* Push nil and the message that the path is not one of the host's own programs. Returns 2. */
-static int push_foreign_program(lua_State *L, const char *path) {
+int process_refuse(lua_State *L, const char *path) {
   return lib_fail(L,
                   "cannot start '%s': it is none of the programs that Moonlatch itself uses; a script's programs are "
                   "named in the profile",
@@ -357,8 +351,8 @@ static int process_start(lua_State *L) {
   if (!lua_isnoneornil(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
   int keep = luaL_checkoption(L, 4, "shown", error_outputs);
   lua_settop(L, 3);
-  const char *path = push_exec_arguments(L, 1)[0];
-  if (!process_is_own(path)) return push_foreign_program(L, path);
+  const char *path = process_push_arguments(L, 1)[0];
+  if (!process_is_own(path)) return process_refuse(L, path);
   return push_child(L, 1, 3, input, keep);
 }
 
@@ -372,7 +366,7 @@ static int spawn_detached(char **arguments, char **environment) {
   posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDERR_FILENO);
   posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-  set_spawn_attributes(&attributes, POSIX_SPAWN_SETSID);
+  process_set_attributes(&attributes, POSIX_SPAWN_SETSID);
   pid_t pid;
   int code = posix_spawn(&pid, arguments[0], &actions, &attributes, arguments, environment);
   posix_spawn_file_actions_destroy(&actions);
@@ -386,71 +380,11 @@ static int process_detach(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   if (!lua_isnoneornil(L, 2)) luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
-  char **arguments = push_exec_arguments(L, 1), **environment = push_exec_environment(L, 2);
-  if (!process_is_own(arguments[0])) return push_foreign_program(L, arguments[0]);
+  char **arguments = process_push_arguments(L, 1), **environment = process_push_environment(L, 2);
+  if (!process_is_own(arguments[0])) return process_refuse(L, arguments[0]);
   int code = spawn_detached(arguments, environment);
   if (code) return lib_fail(L, "cannot start '%s': %s", arguments[0], strerror(code));
   lua_pushboolean(L, 1);
-  return 1;
-}
-
-/* Start the pager on our terminal, in our process group, so that it may read from the terminal; 0 or an errno value. */
-static int spawn_pager(char **arguments, char **environment, int input, pid_t *pid) {
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawnattr_init(&attributes);
-  posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
-  posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-  set_spawn_attributes(&attributes, 0);
-  int code = posix_spawn(pid, arguments[0], &actions, &attributes, arguments, environment);
-  posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attributes);
-  return code;
-}
-
-/* Show the text in the pager until the person leaves it. Returns its exit status, or -1 and an errno value in *code.
- * Ctrl-C goes to the pager only. */
-static int run_pager(char **arguments, char **environment, const char *text, size_t length, int *code) {
-  int ends[2], status = 0;
-  pid_t pid = 0;
-  sigset_t interrupts, before;
-  if (pipe2(ends, O_CLOEXEC) != 0) {
-    *code = errno;
-    return -1;
-  }
-  sigemptyset(&interrupts);
-  sigaddset(&interrupts, SIGINT);
-  sigprocmask(SIG_BLOCK, &interrupts, &before);
-  *code = spawn_pager(arguments, environment, ends[0], &pid);
-  close(ends[0]);
-  if (!*code) sys_files_write_all(ends[1], text, length); /* a pager that is left early does not read all of it */
-  close(ends[1]);
-  while (!*code && waitpid(pid, &status, 0) != pid && errno == EINTR) continue;
-  while (sigtimedwait(&interrupts, NULL, &(struct timespec){0}) == SIGINT) continue;
-  sigprocmask(SIG_SETMASK, &before, NULL);
-  return *code ? -1 : WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-/* process.page(arguments, text) -> exit status | nil, message */
-static int process_page(lua_State *L) {
-  size_t length;
-  int code = 0;
-  luaL_checktype(L, 1, LUA_TTABLE);
-  luaL_checkstring(L, 2);
-  lua_settop(L, 2);
-  if (!isatty(STDOUT_FILENO)) return lib_fail(L, "a pager needs a terminal");
-  char **arguments = push_exec_arguments(L, 1);
-  if (!process_is_own(arguments[0])) return push_foreign_program(L, arguments[0]);
-  const char *terminal = getenv("TERM");
-  const char *text = term_text_push_printable(L, lua_tostring(L, 2), lua_rawlen(L, 2), &length);
-  /* LESSSECURE: less starts no shell or editor and opens no other file */
-  terminal = lua_pushfstring(L, "TERM=%s", terminal ? terminal : "dumb");
-  char *environment[] = {(char *)"PATH=/usr/bin:/bin", (char *)"LANG=C.UTF-8", (char *)"LESSSECURE=1", (char *)terminal,
-                         NULL};
-  int status = run_pager(arguments, environment, text, length, &code);
-  if (code) return lib_fail(L, "cannot start '%s': %s", arguments[0], strerror(code));
-  lua_pushinteger(L, status);
   return 1;
 }
 
@@ -468,7 +402,7 @@ int process_start_child(lua_State *L, int index, const struct secret *input, int
 }
 
 static const luaL_Reg functions[] = {
-    {"start", process_start}, {"detach", process_detach}, {"page", process_page}, {NULL, NULL}};
+    {"start", process_start}, {"detach", process_detach}, {"page", process_page}, {"edit", process_edit}, {NULL, NULL}};
 
 int luaopen_host_process(lua_State *L);
 int luaopen_host_process(lua_State *L) {

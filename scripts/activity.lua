@@ -5,11 +5,18 @@ local fail = require "fail"
 local log = require "log"
 
 local function check(args)
-  if not (args.app and args.user) then return end
-  fail.raise {
-    kind = "usage", what = "activity", why = "--app and --user each say whose activity",
-    fix = "Leave out --app or --user.",
-  }
+  if args.app and args.user then
+    fail.raise {
+      kind = "usage", what = "activity", why = "--app and --user each say whose activity",
+      fix = "Leave out --app or --user.",
+    }
+  elseif args.counted and args.user then
+    fail.raise {
+      kind = "usage", what = "activity",
+      why = "--counted counts sign-ins of applications; --user lists the changes of an account",
+      fix = "Leave out --counted, or name an application instead: --app NAME.",
+    }
+  end
 end
 
 return {

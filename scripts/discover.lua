@@ -14,7 +14,7 @@ local function check(args)
 end
 
 return {
-  summary = "List privileged accounts: their roles and groups, who manages them, the age of account and password",
+  summary = "List privileged accounts by risk: roles and groups, who manages them, the age of account and password",
 
   args = {
     role = { type = "string", help = "only accounts that hold this directory role in any way" },
@@ -40,13 +40,17 @@ return {
       "GET /groups/{id}/owners",
       "GET /groups/{id}/transitiveMembers/microsoft.graph.user", "GET /users", "GET /directory/administrativeUnits",
       "GET /directory/administrativeUnits/{id}/members", "POST /directoryObjects/getByIds",
-      "GET /identityGovernance/privilegedAccess/group/eligibilityScheduleInstances",
+      "GET /identityGovernance/privilegedAccess/group/eligibilityScheduleInstances", "GET /users/{id}",
     },
     scopes = {
       "Directory.Read.All", "RoleManagement.Read.Directory", "PrivilegedEligibilitySchedule.Read.AzureADGroup",
     },
     devolutions = { "vaults:read", "entries:read" },
-    when = { evidence = { graph = { "GET /auditLogs/directoryAudits" }, scopes = { "AuditLog.Read.All" } } },
+    when = {
+      evidence = {
+        graph = { "GET /auditLogs/directoryAudits", "GET /servicePrincipals(appId)" }, scopes = { "AuditLog.Read.All" },
+      },
+    },
   },
 
   examples = {

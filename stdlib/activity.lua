@@ -6,12 +6,14 @@
 local audits = require "evidence.audits"
 local counted_sign_ins = require "evidence.counted_sign_ins"
 local daily_report = require "evidence.daily_report"
+local existing_journal = require "session.existing_journal"
 local explain = require "explain.cause"
 local graph_clock = require "graph.clock"
 local layout = require "terminal.layout"
 local log = require "log"
 local options_of = require("base.options").of
 local principal_report = require "evidence.principal_report"
+local profiles = require "profile.current"
 local reading = require "evidence.reading"
 local refresh = require "evidence.refresh"
 local rows = require "activity.rows"
@@ -165,7 +167,7 @@ end
 ---@return string[] unread what could not be read, so that it is unknown, and why
 function M.list(args)
   local read = read_list_args(args or {})
-  local found = subjects.with_journal(function(journal) return read_everything(read, journal) end)
+  local found = existing_journal.with(profiles.current(), function(journal) return read_everything(read, journal) end)
   return found.rows, found.unread
 end
 

@@ -137,11 +137,9 @@ local function read_credentials(is_wanted, unread)
 end
 
 local function add_log(list, places)
-  local journal, is_own = existing_journal.open(profiles.current())
-  if not journal then return end
-  local ok, err = pcall(last_use.add_log, list, places, journal)
-  if is_own then journal:close() end
-  if not ok then error(err, 0) end
+  existing_journal.with(profiles.current(), function(journal)
+    if journal then last_use.add_log(list, places, journal) end
+  end)
 end
 
 -- What a report cannot tell is unknown, whatever the reason, and never "no use".

@@ -11,6 +11,7 @@ local nearest = require "base.nearest"
 local options_of = require("base.options").of
 local privileged = require "entra.privileged"
 local profiles = require "profile.current"
+local risk = require "discover.risk"
 local task = require "task"
 local time = require "time"
 local writer = require "report.writer"
@@ -21,29 +22,33 @@ local M = {}
 ---@type report.column[]
 local COLUMNS = {
   { key = "account" }, { key = "enabled" }, { key = "synced" }, { key = "guest" }, { key = "password_days" },
-  { key = "account_days" }, { key = "managed" }, { key = "privileges" }, { key = "password_by" },
+  { key = "account_days" }, { key = "managed" }, { key = "privileges" }, { key = "password_by" }, { key = "overdue" },
 }
 
 -- The columns for a terminal, which has 80.
 ---@type report.column[]
 local FOR_PEOPLE = {
-  { key = "account" }, { key = "state" }, { key = "password", align = "right" }, { key = "by" },
-  { key = "age", align = "right" }, { key = "managed" }, { key = "privileges" },
+  { key = "account" }, { key = "managed" }, { key = "password", align = "right" }, { key = "by" },
+  { key = "age", align = "right" }, { key = "privileges" },
 }
 
 local function age(days) return days and layout.age(days) end
 
-local function state_of(row)
-  local list = { row.enabled == "yes" and "enabled" or "disabled" }
+-- The account, with what is particular about it: "sven@contoso.com (synced)".
+local function account_with_state(row)
+  local list = {}
+  if row.enabled ~= "yes" then list[1] = "disabled" end
   if row.synced == "yes" then list[#list + 1] = "synced" end
   if row.guest == "yes" then list[#list + 1] = "guest" end
-  return table.concat(list, ", ")
+  return list[1] and ("%s (%s)"):format(row.account, table.concat(list, ", ")) or row.account
 end
 
 local function for_people(row)
+  local password = age(row.password_days)
   return {
-    account = row.account, state = state_of(row), password = age(row.password_days), by = row.password_by,
-    age = age(row.account_days), managed = row.managed, privileges = row.privileges,
+    account = account_with_state(row), managed = row.managed,
+    password = row.overdue == "yes" and "overdue, " .. (password or "never") or password, by = row.password_by,
+    age = age(row.account_days), privileges = row.privileges,
   }
 end
 
@@ -63,12 +68,14 @@ local function yes(value) return value and "yes" or "no" end
 -- The row of a user, which is read with privileged.SELECT.
 local function row_of(user, held, names, changes)
   local upn, changed = user.userPrincipalName, moment(user.lastPasswordChangeDateTime)
+  local who, is_overdue = last_changes.of(changes, user, changed)
   return {
-    account = upn, enabled = yes(user.accountEnabled ~= false), synced = yes(user.onPremisesSyncEnabled == true),
+    id = user.id, held = held[user.id] or {}, account = upn,
+    enabled = yes(user.accountEnabled ~= false), synced = yes(user.onPremisesSyncEnabled == true),
     guest = yes(user.userType == "Guest"), password_days = days_since(changed),
     account_days = days_since(moment(user.createdDateTime)), privileges = texts(held[user.id]),
     managed = not names and "unknown" or yes(names[upn:lower()]),
-    password_by = last_changes.who(changes, user, changed),
+    password_by = who, overdue = is_overdue ~= nil and yes(is_overdue) or nil,
   }
 end
 
@@ -132,18 +139,24 @@ local function read_known(args)
   local found, entries, changes = task.all {
     function() return table.pack(privileged.holders()) end,
     function() return table.pack(managed.names(profiles.current())) end,
-    function() return last_changes.read(args.evidence == false) end,
+    function() return table.pack(last_changes.read(args.evidence == false)) end,
   }
+  table.move(changes[2], 1, #changes[2], #found[2] + 1, found[2])
   return { held = args.role and of_role(found[1], args.role) or found[1], unread = found[2], names = entries[1],
-    no_names = entries[2], changes = changes }
+    no_names = entries[2], changes = changes[1] }
 end
 
--- Call `fn` with the row of each account that was asked for, as they come.
+-- Call `fn` with the row of each account that was asked for: those with a privilege in the order of their risk, other
+-- lists as they come.
 local function for_each_account(args, known, fn)
+  local sorted = not (args.group or args.unit or args.all) and {}
   for user in users_of(args, known.held) do
     local row = row_of(user, known.held, known.names, known.changes)
-    if not args.unmanaged or row.managed ~= "yes" then fn(row, user) end
+    if not args.unmanaged or row.managed ~= "yes" then
+      if sorted then sorted[#sorted + 1] = row else fn(row) end
+    end
   end
+  for _, row in ipairs(sorted and risk.sort(sorted) or {}) do fn(row) end
 end
 
 ---@class discover.row
@@ -158,8 +171,10 @@ end
 ---@field held entra.privilege[]
 ---@field privileges string `held`, in words
 ---@field password_by string who changed the password last, in words
+---@field overdue "yes"|"no"|nil did PAM not change it as often as `managed.every` of the profile says? nil: it is no
+--- managed account, or that is not known
 
---- The accounts asked for, privileged ones by default. Waits.
+--- The accounts asked for, privileged ones by default: those in the order of their risk. Waits.
 ---@param args discover.args?
 ---@return discover.row[] rows
 ---@return string[] unread what could not be read, and why: where there is any, accounts or privileges may be missing
@@ -167,10 +182,7 @@ end
 function M.list(args)
   args = read_list_args(args or {})
   local known, rows = read_known(args), {}
-  for_each_account(args, known, function(row, user)
-    row.id, row.held = user.id, known.held[user.id] or {}
-    rows[#rows + 1] = row
-  end)
+  for_each_account(args, known, function(row) rows[#rows + 1] = row end)
   return rows, known.unread, known.no_names
 end
 
@@ -182,8 +194,8 @@ local read_run_args = options_of("discover.run", {
   format = "string",
 })
 
---- Write the accounts asked for as they come, to standard output; for people with their number at the end. Warns of
---- what could not be read. Waits.
+--- Write the accounts asked for to standard output: privileged ones in the order of their risk, other lists as they
+--- come; for people with their number at the end. Warns of what could not be read. Waits.
 ---@param args discover.run_args
 ---@return integer count of the accounts written
 ---@return boolean whole was everything read?

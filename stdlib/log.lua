@@ -59,6 +59,11 @@ end
 ---@param text string
 function M.prose(text) M.say(output.wrap_to_terminal(text)) end
 
+--- Print a command to copy, with what it does behind a "#". On a terminal that is too narrow, what it does comes before
+--- it, and the command takes several lines, which a shell reads as one.
+---@param text string
+function M.command(text) M.say(output.wrap_command(text)) end
+
 --- A text with commands that a person is told to run: `{moonlatch} rotate policies/weekly` becomes the command with the
 --- options of this run that decide what it acts on (--profile, --config, --scripts). What comes from the tenant is
 --- passed for the %s of the template.
@@ -101,7 +106,8 @@ function M.error(text)
   output.write_line("err", text)
 end
 
---- Show how far a long piece of work is: one changing line on a terminal; elsewhere a plain line every ten seconds.
+--- Show how far a long piece of work is: one changing line on a terminal; elsewhere a plain line after each ten
+--- seconds.
 ---@param text string
 M.progress = output.progress
 

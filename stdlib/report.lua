@@ -58,19 +58,22 @@ local function measure_table_column(rows, column)
   return width, align == "right"
 end
 
--- The lines of a table without its last column, the line of the titles at index 0; and the width of these columns.
-local function lines_of_left_columns(rows, columns)
-  local lines, total = {}, 0
-  for place = 1, #columns - 1 do
-    local column = columns[place]
+-- The lines of the first of these columns, as many as fit into `limit`, with the line of the titles at index 0; the
+-- width of all columns; and how many fit.
+local function lines_of_columns(rows, columns, limit)
+  local lines, total, fit = {}, 0, 0
+  for place, column in ipairs(columns) do
     local width, right = measure_table_column(rows, column)
-    for i = 0, #rows do
-      local text = i == 0 and table_column_title(column) or table_cell_text(rows[i][column.key])
-      lines[i] = (lines[i] or "") .. layout.pad(text, width, right) .. COLUMN_GAP
-    end
     total = total + width + #COLUMN_GAP
+    if place == 1 or fit == place - 1 and total - #COLUMN_GAP <= limit then
+      fit = place
+      for i = 0, #rows do
+        local text = i == 0 and table_column_title(column) or table_cell_text(rows[i][column.key])
+        lines[i] = (lines[i] or "") .. layout.pad(text, width, right) .. COLUMN_GAP
+      end
+    end
   end
-  return lines, total
+  return lines, total, fit
 end
 
 local function add_table_line(lines, line) lines[#lines + 1] = line:gsub("%s+$", "") end
@@ -82,24 +85,51 @@ local function add_cell_beside(lines, left, text, width)
   end
 end
 
--- Add a row, and its last cell on lines of its own below it.
+-- Add a row, if there is one, and a text on lines of its own below it.
 local function add_cell_below(lines, left, text, width)
-  add_table_line(lines, left)
+  if left then add_table_line(lines, left) end
   if text == "" then return end
   for _, part in ipairs(layout.wrap(text, width)) do add_table_line(lines, BELOW_INDENT .. part) end
 end
 
+-- The cells of a row that do not fit beside its first cells: "by: adele@contoso.com; age: 5 years".
+local function named_cells(row, columns, from, to)
+  local parts = {}
+  for place = from, to do
+    local text = table_cell_text(row[columns[place].key])
+    if text ~= "" then parts[#parts + 1] = ("%s: %s"):format(table_column_title(columns[place]):lower(), text) end
+  end
+  return table.concat(parts, "; ")
+end
+
+-- Can the cells of a column be wrapped to this width without breaking a word?
+local function can_be_wrapped(rows, column, width)
+  if width < LEAST_COLUMN_WIDTH then return false end
+  for _, row in ipairs(rows) do
+    for word in table_cell_text(row[column.key]):gmatch "%S+" do
+      if layout.width(word) > width then return false end
+    end
+  end
+  return true
+end
+
 -- The lines of a table. On a narrow terminal, a cell of the last column takes several lines, beside the other cells or
--- below them.
+-- below them; and where the other cells do not fit either, those that do not are named on a line below.
 local function table_lines(rows, columns, width)
-  local last, left, used = columns[#columns], lines_of_left_columns(rows, columns)
+  local last = columns[#columns]
+  local left, used, fit = lines_of_columns(rows, table.move(columns, 1, #columns - 1, 1, {}), width)
   local widest, right = measure_table_column(rows, last)
-  local lines, beside = {}, width - used -- beside: the space for the last column beside the others
+  local beside = width - used -- the space for the last column beside the others
+  local lines, wraps = {}, can_be_wrapped(rows, last, beside)
   for i = 0, #rows do
     local text = i == 0 and table_column_title(last) or table_cell_text(rows[i][last.key])
     if widest <= beside or #columns == 1 then add_table_line(lines, (left[i] or "") .. layout.pad(text, widest, right))
-    elseif beside >= LEAST_COLUMN_WIDTH then add_cell_beside(lines, left[i], text, beside)
-    else add_cell_below(lines, left[i], text, width - #BELOW_INDENT) end
+    elseif wraps then add_cell_beside(lines, left[i], text, beside)
+    else
+      local more = i > 0 and named_cells(rows[i], columns, fit + 1, #columns - 1) or ""
+      add_cell_below(lines, left[i], more, width - #BELOW_INDENT)
+      add_cell_below(lines, nil, text, width - #BELOW_INDENT)
+    end
   end
   return lines
 end

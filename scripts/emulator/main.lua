@@ -12,7 +12,7 @@ local STANDARD_INPUT = 0
 
 -- One line for a program that started this; text for a person.
 local function announce(ready)
-  if log.person() then return log.say(profile.text(ready)) end
+  if log.person() then return profile.tell(ready) end
   if not log.json() then return log.say(json.encode(ready)) end
   report.json(ready)
   document.flush()

@@ -2,6 +2,7 @@
 --- configuration for --config.
 
 local crypto = require "base.crypto"
+local log = require "log"
 local secret = require "secret.emulator"
 
 local M = {}
@@ -100,15 +101,15 @@ function M.write(world)
   }
 end
 
---- What `write` returned, as text for a person.
+--- Print what `write` returned, for a person.
 ---@param ready table
----@return string
-function M.text(ready)
+function M.tell(ready)
+  log.prose(("A made-up tenant is served here, %s, until Ctrl-C. Beside it, in another terminal:\n")
+    :format(ready.tenant))
+  log.command(("  moonlatch plan setup/entra-pam-provider --config %s"):format(ready.config))
+  log.command(("  curl --cacert %s %s/%s/v2.0/.well-known/openid-configuration"):format(ready.ca, ready.login,
+    ready.tenant))
   local lines = {
-    ("A made-up tenant is served here, %s, until Ctrl-C. Beside it, in another terminal:"):format(ready.tenant),
-    "",
-    ("  moonlatch plan setup/entra-pam-provider --config %s"):format(ready.config),
-    ("  curl --cacert %s %s/%s/v2.0/.well-known/openid-configuration"):format(ready.ca, ready.login, ready.tenant),
     "",
     "  login        " .. ready.login,
     "  Graph        " .. ready.graph,
@@ -123,7 +124,7 @@ function M.text(ready)
     lines[#lines + 1] = ("  %-11s %s"):format(person.key, person.about)
   end
   lines[#lines + 1] = "\nInto a pipe, all of this is one line of JSON."
-  return table.concat(lines, "\n")
+  log.prose(table.concat(lines, "\n"))
 end
 
 return M

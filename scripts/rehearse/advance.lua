@@ -11,6 +11,6 @@ return {
   examples = { "moonlatch run rehearse/advance --by 155d --config DIR/moonlatch.lua" },
 
   run = function(args)
-    log.say("The emulator's clock shows " .. time.iso(rehearse.advance(args.by)) .. ".")
+    log.prose("The emulator's clock shows " .. time.iso(rehearse.advance(args.by)) .. ".")
   end,
 }

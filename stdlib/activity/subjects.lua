@@ -1,10 +1,8 @@
 --- Whose activity is listed: one application, one account, or the applications on record and the whole directory.
 
-local existing_journal = require "session.existing_journal"
 local fail = require "fail"
 local graph = require "graph"
 local hint = require "log.hint"
-local profiles = require "profile.current"
 local rotations = require "journal.rotations"
 
 local M = {}
@@ -81,14 +79,5 @@ end
 ---@param journal host.journal.journal?
 ---@return activity.subjects
 function M.of_everything(journal) return { applications = applications_on_record(journal) } end
-
---- Call `fn(journal)` with the journal of the profile in use; with nil where there is none. Waits.
----@param fn fun(journal: host.journal.journal?): any
----@return any
-function M.with_journal(fn)
-  local journal, is_own = existing_journal.open(profiles.current())
-  local _ <close> = setmetatable({}, { __close = function() if is_own then journal:close() end end })
-  return fn(journal)
-end
 
 return M

@@ -10,20 +10,21 @@ local M = {}
 
 local LIBRARY = debug.getinfo(1, "S").source:match("^(.*)base/options%.lua$") -- "@stdlib/"
 
--- The line of the script that called the library: "mine.lua:12"; nil when no script called it.
-local function calling_script_line()
+--- The line of the script that called the library: "mine.lua:12"; nil when no script called it.
+---@return string?
+function M.calling_script_line()
   local level = 2
   local frame = debug.getinfo(level, "Sl")
   while frame do
     local is_ours = frame.what == "C" or frame.source:sub(1, #LIBRARY) == LIBRARY
-    if not is_ours then return ("%s:%d"):format(frame.short_src, frame.currentline) end
+    if not is_ours then return ("%s:%d"):format(frame.source:match "^@(.*)" or frame.short_src, frame.currentline) end
     level = level + 1
     frame = debug.getinfo(level, "Sl")
   end
 end
 
 local function refuse_call(name, why, fix)
-  local line = calling_script_line()
+  local line = M.calling_script_line()
   local what = line and ("call %s in %s"):format(name, line) or "call " .. name
   fail.raise { kind = "usage", what = what, why = why, fix = fix }
 end

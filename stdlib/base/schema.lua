@@ -23,9 +23,20 @@ local M = {}
 ---@field check nil|fun(value: any): string?, string? returns nil when the value is right, else what is wrong, and what
 --- to do
 
-local function raise_schema_violation(file, where, why, fix)
+---@class base.schema.violation
+---@field where string the path of the value in the file; "" for the whole file
+---@field why string
+---@field fix string
+
+-- What `visit` does with a violation: it raises the first one, or collects all.
+---@class base.schema.visitor
+---@field file string for messages
+---@field found fun(violation: base.schema.violation)
+
+local function report(visitor, where, why, fix)
   if type(fix) == "function" then fix = fix() end
-  fail.raise { kind = "config", what = where == "" and file or file .. ": " .. where, why = why, fix = fix }
+  visitor.found { where = where, why = why, fix = fix }
+  return false
 end
 
 local EXAMPLES = {
@@ -81,14 +92,14 @@ local function member_path(where, member)
   return where == "" and name or type(member) == "string" and where .. "." .. name or where .. name
 end
 
-local function check_choice(file, where, value, choices)
+local function visit_choice(visitor, where, value, choices)
   for _, choice in ipairs(choices) do
-    if value == choice then return end
+    if value == choice then return true end
   end
   local meant = nearest(tostring(value), choices)
-  raise_schema_violation(file, where, ('"%s" is none of %s'):format(tostring(value), quote_choices(choices)),
-    meant and ('Did you mean "%s"? Write it as %s in %s.'):format(meant, where, file)
-      or ("Write one of these words as %s in %s."):format(where, file))
+  return report(visitor, where, ('"%s" is none of %s'):format(tostring(value), quote_choices(choices)),
+    meant and ('Did you mean "%s"? Write it as %s in %s.'):format(meant, where, visitor.file)
+      or ("Write one of these words as %s in %s."):format(where, visitor.file))
 end
 
 local function copy_default(value)
@@ -96,34 +107,78 @@ local function copy_default(value)
   return table.move(value, 1, #value, 1, {})
 end
 
-local function refuse_unknown_members(file, where, value, members, misplaced)
+-- Report members that the rule does not name. Are there none? And the members that they seem to be misspelt for.
+local function visit_unknown_members(visitor, where, value, members, misplaced)
+  local right, misspelt = true, {}
   for _, key in ipairs(sets.sorted(value)) do
     if misplaced and misplaced[key] then
-      raise_schema_violation(file, member_path(where, key), "there is no such member", misplaced[key])
+      right = report(visitor, member_path(where, key), "there is no such member", misplaced[key])
     elseif not members[key] then
       local meant = type(key) == "string" and nearest(key, members)
-      raise_schema_violation(file, member_path(where, key), "there is no such member",
+      if meant then misspelt[meant] = true end
+      right = report(visitor, member_path(where, key), "there is no such member",
         meant and ('Did you mean "%s"?'):format(meant)
-          or ("Leave it out of %s, or use one of %s."):format(describe_place(file, where),
+          or ("Leave it out of %s, or use one of %s."):format(describe_place(visitor.file, where),
             table.concat(sets.sorted(members), ", ")))
     end
   end
+  return right, misspelt
 end
 
-local function check_members(file, where, value, rule)
+local function report_missing_member(visitor, where, key, rule)
+  local why = ("it is missing; %s is needed"):format(M.with_article(rule.type))
+  return report(visitor, member_path(where, key), why,
+    ("Add %s = %s to %s."):format(key, example_of_rule(rule), describe_place(visitor.file, where)))
+end
+
+local visit
+
+local function visit_members(visitor, where, value, rule)
   local members = rule.members
-  refuse_unknown_members(file, where, value, members, rule.misplaced)
+  local right, misspelt = visit_unknown_members(visitor, where, value, members, rule.misplaced)
   for _, key in ipairs(sets.sorted(members)) do
     local member = members[key]
     if value[key] == nil then value[key] = copy_default(member.default) end
     if value[key] ~= nil then
-      M.check(file, member_path(where, key), value[key], member)
-    elseif member.required then
-      local why = ("it is missing; %s is needed"):format(M.with_article(member.type))
-      raise_schema_violation(file, member_path(where, key), why,
-        ("Add %s = %s to %s."):format(key, example_of_rule(member), describe_place(file, where)))
+      right = visit(visitor, member_path(where, key), value[key], member) and right
+    elseif member.required and not misspelt[key] then
+      right = report_missing_member(visitor, where, key, member)
     end
   end
+  return right
+end
+
+local function report_wrong_type(visitor, where, value, rule)
+  local given = value == nil and "nil" or M.with_article(type(value))
+  return report(visitor, where, ("%s is needed, but it is %s"):format(M.with_article(rule.type), given),
+    rule.fix or fix_to_write(visitor.file, where, rule))
+end
+
+-- Check a value, and fill in defaults. Is it right? `rule.check` sees only values whose members are right.
+visit = function(visitor, where, value, rule)
+  if not is_of_types(value, rule.type) then return report_wrong_type(visitor, where, value, rule) end
+  local right = not rule.choices or visit_choice(visitor, where, value, rule.choices)
+  if type(value) == "table" then
+    if rule.members then right = visit_members(visitor, where, value, rule) and right end
+    for _, key in ipairs(rule.each and sets.sorted(value) or {}) do
+      right = visit(visitor, member_path(where, key), value[key], rule.each) and right
+    end
+  end
+  local wrong, fix
+  if right and rule.check then wrong, fix = rule.check(value) end
+  if not wrong then return right end
+  return report(visitor, where, wrong, fix or ("Correct %s, then run the same command again.")
+    :format(where == "" and visitor.file or describe_place(visitor.file, where)))
+end
+
+--- Raise a violation as a failure of the kind "config".
+---@param file string
+---@param violation base.schema.violation
+function M.raise(file, violation)
+  fail.raise {
+    kind = "config", what = violation.where == "" and file or file .. ": " .. violation.where, why = violation.why,
+    fix = violation.fix,
+  }
 end
 
 --- Check a value, and fill in defaults. Raises "config".
@@ -132,23 +187,19 @@ end
 ---@param value any
 ---@param rule base.schema.rule
 function M.check(file, where, value, rule)
-  if not is_of_types(value, rule.type) then
-    local given = value == nil and "nil" or M.with_article(type(value))
-    raise_schema_violation(file, where, ("%s is needed, but it is %s"):format(M.with_article(rule.type), given),
-      rule.fix or fix_to_write(file, where, rule))
-  end
-  if rule.choices then check_choice(file, where, value, rule.choices) end
-  if type(value) == "table" then
-    if rule.members then check_members(file, where, value, rule) end
-    for _, key in ipairs(rule.each and sets.sorted(value) or {}) do
-      M.check(file, member_path(where, key), value[key], rule.each)
-    end
-  end
-  local wrong, fix
-  if rule.check then wrong, fix = rule.check(value) end
-  if not wrong then return end
-  raise_schema_violation(file, where, wrong, fix or ("Correct %s, then run the same command again.")
-    :format(where == "" and file or describe_place(file, where)))
+  visit({ file = file, found = function(violation) M.raise(file, violation) end }, where, value, rule)
+end
+
+--- Check a value, and fill in defaults. Returns everything that is wrong.
+---@param file string for messages
+---@param where string the path of the value in the file; "" for the whole file
+---@param value any
+---@param rule base.schema.rule
+---@return base.schema.violation[]
+function M.violations(file, where, value, rule)
+  local list = {}
+  visit({ file = file, found = function(violation) list[#list + 1] = violation end }, where, value, rule)
+  return list
 end
 
 ---------------------------------------------------------------------------

@@ -72,7 +72,7 @@ local function ask_for_argument_value(name, argument, default)
     local ok, value = pcall(arguments.value, name, argument, text)
     if ok then return value end
     if not fail.is(value) then error(value, 0) end
-    log.say(value.why)
+    log.prose(value.why)
   end
 end
 

@@ -41,7 +41,7 @@ local HINT_OPTIONS = {
   journal = OF_TENANT,
   applications = OF_SCRIPTS, expiring = OF_TENANT, status = OF_TENANT, notify = OF_SCRIPTS, metrics = OF_TENANT,
   report = OF_SCRIPTS,
-  init = { "config" }, rehearse = { "scripts" },
+  init = { "config" }, config = OF_TENANT, rehearse = { "scripts" },
   scripts = { "scripts" }, new = OF_SCRIPTS,
 }
 
@@ -142,10 +142,11 @@ end
 ---------------------------------------------------------------------------
 -- Help
 
--- Print a help, wrapped to the terminal. The examples are not wrapped, so that they can be copied.
+-- Print a help, wrapped to the terminal, with examples that can be copied.
 local function print_wrapped_help(text)
-  local before, examples = text:match("^(.-\n)(Examples:\n.*)$")
-  log.say(before and output.wrap_to_terminal(before) .. examples or output.wrap_to_terminal(text))
+  local before, examples = text:match("^(.-\nExamples:\n)(.*)$")
+  log.prose(((before or text):gsub("\n$", "")))
+  for line in (examples and examples .. "\n" or ""):gmatch "(.-)\n" do log.command(line) end
 end
 
 --- Print the help of a command; without a name, that of the program. Raises "usage" for an unknown command.
@@ -260,7 +261,7 @@ function M.run(words)
   options.rest, options.code = script_words, code
   M.configure_output(options)
   if options.version then return run_without_command { "--version" } end
-  require("script.load").use_folder(options.scripts)
+  require("script.folders").use(options.scripts)
   if options.help then
     local script_help = command.help and command.help(options)
     if script_help then print_wrapped_help(script_help) else M.print_help(name) end

@@ -80,7 +80,7 @@ local function print_for_people(calendar, soon, span)
   local rows = {}
   for i, item in ipairs(soon) do rows[i] = table_row(item, calendar.now) end
   if #soon > 0 then report.table(rows, COLUMNS) end
-  log.say(summary_line(calendar, #soon, span))
+  log.prose(summary_line(calendar, #soon, span))
   print_fixes(soon)
   print_unknown(calendar)
 end

@@ -80,7 +80,7 @@ end
 
 local function write_handover_calendar(context, path)
   calendar.write(path, handover_state(context))
-  log.say(("%s: the day to renew the client secret, and its last."):format(path))
+  log.prose(("%s: the day to renew the client secret, and its last."):format(path))
 end
 
 -- The actions by option, in the order in which they are carried out. Each function gets the value of the option.
@@ -168,10 +168,10 @@ local function print_handover_states(journal, rows)
     report.json { handovers = document.write_moments_as_text(list), complete = complete }
     return complete and 0 or 3
   end
-  if #list == 0 then log.say(hint.text("Nothing is handed over yet: {moonlatch} apply setup/entra-pam-provider comes "
+  if #list == 0 then log.prose(hint.text("Nothing is handed over yet: {moonlatch} apply setup/entra-pam-provider comes "
     .. "first.")) end
   for i, state in ipairs(list) do
-    if i > 1 then log.say "" end
+    if i > 1 then log.prose "" end
     log.prose(summary.text(state, handover_command(rows[i], #states.rows(journal) > 1), graph_clock.now()))
   end
   return complete and 0 or 3

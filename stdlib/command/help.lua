@@ -23,7 +23,7 @@ local function write_manual_pages(folder)
     write_page(path, text)
     count = count + 1
   end
-  log.say(("%d manual pages are in %s"):format(count, folder))
+  log.prose(("%d manual pages are in %s"):format(count, folder))
 end
 
 local function run_help_command(options)

@@ -10,6 +10,7 @@ local new_file = require "machine.new_file"
 local profile_file = require "profile.file"
 local profile_key = require "profile.key"
 local profiles = require "profile.current"
+local replace = require "profile.replace"
 local sys = require "host.sys"
 local template = require "profile.template"
 local term = require "host.term"
@@ -61,7 +62,7 @@ local function choose_key_source(options)
   if options.key then return check_key_source(options.key) end
   if not workflow_command.is_interactive() then return "file" end
   local absent = keyring.why_absent()
-  log.say("\nWhere is the key that seals the journal and the secrets?")
+  log.prose("\nWhere is the key that seals the journal and the secrets?")
   for i, key in ipairs(KEY_SOURCES) do
     local not_here = key.name == "keyring" and absent and (" (not here: %s)"):format(absent) or ""
     log.prose(("  %d  %-22s %s%s"):format(i, key.name, key.help, not_here))
@@ -111,9 +112,10 @@ end
 -- The address of Devolutions: the option, else the answer of the person; nil for none.
 local function choose_devolutions_address(options)
   if options.devolutions or not workflow_command.is_interactive() then return options.devolutions end
-  log.say("\nWhich Devolutions manages the privileged accounts?")
+  log.prose("\nWhich Devolutions manages the privileged accounts?")
   for i, kind in ipairs(DEVOLUTIONS_KINDS) do
-    log.say(("  %d  %-8s %s%s"):format(i, kind.name, kind.help, kind.example and (" (%s)"):format(kind.example) or ""))
+    local example = kind.example and (" (%s)"):format(kind.example) or ""
+    log.prose(("  %d  %-8s %s%s"):format(i, kind.name, kind.help, example))
   end
   local kind = devolutions_kind(ask_if_interactive "one of them [neither]: " or "neither")
   if not kind.example then return nil end
@@ -148,15 +150,17 @@ local KEY_MESSAGES = {
 }
 
 local SERVICE_KEY_MESSAGE = [[
-The key is not made yet. Root makes it once, on the machine of the service:
-  openssl rand -hex 32 >/etc/credstore/NAME      (0600; or encrypted, with systemd-creds encrypt)
-and in the unit of the service: LoadCredential=NAME:/etc/credstore/NAME
+The key is not made yet. Root makes it once, on the machine of the service, with mode 0600 (or
+encrypted, with systemd-creds encrypt):
+  openssl rand -hex 32 >/etc/credstore/NAME
+and in the unit of the service:
+  LoadCredential=NAME:/etc/credstore/NAME
 The installed units call it moonlatch.key. To act as the service: sudo moonlatch-operator]]
 
 local function print_key_message(made)
   local source = made.key
-  if source.from == "credentials_directory" then return log.say((SERVICE_KEY_MESSAGE:gsub("NAME", source.name))) end
-  log.say(KEY_MESSAGES[source.from]:format(source.path or source.name or made.state))
+  if source.from == "credentials_directory" then return log.prose((SERVICE_KEY_MESSAGE:gsub("NAME", source.name))) end
+  log.prose(KEY_MESSAGES[source.from]:format(source.path or source.name or made.state))
 end
 
 ---------------------------------------------------------------------------
@@ -192,13 +196,13 @@ end
 -- `more`: the options that later commands need, --profile and --config.
 local function print_made_profile(options, file, made, more)
   more = more .. (options.config and " --config " .. options.config or "")
-  log.say(file .. ": the configuration. " .. (made.devolutions and made.devolutions.server
+  log.prose(file .. ": the configuration. " .. (made.devolutions and made.devolutions.server
     and "Complete `devolutions` in it: app_key and vault." or "Read it."))
   print_key_message(made)
-  log.say "\nNext:"
+  log.prose "\nNext:"
   for _, next_step in ipairs(NEXT_STEPS) do
     if next_step[1] ~= "handover" or made.devolutions then
-      log.prose(("  %-46s  %s"):format("moonlatch " .. next_step[1] .. next_step[2] .. more, next_step[3]))
+      log.command(("  %-46s  # %s"):format("moonlatch " .. next_step[1] .. next_step[2] .. more, next_step[3]))
     end
   end
   return 0
@@ -231,9 +235,9 @@ local function add_profile(options, file)
   local new = insert.add_profile(old, file, settings.name, text) or raise_unknown_form(file, settings.name, text)
   local made = profile_file.from_text(new, file, settings.name)
   profile_key.make(made)
-  insert.write(file, old, new)
+  replace.write(file, old, new)
   if not profile_file.evaluate(new, file).default then
-    log.say('There are several profiles now: choose one with --profile, or set default = "NAME" in the file.')
+    log.prose('There are several profiles now: choose one with --profile, or set default = "NAME" in the file.')
   end
   return print_made_profile(options, file, made, " --profile " .. settings.name)
 end

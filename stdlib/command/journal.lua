@@ -148,11 +148,11 @@ local function print_verified_journal(journal, count, names, options)
   if options.head then check_recorded_head(journal, options.head) end
   local head, hash = journal:head()
   if log.json() then return report.json { records = count, head = head, hash = hash, segments = names } end
-  log.say(("%d records, unbroken; the last is %d:%s"):format(count, head, hash))
+  log.prose(("%d records, unbroken; the last is %d:%s"):format(count, head, hash))
   if #names == 0 then return end
-  log.say(hint.text("The %d before them lie in %s; `{moonlatch} journal verify FILE` looks at one:", (journal:start()),
-    layout.count(#names, "segment")))
-  for _, name in ipairs(names) do log.say("  " .. name) end
+  log.prose(hint.text("The %d before them lie in %s; `{moonlatch} journal verify FILE` looks at one:",
+    (journal:start()), layout.count(#names, "segment")))
+  for _, name in ipairs(names) do log.prose("  " .. name) end
 end
 
 local function verify_journal(journal, _, options)
@@ -169,19 +169,19 @@ end
 local function confirm_journal_secret(journal, id, options)
   local confirm_and_retire = require "rotation.confirm_and_retire"
   if options.undo then
-    return log.say(("%s is not confirmed any more; it waits to be brought to where it is used."):format(
+    return log.prose(("%s is not confirmed any more; it waits to be brought to where it is used."):format(
       confirm_and_retire.take_back(journal, id).body.marker))
   end
   local row = confirm_and_retire.confirm(journal, id)
-  log.say(("%s is confirmed; the ones before it are let go when their grace is over."):format(row.body.marker))
+  log.prose(("%s is confirmed; the ones before it are let go when their grace is over."):format(row.body.marker))
 end
 
 local function retire_journal_credential(journal, id, options)
   if not options.yes and not workflow_command.ask_yes_or_no(("Remove the credential %s from Entra?"):format(id)) then
-    log.say("Nothing was changed.")
+    log.prose("Nothing was changed.")
     return 1
   end
-  log.say(("removed: %s"):format(require("rotation.confirm_and_retire").retire(journal, id, options.in_use)))
+  log.prose(("removed: %s"):format(require("rotation.confirm_and_retire").retire(journal, id, options.in_use)))
 end
 
 -- Let the next rotate go on with a rotation that waited for a person, and print what happens to the values that were
@@ -193,7 +193,7 @@ local function resume_journal_rotation(journal, id, options)
     or ""
   local over = options.over and (" It first waits until the rotation %s cannot send any more; that one's entry stays.")
     :format(options.over) or ""
-  log.say(("%s: the next rotate goes on with it, and sets a new password if somebody changed it, else when it is "
+  log.prose(("%s: the next rotate goes on with it, and sets a new password if somebody changed it, else when it is "
     .. "due%s.%s")
     :format(body.name, sent, over))
 end
@@ -210,7 +210,7 @@ local function close_journal_rotation(journal, id, options, profile, dropped)
   local sink = dropped and open_sinks_of_rotation(dropped, profile)
   local row = require("rotation.resume_and_close").close(journal, id, sink)
   local name, pending = row.body.name, options.drop and "were removed" or "stay"
-  log.say(hint.text("%s: the rotation is closed; its pending entries %s. Its values stay sealed until %s: "
+  log.prose(hint.text("%s: the rotation is closed; its pending entries %s. Its values stay sealed until %s: "
     .. "{moonlatch} journal show %s --reveal --value 1", name, pending, time.day(row.body.kept_until), name))
 end
 

@@ -55,12 +55,12 @@ function M.backup(journal, path)
   local profile = profiles.current()
   local copied = journal_segments.copy(profile, profile.state, folder_of_path(path))
   if log.json() then return report.json { file = path, head = seq, hash = hash, segments = copied } end
-  log.say(("%s holds the journal up to %d:%s, and is verified."):format(path, seq, hash))
+  log.prose(("%s holds the journal up to %d:%s, and is verified."):format(path, seq, hash))
   if copied > 0 then
-    log.say(("Its older records were copied beside it (%s)."):format(layout.count(copied, "segment")))
+    log.prose(("Its older records were copied beside it (%s)."):format(layout.count(copied, "segment")))
   end
   warn_of_missing_segments(profile, journal, folder_of_path(path))
-  log.say(hint.text("What it sealed, only the profile's key opens: keep that elsewhere. `{moonlatch} journal verify "
+  log.prose(hint.text("What it sealed, only the profile's key opens: keep that elsewhere. `{moonlatch} journal verify "
     .. "%s` looks at it again.", path))
 end
 
@@ -85,15 +85,16 @@ local function print_restored_journal(profile, path, done, options)
       file = path, head = done.head, hash = done.hash, installation = done.installation, aside = done.aside,
     }
   end
-  log.say(("The journal in %s is that of %s now; it ends with %d:%s."):format(profile.state, path, done.head,
+  log.prose(("The journal in %s is that of %s now; it ends with %d:%s."):format(profile.state, path, done.head,
     done.hash))
-  log.say(options.replaces and ("It keeps its installation id %s: the one it was made of must never run again.")
+  log.prose(options.replaces and ("It keeps its installation id %s: the one it was made of must never run again.")
     :format(done.installation) or ("Its installation id is %s; it knows what its former one marked as its own.")
     :format(done.installation))
   if done.aside then
-    log.say(("What was there before lies in %s. Keep it until nothing in it is in force any more."):format(done.aside))
+    log.prose(("What was there before lies in %s. Keep it until nothing in it is in force any more.")
+      :format(done.aside))
   end
-  log.say(hint.text("What was changed after the backup was made is not in it. The next runs take over what the sinks "
+  log.prose(hint.text("What was changed after the backup was made is not in it. The next runs take over what the sinks "
     .. "hold before they make anything new. Look first: {moonlatch} plan POLICY. Then: {moonlatch} rotate POLICY."))
 end
 
@@ -105,7 +106,7 @@ end
 function M.restore(profile, path, options)
   local question = ("Make %s the journal of %s?"):format(path, profile.binding)
   if not options.yes and not workflow_command.ask_yes_or_no(question) then
-    log.say("Nothing was changed.")
+    log.prose("Nothing was changed.")
     return 1
   end
   local key <close> = profiles.key(profile)

@@ -96,7 +96,7 @@ end
 local function read_new_key(profile, old)
   local is_right = does_key_open_journal(profile, old)
   if is_right and profile_key.make_another(profile) then
-    log.say("made: the new key, in " .. source.describe(profile.key))
+    log.prose("made: the new key, in " .. source.describe(profile.key))
   end
   local new = profile_key.read(profile)
   if secret.equals(new, old) then raise_rekey_usage("the old key and the one that the profile names are the same") end
@@ -177,11 +177,11 @@ local function print_rekey_result(values, files, left, old_parameters)
   if log.json() then
     return report.json { values = values, files = files, old_key = left, passphrase = old_parameters }
   end
-  log.say(("The journal and the sealed files open with the new key alone (sealed anew: %s, %s)."):format(
+  log.prose(("The journal and the sealed files open with the new key alone (sealed anew: %s, %s)."):format(
     layout.count(values, "value"), layout.count(files, "file")))
-  log.say("Backups made before need the old key: keep it as long as you keep them, and take another backup now.")
-  if #left > 0 then log.say("The old key alone opens: " .. table.concat(left, ", ") .. ".") end
-  if old_parameters then log.say(("The parameters of the old passphrase are in %s."):format(old_parameters)) end
+  log.prose("Backups made before need the old key: keep it as long as you keep them, and take another backup now.")
+  if #left > 0 then log.prose("The old key alone opens: " .. table.concat(left, ", ") .. ".") end
+  if old_parameters then log.prose(("The parameters of the old passphrase are in %s."):format(old_parameters)) end
 end
 
 --- Seal everything with the key that the profile names now. `--old-key` says where the old key is.
@@ -194,7 +194,7 @@ function M.run(profile, _, options)
   local new <close> = read_new_key(profile, old)
   local question = ("Seal everything of %s under the key in %s?"):format(profile.binding, source.describe(profile.key))
   if not options.yes and not workflow_command.ask_yes_or_no(question) then
-    log.say("Nothing was changed.")
+    log.prose("Nothing was changed.")
     return 1
   end
   local values = rekey_journal(profile, old, new)

@@ -178,7 +178,7 @@ function M.compact(journal, _, options)
   local before = parse_compaction_day(options.before)
   local question = ("Move what was put on record before %s to a file beside the journal?"):format(options.before)
   if not options.yes and not workflow_command.ask_yes_or_no(question) then
-    log.say("Nothing was changed.")
+    log.prose("Nothing was changed.")
     return 1
   end
   commit.commit(journal)
@@ -188,10 +188,10 @@ function M.compact(journal, _, options)
       and path_fix.write(profiles.current().state .. "/journal.db") or nil }
   end
   if log.json() then return report.json(done or {}) end
-  if not done then return log.say("Nothing is that old: the journal is as it was.") end
-  log.say(("Records %d to %d lie in %s/%s now. What is still needed of them was put on record again (%s)."):format(
+  if not done then return log.prose("Nothing is that old: the journal is as it was.") end
+  log.prose(("Records %d to %d lie in %s/%s now. What is still needed of them was put on record again (%s)."):format(
     done.first, done.last, profiles.current().state, done.segment, layout.count(done.carried, "record")))
-  log.say(hint.text "`{moonlatch} journal verify FILE` looks at it. Backups take it along.")
+  log.prose(hint.text "`{moonlatch} journal verify FILE` looks at it. Backups take it along.")
 end
 
 return M

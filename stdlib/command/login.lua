@@ -100,7 +100,7 @@ local function store_profile_secret(profile, named, options)
   if from.from == "sealed" then profiles.key():close() end -- before anything is asked
   local value <close> = options.fd and read_secret_from_descriptor(options.fd, named) or ask_for_profile_secret(named)
   source.write(from, named.what, value)
-  log.say(("%s is kept: %s"):format(named.what, from.from == "sealed" and sealed_file.path(profile, from.name)
+  log.prose(("%s is kept: %s"):format(named.what, from.from == "sealed" and sealed_file.path(profile, from.name)
     or source.describe(from)))
 end
 
@@ -162,13 +162,13 @@ local function print_sign_in(profile, principal, is_kept)
     principal.kept = is_kept and token_cache.path(profile) or nil
     return report.json(principal)
   end
-  log.say(("signed in to %s as %s"):format(principal.tenant or profile.tenant, principal.name))
+  log.prose(("signed in to %s as %s"):format(principal.tenant or profile.tenant, principal.name))
   if is_kept then
-    log.say(hint.text("kept, sealed, in %s\n`{moonlatch} logout` forgets it.", token_cache.path(profile)))
+    log.prose(hint.text("kept, sealed, in %s\n`{moonlatch} logout` forgets it.", token_cache.path(profile)))
   elseif token_cache.is_personal(profile) then
     log.warn "the sign-in is not kept: the service gave no refresh token"
   else
-    log.say "The sign-in is not kept: an application signs in again each time."
+    log.prose "The sign-in is not kept: an application signs in again each time."
   end
 end
 

@@ -37,12 +37,14 @@ local function remove_sealed_secrets(profile)
 end
 
 local function print_signed_out(about, secrets, path)
-  for _, name in ipairs(secrets) do log.say(("the %s is forgotten. It stays valid where it was made."):format(name)) end
+  for _, name in ipairs(secrets) do
+    log.prose(("the %s is forgotten. It stays valid where it was made."):format(name))
+  end
   if about then
-    log.say(("signed out: the sign-in of %s is forgotten (%s)"):format(about.name, path))
-    log.say(STILL_VALID:format(about.name))
+    log.prose(("signed out: the sign-in of %s is forgotten (%s)"):format(about.name, path))
+    log.prose(STILL_VALID:format(about.name))
   elseif #secrets == 0 then
-    log.say "Nothing was kept, so there is nothing to forget."
+    log.prose "Nothing was kept, so there is nothing to forget."
   end
 end
 

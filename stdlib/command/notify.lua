@@ -124,7 +124,7 @@ end
 local function notify(open, loaded, looks)
   local lease, holder = leases.take(open.journal, "notify/" .. loaded.terms.name, "tell what is new")
   if not lease then
-    log.say(("%s is at it already; nothing was looked at."):format(holder))
+    log.prose(("%s is at it already; nothing was looked at."):format(holder))
     return 3
   end
   local look, outcomes = look_and_tell(open, loaded, looks)
@@ -140,7 +140,7 @@ local function test_targets(open, loaded)
   for i, rule in ipairs(loaded.terms.rules) do
     local notice = compose.test { now = time.now(), tenant = open.profile.tenant }
     local failure = outbox.try(teller_with_rights(loaded, i, open), notice)
-    log.say(("%s: %s"):format(records.target(rule), failure and "not delivered" or "delivered"))
+    log.prose(("%s: %s"):format(records.target(rule), failure and "not delivered" or "delivered"))
     if failure then log.error(report_failure.text(failure)) end
     status = failure and 1 or status
   end

@@ -77,33 +77,31 @@ local function abbreviate_graph_calls(entries)
 end
 
 local function print_permission_section(title, least, kind)
-  log.say(title)
-  local width = 0
-  for _, name in ipairs(least[kind]) do width = math.max(width, #name) end
+  log.prose(title)
   for _, name in ipairs(least[kind]) do
-    log.say(("  %-" .. width .. "s  %s"):format(name, abbreviate_graph_calls(permissions.reasons(least, kind, name))))
+    log.prose(("  %s\n      %s"):format(name, abbreviate_graph_calls(permissions.reasons(least, kind, name))))
   end
-  if #least[kind] == 0 then log.say("  none") end
+  if #least[kind] == 0 then log.prose("  none") end
   if kind ~= "roles" and #least.unavailable[kind] > 0 then
-    log.say("  not possible so: " .. abbreviate_graph_calls(least.unavailable[kind]))
+    log.prose("  not possible so: " .. abbreviate_graph_calls(least.unavailable[kind]))
   end
 end
 
 local function print_unknown_calls(least)
-  if #least.roles_unknown > 0 then log.say("  not known for " .. abbreviate_graph_calls(least.roles_unknown)) end
-  if #least.unknown > 0 then log.say("\nNothing is known of " .. abbreviate_graph_calls(least.unknown)) end
-  for _, note in ipairs(least.notes) do log.say("\n" .. note) end
+  if #least.roles_unknown > 0 then log.prose("  not known for " .. abbreviate_graph_calls(least.roles_unknown)) end
+  if #least.unknown > 0 then log.prose("\nNothing is known of " .. abbreviate_graph_calls(least.unknown)) end
+  for _, note in ipairs(least.notes) do log.prose("\n" .. note) end
 end
 
 local function permission_names_or_nothing(names) return #names > 0 and table.concat(names, ", ") or "nothing" end
 
 local function print_permission_difference(held, why)
-  if not held then return log.say("\nNot compared with what we have: " .. why) end
+  if not held then return log.prose("\nNot compared with what we have: " .. why) end
   local is_app = held.kind == "application"
-  log.say(("\n%s (%s)"):format(held.who, is_app and "application" or "person"))
-  log.say("  lacks         " .. permission_names_or_nothing(held.difference.missing))
-  log.say("  needs not     " .. permission_names_or_nothing(held.difference.needless))
-  if held.roles then log.say("  lacks roles   " .. permission_names_or_nothing(held.roles.missing)) end
+  log.prose(("\n%s (%s)"):format(held.who, is_app and "application" or "person"))
+  log.prose("  lacks         " .. permission_names_or_nothing(held.difference.missing))
+  log.prose("  needs not     " .. permission_names_or_nothing(held.difference.needless))
+  if held.roles then log.prose("  lacks roles   " .. permission_names_or_nothing(held.roles.missing)) end
 end
 
 -- What the script declares besides calls of Graph, as lines: "peers.vault: POST /v1/{path+} (secrets data.*)". The
@@ -123,12 +121,12 @@ end
 
 local function print_other_needs(others)
   if #others == 0 then return end
-  log.say "\nBesides Graph"
-  for _, line in ipairs(others) do log.say("  " .. line) end
+  log.prose "\nBesides Graph"
+  for _, line in ipairs(others) do log.prose("  " .. line) end
 end
 
 local function print_permissions(name, least, others, held, why)
-  log.say(("%s: %d calls of Graph\n"):format(name, #least.needs + #least.unknown))
+  log.prose(("%s: %d calls of Graph\n"):format(name, #least.needs + #least.unknown))
   print_permission_section("As an application", least, "application")
   print_permission_section("\nAs a person (delegated)", least, "delegated")
   print_permission_section("\nWeakest directory roles of that person", least, "roles")
@@ -170,8 +168,8 @@ end
 
 local function accept_script_needs(declaration, found)
   local count = require("script.growth").accept(declaration, found)
-  if count == 0 then log.say(("%s needs no more than the bundled script of its name."):format(found.path)) end
-  if count > 0 then log.say("Accepted.") end
+  if count == 0 then log.prose(("%s needs no more than the bundled script of its name."):format(found.path)) end
+  if count > 0 then log.prose("Accepted.") end
   return 0
 end
 

@@ -32,7 +32,7 @@ local function plan_policy(options)
     return found, outcome
   end)
   output.end_progress()
-  if log.json() then report.json(rotate_policies.json(all, status)) else log.say(rotate_policies.plan_text(all)) end
+  if log.json() then report.json(rotate_policies.json(all, status)) else log.prose(rotate_policies.plan_text(all)) end
   for _, policy in ipairs(invocation.scripts) do print_shell_warnings(policy.needs) end
   return status
 end
@@ -56,7 +56,7 @@ local function run_plan_command(options)
   return workflow_command.run(invocation, true, function(run_steps)
     local result, status = run_steps "plan"
     workflow_command.print_result(result)
-    if options.out then save_plan(options, invocation, result) end
+    if options.out then save_plan(options, invocation, result) else workflow_command.print_next(invocation, result) end
     print_shell_warnings(invocation.declaration.needs)
     return status
   end)

@@ -105,7 +105,7 @@ local function run_sink_rehearsal(options)
       hint.text "Rehearse a policy that names it: {moonlatch} rehearse POLICY")
   end
   if not options.yes then
-    log.say(("%s stores values at the service that the profile names, and removes them again."):format(loaded.name))
+    log.prose(("%s stores values at the service that the profile names, and removes them again."):format(loaded.name))
     if not workflow_command.ask_yes_or_no "Do this?" then return 1 end
   end
   local open <close> = session.start(options, { scripts = { rights } })
@@ -114,7 +114,7 @@ local function run_sink_rehearsal(options)
   local status = 0
   for _, one in ipairs(results) do status = one.holds == false and 1 or status end
   if log.json() then report.json { sink = loaded.name, results = json.array(results), status = status }
-  else log.say(sink_results_text(loaded.name, results)) end
+  else log.prose(sink_results_text(loaded.name, results)) end
   return status
 end
 
@@ -139,7 +139,7 @@ local function run_rehearse_command(options)
   local took = sys.monotonic() - began
   output.end_progress()
   if log.json() then report.json(rehearse_print.table(outcome, took))
-  else log.say(rehearse_print.text(outcome, took)) end
+  else log.prose(rehearse_print.text(outcome, took)) end
   return outcome.holds and 0 or 1
 end
 

@@ -19,6 +19,7 @@ local overview_words = require "overview.words"
 local own_file = require "machine.own_file"
 local permissions_needs = require "permissions.needs"
 local report = require "report"
+local risk = require "discover.risk"
 local script = require "script.load"
 local session = require "session.open"
 local sys = require "host.sys"
@@ -65,7 +66,7 @@ local function rows_of(list, row_of)
 end
 
 local function account_row(row)
-  return { account = row.account, managed = row.managed, roles = json.array(overview_figures.roles_of(row)),
+  return { account = row.account, managed = row.managed, roles = json.array(risk.roles_of(row)),
     password_days = row.password_days, enabled = row.enabled, synced = row.synced, guest = row.guest }
 end
 

@@ -14,7 +14,7 @@ local workflow_command = require "cli.workflow_command"
 
 local function confirm_rotation_plan(all)
   output.end_progress()
-  log.say(rotate_policies.plan_text(all))
+  log.prose(rotate_policies.plan_text(all))
   local profile = profiles.current()
   return workflow_command.ask_yes_or_no(("Do this in %s (profile %s)?"):format(profile.tenant, profile.name))
 end
@@ -29,7 +29,7 @@ local function rotate_loaded_policies(options, loaded, open)
   local all, status = rotate_policies.once(loaded.policies, context)
   rotate_policies.explain_stops(all, context)
   output.end_progress()
-  if log.json() then report.json(rotate_policies.json(all, status)) else log.say(rotate_policies.text(all)) end
+  if log.json() then report.json(rotate_policies.json(all, status)) else log.prose(rotate_policies.text(all)) end
   task.check()
   return status
 end

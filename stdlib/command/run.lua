@@ -17,6 +17,7 @@ local OTHER_KINDS = {
   { "steps", "this script has steps", "Run `{moonlatch} plan %s`, then `{moonlatch} apply %s`." },
   { "policy", "this script is a policy", "Run `{moonlatch} plan %s`, then `{moonlatch} rotate %s`." },
   { "rehearsal", "this script is a rehearsal", "Run `{moonlatch} rehearse` with the name of its policy." },
+  { "test", "this script is a test", "Run `{moonlatch} scripts test` with the name of the script that it tests." },
   { "notices", "this script has rules for notices", "Run `{moonlatch} notify %s`." },
   { "store", "this script is a sink", 'Name it in a policy: sink = policy.sink("%s", { … })' },
   { "kept_by", "this script is a sink", 'Name it in a policy: sink = policy.sink("%s", { … })' },

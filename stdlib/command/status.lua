@@ -88,14 +88,14 @@ end
 ---------------------------------------------------------------------------
 -- For people
 
-local function title(text) log.say("\n" .. log.style("bold", text)) end
+local function title(text) log.prose("\n" .. log.style("bold", text)) end
 
 local function print_profile(found)
   local profile, method = found.profile, found.profile.sign_in.method
-  log.say(("%s, profile %s (%s)"):format(log.style("bold", profile.tenant), profile.name, profile.file))
+  log.prose(("%s, profile %s (%s)"):format(log.style("bold", profile.tenant), profile.name, profile.file))
   local kept = found.kept and (", kept for %s since %s"):format(found.kept.name, found.kept.since) or ""
-  log.say(("  signs in by %s%s"):format(method, kept))
-  log.say(("  journal: %s"):format(layout.count(found.records, "record")))
+  log.prose(("  signs in by %s%s"):format(method, kept))
+  log.prose(("  journal: %s"):format(layout.count(found.records, "record")))
 end
 
 local SECRET_WORDS = {
@@ -116,9 +116,9 @@ local function print_providers(found)
     return log.prose(hint.text("  nothing yet. `{moonlatch} apply setup/entra-pam-provider` sets up Devolutions PAM"))
   end
   for _, state in ipairs(found.providers) do
-    log.say(("  %s (%s)%s"):format(state.name, state.client_id, state.destroyed and ": deleted in Entra" or ""))
+    log.prose(("  %s (%s)%s"):format(state.name, state.client_id, state.destroyed and ": deleted in Entra" or ""))
     if not state.destroyed then log.prose("    " .. secret_text(state.secret, found.now)) end
-    if state.address then log.say("    used by Devolutions at " .. state.address) end
+    if state.address then log.prose("    used by Devolutions at " .. state.address) end
   end
 end
 
@@ -154,7 +154,7 @@ end
 
 local function print_waiting(found)
   title "Waits for a person"
-  if #found.waiting == 0 then log.say("  nothing") end
+  if #found.waiting == 0 then log.prose("  nothing") end
   for _, one in ipairs(found.waiting) do
     log.prose("  ! " .. one.what)
     if one.why then log.prose("    why: " .. one.why) end
@@ -164,7 +164,7 @@ end
 
 local function print_expiring(found)
   title(("Expires within %s"):format(time.span(SOON)))
-  if #found.expiring == 0 then log.say("  nothing that is on record here") end
+  if #found.expiring == 0 then log.prose("  nothing that is on record here") end
   for _, item in ipairs(found.expiring) do
     log.prose(("  ! %s: %s"):format(expiry.words(item), expiry.distance(item.ends, found.now)))
   end

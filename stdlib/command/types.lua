@@ -22,7 +22,7 @@ local function run_types_command(options)
     write_definition_file(options.folder .. "/" .. name, text)
     count = count + 1
   end
-  log.say(("%d files of definitions are in %s. In .luarc.json beside your scripts: "
+  log.prose(("%d files of definitions are in %s. In .luarc.json beside your scripts: "
     .. "{ \"workspace.library\": [%q] }"):format(count, options.folder, options.folder))
   return 0
 end

@@ -44,7 +44,7 @@ local CONSENT_SCOPES = {
 
 local function print_left_behind_consent(consent)
   local who = consent.for_all == nil and CONSENT_SCOPES.unknown or CONSENT_SCOPES[consent.for_all]
-  log.say(CONSENT:format(consent.client, who[1], table.concat(consent.scopes, " "), who[2], consent.client))
+  log.prose(CONSENT:format(consent.client, who[1], table.concat(consent.scopes, " "), who[2], consent.client))
 end
 
 local function tenant_of_principal(profile, principal)
@@ -63,22 +63,22 @@ end
 -- A person's rights come from scopes and directory roles, an application's from app roles.
 local function print_principal_rights(principal)
   if principal.kind == "app" then
-    log.say("  app roles   " .. names_or_none(principal.roles))
+    log.prose("  app roles   " .. names_or_none(principal.roles))
   else
-    log.say("  scopes      " .. names_or_none(principal.scopes))
+    log.prose("  scopes      " .. names_or_none(principal.scopes))
   end
-  log.say("  roles       " .. active_role_names(principal))
+  log.prose("  roles       " .. active_role_names(principal))
 end
 
 local function print_principal(profile, principal, found)
-  log.say(("%s (%s)"):format(principal.name, principal.kind == "app" and "application" or "person"))
-  log.say("  tenant      " .. tenant_of_principal(profile, principal))
-  log.say("  object id   " .. (principal.oid or "not said"))
+  log.prose(("%s (%s)"):format(principal.name, principal.kind == "app" and "application" or "person"))
+  log.prose("  tenant      " .. tenant_of_principal(profile, principal))
+  log.prose("  object id   " .. (principal.oid or "not said"))
   print_principal_rights(principal)
-  log.say("  token       until " .. token_expiry_text(found.expires))
+  log.prose("  token       until " .. token_expiry_text(found.expires))
   local stored = kept_sign_in_text(profile, found.kept)
-  if stored then log.say("  kept        " .. stored) end
-  log.say(("  profile     %s (%s)"):format(profile.name, profile.file))
+  if stored then log.prose("  kept        " .. stored) end
+  log.prose(("  profile     %s (%s)"):format(profile.name, profile.file))
   for _, consent in ipairs(found.consents) do print_left_behind_consent(consent) end
   for _, remark in ipairs(remarks.of(profile)) do
     log.warn(("%s. %s %s"):format(remark.what, remark.why, remark.fix))

@@ -215,6 +215,12 @@ local function read_managed_accounts(managed)
   return accounts, by_id
 end
 
+--- Find the accounts to manage, without their roles. Raises "missing" for a group or account that is not there. Waits;
+--- reads side by side.
+---@param managed string[] a group's name or id, user names
+---@return entra.account[]
+function M.members(managed) return (read_managed_accounts(managed)) end
+
 --- Find the accounts to manage, each with its admin roles. The member `unread` of the list has what could not be read
 --- of their roles, and why: where there is any, an account may hold more than is listed. Waits; reads side by side.
 ---@param managed string[]? a group's name or id, user names

@@ -9,7 +9,7 @@ local NEAR = 120 -- seconds between the directory's date of a change and the aud
 local SAME = 1 -- seconds between two readings of one date of the directory, at most
 
 ---@class evidence.actors whom this tenant's accounts belong to
----@field provider string? object id of the provider's service principal
+---@field providers table<string, boolean> object ids of the service principals of the providers, in lower case
 ---@field self string? object id of the principal that Moonlatch signs in as
 
 ---@class evidence.account
@@ -31,7 +31,7 @@ local function is_sync(by, account) return account.synced or tostring(by.user_na
 local function who_is(by, account, actors)
   local id = by.object_id and by.object_id:lower()
   if by.kind == "application" then
-    if id and id == actors.provider then return "provider" end
+    if id and actors.providers[id] then return "provider" end
     return id and id == actors.self and "Moonlatch" or "application"
   end
   if by.kind ~= "person" then return account.synced and "sync" or "unknown" end

@@ -41,9 +41,12 @@ local function is_of_kind(change, kinds)
   return false
 end
 
-local function has_key(list, key_id)
-  if not key_id then return true end
-  for _, id in ipairs(list) do
+--- Is the key id among those that a change added or removed?
+---@param key_ids string[]? in lower case
+---@param key_id string
+---@return boolean
+function M.has_key(key_ids, key_id)
+  for _, id in ipairs(key_ids or {}) do
     if id == key_id:lower() then return true end
   end
   return false
@@ -52,7 +55,8 @@ end
 local function explains(change, asked)
   local is_near = not asked.at or math.abs(change.at - asked.at) <= NEAR
   local is_other = not asked.except or change.by.object_id ~= asked.except:lower()
-  local is_of_key = has_key(change.added, asked.added) and has_key(change.removed, asked.removed)
+  local is_of_key = (not asked.added or M.has_key(change.added, asked.added))
+    and (not asked.removed or M.has_key(change.removed, asked.removed))
   return is_near and is_other and is_of_key and change.result == "success" and is_of_kind(change, asked.kinds)
 end
 

@@ -59,7 +59,7 @@ local function provider_resets(journal, logged)
   local moments = {}
   for _, account in ipairs(logged.accounts) do
     local found = last_reset.of(account, store.changes(journal, { target = account.id }),
-      { provider = logged.principal:lower() })
+      { providers = { [logged.principal:lower()] = true } })
     moments[#moments + 1] = found.provider_at
   end
   table.sort(moments)

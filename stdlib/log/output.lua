@@ -19,13 +19,13 @@ local PIPE_PAUSE = 10 -- seconds between two plain lines of progress
 
 local settings = {} ---@type log.settings
 local changing_line ---@type string? the changing line that is on the terminal now
-local last_progress = -math.huge -- the moment of the last text of progress, by time.monotonic
+local last_progress ---@type number? the moment of the last text of progress, or of the first that was held back
 local listener ---@type nil|fun(text: string) receives every line instead of the person
 
 --- Use these settings from now on.
 ---@param new log.settings
 function M.configure(new)
-  settings, changing_line, last_progress = new, nil, -math.huge
+  settings, changing_line, last_progress = new, nil, nil
 end
 
 --- The settings in use.
@@ -64,6 +64,14 @@ function M.wrap_to_terminal(text, stream)
   return term.is_terminal(stream) and layout.fit(text, term.width()) or text
 end
 
+--- A line with a command, wrapped to the width of the terminal (layout.command).
+---@param line string
+---@return string
+function M.wrap_command(line)
+  local stream = settings.json and "err" or "out"
+  return term.is_terminal(stream) and layout.command(line, term.width()) or line
+end
+
 --- A question wrapped to the width of the terminal, with one space at the end, before the answer.
 ---@param text string
 ---@return string
@@ -74,6 +82,7 @@ function M.wrap_question(text) return (M.wrap_to_terminal(text):gsub("%s*$", " "
 function M.progress(text)
   if settings.quiet or listener then return end
   local now, live = time.monotonic(), term.is_terminal("err")
+  last_progress = last_progress or (live and -math.huge or now) -- work that ends soon leaves no line in a log
   if now - last_progress < (live and TERMINAL_PAUSE or PIPE_PAUSE) then return end
   last_progress = now
   if not live then return term.write("err", text .. "\n") end
@@ -94,7 +103,7 @@ end
 --- End the progress of a long piece of work: remove the changing line from the terminal.
 function M.end_progress()
   clear_changing_line()
-  last_progress = -math.huge
+  last_progress = nil
 end
 
 return M

@@ -28,7 +28,7 @@ local M = {}
 --- The groups of the commands, in the order of the help.
 ---@type manual.group[]
 M.groups = {
-  { title = "Begin", commands = { "init", "login", "logout", "whoami", "emulator" } },
+  { title = "Begin", commands = { "init", "config", "login", "logout", "whoami", "emulator" } },
   { title = "Set up Devolutions PAM", commands = { "plan", "apply", "verify", "destroy", "handover" } },
   { title = "Rotate passwords and secrets", commands = { "rotate", "rehearse", "new", "journal" } },
   { title = "Find out",

@@ -2,6 +2,7 @@
 --- within the bounds of loading; what cannot be read has no candidates.
 
 local common = require "manual.common"
+local folders = require "script.folders"
 local profile_file = require "profile.file"
 local script = require "script.load"
 local sets = require "base.sets"
@@ -221,7 +222,7 @@ end
 ---@return manual.candidates
 function M.candidates(words, load)
   for i, word in ipairs(words) do
-    if word == "--scripts" and words[i + 2] then pcall(script.use_folder, words[i + 1]) end
+    if word == "--scripts" and words[i + 2] then pcall(folders.use, words[i + 1]) end
   end
   local line, known = read_line(words, load)
   local name, typed = line.last:match "^(%-%-[^=]+)=(.*)$"

@@ -133,6 +133,7 @@ M.script = {
   steps = "The steps of a job, each made by workflow.step.",
   policy = "Made by policy { … }: see moonlatch-policy(5).",
   rehearsal = "Made by rehearse { … }.",
+  test = "Made by test { … }.",
   notices = "Made by notice { … }.",
   tell = "The function that hands a notice to somebody.",
   can = "Of a sink: what it can do.",

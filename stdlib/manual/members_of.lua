@@ -16,7 +16,7 @@ local add_members
 local function add_member(list, path, rule, options)
   list[#list + 1] = { path = path, rule = rule }
   if is_source(rule) or options.closed[path] then return end
-  add_members(list, path .. ".", options.more[path] or rule, options)
+  add_members(list, path .. ".", rule, options)
 end
 
 add_members = function(list, before, rule, options)
@@ -31,15 +31,14 @@ end
 
 --- The members of a rule, sorted by path, each followed by its own members.
 ---@param rule base.schema.rule
----@param options { closed: table<string, true>?, more: table<string, base.schema.rule>?, named: table<string, true>? }?
---- closed: paths whose members are described elsewhere; more: rules of tables that are checked apart; named: tables of
---- plain values by names that a person chooses
+---@param options { closed: table<string, true>?, named: table<string, true>? }? closed: paths whose members are
+--- described elsewhere; named: tables of plain values by names that a person chooses
 ---@return manual.member[]
 function M.list(rule, options)
   options = options or {}
   local list = {}
   add_members(list, "", rule,
-    { closed = options.closed or {}, more = options.more or {}, named = options.named or {} })
+    { closed = options.closed or {}, named = options.named or {} })
   return list
 end
 

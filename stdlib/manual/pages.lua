@@ -6,7 +6,7 @@ local interfaces = require "script.interfaces"
 local members = require "manual.members"
 local members_of = require "manual.members_of"
 local policy_declaration = require "policy.declaration"
-local profile_file = require "profile.file"
+local profile_rules = require "profile.rules"
 local reference = require "script.reference"
 local roff = require "manual.roff"
 local script = require "script.load"
@@ -152,11 +152,9 @@ end
 --- The members of a profile, of a policy and of a script's declaration.
 ---@return table<"profile"|"policy"|"script", manual.member[]>
 function M.members()
-  local rules = profile_file.rules
   return {
-    profile = members_of.list(rules.profile, {
+    profile = members_of.list(profile_rules.profile, {
       closed = { ["peers.NAME.credential.sign_in"] = true }, named = { programs = true },
-      more = { cloud = rules.cloud, emulator = rules.emulator, write_budget = rules.write_budget },
     }),
     policy = members_of.list(policy_declaration.rule),
     script = members_of.list(script.rule, { closed = { ["needs.when"] = true } }),
@@ -179,7 +177,7 @@ local function profile_page()
     .. "        devolutions = { cloud = \"https://contoso.devolutions.app\" },\n      },\n    },\n  }", true)
   page:section "Members of a profile"
   add_members(page, M.members().profile, members.profile)
-  page:text("The clouds are " .. table.concat(sets.sorted(profile_file.rules.clouds), ", ") .. ".")
+  page:text("The clouds are " .. table.concat(sets.sorted(profile_rules.clouds), ", ") .. ".")
   page:section "Sources of secrets"
   page:text(SOURCES, true)
   add_rows(page, "Files", common.files)

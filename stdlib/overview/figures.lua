@@ -1,5 +1,6 @@
 --- The figures of a report, from what was seen. A figure that is not known is nil, and never 0.
 
+local risk = require "discover.risk"
 local time = require "time"
 
 local M = {}
@@ -47,24 +48,6 @@ local function count_account(coverage, row)
   coverage.total, coverage[state] = coverage.total + 1, coverage[state] + 1
 end
 
-local NO_ROLE = "none yet" -- of a role-assignable group
-
---- The roles of an account, each once, however it holds them.
----@param row discover.row
----@return string[] sorted
-function M.roles_of(row)
-  local list, seen = {}, {}
-  for _, one in ipairs(row.held) do
-    for role in one.role:gmatch "[^,]+" do
-      role = role == NO_ROLE and "a role-assignable group without a role" or role:match "^%s*(.*)$"
-      if not seen[role] then list[#list + 1] = role end
-      seen[role] = true
-    end
-  end
-  table.sort(list)
-  return list
-end
-
 local function is_worse(a, b)
   local left, right = a.unmanaged + a.unknown, b.unmanaged + b.unknown
   if left ~= right then return left > right end
@@ -76,7 +59,7 @@ local function add_coverage(figures, rows)
   local all, by_role, roles = new_coverage(), {}, {}
   for _, row in ipairs(rows) do
     count_account(all, row)
-    for _, role in ipairs(M.roles_of(row)) do
+    for _, role in ipairs(risk.roles_of(row)) do
       local one = by_role[role]
       if not one then
         one = new_coverage(role)

@@ -6,13 +6,14 @@ local log = require "log"
 local overview_figures = require "overview.figures"
 local overview_words = require "overview.words"
 local report = require "report"
+local risk = require "discover.risk"
 local time = require "time"
 
 local M = {}
 
 local MOST = 8 -- rows of each table
 
-local function heading(text) log.say("\n" .. log.style("bold", text)) end
+local function heading(text) log.prose("\n" .. log.style("bold", text)) end
 
 local function more(count, noun)
   if count <= MOST then return end
@@ -23,7 +24,7 @@ end
 local function print_table(list, noun, columns, row_of)
   local rows = {}
   for i = 1, math.min(#list, MOST) do rows[i] = row_of(list[i]) end
-  if #rows > 0 then report.table(rows, columns) else log.say "(nothing)" end
+  if #rows > 0 then report.table(rows, columns) else log.prose "(nothing)" end
   more(#list, noun)
 end
 
@@ -50,7 +51,7 @@ local function print_accounts(all)
     { key = "account" }, { key = "password", align = "right" }, { key = "roles" },
   }, function(row)
     return { account = row.account, password = overview_words.password_age(row),
-      roles = table.concat(overview_figures.roles_of(row), ", ") }
+      roles = table.concat(risk.roles_of(row), ", ") }
   end)
 end
 
@@ -61,7 +62,7 @@ local function print_buckets(title, buckets)
   for _, bucket in ipairs(buckets) do
     if bucket.count > 0 then rows[#rows + 1] = { count = bucket.count, age = bucket.name } end
   end
-  if #rows == 0 then return log.say "(nothing)" end
+  if #rows == 0 then return log.prose "(nothing)" end
   report.table(rows, { { key = "count" }, { key = "age", title = "when" } })
 end
 
@@ -80,7 +81,7 @@ local function print_findings(all)
     log.prose(("%s: %s"):format(list[i].severity, list[i].title))
     if list[i].fix then log.prose("  fix: " .. list[i].fix:gsub("%s+", " ")) end
   end
-  if #list == 0 then log.say(all.figures.findings and "(nothing)" or "unknown: the doctor could not look") end
+  if #list == 0 then log.prose(all.figures.findings and "(nothing)" or "unknown: the doctor could not look") end
   more(#list, "finding")
 end
 
@@ -126,7 +127,7 @@ end
 --- Print the report.
 ---@param all overview.report
 function M.print(all)
-  log.say(("%s, %s"):format(log.style("bold", "Privileged access in " .. all.seen.tenant),
+  log.prose(("%s, %s"):format(log.style("bold", "Privileged access in " .. all.seen.tenant),
     overview_words.moment(all.seen.now)))
   print_key_figures(all)
   print_accounts(all)

@@ -6,9 +6,9 @@ local expiry = require "expiry.look"
 local hint = require "log.hint"
 local html = require "report.html"
 local layout = require "terminal.layout"
-local overview_figures = require "overview.figures"
 local overview_words = require "overview.words"
 local page_lists = require "overview.page_lists"
+local risk = require "discover.risk"
 local sys = require "host.sys"
 local time = require "time"
 
@@ -105,7 +105,7 @@ local function unmanaged(all)
     local row = list[i]
     rows[i] = tag.tr { tag.th { scope = "row", class = "main", name(row.account), overview_words.remarks(row)
       and tag.span { class = "why", overview_words.remarks(row) } or false },
-      tag.td { name(table.concat(overview_figures.roles_of(row), ", ")) },
+      tag.td { name(table.concat(risk.roles_of(row), ", ")) },
       tag.td { class = "day", overview_words.password_age(row) } }
   end
   return page_lists.section("Accounts that nobody is known to manage",

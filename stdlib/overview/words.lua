@@ -3,7 +3,7 @@
 local expiry = require "expiry.look"
 local layout = require "terminal.layout"
 local overview_changes = require "overview.changes"
-local overview_figures = require "overview.figures"
+local risk = require "discover.risk"
 local time = require "time"
 
 local M = {}
@@ -81,37 +81,15 @@ function M.key_figures(report)
   }
 end
 
--- Roles whose holders can make themselves Global Administrator, or are that.
--- https://learn.microsoft.com/entra/identity/role-based-access-control/permissions-reference
-local HIGHEST = { ["Global Administrator"] = 1000, ["Privileged Role Administrator"] = 1000,
-  ["Privileged Authentication Administrator"] = 1000 }
-
-local function weight_of(row)
-  local weight = 0
-  for _, role in ipairs(overview_figures.roles_of(row)) do weight = weight + (HIGHEST[role] or 1) end
-  return weight
-end
-
---- The accounts that nobody is known to manage: enabled ones, those with the highest and with most roles, and among
---- these the oldest passwords, first.
+--- The accounts that nobody is known to manage, in the order of their risk.
 ---@param rows discover.row[]
 ---@return discover.row[]
 function M.unmanaged(rows)
-  local list, counts = {}, {}
+  local list = {}
   for _, row in ipairs(rows) do
-    if row.managed ~= "yes" then
-      list[#list + 1] = row
-      counts[row] = weight_of(row)
-    end
+    if row.managed ~= "yes" then list[#list + 1] = row end
   end
-  table.sort(list, function(a, b)
-    if (a.managed == "no") ~= (b.managed == "no") then return a.managed == "no" end
-    if (a.enabled == "yes") ~= (b.enabled == "yes") then return a.enabled == "yes" end
-    if counts[a] ~= counts[b] then return counts[a] > counts[b] end
-    if a.password_days ~= b.password_days then return (a.password_days or 0) > (b.password_days or 0) end
-    return a.account < b.account
-  end)
-  return list
+  return risk.sort(list)
 end
 
 --- What is particular about an account: "disabled, guest"; nil when nothing is.

@@ -6,6 +6,7 @@ local lua_file = require "base.lua_file"
 local nearest = require "base.nearest"
 local path_fix = require "machine.path_fix"
 local profile_peers = require "profile.peers"
+local profile_rules = require "profile.rules"
 local schema = require "base.schema"
 local sign_in = require "profile.sign_in"
 local source = require "profile.source"
@@ -16,179 +17,6 @@ local vault_folder = require "base.vault_folder"
 local M = {}
 
 local MOST_BYTES = 1 << 20 -- bytes of a configuration file
-
--- The login and Graph hosts of each cloud (Microsoft Learn, "National cloud deployments"; the login hosts are those of
--- MSAL). GCC uses the hosts of the global cloud.
-local CLOUDS = {
-  global = { login = "https://login.microsoftonline.com", graph = "https://graph.microsoft.com" },
-  gcc = { login = "https://login.microsoftonline.com", graph = "https://graph.microsoft.com" },
-  gcc_high = { login = "https://login.microsoftonline.us", graph = "https://graph.microsoft.us" },
-  dod = { login = "https://login.microsoftonline.us", graph = "https://dod-graph.microsoft.us" },
-  china = { login = "https://login.partner.microsoftonline.cn", graph = "https://microsoftgraph.chinacloudapi.cn" },
-}
-
-local function check_profile_url(value)
-  if value:match("^%a+://[^/]*@") then
-    return "the URL carries a user or a password",
-      'Write the URL without them. A proxy has members for them: proxy = { url = "https://…", user = "…", '
-        .. 'password = { from = "sealed" } }.'
-  end
-  if not (value .. "/"):match("^https?://[^/%s?#@]+/[^%s?#]*$") then
-    return ('"%s" is not a URL of the form https://host'):format(value),
-      'Write it as "https://host" or "https://host/path".'
-  end
-end
-
-local url_rule = { type = "string", check = check_profile_url, example = '"https://…"' }
-
-local function check_proxy(proxy)
-  if type(proxy) == "string" then return check_profile_url(proxy) end
-  if not proxy.user:match("^[^:%c]+$") then
-    return "user is empty, or has a colon or a control character",
-      'Write the name that the proxy knows: user = "name".'
-  end
-end
-
-local proxy_rule = {
-  type = { "string", "table" }, check = check_proxy,
-  members = {
-    url = { type = "string", required = true, check = check_profile_url },
-    user = { type = "string", required = true }, password = source.required_rule,
-  },
-}
-
-local devolutions_rule = {
-  type = "table",
-  members = {
-    server = url_rule, cloud = url_rule, ca = { type = "string" },
-    strict_certificates = { type = "boolean", default = true },
-    app_key = { type = "string" }, app_secret = source.rule,
-    vault = { type = "string", check = vault_folder.check_vault_name },
-    path = { type = "string", check = vault_folder.check },
-    linked = { type = "boolean", default = false },
-  },
-  check = function(devolutions)
-    if (devolutions.server == nil) == (devolutions.cloud == nil) then
-      return "it needs either server or cloud",
-        'Write server = "https://…" for Devolutions Server, or cloud = "https://ORGANISATION.devolutions.app".'
-    end
-    if devolutions.server and not (devolutions.app_key and devolutions.app_secret) then
-      return "server needs app_key and app_secret",
-        hint.text('Add app_key = "…" and app_secret = { from = "sealed" } (Devolutions Server > Administration > '
-          .. "Application identities), then: {moonlatch} login --secret devolutions-secret")
-    end
-  end,
-}
-
-local NAME_TENANT = 'Name the tenant by its domain or GUID (Entra admin center > Overview): tenant = "contoso.com".'
-
-local function check_tenant(value)
-  if not value:match("^[%w][%w.-]*$") then return ('"%s" is neither a domain nor a GUID'):format(value), NAME_TENANT end
-  if value == "common" or value == "organizations" or value == "consumers" then
-    return ('"%s" stands for many tenants'):format(value), NAME_TENANT
-  end
-end
-
--- What is wrong with the names that a profile gives programs or folders; nil when they are right.
-local function check_program_and_folder_names(names)
-  for name in pairs(names) do
-    if type(name) ~= "string" or not name:match("^[%w_-]+$") or #name > 64 then
-      return ("'%s' cannot be a name here"):format(tostring(name)), "Use letters, digits, - and _, at most 64 of them."
-    end
-  end
-end
-
-local PROGRAM_FORM = 'Write { "/path/of/the/program", "argument" }.'
-
-local function check_program(words)
-  if type(words[1]) ~= "string" or not words[1]:match("^/") then
-    return "it does not begin with the program's absolute path", PROGRAM_FORM
-  end
-  if #words > 64 then return "it has more than 64 words", "Put the words into a program of your own, and name that." end
-  for key, word in pairs(words) do
-    if key == "confirms" and type(word) ~= "boolean" then return "confirms is true or false", PROGRAM_FORM end
-    if key ~= "confirms" and (math.type(key) ~= "integer" or type(word) ~= "string") then
-      return ("%s is no word of the program"):format(tostring(key)),
-        PROGRAM_FORM .. " Besides, there is only confirms = true: its exit status 0 shows that the consumer has the "
-          .. "secret that it was given."
-    end
-  end
-end
-
-local program_rule = { type = "table", check = check_program }
-
--- Which accounts a PAM manages, and how often it has to change their passwords: for the doctor.
-local managed_rule = {
-  type = "table",
-  members = {
-    select = { type = "table", each = { type = "string" }, check = function(names)
-      if #names == 0 then return "it names no accounts", 'Name a group or users: select = { "PAM managed tier 0" }.' end
-    end },
-    every = schema.duration(),
-  },
-}
-
-local profile_rule = {
-  type = "table",
-  members = {
-    tenant = { type = "string", required = true, check = check_tenant, example = '"contoso.onmicrosoft.com"' },
-    cloud = { type = { "string", "table" }, default = "global" },
-    proxy = proxy_rule,
-    emulator = { type = { "boolean", "table" }, default = false },
-    sign_in = sign_in.rule(source.rule),
-    key = source.key_rule,
-    devolutions = devolutions_rule,
-    state = { type = "string" },
-    managed = managed_rule,
-    write_budget = { type = { "boolean", "table" }, default = true },
-    peers = profile_peers.rule,
-    programs = { type = "table", default = {}, each = program_rule, check = check_program_and_folder_names },
-    folders = { type = "table", default = {}, each = { type = "string" }, check = check_program_and_folder_names },
-  },
-}
-
--- The number of changes that Graph allows an application in a tenant (Microsoft Learn: throttling-limits, 2026-02-06).
-local WRITE_BUDGET = { writes = 3000, seconds = 150 }
-
-local function check_positive_number(value)
-  if value <= 0 then return "it is not more than 0", "Write a number above 0." end
-end
-
-local write_budget_rule = {
-  type = "table",
-  members = {
-    writes = { type = "number", required = true, check = check_positive_number },
-    seconds = { type = "number", required = true, check = check_positive_number },
-  },
-}
-
-local cloud_rule = {
-  type = "table",
-  members = {
-    login = { type = "string", required = true, check = check_profile_url, example = '"https://…"' },
-    graph = { type = "string", required = true, check = check_profile_url, example = '"https://…"' },
-    ca = { type = "string" },
-    strict_certificates = { type = "boolean", default = true },
-  },
-}
-
-local emulator_rule = { type = "table", members = { clock = { type = "string" } } }
-
-local file_rule = {
-  type = "table",
-  fix = function()
-    return hint.text('The file returns a table: return { profiles = { contoso = { tenant = "contoso.com" } } }. '
-      .. "`{moonlatch} init` writes one.")
-  end,
-  members = {
-    default = { type = "string" },
-    profiles = { type = "table", required = true, each = { type = "table" } },
-  },
-}
-
--- The manual page of the configuration is made of these rules.
-M.rules = { file = file_rule, profile = profile_rule, cloud = cloud_rule, emulator = emulator_rule,
-  write_budget = write_budget_rule, clouds = CLOUDS }
 
 ---------------------------------------------------------------------------
 -- Paths of the configuration
@@ -279,19 +107,6 @@ local function check_profile_address(file, where, url, kind)
   end
 end
 
-local function find_cloud(file, where, cloud)
-  if type(cloud) == "table" then
-    schema.check(file, where, cloud, cloud_rule)
-    return cloud
-  end
-  if CLOUDS[cloud] then return CLOUDS[cloud] end
-  local meant = nearest(cloud, CLOUDS)
-  refuse_profile(file, where, ('"%s" is not a known cloud'):format(cloud),
-    meant and ('Did you mean "%s"?'):format(meant)
-      or 'Write "global", "gcc", "gcc_high", "dod" or "china"; or name another cloud: cloud = { login = "https://…", '
-        .. 'graph = "https://…" }.')
-end
-
 local function without_trailing_slash(url) return (url:gsub("/+$", "")) end
 
 local function graph_address(url)
@@ -299,22 +114,8 @@ local function graph_address(url)
   return url:match("^%a+://[^/]+/.") and url or url .. "/v1.0"
 end
 
-local function emulator_settings(file, where, emulator)
-  if emulator == true then return {} end
-  if type(emulator) == "table" then
-    schema.check(file, where, emulator, emulator_rule)
-    return emulator
-  end
-end
-
--- The write budget; nil for no limit.
-local function write_budget_of(file, where, budget)
-  if budget == true then return WRITE_BUDGET end
-  if type(budget) == "table" then
-    schema.check(file, where, budget, write_budget_rule)
-    return budget
-  end
-end
+-- The number of changes that Graph allows an application in a tenant (Microsoft Learn: throttling-limits, 2026-02-06).
+local WRITE_BUDGET = { writes = 3000, seconds = 150 }
 
 local function state_folder_of(settings, kind, binding, folder)
   if settings.state then return absolute_path(settings.state, folder) end
@@ -344,16 +145,25 @@ local function check_identity_endpoint(file, where, profile)
   check_profile_address(file, where, endpoint, profile.kind)
 end
 
-local function check_profile_addresses(file, where, profile)
-  check_identity_endpoint(file, where .. ".sign_in.endpoint", profile)
-  check_profile_address(file, where .. ".cloud.login", profile.login, profile.kind)
-  check_profile_address(file, where .. ".cloud.graph", profile.graph, profile.kind)
+local function check_devolutions_cloud(file, where, url)
+  if not url or url:match("^https:") then return end
+  refuse_profile(file, where, ("%s is not protected by TLS"):format(url), "Write it with https:// at the beginning.")
+end
+
+-- The checks of a completed profile that its rules cannot make. Each is a function that raises "config".
+local function checks_of_profile(file, where, profile)
   local devolutions = profile.devolutions or {}
-  check_profile_address(file, where .. ".devolutions.server", devolutions.server, profile.kind)
-  if devolutions.cloud and not devolutions.cloud:match("^https:") then
-    local why = ("%s is not protected by TLS"):format(devolutions.cloud)
-    refuse_profile(file, where .. ".devolutions.cloud", why, "Write it with https:// at the beginning.")
+  local function address(member, url)
+    return function() check_profile_address(file, where .. member, url, profile.kind) end
   end
+  local checks = {
+    function() check_identity_endpoint(file, where .. ".sign_in.endpoint", profile) end,
+    address(".cloud.login", profile.login), address(".cloud.graph", profile.graph),
+    address(".devolutions.server", devolutions.server),
+    function() check_devolutions_cloud(file, where .. ".devolutions.cloud", devolutions.cloud) end,
+  }
+  for _, check in ipairs(profile_peers.checks(profile)) do checks[#checks + 1] = check end
+  return checks
 end
 
 local function complete_managed(managed)
@@ -371,31 +181,42 @@ end
 
 local function proxy_settings(given) return type(given) == "string" and { url = given } or given end
 
+local function place_of_profile(name) return "profiles." .. name end
+
+-- Make a profile from settings that the rules allow. Changes the settings: paths become absolute, and names of secrets
+-- are filled in.
 local function complete_profile(file, name, settings)
-  local folder, where = file:match("^(.*)/[^/]*$") or ".", "profiles." .. name
-  schema.check(file, where, settings, profile_rule)
-  local cloud = find_cloud(file, where .. ".cloud", settings.cloud)
-  local emulator = emulator_settings(file, where .. ".emulator", settings.emulator)
+  local folder = file:match("^(.*)/[^/]*$") or "."
+  local function path(value) return absolute_path(value, folder) end
+  local cloud = profile_rules.clouds[settings.cloud] or settings.cloud
+  local emulator = settings.emulator == true and {} or settings.emulator
   local kind, tenant = emulator and "emulator" or "real", settings.tenant:lower()
   local login = without_trailing_slash(cloud.login)
   local binding = login:match("^%a+://([^/]+)"):gsub(":", "_") .. "/" .. tenant
-  sign_in.complete(settings.sign_in, function(path) return absolute_path(path, folder) end)
+  sign_in.complete(settings.sign_in, path)
   complete_sources(settings, binding, folder)
   local profile = {
     name = name, file = file, kind = kind, tenant = tenant, login = login, graph = graph_address(cloud.graph),
-    ca = absolute_path(cloud.ca, folder), proxy = proxy_settings(settings.proxy),
-    clock = emulator and absolute_path(emulator.clock, folder),
+    ca = path(cloud.ca), proxy = proxy_settings(settings.proxy),
+    clock = emulator and path(emulator.clock) or nil,
     strict_certificates = cloud.strict_certificates ~= false,
     sign_in = settings.sign_in, key = settings.key, devolutions = complete_devolutions(settings.devolutions, folder),
     binding = binding,
-    write_budget = write_budget_of(file, where .. ".write_budget", settings.write_budget),
+    write_budget = settings.write_budget == true and WRITE_BUDGET or settings.write_budget or nil,
     programs = settings.programs, folders = {}, managed = complete_managed(settings.managed),
-    peers = profile_peers.complete(settings.peers, binding, function(path) return absolute_path(path, folder) end),
+    peers = profile_peers.complete(settings.peers, binding, path),
   }
   set_state_folder(profile, settings, kind, binding, folder)
-  for place, path in pairs(settings.folders) do profile.folders[place] = absolute_path(path, folder) end
-  check_profile_addresses(file, where, profile)
-  profile_peers.check(profile)
+  for place, given in pairs(settings.folders) do profile.folders[place] = path(given) end
+  return profile
+end
+
+-- Check the settings of a profile, and make the profile from them. Raises "config".
+local function make_profile(file, name, settings)
+  local where = place_of_profile(name)
+  schema.check(file, where, settings, profile_rules.profile)
+  local profile = complete_profile(file, name, settings)
+  for _, check in ipairs(checks_of_profile(file, where, profile)) do check() end
   return profile
 end
 
@@ -459,7 +280,7 @@ end
 ---@return { default: string?, profiles: table<string, table> }
 function M.evaluate(text, file)
   local config = lua_file.evaluate(text, file, {})
-  schema.check(file, "", config, file_rule)
+  schema.check(file, "", config, profile_rules.file)
   return config
 end
 
@@ -468,11 +289,59 @@ end
 ---@param file string the path of the file, which need not exist yet
 ---@param wanted string? the name of the profile
 ---@return profile
+---@return table settings the members of the profile, with defaults, absolute paths and names of secrets filled in
 function M.from_text(text, file, wanted)
   local config = M.evaluate(text, file)
   local name = choose_profile_name(file, config, wanted)
-  return complete_profile(file, name, config.profiles[name])
+  local settings = config.profiles[name]
+  return make_profile(file, name, settings), settings
 end
+
+---------------------------------------------------------------------------
+-- Everything that is wrong
+
+-- Call the function. What it raises as a failure is added to the list as a violation.
+local function collect_failure(list, file, fn, ...)
+  local ok, failure = pcall(fn, ...)
+  if ok then return failure end
+  if not fail.is(failure) then error(failure, 0) end
+  local is_of_member = failure.what:sub(1, #file + 2) == file .. ": "
+  list[#list + 1] = { where = is_of_member and failure.what:sub(#file + 3) or "", why = failure.why, fix = failure.fix }
+end
+
+local function collect_violations_of_profile(list, file, name, settings)
+  local violations = schema.violations(file, place_of_profile(name), settings, profile_rules.profile)
+  table.move(violations, 1, #violations, #list + 1, list)
+  if #violations > 0 then return end
+  local profile = complete_profile(file, name, settings)
+  for _, check in ipairs(checks_of_profile(file, place_of_profile(name), profile)) do
+    collect_failure(list, file, check)
+  end
+end
+
+--- Everything that is wrong with the text of a configuration, in all its profiles. No file that it names is looked at.
+---@param text string
+---@param file string the path of the file
+---@return base.schema.violation[] violations
+---@return string[] profiles the names of the profiles that were checked
+function M.violations(text, file)
+  local list = {}
+  local config = collect_failure(list, file, lua_file.evaluate, text, file, {})
+  if #list > 0 then return list, {} end
+  list = schema.violations(file, "", config, profile_rules.file)
+  if #list > 0 then return list, {} end
+  local names = profile_names(config.profiles)
+  if config.default and not config.profiles[config.default] then
+    local meant = nearest(config.default, names)
+    list[1] = { where = "default", why = ("there is no profile '%s'"):format(config.default),
+      fix = meant and ("Did you mean '%s'?"):format(meant) or "Name one of the profiles, or remove `default`." }
+  end
+  for _, name in ipairs(names) do collect_violations_of_profile(list, file, name, config.profiles[name]) end
+  return list, names
+end
+
+---------------------------------------------------------------------------
+-- Loading
 
 --- Read a configuration file and make one of its profiles ready for use.
 ---@param options profile.options

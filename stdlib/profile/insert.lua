@@ -6,57 +6,18 @@
 
 local fail = require "fail"
 local hint = require "log.hint"
-local path_fix = require "machine.path_fix"
 local profile_file = require "profile.file"
-local sys = require "host.sys"
+local tokens = require "profile.tokens"
 
 local M = {}
 
 ---------------------------------------------------------------------------
 -- Finding the position
 
-local function position_after_quoted(text, at)
-  local quote = text:sub(at, at)
-  repeat
-    at = at + 1
-    local char = text:sub(at, at)
-    if char == "\\" then at = at + 1 end
-  until char == quote or char == ""
-  return at + 1
-end
-
-local function position_after_long_bracket(text, at, level)
-  local _, to = text:find("]" .. level .. "]", at, true)
-  return to and to + 1 or #text + 1
-end
-
--- The position after the comment or the string that begins here; nil when none begins here.
-local function skip_comment_or_string(text, at)
-  local level = text:match("^%-%-%[(=*)%[", at) or text:match("^%[(=*)%[", at)
-  if level then return position_after_long_bracket(text, at, level) end
-  if text:find("^%-%-", at) then return text:find("\n", at, true) or #text + 1 end
-  if text:find("^[\"']", at) then return position_after_quoted(text, at) end
-end
-
--- An iterator over the words and signs of a Lua text, without comments; a string gives `""`. The second value is the
--- position where the word or sign ends.
-local function tokens_of_configuration(text)
-  local at = 1
-  return function()
-    while at <= #text do
-      local behind = skip_comment_or_string(text, at)
-      local token = not behind and (text:match("^[%a_][%w_]*", at) or text:match("^%S", at))
-      at = behind or at + (token and #token or 1)
-      if behind then token = '""' end
-      if token and not (behind and text:find("^%-%-", behind)) then return token, at - 1 end
-    end
-  end
-end
-
 -- The position after `profiles = {` in the returned table; nil when there is none, or more than one.
 local function find_profiles_brace(text)
   local depth, before, found, root = 0, {}, nil, false
-  for token, to in tokens_of_configuration(text) do
+  for token, _, to in tokens.each(text) do
     if token == "{" then
       if depth == 0 then root = before[1] == "return" end
       if depth == 1 and root and before[1] == "=" and before[2] == "profiles" then
@@ -126,41 +87,6 @@ function M.add_profile(text, file, name, profile)
   end
   local added = M.insert_after_brace(text, profile)
   return added and has_only_new_profile(before, added, file, name) and added or nil
-end
-
----------------------------------------------------------------------------
--- Writing the configuration
-
-local function raise_configuration_unwritten(file, why, fix, backup)
-  fail.raise {
-    kind = "config", what = "write the configuration " .. file, why = why,
-    fix = backup and ("Bring the former text back: mv '%s' '%s'. Then run the same command again."):format(backup, file)
-      or fix,
-  }
-end
-
---- Replace the text of a file. A copy of the old text exists until the new text is in place. Owner and mode of the file
---- stay as they are, and so does a symbolic link to the file.
----@param file string
----@param old string the text that was read
----@param new string
-function M.write(file, old, new)
-  local backup = file .. ".before"
-  local ok, why, kind = sys.write(backup, old, "new")
-  if not ok then
-    raise_configuration_unwritten(file, why, "Nothing was changed. " .. (kind == "exists"
-      and ("Compare it with %s, remove it, then run the same command again."):format(file) or path_fix.write(backup)))
-  end
-  if profile_file.read(file) ~= old then
-    sys.remove(backup)
-    raise_configuration_unwritten(file, "another program changed it meanwhile",
-      "Nothing was changed. Run the same command again: it reads the file anew.")
-  end
-  ok, why = sys.write(file, new, "edit")
-  if not ok or profile_file.read(file) ~= new then
-    raise_configuration_unwritten(file, why or "it does not hold what was written", nil, backup)
-  end
-  sys.remove(backup)
 end
 
 return M

@@ -358,19 +358,24 @@ function M.check_origin(profile, peer, url)
   check_loopback(profile, peer, url)
 end
 
---- Refuse peers that would reach login, Graph, Devolutions or the metadata service, or that get each other's
---- credential. Raises "config".
+-- Refuse what is wrong with a peer. `first_at`: the first peer at each origin.
+local function check_peer_of_profile(profile, peer, first_at)
+  refuse_scope_of_own_service(profile, peer)
+  if not peer.url then return end
+  M.check_origin(profile, peer, peer.url)
+  refuse_two_credentials(profile, peer, first_at)
+end
+
+--- One check for each peer, in the order of their names. It raises "config" when the peer would reach login, Graph,
+--- Devolutions or the metadata service, or would get the credential of a peer that was checked before.
 ---@param profile profile with peers
-function M.check(profile)
-  local first_at = {}
-  for _, name in ipairs(sets.sorted(profile.peers)) do
-    local peer = profile.peers[name]
-    refuse_scope_of_own_service(profile, peer)
-    if peer.url then
-      M.check_origin(profile, peer, peer.url)
-      refuse_two_credentials(profile, peer, first_at)
-    end
+---@return function[]
+function M.checks(profile)
+  local checks, first_at = {}, {}
+  for i, name in ipairs(sets.sorted(profile.peers)) do
+    checks[i] = function() check_peer_of_profile(profile, profile.peers[name], first_at) end
   end
+  return checks
 end
 
 return M

@@ -34,7 +34,7 @@ local function print_explained_failure(failure)
   local code = failure.code ~= "" and failure.code or failure.status
   local codes = require "repl.codes"
   local known = code and codes.explain(code) or failure.status and codes.explain(failure.status) or {}
-  for _, more in ipairs { require("repl.show").object(facts_of_failure(failure), math.maxinteger), known } do
+  for _, more in ipairs { require("report.show").object(facts_of_failure(failure), math.maxinteger), known } do
     more = wrap_explanation_lines(more)
     table.move(more, 1, #more, #lines + 1, lines)
   end
@@ -48,7 +48,7 @@ function Prompt:explain(value)
   if fail.is(value) then return print_explained_failure(value) end
   local known = (type(value) == "string" or math.type(value)) and require("repl.codes").explain(value)
   if known then return pager.show(wrap_explanation_lines(known)) end
-  log.say(value == nil and "Nothing has failed yet." or "This value is no failure, so there is nothing to explain.")
+  log.prose(value == nil and "Nothing has failed yet." or "This value is no failure, so there is nothing to explain.")
 end
 
 --- Print the overview, or help on a function, a module, a path of Graph, a code, a script or a command:
@@ -66,7 +66,7 @@ function Prompt:unfold(value)
   if value == nil then value = self.state.env.last end
   if log.json() then return value end
   if type(value) == "table" and value["@odata.context"] and type(value.value) == "table" then value = value.value end
-  pager.show(require("repl.show").unfolded(value == nil and json.null or value))
+  pager.show(require("report.show").unfolded(value == nil and json.null or value))
 end
 
 --- Print each request with its time, without its secrets; or stop printing requests.
@@ -81,7 +81,7 @@ function Prompt:trace(word)
     }
   end
   settings.trace = word == "on"
-  log.say(word == "on" and "Each request is shown from now on, without its secrets." or "Requests are not shown.")
+  log.prose(word == "on" and "Each request is shown from now on, without its secrets." or "Requests are not shown.")
 end
 
 --- Make the prompt's own functions.

@@ -22,7 +22,7 @@ local sys = require "host.sys"
 local term = require "host.term"
 local token_cache = require "oauth.token_cache"
 local traceback = require "base.traceback"
-local words = require "repl.words"
+local words = require "report.words"
 
 local M = {}
 
@@ -101,7 +101,7 @@ local function print_prompt_banner(state, open, missing)
     lines[3] = missing.fix
   end
   lines[#lines + 1] = log.style("dim", "help() says what there is, Tab completes, Ctrl-C stops a call, Ctrl-D leaves.")
-  log.say(table.concat(lines, "\n"))
+  log.prose(table.concat(lines, "\n"))
 end
 
 local function prompt_text(state, open)
@@ -275,7 +275,7 @@ local function new_prompt_state(options)
   state.lines_of = function(value, more)
     local most = term.is_terminal("out") and MOST_ROWS or nil
     return require("repl.help").of_value(value)
-      or require("repl.show").lines(value, term.width(), { more = more, most = most })
+      or require("report.show").lines(value, term.width(), { more = more, most = most })
   end
   return state
 end

@@ -1,7 +1,7 @@
 --- Collect names and ids from results, for completion.
 
 local class = require "base.class"
-local words = require "repl.words"
+local words = require "report.words"
 
 local M = {}
 

@@ -58,13 +58,10 @@ end
 
 -- Print an error that is no failure: a mistake in a script or in Moonlatch. Returns the members for --json.
 local function print_programming_error(err)
-  local message, trace = tostring(err):match("^(.-)\n(stack traceback:.*)$")
-  message = message or tostring(err)
-  local lines = { log.style("red", "error: ") .. message }
-  if log.verbose() and trace then lines[2] = trace end
-  if not log.verbose() then lines[2] = "  fix: Run it again with --verbose to see where this comes from." end
-  log.error(table.concat(lines, "\n"))
-  return { kind = "error", what = message }
+  local failure = require("report.mistake").failure(err)
+  log.error(M.text(failure))
+  if log.verbose() and failure.trace then log.error(failure.trace) end
+  return { kind = "error", what = failure.what, why = failure.why, fix = failure.fix }
 end
 
 -- Print the causes of a failure, with --verbose.

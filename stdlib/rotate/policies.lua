@@ -137,7 +137,7 @@ local function run_watch_round(policies, options)
   if ok then
     if has_rotation_news(all) then
       M.explain_stops(all, options)
-      log.say(("%s\n%s"):format(time.iso(time.now()), M.text(all)))
+      log.prose(("%s\n%s"):format(time.iso(time.now()), M.text(all)))
     end
     return seconds_to_next_watch_round(all)
   end
@@ -152,7 +152,7 @@ end
 ---@param options rotation.options
 ---@return integer status 0 when asked to stop
 function M.watch(policies, options)
-  log.say(("watching %s; Ctrl-C or SIGTERM ends it after the change at hand")
+  log.prose(("watching %s; Ctrl-C or SIGTERM ends it after the change at hand")
     :format(layout.count(#policies, "policy", "policies")))
   while true do
     local ok, wait = pcall(run_watch_round, policies, options)

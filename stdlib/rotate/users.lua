@@ -368,7 +368,7 @@ end
 local function adopt_stored_passwords(self)
   for _, entry in ipairs(self.entries) do
     if entry.adopt and entry.what == "wait" then
-      log.say(("%s: the sink's value is in force, although this journal did not set it; it is adopted")
+      log.prose(("%s: the sink's value is in force, although this journal did not set it; it is adopted")
         :format(entry.name))
       user_password.adopt(self.run, entry.adopt, entry.adopted)
     end
@@ -380,7 +380,7 @@ local function rename_password_entry(self, entry)
   local account = { id = entry.id, upn = entry.name }
   self.run.sink:rename(account)
   if row then rows:stage(self.run.journal, row, row.state, { modified = self.run.sink:modified(account) }) end
-  log.say(("%s: its entry was called %s, and has the account's name now"):format(entry.name, entry.renamed))
+  log.prose(("%s: its entry was called %s, and has the account's name now"):format(entry.name, entry.renamed))
 end
 
 -- Give entries the names of their accounts.

@@ -16,6 +16,7 @@ local fail = require "fail"
 local interfaces = require "script.interfaces"
 local json = require "host.json"
 local secret = require "host.secret"
+local sys = require "host.sys"
 local traceback = require "base.traceback"
 
 local M = {}
@@ -389,11 +390,14 @@ function Border:error_to_script(err)
   return class.of(err) and face_of(self, err) or err
 end
 
---- The name of a script's chunk: its path, changed where it looks like a path of the library. The name of a chunk tells
---- whether a function belongs to the library or to a script.
+--- The name of a script's chunk, which errors show: its path, with ~ for the home folder, so that Lua need not cut it;
+--- changed where it looks like a path of the library. The name tells whether a function belongs to the library or to a
+--- script.
 ---@param path string
 ---@return string
 function M.chunk_name(path)
+  local home = sys.getenv "HOME" or ""
+  if home:sub(1, 1) == "/" and path:sub(1, #home + 1) == home .. "/" then path = "~" .. path:sub(#home + 1) end
   local name = "@" .. path
   return name:sub(1, #LIBRARY) == LIBRARY and "@./" .. path or name
 end

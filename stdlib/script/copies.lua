@@ -3,6 +3,7 @@
 
 local crypto = require "host.crypto"
 local fail = require "fail"
+local folders = require "script.folders"
 local hint = require "log.hint"
 local log = require "log"
 local path_fix = require "machine.path_fix"
@@ -20,7 +21,7 @@ local MOST_BYTES = 1 << 20
 
 local function digest_of_script(text) return crypto.hex(crypto.digest("sha256", text)) end
 
-local function originals_path() return script.own_folder() .. "/.originals" end
+local function originals_path() return folders.own() .. "/.originals" end
 
 -- The origins by the names of the scripts; empty when nothing was copied yet, or the file cannot be read.
 local function read_origins_of_copies()

@@ -63,8 +63,8 @@ local function refuse_script(found)
 end
 
 local function print_added_needs(found, more)
-  log.say(("%s needs more than the bundled script of its name:"):format(found.path))
-  for _, entry in ipairs(more) do log.say("  + " .. entry) end
+  log.prose(("%s needs more than the bundled script of its name:"):format(found.path))
+  for _, entry in ipairs(more) do log.prose("  + " .. entry) end
 end
 
 --- Print the needs beyond the original, unless a person accepted them before.

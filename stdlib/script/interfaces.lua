@@ -32,7 +32,7 @@ M.interfaces = {
   peer = COPIED, policy = COPIED, program = COPIED, rehearse = COPIED, report = PLAIN,
   rotation = kept_of_run("client_secret", "certificate"), secret = COPIED,
   sink = kept_of_run("entry", "deliver"),
-  task = OWN, time = PLAIN, workflow = COPIED,
+  task = OWN, test = COPIED, time = PLAIN, workflow = COPIED,
 
   ["entra.admin"] = kept_of_run "sign_in", ["entra.api_permissions"] = kept_of_run "tell_elevation",
   ["entra.application"] = KEPT, ["entra.consent"] = kept_of_run "ensure",

@@ -7,10 +7,11 @@
 local border = require "script.border"
 local copy = require "base.copy"
 local fail = require "fail"
+local folders = require "script.folders"
 local hint = require "log.hint"
 local lua_file = require "base.lua_file"
+local modules = require "script.modules"
 local nearest = require "base.nearest"
-local path_fix = require "machine.path_fix"
 local permissions_needs = require "permissions.needs"
 local rights = require "task.rights"
 local sandbox = require "script.sandbox"
@@ -20,8 +21,6 @@ local sys = require "host.sys"
 local traceback = require "base.traceback"
 
 local M = {}
-
-local MOST_BYTES = 4 << 20 -- bytes of a script file
 
 ---@class script.found
 ---@field name string "setup/entra-pam-provider", or the path as given
@@ -58,83 +57,21 @@ local MOST_BYTES = 4 << 20 -- bytes of a script file
 ---@field steps table[]?
 ---@field policy policy.terms?
 ---@field rehearsal rehearse.terms?
+---@field test test.terms?
 ---@field notices notice.terms? rules for notices
 ---@field tell nil|fun(notice: notice.notice, args: table) hand a notice to somebody; raises when that fails
 ---@field needs_written script.needs? of a sink, or a script that tells: the needs as written, with {argument} in names
 
-local scripts_folder ---@type string? of --scripts
-
---- Look for scripts in this folder first (--scripts).
----@param path string?
-function M.use_folder(path)
-  local stat = path and sys.stat(path, true)
-  if path and (not stat or stat.type ~= "directory") then
-    fail.raise {
-      kind = "usage", what = "look for scripts in " .. path,
-      why = stat and "it is not a folder" or "there is no such folder",
-      fix = "Name a folder that exists with --scripts DIR.",
-    }
-  end
-  scripts_folder = path
-end
-
---- The user's own folder.
----@return string
-function M.own_folder()
-  return require("profile.file").folder() .. "/scripts"
-end
-
 ---------------------------------------------------------------------------
 -- Finding a script
-
-local function read_script_file(path)
-  local text, message, kind = sys.read(path, MOST_BYTES)
-  if text then return text end
-  if kind == "missing" then return nil end
-  local fixes = {
-    mode = ("Let only its owner write it, because a script acts in your name: chmod go-w '%s'"):format(path),
-    owner = ("Read it, then make it yours, because a script acts in your name: sudo chown %s '%s'")
-      :format(sys.user(), path),
-    type = "Name the file of the script.", size = "Divide the script: a file is at most 4 MiB of text.",
-    link = "Name the file itself: the links lead in a circle.", io = path_fix.read(path),
-  }
-  fail.raise {
-    kind = "config", what = "read the script " .. path, why = message,
-    fix = fixes[kind],
-  }
-end
 
 local function is_script_path(name)
   return name:match("^%.?%.?/") ~= nil or name:match("^~/") ~= nil or name:match("%.lua$") ~= nil
 end
 
-local function is_script_name(name)
-  if name == "" or name:find("//", 1, true) then return false end
-  return name:match("^[%w_][%w_/-]*$") ~= nil and not name:match("/$")
-end
-
--- The folders in which a script is looked for by its name, in order.
-local function search_folders()
-  local list = {}
-  if scripts_folder then list[#list + 1] = { origin = "folder", folder = scripts_folder } end
-  local ok, own_folder = pcall(M.own_folder) -- without HOME there is none
-  if ok then list[#list + 1] = { origin = "yours", folder = own_folder } end
-  list[#list + 1] = { origin = "bundled" }
-  return list
-end
-
-local function read_script_in(place, name)
-  if place.origin == "bundled" then
-    local path = "scripts/" .. name .. ".lua"
-    return path, sys.embedded(path)
-  end
-  local path = place.folder .. "/" .. name .. ".lua"
-  return path, read_script_file(path)
-end
-
-local function find_script_by_name(name, where)
-  for _, place in ipairs(where or search_folders()) do
-    local path, text = read_script_in(place, name)
+local function find_script_by_name(name)
+  for _, place in ipairs(folders.list()) do
+    local path, text = folders.read_in(place, name)
     if text then return { name = name, path = path, origin = place.origin, text = text } end
   end
 end
@@ -148,7 +85,7 @@ local function raise_no_such_script(name)
   local meant = nearest(name, M.names())
   local fix = meant and ("Did you mean '%s'?"):format(meant)
     or hint.text "Run `{moonlatch} scripts` for the list of scripts, and name one of these."
-  if is_script_name(name) and sys.stat(name .. ".lua") then fix = ("To run the file here, write "
+  if folders.is_name(name) and sys.stat(name .. ".lua") then fix = ("To run the file here, write "
     .. "./%s.lua."):format(name) end
   fail.raise {
     kind = "usage", what = ("find the script '%s'"):format(name), why = "no script has this name", fix = fix,
@@ -161,14 +98,14 @@ end
 function M.find(name)
   if is_script_path(name) then
     local path = expand_home_in_path(name)
-    local text = read_script_file(path)
+    local text = folders.read_file(path)
     if text then return { name = name, path = path, origin = "path", text = text } end
     fail.raise {
       kind = "usage", what = ("find the script '%s'"):format(name), why = "there is no such file",
       fix = hint.text "Correct the path; or name one of the scripts that `{moonlatch} scripts` lists.",
     }
   end
-  return is_script_name(name) and find_script_by_name(name) or raise_no_such_script(name)
+  return folders.is_name(name) and find_script_by_name(name) or raise_no_such_script(name)
 end
 
 --- Describe where a found script is, for a person: "setup/x (yours: /home/…/setup/x.lua)".
@@ -180,11 +117,13 @@ function M.describe(found)
   return ("%s (%s: %s)"):format(found.name, found.origin == "yours" and "yours" or "--scripts", found.path)
 end
 
+local MODULES_FOLDER = "lib" -- no file in a folder of this name is a script
+
 local function add_scripts_below(list, root, below)
   for _, entry in ipairs(sys.list(root .. below) or {}) do
     local stat = sys.stat(root .. below .. "/" .. entry)
     if stat and stat.type == "directory" then
-      add_scripts_below(list, root, below .. "/" .. entry)
+      if entry ~= MODULES_FOLDER then add_scripts_below(list, root, below .. "/" .. entry) end
     elseif entry:match("%.lua$") then
       list[#list + 1] = (below .. "/" .. entry):sub(2, -5)
     end
@@ -194,7 +133,7 @@ end
 local function script_names_in(place)
   local list = {}
   if place.origin ~= "bundled" then
-    add_scripts_below(list, place.folder, "")
+    add_scripts_below(list, place.path, "")
     return list
   end
   for _, path in ipairs(sys.embedded_list("scripts/")) do
@@ -212,7 +151,7 @@ end
 ---@return string[]
 function M.names()
   local names, seen = {}, {}
-  for _, place in ipairs(search_folders()) do
+  for _, place in ipairs(folders.list()) do
     for _, name in ipairs(script_names_in(place)) do
       if not seen[name] and not is_emulator_part(name) then names[#names + 1] = name end
       seen[name] = true
@@ -225,29 +164,15 @@ end
 ---------------------------------------------------------------------------
 -- Loading
 
-local function compile_script(found, globals)
-  local chunk, why, fix = lua_file.compile(found.text, border.chunk_name(found.path), globals)
-  if chunk then return chunk end
-  fail.raise { kind = "config", what = "load the script " .. found.path, why = why, fix = fix }
-end
-
--- The chunk of a module that a script requires: require "emulator.tenant" loads the script file emulator/tenant. A copy
--- that replaces only some steps requires its bundled original as "bundled.setup.…".
-local function script_module(name, globals_of)
-  local original = name:match("^bundled%.(.+)$")
-  local path = (original or name):gsub("%.", "/")
-  local found = is_script_name(path) and find_script_by_name(path, original and { { origin = "bundled" } })
-  return found and compile_script(found, globals_of())
-end
-
 --- The chunk of a script, with a script's globals. The values that it returns have crossed the border: tables are
 --- copies, and functions in them are called with the script's rights.
 ---@param found script.found
 ---@param emulator boolean? is it a file of the emulator, in the emulator's own process?
 ---@return function
 function M.chunk(found, emulator)
-  local globals, script_border = sandbox.globals { sibling = script_module, emulator = emulator }
-  return script_border:callback(compile_script(found, globals))
+  local beside = found.origin ~= "bundled" and (found.path:match "^(.*)/" or ".") or nil
+  local globals, script_border = sandbox.globals { beside = beside, emulator = emulator }
+  return script_border:callback(modules.compile(found, globals))
 end
 
 -- The options of every command. A script's argument may not have one of these names.
@@ -330,12 +255,13 @@ local declaration_rule = {
     steps = { type = "table", each = { type = "table", check = check_step } },
     policy = { type = "table" },
     rehearsal = { type = "table" },
+    test = { type = "table" },
     notices = { type = "table" },
     tell = { type = "function" },
   },
   check = function(declaration)
     local kinds = 0
-    for _, kind in ipairs { "run", "steps", "policy", "rehearsal", "notices", "tell", "store", "kept_by" } do
+    for _, kind in ipairs { "run", "steps", "policy", "rehearsal", "test", "notices", "tell", "store", "kept_by" } do
       kinds = kinds + (declaration[kind] ~= nil and 1 or 0)
     end
     if kinds ~= 1 then return "it has none, or several, of run, steps, tell and store", SINGLE end
@@ -352,7 +278,8 @@ M.rule = declaration_rule
 
 -- Files whose whole value is made by a function of an interface; another value may not have their member.
 local MADE_BY = {
-  policy = "policy { select = …, every = …, sink = … }", rehearsal = "rehearse { … }", notices = "notice { rules = … }",
+  policy = "policy { select = …, every = …, sink = … }", rehearsal = "rehearse { … }", test = "test { … }",
+  notices = "notice { rules = … }",
 }
 
 local function refuse_unmade(found, value)
@@ -368,7 +295,7 @@ end
 
 -- The declaration of a policy or of a rehearsal; nil for any other value.
 local function declared_kind(found, value)
-  for _, name in ipairs { "policy.declaration", "rehearse.declaration", "notice.declaration" } do
+  for _, name in ipairs { "policy.declaration", "rehearse.declaration", "notice.declaration", "test.declaration" } do
     local kind = package.loaded[name] -- a file of this kind has required the module
     if kind and kind.is(value) then return kind.declare(found, value) end
   end
@@ -389,12 +316,36 @@ local function call_with_copies(fn)
   return function(...) return fn(table.unpack(copy(table.pack(...)), 1, select("#", ...))) end
 end
 
+local DECLARES = { "summary", "run", "steps", "tell", "store", "kept_by", "needs", "policy", "rehearsal",
+  "notices", "test" }
+
+-- Is the value of a file that of a module for other scripts: a function, or a table that declares nothing?
+local function is_value_of_module(value)
+  if type(value) ~= "table" then return type(value) == "function" end
+  for _, member in ipairs(DECLARES) do
+    if value[member] ~= nil then return false end
+  end
+  return next(value) ~= nil or getmetatable(value) ~= nil
+end
+
+--- Why the file of a module is not loaded as a script.
+M.IS_MODULE = "it is a module for other scripts: it returns no declaration"
+
+local function refuse_module(found)
+  fail.raise {
+    kind = "config", what = "load the script " .. found.path, why = M.IS_MODULE,
+    fix = ('Require it in a script: require "%s".'):format((found.name:gsub("%.lua$", ""):gsub("^.*%./", "")
+      :gsub("/", "."))),
+  }
+end
+
 --- Check what a script's file returned.
 ---@param found script.found
 ---@param value any
 ---@return script.declaration
 function M.check(found, value)
   local declared = declared_kind(found, value)
+  if not declared and is_value_of_module(value) then refuse_module(found) end
   if declared then value = declared else refuse_unmade(found, value) end
   local needs = type(value) == "table" and (sink_contract.is_sink(value) or value.tell) and value.needs
   if type(needs) == "table" then value.needs = example_needs(value) end

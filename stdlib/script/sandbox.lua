@@ -7,6 +7,7 @@ local border = require "script.border"
 local interfaces = require "script.interfaces"
 local strict = require "base.strict"
 local sys = require "host.sys"
+local term = require "host.term"
 
 local M = {}
 
@@ -27,10 +28,19 @@ end
 ---------------------------------------------------------------------------
 -- The language
 
+-- A value for a person: plain tables as the prompt shows them.
+local function printed_text(value)
+  local show = type(value) == "table" and require "report.show"
+  if not show then return tostring(value) end
+  return table.concat(show.lines(value, term.width()), "\n")
+end
+
+-- Print values: one table, or several values in one line, with what a table has below it.
 local function print_to_log(...)
   local texts = table.pack(...)
-  for i = 1, texts.n do texts[i] = tostring(texts[i]) end
-  require("log").say(table.concat(texts, "\t"))
+  for i = 1, texts.n do texts[i] = printed_text(texts[i]) end
+  local has_table = table.concat(texts):find("\n", 1, true)
+  require("log").say(table.concat(texts, has_table and "\n" or "\t"))
 end
 
 -- The getmetatable of scripts. The metatable of strings is hidden, because the whole program shares it.
@@ -151,17 +161,21 @@ local function check_module_name(name)
   end
 end
 
----@alias sandbox.sibling fun(name: string, new_globals: fun(): table): function?
-
 ---@class sandbox.options
----@field sibling sandbox.sibling? finds the chunk of a module beside the script
+---@field beside string? the folder of the script, in which its modules are looked for first
 ---@field emulator boolean? is it a file of the emulator, in the emulator's own process?
 
--- The require of a script: it finds Lua's libraries, interfaces of the library, and modules beside the script.
+-- The place of the script's call, for an error: " in line 3 of mine.lua". `level` as of debug.getinfo.
+local function place_of_call(level)
+  local caller = debug.getinfo(level + 1, "Sl")
+  return caller and caller.currentline > 0 and (" in line %d of %s"):format(caller.currentline, caller.short_src) or ""
+end
+
+-- The require of a script: it finds Lua's libraries, interfaces of the library, and modules that a person wrote.
 ---@param script_border script.border
 ---@param options sandbox.options
 ---@param libraries table<string, table> the script's copies of Lua's libraries
----@param new_globals fun(): table makes the globals for a module beside the script
+---@param new_globals fun(): table makes the globals for a module
 local function new_require(script_border, options, libraries, new_globals)
   local loaded = {} -- the modules that this script has required
 
@@ -170,11 +184,8 @@ local function new_require(script_border, options, libraries, new_globals)
     if interfaces.of(name) then return script_border:view(name) end
   end
 
-  local function module_beside_script(name)
-    local chunk = options.sibling and options.sibling(name, new_globals)
-    if not chunk then
-      error(("there is no module '%s', neither in the library nor beside the script"):format(name), 3)
-    end
+  local function own_module(name)
+    local chunk = require("script.modules").chunk(name, options.beside, new_globals(), place_of_call(3))
     loaded[name] = LOADING_MODULE
     local value = chunk(name)
     return value == nil and true or value
@@ -187,14 +198,14 @@ local function new_require(script_border, options, libraries, new_globals)
     if loaded[name] == nil then
       local value = library_module(name)
       if value == nil and is_in_library(name) then refuse_closed_module(name) end
-      loaded[name] = value == nil and module_beside_script(name) or value
+      loaded[name] = value == nil and own_module(name) or value
     end
     return loaded[name]
   end
 end
 
 --- Make the globals of a script file, and the border of the script. `require` in these globals finds interfaces by
---- their names; for another name it calls `sibling(name, new_globals)`, which returns the chunk of a file.
+--- their names, and modules that a person wrote (script.modules).
 ---@param options sandbox.options?
 ---@return table globals, script.border border
 function M.globals(options)

@@ -18,4 +18,14 @@ function M.open(profile)
   return session.open_journal(profile), true
 end
 
+--- Call `fn(journal)` with the journal of the profile; with nil where there is none. Raises as `open`. Waits.
+---@param profile profile
+---@param fn fun(journal: host.journal.journal?): any
+---@return any
+function M.with(profile, fn)
+  local journal, is_own = M.open(profile)
+  local _ <close> = setmetatable({}, { __close = function() if is_own then journal:close() end end })
+  return fn(journal)
+end
+
 return M

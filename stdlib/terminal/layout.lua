@@ -60,7 +60,19 @@ function M.list(words, last)
   return ("%s %s %s"):format(table.concat(words, ", ", 1, #words - 1), last, words[#words])
 end
 
---- Wrap a line between words. The further lines have the indent of the first line, and `more` columns.
+local LESS_INDENT = 4 -- columns that a word is indented by, beside the line's indent, when the whole indent is too much
+
+-- The indent of a further line that begins with this word: the whole one where the word fits, else a smaller one or
+-- none, so that an address or an id that is too long stays in one piece.
+local function indent_for_word(word, width, first, rest)
+  local space = width - M.width(word)
+  if #rest <= space then return rest end
+  if #rest > #first + LESS_INDENT and #first + LESS_INDENT <= space then return first .. (" "):rep(LESS_INDENT) end
+  return #first <= space and first or ""
+end
+
+--- Wrap a line between words. The further lines have the indent of the first line, and `more` columns; a word that is
+--- too long for that is indented less.
 ---@param line string
 ---@param width integer
 ---@param more integer? columns
@@ -72,10 +84,10 @@ function M.wrap(line, width, more)
   local lines, current = {}, nil
   for space, word in line:sub(#first + 1):gmatch("(%s*)(%S+)") do
     local longer = (current or first) .. (current and space or "") .. word
-    local gains = current and M.width(rest) < M.width(current) + #space
-    if gains and M.width(longer) > width then
+    local indent = M.width(longer) > width and indent_for_word(word, width, first, rest)
+    if indent and current and #indent < M.width(current) + #space then
       lines[#lines + 1] = current
-      longer = rest .. word
+      longer = indent .. word
     end
     current = longer
   end
@@ -109,7 +121,7 @@ local function hanging_indent(line)
 end
 
 --- Wrap a text to `width` columns, between words. A line that consists of a name and its meaning keeps the meaning in
---- its own column, when the name takes at most half of the width.
+--- its own column, when the name takes at most half of the width; else its further lines are indented by four columns.
 ---@param text string
 ---@param width integer
 ---@return string
@@ -119,8 +131,28 @@ function M.fit(text, width)
   for line in (text .. "\n"):gmatch("(.-)\n") do lines[#lines + 1] = line end
   return table.concat(M.wrap_all(lines, width, function(line)
     local hang = hanging_indent(line)
-    return hang <= width // 2 and hang or 0
+    return hang <= width // 2 and hang or LESS_INDENT
   end), "\n")
+end
+
+-- The text with spaces inside quotes replaced by a character that is no space, so that wrapping leaves them alone.
+local function join_quoted(text)
+  local function join(quoted) return (quoted:gsub(" ", "\0")) end
+  return (text:gsub("%b''", join):gsub('%b""', join))
+end
+
+--- Wrap a line with a command, "  moonlatch init   # a profile", so that it can still be copied: what it does comes
+--- before it, and each line of the command but the last ends with a backslash.
+---@param line string
+---@param width integer
+---@return string
+function M.command(line, width)
+  if M.width(line) <= width then return line end
+  local command, meaning = line:match "^(.-)%s+(#%s.*)$"
+  local parts = M.wrap(join_quoted(command or line), width - 2, LESS_INDENT)
+  local text = table.concat(parts, " \\\n"):gsub("%z", " ")
+  if not meaning then return text end
+  return table.concat(M.wrap(line:match "^%s*" .. meaning, width, 2), "\n") .. "\n" .. text
 end
 
 --- Arrange words in as many columns as fit. The columns are read downwards.

@@ -130,6 +130,8 @@ describe("moonlatch activity", function()
       :find("why: 2 applications have that name", 1, true))
     assert.truthy(must(emu:run { "activity", "--app", "x", "--user", "y" }, 2).err
       :find("why: --app and --user each say whose activity", 1, true))
+    assert.truthy(must(emu:run { "activity", "--counted", "day", "--user", "y" }, 2).err
+      :find("why: --counted counts sign-ins of applications; --user lists the changes of an account", 1, true))
     must(emu:run { "activity", "--user", "nobody@contoso.onmicrosoft.com" }, 1)
     local _, rows = rows_of("--user", "00000000-1111-2222-3333-444444444444")
     assert.same({}, rows)
@@ -141,6 +143,21 @@ describe("moonlatch activity", function()
     assert.truthy(outcome.err:find("unknown, as it could not be read: the sign-ins of 'Payroll': the tenant has no "
       .. "licence Entra ID P1 or P2, which Entra demands for this log. With a licence", 1, true), outcome.err)
     emu:admin("set_flag", "p1", true)
+  end)
+
+  it("says in a national cloud of sign-ins, listed or counted, and of reports that they are not there", function()
+    emu:admin("set_flag", "national_cloud", true)
+    for _, more in ipairs { {}, { "--counted", "day" } } do
+      local outcome = must(emu:run { "activity", "--app", "Payroll", table.unpack(more) }, 3)
+      for _, what in ipairs { "the sign-ins of 'Payroll'",
+        "the last uses of the credentials of 'Payroll' (the daily report)",
+        "the last uses of 'Payroll' by kind (the daily report)" } do
+        assert.truthy(outcome.err:find(("unknown, as it could not be read: %s: this cloud does not have it. It is part "
+          .. "of the beta version of Microsoft Graph, in the global cloud only."):format(what), 1, true), outcome.err)
+      end
+      assert.is_nil(outcome.out:find("sign-in", 1, true), outcome.out)
+    end
+    emu:admin("set_flag", "national_cloud", false)
   end)
 
   it("lists when an application was used by kind, a day late", function()

@@ -11,6 +11,13 @@ local function of(rows, name)
   end
 end
 
+-- The names of the first accounts.
+local function first_names(rows, count)
+  local names = {}
+  for i = 1, count do names[i] = rows[i].account:match "^[^@]+" end
+  return names
+end
+
 describe("moonlatch discover", function()
   setup(function() emu = rehearsal.new("--lag", "0", "--users", "3000") end)
   teardown(function() local _ <close> = emu end)
@@ -44,6 +51,34 @@ describe("moonlatch discover", function()
     assert.truthy(outcome.err:find("who changed a password last is not known everywhere: not permitted", 1, true),
       outcome.err)
     assert.truthy(outcome.out:find("unknown", 1, true))
+  end)
+
+  it("marks the managed accounts whose password PAM did not change as often as the profile says", function()
+    local function configure(text)
+      emu:configure(function(all) return (all:gsub("managed = {.-}, sign_in", "sign_in"):gsub("sign_in = ", text
+        .. "sign_in = ", 1)) end)
+    end
+    local at = "@contoso.onmicrosoft.com"
+    configure(('managed = { select = { "uma%s", "t0-anna%s" }, every = "30d" }, '):format(at, at))
+    for _, words in ipairs { { "--all" }, { "--all", "--no-evidence" } } do
+      local status, rows = emu:json { "discover", table.unpack(words) }
+      assert.same({ 0, "yes", "no" }, { status, of(rows, "uma").overdue, of(rows, "t0-dana").overdue or "no" })
+      -- A person changed this one an hour ago: that is seen in the log, and is no change of PAM's.
+      assert.equal(#words == 1 and "yes" or "no", of(rows, "t0-anna").overdue)
+    end
+    local shown = emu:run { "discover", "--group", "PAM managed" }
+    assert.matches("uma@contoso%.onmicrosoft%.com +no +overdue, [%d.]+ %a+ +unknown", shown.out)
+    configure 'managed = { every = "30d" }, '
+    shown = emu:run { "discover", "--group", "PAM managed" }
+    assert.equal(3, shown.status)
+    assert.truthy(shown.err:find("which passwords are overdue: neither managed.select in the profile nor a setup on "
+      .. "record names the accounts", 1, true), shown.err)
+    configure 'managed = { select = { "Nobody here" }, every = "30d" }, '
+    shown = emu:run { "discover", "--group", "PAM managed" }
+    assert.equal(3, shown.status)
+    assert.truthy(shown.err:find("which passwords are overdue: find the managed accounts 'Nobody here': there is no "
+      .. "group of that name", 1, true), shown.err)
+    configure ""
   end)
 
   it("lists who holds one role, by whatever way", function()
@@ -84,6 +119,8 @@ describe("moonlatch discover", function()
     local _, rows = emu:json { "discover" }
     assert.equal("yes", of(rows, "t0-dana").managed)
     assert.equal("no", of(rows, "adele").managed)
+    assert.same({ "adele", "elias", "priya", "breakglass", "rita" }, first_names(rows, 5)) -- the highest roles first
+    assert.equal("t0-dana", first_names(rows, #rows)[#rows]) -- nobody's risk is smaller than the managed one's
     _, rows = emu:json { "discover", "--unmanaged" }
     assert.is_nil(of(rows, "t0-dana"))
   end)

@@ -65,8 +65,9 @@ describe("moonlatch permissions", function()
   it("prints the least a script needs", function()
     local outcome = place:run { "permissions", "setup/entra-pam-provider", "--offline" }
     assert.equal(0, outcome.status, outcome.err)
-    assert.matches("\nAs an application\n  AppRoleAssignment%.ReadWrite%.All ", outcome.out)
-    assert.matches("\nWeakest directory roles of that person\n  Cloud Application Administrator ", outcome.out)
+    assert.matches("\nAs an application\n  AppRoleAssignment%.ReadWrite%.All\n      POST ", outcome.out)
+    assert.matches("\nWeakest directory roles of that person\n  Cloud Application Administrator\n      GET ",
+      outcome.out)
     assert.matches("\nNot compared with what we have: %-%-offline\n$", outcome.out)
     outcome = place:run { "permissions", "setup/entra-pam-provider" }
     assert.matches("\nNot compared with what we have: there is no profile\n$", outcome.out)

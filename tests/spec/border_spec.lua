@@ -55,7 +55,7 @@ describe("require", function()
       refused("require(...)", "is no name of a module", name)
     end
     refused("require(setmetatable({}, { __tostring = function() return 'graph' end }))", "require needs the name")
-    refused("require 'Graph'", "there is no module 'Graph'")
+    refused("require 'Graph'", "require 'Graph' in line 1 of mine.lua: there is no such module")
   end)
 
   it("gives Lua's libraries as the script's own copies", function()

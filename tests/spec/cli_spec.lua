@@ -35,6 +35,9 @@ describe("the command line", function()
       check({ "-e", "1 + 1" }, 0, "2\n", "")
       check({ "-e", "print('a', nil) return 'b', { 3 }" }, 0, "a\tnil\nb\n[\n  3\n]\n", "")
       check({ "-e", "-- a comment" }, 0, "", "")
+      check({ "-e", "print { name = 'Adele', roles = { 'a', 'b' }, secret = { x = 1 } }" }, 0,
+        "name    Adele\nroles   a, b\nsecret  {1 member}\n", "")
+      check({ "-e", "print('users', { { n = 1 }, { n = 2 } })" }, 0, "users\nn\n1\n2\n2 items\n", "")
       check({ "--json", "-e", "{ a = 1 }" }, 0, '{\n  "a": 1\n}\n', "")
       check({ "-e", "require('task').sleep(0.01) return 'slept'" }, 0, "slept\n", "")
     end)
@@ -50,12 +53,42 @@ describe("the command line", function()
 
     it("is a mistake with a message, without a traceback unless asked for", function()
       check({ "-e", "nothing()" }, 1, "",
-        "error: -e:1: reads the undeclared global 'nothing'\n"
-        .. "  fix: Run it again with --verbose to see where this comes from.\n")
+        "error: run line 1 of the code after -e\n  why: reads the undeclared global 'nothing'\n"
+        .. "  fix: Declare it before that line: local nothing = …; for a module: local nothing = require \"nothing\". "
+        .. "The same command with --verbose shows the calls that led there.\n")
       assert.matches("stack traceback:", check({ "-e", "error('x')", "--verbose" }, 1).err)
       check({ "-e", "1 +" }, 2, "", "error: read the code of -e\n  why: -e:1: unexpected symbol near <eof>\n"
         .. "  fix: Correct the Lua code after -e, in quotes of the shell: moonlatch -e 'print(1 + 1)'\n")
       assert.matches("why: %-e needs code", check({ "-e" }, 2).err)
+    end)
+
+    it("is told with its place in the author's file, why and what to do, and no line of the library", function()
+      local place <close> = moonlatch.place()
+      local calls = "The same command with --verbose shows the calls that led there."
+      for code, said in pairs {
+        ["local t return t.x"] = "run line 1 of ./m.lua\n  why: attempt to index a nil value (local 't')\n"
+          .. "  fix: 't' is nil there: check its name, and whether it may be missing. " .. calls,
+        ["y = 1"] = "run line 1 of ./m.lua\n  why: writes the undeclared global 'y'\n"
+          .. "  fix: Declare it first, outside the function: local y. " .. calls,
+        ["require('report').table(nil, 5)"] = "run line 1 of ./m.lua\n  why: attempt to index a number value\n"
+          .. "  fix: Correct that line. " .. calls,
+        ["error('mine')"] = "run line 1 of ./m.lua\n  why: mine\n  fix: Correct that line. " .. calls,
+        ["error { code = 5 }"] = 'run a script\n  why: it raised a table: {"code":5}\n  fix: Raise a text, error("…"), '
+          .. "or a failure, fail.raise { … }: these say where they come from.",
+      } do
+        place:write("m.lua", ("return { summary = 'S', run = function() %s end }"):format(code))
+        local outcome = place:run { "run", "./m.lua" }
+        assert.same({ 1, ("error: %s\n"):format(said) }, { outcome.status, outcome.err })
+        local document = json.decode(place:run({ "run", "./m.lua", "--json" }).out)
+        assert.matches(said:match "^[^\n]+", document.error.what, 1, true)
+        assert.truthy(document.error.why and document.error.fix)
+      end
+      local mistake = require "report.mistake"
+      local library = debug.getinfo(mistake.failure, "S").short_src:match "^(.*)report/mistake%.lua$"
+      local trace = ("\nstack traceback:\n\t[C]: in ?\n\t%sx.lua:3: in f"):format(library)
+      local failure = mistake.failure(library .. "y.lua:9: broken" .. trace)
+      assert.same({ "broken", "this is a mistake in Moonlatch, and not in what you wrote" },
+        { failure.what, failure.why })
     end)
 
     it("has no doors to the machine", function()
@@ -190,6 +223,20 @@ describe("the command line", function()
     place:write("more/talk/say.lua", SCRIPT)
     local outcome = place:run { "scripts", "--scripts", place.path .. "/more" }
     assert.matches("\ntalk/say +folder +Say something\n", outcome.out)
+    place:write("more/lib/names.lua", "return { first = 'Ada' }")
+    place:write("more/talk/words.lua", "return function() return require('names').first end")
+    place:write("more/talk/hi.lua",
+      "local w = require 'words' return { summary = 'S', run = function() print(w()) end }")
+    local listed = place:run { "scripts", "--scripts", place.path .. "/more" }
+    assert.same({ 0, "" }, { listed.status, listed.err })
+    assert.not_matches("names", listed.out, 1, true)
+    assert.not_matches("talk/words", listed.out, 1, true)
+    assert.matches("\ntalk/hi +folder +S\n", listed.out)
+    assert.equal("Ada\n", place:run({ "run", "talk/hi", "--scripts", place.path .. "/more" }).out)
+    outcome = place:run { "run", "talk/words", "--scripts", place.path .. "/more" }
+    assert.same({ 1, ("error: load the script %s/more/talk/words.lua\n  why: it is a module for other scripts: it "
+      .. 'returns no declaration\n  fix: Require it in a script: require "talk.words".\n'):format(place.path) },
+      { outcome.status, outcome.err })
     assert.equal(SCRIPT, place:run({ "scripts", "show", "talk/say", "--scripts", place.path .. "/more" }).out)
     outcome = place:run { "scripts", "copy", "talk/say", "--scripts", place.path .. "/more" }
     assert.same({ 0, "" }, { outcome.status, outcome.err })
@@ -197,8 +244,8 @@ describe("the command line", function()
     outcome = place:run { "scripts", "copy", "talk/say", "--scripts", place.path .. "/more" }
     assert.equal(1, outcome.status)
     assert.matches("Edit that file; or move it away first, for a new copy.", outcome.err)
-    assert.matches("fix: Did you mean 'show'%? The actions are list, show NAME, copy NAME, diff NAME and keep "
-      .. "NAME%.\n$",
+    assert.matches("fix: Did you mean 'show'%? The actions are list, show NAME, copy NAME, diff NAME, keep "
+      .. "NAME and test NAME%.\n$",
       place:run({ "scripts", "shwo" }).err)
     assert.matches("why: NAME is missing\n", place:run({ "scripts", "diff" }).err)
   end)

@@ -5,7 +5,7 @@ local last_reset = require "evidence.last_reset"
 
 local DAY, HOUR = 86400, 3600
 local NOW = 1800000000
-local ACTORS = { provider = "p-1", self = "m-1" }
+local ACTORS = { providers = { ["p-1"] = true }, self = "m-1" }
 
 local function reset(days, by, more)
   local change = { id = "c", at = NOW - days * DAY, kind = "reset", result = "success", by = by, targets = {} }

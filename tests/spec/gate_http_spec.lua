@@ -172,10 +172,11 @@ describe("the gate's client", function()
       { "/nameless", "Header without colon$" },
       { "/spaced", "it sent a header line without a name$" },
       { "/status_999", "it sent a status that is not between 100 and 599$" },
-      { "/status_099", "Unsupported response code" },
+      { "/status_099", { "Unsupported response code", "it sent a status that is not between 100 and 599$" } },
       { "/status_600", "it sent a status that is not between 100 and 599$" },
       { "/status_101", "it sent a switch of protocols that was not requested$" },
-      { "/claims_h2", "it sent a status line of another HTTP version than the connection's$" },
+      { "/claims_h2", { "it sent a status line of another HTTP version than the connection's$",
+        "Version mismatch %(from HTTP/1 to HTTP/2%)$" } },
       { "/partial", "it sent a part of an answer, and the request was for the whole$" },
       { "/no_length", "it sent an answer that does not say how long it is$" },
       { "/http09", "Received HTTP/0.9" },
@@ -194,7 +195,9 @@ describe("the gate's client", function()
         assert.is_nil(answer)
         assert.equal("hostile", kind)
         assert.matches("^the answer of 127%.0%.0%.1 is refused: ", message)
-        assert.matches(case[2], message)
+        -- Where there are two: libcurl 7 leaves to us what libcurl 8 finds, or the other way round.
+        local either = type(case[2]) == "table" and case[2] or { case[2], case[2] }
+        assert(message:find(either[1]) or message:find(either[2]), message)
         assert.is_true(maybe_sent)
       end)
     end

@@ -154,9 +154,11 @@ describe("a full disk", function()
     local committed, why = tonumber(filler:line(60)), filler:line(10)
     assert.equal(0, filler:wait(10))
     assert.is_true(committed > 0 and committed < 2000)
+    -- A later SQLite adds the system's words: "disk I/O error (File too large)".
+    local told = why:gsub("^(the journal cannot be written: [^,(]+) %([^)]*%),", "%1,")
     assert.equal(("the journal cannot be written: %s, in '%s/j'. What was not yet committed is not kept and nothing "
       .. "more is sent. %s, then run the same command again: it goes on from the last commit"):format(reason[1],
-      place.path, reason[2]), why)
+      place.path, reason[2]), told)
     return committed
   end
 

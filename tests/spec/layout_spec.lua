@@ -25,6 +25,9 @@ describe("layout", function()
     assert.same({ "  one two", "  three" }, layout.wrap("  one two three", 10))
     assert.same({ "why: one", "     two" }, layout.wrap("why: one two", 9, 5))
     assert.same({ "a", "incomprehensibilities", "b" }, layout.wrap("a incomprehensibilities b", 8))
+    assert.same({ "  + one two", "      incomprehensible", "          three" },
+      layout.wrap("  + one two incomprehensible three", 23, 8)) -- whole, where the indent leaves too little space
+    assert.same({ "     one", "incomprehensible" }, layout.wrap("     one incomprehensible", 10, 2))
     assert.same({ "" }, layout.wrap("", 8))
     assert.same({ "a  b" }, layout.wrap("a  b", 8))
   end)
@@ -33,9 +36,18 @@ describe("layout", function()
     assert.equal("  --name TEXT  what it is and\n               is not",
       layout.fit("  --name TEXT  what it is and is not", 30))
     assert.equal("ok  all\n  why: one\n       two", layout.fit("ok  all\n  why: one two", 10))
-    assert.equal("a wide name  then\nmore", layout.fit("a wide name  then more", 18))
+    assert.equal("a wide name  then\n    more", layout.fit("a wide name  then more", 18))
     assert.equal("\27[1mok  \27[0m  all of\n      it", layout.fit("\27[1mok  \27[0m  all of it", 12))
     assert.equal("short", layout.fit("short", 10))
+  end)
+
+  it("wraps a command so that a shell reads it as one, after what it does", function()
+    assert.equal("  init  # begin", layout.command("  init  # begin", 15))
+    assert.equal("  # begin\n  init --a b", layout.command("  init --a b  # begin", 18))
+    assert.equal("  # begin with\n    this\n  init --a \\\n      bcdef",
+      layout.command("  init --a bcdef  # begin with this", 14))
+    assert.equal("  init --a \\\n      'b c d' e", layout.command("  init --a 'b c d' e", 19))
+    assert.equal("  init \\\n  --abc", layout.command("  init --abc", 9))
   end)
 
   it("sets words in columns, read downwards", function()

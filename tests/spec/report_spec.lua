@@ -4,6 +4,7 @@ local log = require "log"
 local output = require "log.output"
 local report = require "report"
 local term = require "host.term"
+local time = require "time"
 
 describe("what a person is told", function()
   local out, err, write, clear, is_terminal
@@ -64,8 +65,15 @@ describe("what a person is told", function()
   end)
 
   it("shows progress now and then where it is no terminal", function()
-    for i = 1, 100 do log.progress("part " .. i) end
-    assert.equal("part 1\n", said(err))
+    local monotonic, now = time.monotonic, 100
+    time.monotonic = function() return now end
+    output.configure {}
+    for i = 1, 100 do
+      log.progress("part " .. i)
+      now = now + 0.25
+    end
+    time.monotonic = monotonic
+    assert.equal("part 41\npart 81\n", said(err)) -- nothing of what takes less than ten seconds
   end)
 
   it("shows progress as one changing line on a terminal, gone before other lines", function()
@@ -134,6 +142,17 @@ describe("what a person is told", function()
       columns = 28
       report.table(ROWS, { "who", "what" })
       assert.equal("WHO\n    WHAT\nadele\n    reads one thing, then\n    another\numa\n", said(out))
+    end)
+
+    it("names cells below that do not fit beside the first ones, and leaves no word broken", function()
+      columns = 30
+      report.table({ { who = "adele@contoso.com", state = "enabled", age = "5 years", what = "reads" },
+        { who = "uma@contoso.com", what = "a-word-that-needs-26-cols" } }, { "who", "state", "age", "what" })
+      assert.equal(table.concat({ "WHO                STATE", "    WHAT", "adele@contoso.com  enabled",
+        "    age: 5 years", "    reads", "uma@contoso.com", "    a-word-that-needs-26-cols", "" }, "\n"), said(out))
+      out, columns = {}, 39
+      report.table({ { who = "uma", what = "a-word-of-more-than-33-columns-here" } }, { "who", "what" })
+      assert.equal("WHO\n    WHAT\numa\n    a-word-of-more-than-33-columns-here\n", said(out))
     end)
 
     it("is one line a row where all fits, and elsewhere", function()

@@ -1,4 +1,5 @@
 local fail = require "fail"
+local folders = require "script.folders"
 local script = require "script.load"
 local sys = require "host.sys"
 
@@ -28,14 +29,14 @@ end
 describe("script", function()
   before_each(function() folder = assert(sys.temporary "script") end)
   after_each(function()
-    script.use_folder(nil)
+    folders.use(nil)
     sys.remove_tree(folder)
   end)
 
   describe("find", function()
     it("looks into the folder that was given first, and says so", function()
       write("setup/mine", "return 1")
-      script.use_folder(folder)
+      folders.use(folder)
       local found = script.find "setup/mine"
       assert.equal("folder", found.origin)
       assert.equal(("setup/mine (--scripts: %s/setup/mine.lua)"):format(folder), script.describe(found))
@@ -59,7 +60,7 @@ describe("script", function()
 
     it("guesses what was meant", function()
       write("setup/mine", "return 1")
-      script.use_folder(folder)
+      folders.use(folder)
       assert.equal("find the script 'setup/mien': no script has this name\nDid you mean 'setup/mine'?",
         (refusal(script.find, "setup/mien")))
     end)
@@ -261,12 +262,49 @@ describe("script", function()
         assert.error_matches(function() run(("require '%s'"):format(name)) end,
           (("scripts may not require '%s'%s"):format(name, hint):gsub("[.%-]", "%%%0")))
       end
-      assert.error_matches(function() run "require 'nowhere'" end,
-        "there is no module 'nowhere', neither in the library nor beside the script")
+      folders.use(nil)
+      local text = refusal(run, "\nrequire 'lib.nowhere'")
+      assert.equal("require 'lib.nowhere' in line 2 of DIR/seen.lua: there is no such module: it is no interface, and "
+        .. "none of these files: DIR/lib/nowhere.lua, DIR/lib/lib/nowhere.lua, OWN/lib/nowhere.lua, "
+        .. "OWN/lib/lib/nowhere.lua\nCorrect the name, or write the module into one of these files.",
+        (text:gsub(folders.own():gsub("%p", "%%%0"), "OWN")))
+      assert.matches("\nDid you mean 'graph'%?$", (refusal(run, "require 'grahp'")))
+    end)
+
+    it("finds modules in its folder, then in the folders of scripts, each time also in lib", function()
+      write("all/both", "return 'all'")
+      folders.use(folder .. "/all")
+      write("all/lib/deep/other", "return { 'all/lib', require 'both' }")
+      write("all/here/lib/both", "return 'here/lib'")
+      local mine = write("all/here/mine", "return { require 'both', table.unpack(require 'deep.other') }")
+      for _, name in ipairs { mine, "here/mine" } do
+        assert.same({ "here/lib", "all/lib", "here/lib" }, script.chunk(script.find(name))())
+      end
+      write("all/here/both", "return 'here'")
+      assert.same({ "here", "all/lib", "here" }, script.chunk(script.find "here/mine")())
+      assert.equal("all", script.chunk(script.find(write("all/other", "return require 'both'")))())
+      assert.equal("all/lib", script.chunk(script.find(write("all/third", "return require 'lib.deep.other'")))()[1])
+    end)
+
+    it("cannot have the name of a module of the library, nor of a room of it", function()
+      for _, name in ipairs { "graph", "lib/graph", "fail", "session", "entra/admin", "host/sys" } do
+        write(name, "return 'mine'")
+      end
+      assert.not_equal("mine", run "return require 'graph'")
+      assert.not_equal("mine", run "return require 'entra.admin'")
+      assert.equal("mine", run "return require 'lib.graph'")
+      for _, name in ipairs { "session", "host.sys" } do
+        assert.error_matches(function() run(("require '%s'"):format(name)) end, "scripts may not require")
+      end
+    end)
+
+    it("is refused when the file can be written by others", function()
+      os.execute(("chmod 666 '%s'"):format(write("names", "return 1")))
+      assert.matches("^read the script DIR/names.lua: .*chmod go%-w", (refusal(run, "require 'names'")))
     end)
 
     it("finds scripts beside it, once each, in the same surroundings", function()
-      script.use_folder(folder)
+      folders.use(folder)
       write("parts/counter", [[
         local n = 0
         return { next = function() n = n + 1 return n end, os = pcall(function() return os end) }]])

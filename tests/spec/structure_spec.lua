@@ -47,7 +47,7 @@ local ORDER = {
   "explain", "profile", "oauth", "graph", "devolutions", "peer", "journal", "program",
   "folder", "entra", "permissions", "evidence", "workflow", "policy",
   "rotation", "certificate", "handover", "sink", "session", "script", "rotate", "setup", "doctor", "discover",
-  "applications", "activity", "expiry", "notice", "overview", "rehearse", "cli", "repl", "manual", "command",
+  "applications", "activity", "expiry", "notice", "overview", "rehearse", "test", "cli", "repl", "manual", "command",
 }
 
 local rank = {}

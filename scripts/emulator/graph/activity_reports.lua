@@ -24,7 +24,7 @@ local CREDENTIALS, PRINCIPALS = "appCredentialSignInActivity", "servicePrincipal
 -- an empty list.
 local function is_closed(ctx, name)
   local flags = ctx.tenant.flags
-  if flags.national_cloud then answer.bad_query("Resource not found for the segment '%s'.", name) end
+  logs.need_global_cloud(ctx, name)
   logs.need_reader(ctx)
   if not flags.p1 and flags.unlicensed_report == "empty" then return true end
   logs.need_licence(ctx, flags.unlicensed_report)

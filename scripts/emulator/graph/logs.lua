@@ -33,6 +33,11 @@ function M.need_licence(ctx, status)
     "Neither tenant is B2C or tenant doesn't have premium license")
 end
 
+--- Refuse a part of beta that is in the global cloud only.
+function M.need_global_cloud(ctx, name)
+  if ctx.tenant.flags.national_cloud then answer.bad_query("Resource not found for the segment '%s'.", name) end
+end
+
 -- A list of records, newest first.
 local function source(list, view, form, only)
   return { scan = function(_, from)
@@ -125,6 +130,7 @@ local function in_version(ctx, row)
 end
 
 local function sign_ins(ctx)
+  if ctx.version == "beta" then M.need_global_cloud(ctx, "signIns") end
   need_sign_ins(ctx)
   for name in (ctx.request.query["$select"] or ""):gmatch("[^,%s]+") do check_version(ctx, name) end
   local tenant = ctx.tenant
@@ -189,6 +195,7 @@ query.limit("summarizedSignIn", {
 })
 
 local function summarized(ctx, key)
+  M.need_global_cloud(ctx, "getSummarizedServicePrincipalSignIns")
   need_sign_ins(ctx)
   local seconds = type(key) == "table" and WINDOWS[key.aggregationWindow]
   if not seconds then answer.bad_query("Invalid value specified for parameter 'aggregationWindow'.") end

@@ -133,7 +133,8 @@ M.ALL = {
   report_end = "expirationDateTime",
   -- What the reports answer without Entra ID P1: a status, or "empty" for an empty list. Unknown.
   unlicensed_report = 403,
-  -- Is the tenant in a national cloud, where the reports on credentials do not exist?
+  -- Is the tenant in a national cloud, where the reports on credentials do not exist? Of the sign-ins of applications,
+  -- listed or counted, no edition of their pages says so; in this emulator they do not exist there either.
   national_cloud = false,
   -- Requests to the logs and reports that an application may make: {count, seconds} (Learn, throttling-limits).
   report_quota = { 5, 10 },

@@ -6,6 +6,7 @@ local inventory = require "rotation.inventory"
 local layout = require "terminal.layout"
 local markers = require "journal.marker"
 local time = require "time"
+local who = require "evidence.who"
 local who_did = require "doctor.who_did"
 
 local function describe_credential(credential)
@@ -32,12 +33,8 @@ end
 -- " anna@contoso.com did it from 203.0.113.9, 2026-11-30T05:00:12Z (Update application).", when the log knows who added
 -- the credential.
 local function who_added(facts, credential)
-  local key_id = credential.keyId:lower()
   return who_did(facts, facts:want("application").id, function(change)
-    for _, id in ipairs(change.added or {}) do
-      if id == key_id then return true end
-    end
-    return false
+    return who.has_key(change.added, credential.keyId)
   end)
 end
 

@@ -39,7 +39,7 @@ local function read_resets(facts, accounts)
     local changes = journal and store.changes(logs.journal, { target = account.id }) or {}
     list[place] = { account = account, reset = last_reset.of({
       id = account.id, changed = account.changed, synced = account.synced, own_at = own[account.id],
-    }, changes, logs.actors or {}) }
+    }, changes, logs.actors or { providers = {} }) }
   end
   return list
 end

@@ -7,6 +7,7 @@ local in_use = require "journal.in_use"
 local lifetime = require "journal.lifetime"
 local login_codes = require "explain.login_codes"
 local time = require "time"
+local who = require "evidence.who"
 local who_did = require "doctor.who_did"
 
 -- Causes that other checks report, by AADSTS code.
@@ -30,12 +31,7 @@ end
 
 -- Who removed a credential, as a sentence to append.
 local function who_removed(facts, found, key_id)
-  return who_did(facts, found.id, function(change)
-    for _, id in ipairs(change.removed or {}) do
-      if id == key_id:lower() then return true end
-    end
-    return false
-  end)
+  return who_did(facts, found.id, function(change) return who.has_key(change.removed, key_id) end)
 end
 
 local function why_secret_not_accepted(facts, found, row)

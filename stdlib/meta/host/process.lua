@@ -60,4 +60,12 @@ function M.detach(arguments, pass) end
 ---@return integer|nil status, string? message also where standard output is no terminal
 function M.page(arguments, text) end
 
+--- Open a file in the person's editor on our terminal, and wait until the person leaves the editor. The variable VISUAL
+--- or EDITOR names it, with options, and no shell reads them; a name without a folder is looked for in the fixed PATH.
+--- Without these variables it is editor, nano or vi.
+---@param path string
+---@param pass string[] names of variables of our environment that the editor gets besides PATH and LANG
+---@return integer|nil status, string? message also where there is no terminal
+function M.edit(path, pass) end
+
 return M

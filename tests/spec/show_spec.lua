@@ -1,9 +1,9 @@
 local json = require "host.json"
 local secret = require "host.secret"
-local show = require "repl.show"
+local show = require "report.show"
 local stage = require "stage"
 local time_clock = require "time.clock"
-local words = require "repl.words"
+local words = require "report.words"
 
 local ID = "5da79005-66ce-490b-bf77-e8975bf17403"
 

@@ -1,10 +1,11 @@
---- Show a result as text that fits the terminal: a table, an object, or a complete value.
+--- Show a value as text that fits the terminal, at the prompt and in print(…) of scripts: a table, an object, or a
+--- complete value.
 
 local json = require "host.json"
 local layout = require "terminal.layout"
 local log = require "log"
 local secret = require "host.secret"
-local words = require "repl.words"
+local words = require "report.words"
 
 local M = {}
 
