@@ -107,19 +107,27 @@ function M.ask_yes_or_no(question)
   return answer ~= nil and (answer:lower() == "y" or answer:lower() == "yes")
 end
 
---- Print what would be changed, and ask whether to do it. Returns the changes that the person agreed to; or nil and the
---- exit status.
+local function notes_of(result)
+  local shown = {}
+  for _, step in ipairs(result.steps) do
+    for _, text in ipairs(step.notes) do shown[text] = true end
+  end
+  return shown
+end
+
+--- Print what would be changed, and ask whether to do it. Returns the options of the run that makes the changes to
+--- which the person agreed; or nil and the exit status.
 ---@param result workflow.result of a plan, or of a dry destroy
 ---@param verb string "Apply"
 ---@param last boolean? false: with --json, a later result is printed
----@return workflow.agreed?, integer? exit_status
+---@return { agreed: workflow.agreed, shown: table<string, boolean> }?, integer? exit_status
 function M.agree(result, verb, last)
   M.print_result(result, last)
   if result.status ~= 3 then return nil, result.status end
   local profile = profiles.current()
   local question = ("%s this %s %s (profile %s)?"):format(verb, verb == "Remove" and "from" or "to", profile.tenant,
     profile.name)
-  if M.ask_yes_or_no(question) then return agreed.of(result) end
+  if M.ask_yes_or_no(question) then return { agreed = agreed.of(result), shown = notes_of(result) } end
   log.prose("Nothing was changed.")
   return nil, 1
 end
@@ -161,9 +169,36 @@ function M.print_result(result, last)
   if log.json() then
     if last ~= false then report.json(workflow_result_document(result)) end
   else
-    log.prose(require("workflow.print").text(result, log.quiet()))
+    local after_changes = log.person() and not result.dry and (result.mode == "apply" or result.mode == "destroy")
+    log.prose((after_changes and "\n" or "") .. require("workflow.print").text(result, log.quiet()))
   end
   if result.failure then log.error(report_failure.text(result.failure)) end
+end
+
+-- The command that comes next for a person, and what it does; nil when there is none.
+local function next_command(result)
+  local changes = result.changes.create + result.changes.update + result.changes.delete
+  if result.failure then return nil end
+  if result.mode == "plan" and changes > 0 then return "apply", "make these changes" end
+  if result.mode == "verify" and changes > 0 then return "plan", "see what apply would repair" end
+  if result.mode == "apply" and changes > 0 and #result.waiting == 0 then
+    return "verify", "check later that all is still so"
+  end
+end
+
+--- Tell a person at the terminal which command comes next, if one does. What waits for a person was printed with the
+--- result.
+---@param invocation cli.invocation
+---@param result workflow.result
+function M.print_next(invocation, result)
+  local options = invocation.options
+  local command, meaning = next_command(result)
+  if not command or not log.person() or log.quiet() then return end
+  local words = { hint.text("{moonlatch} " .. command), hint.word(options.script) }
+  for _, word in ipairs(options.rest) do words[#words + 1] = hint.word(word) end
+  if options.emulator then words[#words + 1] = "--emulator" end
+  log.say(log.style("bold", "\nNext:"))
+  log.command(("  %s  # %s"):format(table.concat(words, " "), meaning))
 end
 
 return M

@@ -7,10 +7,11 @@ local saved_plan = require "workflow.saved_plan"
 local session = require "session.open"
 local workflow_command = require "cli.workflow_command"
 
-local function apply_steps(invocation, run_steps, changes)
+local function apply_steps(invocation, run_steps, more)
   answers.record_answers(invocation, session.journal())
-  local result, status = run_steps("apply", { agreed = changes })
+  local result, status = run_steps("apply", more)
   workflow_command.print_result(result)
+  workflow_command.print_next(invocation, result)
   return status
 end
 
@@ -40,7 +41,7 @@ local function apply_saved_plan(options)
       return status
     end
     saved_plan.check_unchanged(plan, path, now)
-    return apply_steps(invocation, run_steps, plan.changes)
+    return apply_steps(invocation, run_steps, { agreed = plan.changes })
   end)
 end
 
@@ -51,8 +52,8 @@ local function run_apply_command(options)
   return workflow_command.run(invocation, false, function(run_steps)
     if options.yes then return apply_steps(invocation, run_steps) end
     answers.ask_for_missing(invocation)
-    local changes, status = workflow_command.agree(run_steps "plan", "Apply")
-    return changes and apply_steps(invocation, run_steps, changes) or status
+    local agreement, status = workflow_command.agree(run_steps "plan", "Apply")
+    return agreement and apply_steps(invocation, run_steps, agreement) or status
   end)
 end
 

@@ -43,12 +43,12 @@ return {
     workflow_command.require_consent(options, "destroy " .. options.script, false)
     return workflow_command.run(invocation, false, function(run_steps)
       require_profile_name(options)
-      local changes, declined
+      local agreement, declined
       if not options.yes then
-        changes, declined = workflow_command.agree(run_steps("destroy", { dry = true }), "Remove", false)
-        if not changes then return declined end
+        agreement, declined = workflow_command.agree(run_steps("destroy", { dry = true }), "Remove", false)
+        if not agreement then return declined end
       end
-      local result, status = run_steps("destroy", { dry = false, agreed = changes })
+      local result, status = run_steps("destroy", { dry = false, agreed = agreement and agreement.agreed })
       workflow_command.print_result(result)
       return status
     end)

@@ -63,19 +63,29 @@ end
 
 local NEEDS = { graph = { "GET /applications", "GET /applications/{id}", "GET /applications(appId)" } }
 
--- The application that --app names, and why its use cannot be seen, when it cannot.
+-- The application that --app names, and which use of its secret cannot be seen.
 local function find_application(options)
   local _ <close> = require("session.open").start(options, { owner = "new", needs = NEEDS, reading = true,
     journal = false })
   return command_task.run(function()
     local found = require("entra.named_application").find(options.app)
-    local _, why = require("entra.on_behalf").of(found.id)
-    return found, why
+    return found, require("entra.on_behalf").of(found.id)
   end)
 end
 
-local UNSEEN = "'%s' signs in on behalf of people (%s): Entra's log of applications does not show that. So that use of "
-  .. "its secret is not seen; when a new secret is in use, a person has to say so: {moonlatch} handover"
+local UNSEEN = "'%s' %s. So that use of its secret is not seen; when a new secret is in use, a person has to say so: "
+  .. "{moonlatch} handover"
+
+-- Warn of the use of the application's secret that Entra's log does not show.
+local function warn_of_unseen_use(found, unseen)
+  if unseen.for_people then
+    log.warn(hint.text(UNSEEN, found.displayName, ("signs in on behalf of people (%s): Entra's log of applications "
+      .. "does not show that"):format(unseen.why_people)))
+  elseif unseen.other_tenants then
+    log.warn(hint.text(UNSEEN, found.displayName, "may sign in to other tenants: Entra's log of this tenant does not "
+      .. "show that"))
+  end
+end
 
 -- The texts of the policy and its test.
 local function policy_texts(plain, options)
@@ -83,8 +93,8 @@ local function policy_texts(plain, options)
     local texts = templates[options.applications and "applications" or "users"]
     return texts.policy(plain), texts.test(plain)
   end
-  local found, why = find_application(options)
-  if why then log.warn(hint.text(UNSEEN, found.displayName, why)) end
+  local found, unseen = find_application(options)
+  warn_of_unseen_use(found, unseen)
   return templates.applications.policy(plain, found), templates.applications.test(plain)
 end
 

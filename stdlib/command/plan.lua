@@ -56,7 +56,7 @@ local function run_plan_command(options)
   return workflow_command.run(invocation, true, function(run_steps)
     local result, status = run_steps "plan"
     workflow_command.print_result(result)
-    if options.out then save_plan(options, invocation, result) end
+    if options.out then save_plan(options, invocation, result) else workflow_command.print_next(invocation, result) end
     print_shell_warnings(invocation.declaration.needs)
     return status
   end)

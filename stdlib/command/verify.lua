@@ -3,9 +3,11 @@
 local workflow_command = require "cli.workflow_command"
 
 local function run_verify_command(options)
-  return workflow_command.run(workflow_command.load(options, "verify"), true, function(run_steps)
+  local invocation = workflow_command.load(options, "verify")
+  return workflow_command.run(invocation, true, function(run_steps)
     local result, status = run_steps "verify"
     workflow_command.print_result(result)
+    workflow_command.print_next(invocation, result)
     return status
   end)
 end

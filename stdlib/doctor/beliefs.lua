@@ -65,7 +65,7 @@ return {
     doubt = "its private interface is not published",
     call = "choose the entry in the provider's form, then Test connection" },
 
-  { id = "log-key-id", belief = "the log tells the key id of a sign-in with a client secret",
+  { id = "log-key-id", belief = "the log tells the key id of a sign-in with a client secret, and no other one's",
     doubt = "documented; no answer of Graph with one is published",
     call = "GET /beta/auditLogs/signIns?$filter=signInEventTypes/any(t: t eq 'servicePrincipal') and appId eq '…'" },
   { id = "log-late", belief = "the log shows a sign-in of an application within three days",

@@ -5,8 +5,10 @@ local api_permissions = require "entra.api_permissions"
 local application = require "entra.application"
 local client_secret = require "rotation.client_secret"
 local credential_policy = require "entra.credential_policy"
+local evidence_rules = require "evidence.rules"
 local fail = require "fail"
 local graph = require "graph"
+local graph_clock = require "graph.clock"
 local in_use = require "journal.in_use"
 local inventory = require "rotation.inventory"
 local licence = require "entra.licence"
@@ -271,12 +273,12 @@ define_fact("logs", "evidence", "what Entra's logs show", fact_of_application(fu
   }
 end))
 
--- Does the application sign in on behalf of people? Unknown where that may not be read.
-define_fact("for_people", "journal", "whether the application signs in on behalf of people",
+-- Which use of the application is not in the log? Unknown where that may not be read.
+define_fact("unseen", "journal", "which use of the application the log does not show",
   fact_of_application(function(found, examination)
-    local ok, is_so, why = pcall(use_in_log.is_for_people, examination.journal, found)
-    if ok then return { is_so = is_so, why = why } end
-    if not fail.is(is_so) or fail.is(is_so, "interrupted") then error(is_so, 0) end
+    local ok, unseen = pcall(use_in_log.unseen, examination.journal, found)
+    if ok then return unseen end
+    if not fail.is(unseen) or fail.is(unseen, "interrupted") then error(unseen, 0) end
     return {}
   end))
 
@@ -353,6 +355,17 @@ end))
 ---@field journal host.secret? the value of the newest row
 ---@field used host.secret? the value of the secret that the consumer has
 ---@field entry host.secret? the value in the entry
+
+-- Does Entra's log show that the consumer uses the secret that waits for a person's word? False where no secret waits.
+define_fact("waiting_verdict", "evidence", "whether the newest client secret is in use",
+  fact_of_application(function(_, examination)
+    local logs, waiting = examination:need "logs", examination:need("use").waiting
+    if not logs or not waiting or not waiting.body.key_id or #logs.coverage.spans == 0 then return false end
+    return evidence_rules.confirmed {
+      uses = logs.uses, coverage = logs.coverage, new = waiting.body.key_id, olds = logs.earlier(waiting),
+      rhythm = logs.rhythm, now = graph_clock.now(),
+    }
+  end))
 
 -- The values of client secrets that can be read.
 define_fact("values", "journal", "the value of the secret", fact_of_application(function(found, examination)

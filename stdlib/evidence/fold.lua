@@ -87,6 +87,42 @@ function M.merge(...)
   return summaries.list
 end
 
+-- The last event of a summary, as a summary of its own.
+local function last_event(use)
+  local was_success, was_error = use.last_success == use.last, use.last_error_at == use.last
+  return {
+    key_id = use.key_id, address = use.address, ours = use.ours, unsure = use.unsure,
+    first = use.last, last = use.last, count = 1,
+    first_success = was_success and use.last or nil, last_success = was_success and use.last or nil,
+    last_error = was_error and use.last_error or nil, last_error_at = was_error and use.last or nil,
+    days = was_success and { use.last // DAY | 0 } or {}, earlier_days = 0,
+  }
+end
+
+-- The last event of each credential at each address; whose it was may be known better later.
+local function last_events(uses)
+  local last_of = {}
+  for _, use in ipairs(uses) do
+    local name = use.key_id .. "|" .. use.address
+    last_of[name] = math.max(use.last, last_of[name] or use.last)
+  end
+  return last_of
+end
+
+--- The last events that an earlier reading of the log showed, and a later one of the same time does not show any more:
+--- a log may lose rows that it had, but what was seen has happened.
+---@param earlier evidence.summary[]
+---@param later evidence.summary[]
+---@return evidence.summary[]
+function M.vanished(earlier, later)
+  local last_of, list = last_events(later), {}
+  for _, use in ipairs(earlier) do
+    local last = last_of[use.key_id .. "|" .. use.address]
+    if not last or use.last > last then list[#list + 1] = last_event(use) end
+  end
+  return list
+end
+
 -- The key id of an event. One that does not say may have been with any client secret; one that says that it was with
 -- another kind of credential was with none.
 local function key_of(event)

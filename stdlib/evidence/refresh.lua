@@ -122,6 +122,13 @@ local function keep_sign_ins(journal, app_id, record)
   commit.commit(journal)
 end
 
+-- Keep the sign-ins since what is settled in place of those of the last reading; what that one showed, and this one
+-- does not, is settled.
+local function keep_recent(record, recent)
+  local gone = fold.vanished(record.recent, fold.merge(record.settled, recent))
+  record.settled, record.recent = fold.merge(record.settled, gone), recent
+end
+
 -- Read on from what is settled to `now`, window by window; each is kept when it is read. What is older than rows come
 -- late is settled then. The last window reaches to now, so that the recent ones take no request of their own.
 local function read_on(journal, app_id, record, now)
@@ -135,7 +142,7 @@ local function read_on(journal, app_id, record, now)
     if ok then
       is_done = window.to == now
       record.settled, record.settled_to = fold.merge(record.settled, settled), math.min(window.to, border)
-      if is_done then record.recent = recent end
+      if is_done then keep_recent(record, recent) end
     end
     if not is_done then keep_sign_ins(journal, app_id, record) end
     if not ok then error(settled, 0) end

@@ -74,11 +74,26 @@ local function is_steady(case, use)
   return use.success_days >= 2 and length >= TWO_DAYS or case.rhythm ~= nil and length > 2 * case.rhythm
 end
 
+-- Can our own sign-ins with the newer secret be told from the consumer's? Not where we made some and the log shows none
+-- of them: its clock may be apart from that of our record, and then ours would pass for the consumer's.
+local function tells_ours(case)
+  if case.is_consumer then return true end
+  local new, shows_none = case.new:lower(), false
+  for _, own in ipairs(case.coverage.own) do
+    if own.key_id:lower() == new and not own.failed then
+      if own.seen then return true end
+      shows_none = true
+    end
+  end
+  return not shows_none
+end
+
 -- Why a use of the newer secret at one address does not show that the consumer has it; nil when it does.
 local function why_only_tried(case, use)
   if not is_steady(case, use) then
     return ("on one day only: testing the connection, before anything is saved, does the same")
   end
+  if not tells_ours(case) then return "and the log shows none of our own sign-ins with it: these may be ours" end
   if #case.olds == 0 then return nil end
   local old = use.address ~= "" and last_use_at(case.uses, key_set(case.olds), use.address)
   if not old then return "where no earlier secret was seen in use" end
@@ -137,8 +152,7 @@ end
 ---@field old string key id of the one to remove
 ---@field grace_over boolean
 ---@field proven boolean did the newer one sign in just now?
----@field for_people boolean|nil does the application sign in on behalf of people? nil: unknown
----@field why_people string? what shows that: "it has redirect URIs"
+---@field unseen entra.unseen_use which use the log does not show; without a member that is unknown
 
 --- Seconds for which the log must show no use of an older secret before it may be removed: two rhythms, a margin, and
 --- the time that late events take.
@@ -262,17 +276,25 @@ local function check_own(case)
 end
 
 local function check_people(case)
-  if case.for_people == false then return true, "the application does not sign in on behalf of people" end
-  if case.for_people == nil then return false, "whether the application signs in on behalf of people is unknown" end
+  local unseen = case.unseen
+  if unseen.for_people == false then return true, "the application does not sign in on behalf of people" end
+  if unseen.for_people == nil then return false, "whether the application signs in on behalf of people is unknown" end
   return false, ("the application signs in on behalf of people%s, which the log of applications does not show"):format(
-    case.why_people and (" (%s)"):format(case.why_people) or "")
+    unseen.why_people and (" (%s)"):format(unseen.why_people) or "")
+end
+
+local function check_tenants(case)
+  local others = case.unseen.other_tenants
+  if others == false then return true, "the application signs in to this tenant only" end
+  if others == nil then return false, "whether the application signs in to other tenants is unknown" end
+  return false, "the application may sign in to other tenants, whose logs are not read"
 end
 
 local CONDITIONS = {
   { name = "rhythm", check = check_rhythm }, { name = "in use", check = check_in_use },
   { name = "addresses", check = check_addresses }, { name = "silence", check = check_silence },
   { name = "covered", check = check_covered }, { name = "own sign-ins", check = check_own },
-  { name = "people", check = check_people },
+  { name = "people", check = check_people }, { name = "tenants", check = check_tenants },
   { name = "grace", check = function(case)
     return case.grace_over, case.grace_over and "its grace is over" or "its grace is not over"
   end },

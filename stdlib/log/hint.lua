@@ -9,8 +9,10 @@ local M = {}
 local given = {} ---@type table<string, string> option -> its value, as it is typed
 local takes = {} ---@type table<string, string[]> command -> the options that it takes, of those
 
--- As a shell reads it: plain, or in quotes.
-local function quoted(word)
+--- A word as it is typed into a shell: plain, or in quotes.
+---@param word string
+---@return string
+function M.word(word)
   if not word:find "[^%w%._/:@-]" then return word end
   return "'" .. word:gsub("'", "'\\''") .. "'"
 end
@@ -21,7 +23,7 @@ end
 function M.use(options, taken)
   given, takes = {}, taken
   for _, names in pairs(taken) do
-    for _, name in ipairs(names) do given[name] = options[name] and quoted(options[name]) end
+    for _, name in ipairs(names) do given[name] = options[name] and M.word(options[name]) end
   end
 end
 

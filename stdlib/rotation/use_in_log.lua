@@ -130,25 +130,25 @@ function M.last_use_text(self, row)
   return last and "it was last used " .. last.text or silence_text(self)
 end
 
---- Does the application sign in on behalf of people? Its registration may show it, and the report of Entra shows that
---- people did: that report lacks rows, so it never shows that nobody did. Waits.
+--- Which use of the application's credentials is not in the log? Its registration may show it; and that people sign in
+--- through it, the report of Entra: that report lacks rows, so it never shows that nobody does. Waits.
 ---@param journal host.journal.journal?
 ---@param application { id: string, appId: string }
----@return boolean
----@return string? why what shows it
-function M.is_for_people(journal, application)
-  local use = store.principal_use(journal, application.appId)
+---@return entra.unseen_use
+function M.unseen(journal, application)
+  local unseen, use = on_behalf.of(application.id), store.principal_use(journal, application.appId)
   if use and use.people then
-    return true, ("people signed in through it, last on %s"):format(time.day(use.people))
+    unseen.for_people = true
+    unseen.why_people = ("people signed in through it, last on %s"):format(time.day(use.people))
   end
-  return on_behalf.of(application.id)
+  return unseen
 end
 
 -- The conditions that do not hold, in words; nil when all hold.
 local function missing_conditions(self, row)
   local case, terms = case_of(self, self.row), self.terms
   case.old, case.grace_over, case.proven = row.body.key_id, row.body.retire_at <= case.now, true
-  if terms.rhythm then case.for_people, case.why_people = M.is_for_people(self.run.journal, self.application) end
+  case.unseen = terms.rhythm and M.unseen(self.run.journal, self.application) or {}
   local may, conditions = evidence_rules.may_remove(case)
   if may then return nil end
   local texts = {}

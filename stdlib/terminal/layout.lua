@@ -135,6 +135,12 @@ function M.fit(text, width)
   end), "\n")
 end
 
+-- The text with spaces inside quotes replaced by a character that is no space, so that wrapping leaves them alone.
+local function join_quoted(text)
+  local function join(quoted) return (quoted:gsub(" ", "\0")) end
+  return (text:gsub("%b''", join):gsub('%b""', join))
+end
+
 --- Wrap a line with a command, "  moonlatch init   # a profile", so that it can still be copied: what it does comes
 --- before it, and each line of the command but the last ends with a backslash.
 ---@param line string
@@ -143,8 +149,8 @@ end
 function M.command(line, width)
   if M.width(line) <= width then return line end
   local command, meaning = line:match "^(.-)%s+(#%s.*)$"
-  local parts = M.wrap(command or line, width - 2, LESS_INDENT)
-  local text = table.concat(parts, " \\\n")
+  local parts = M.wrap(join_quoted(command or line), width - 2, LESS_INDENT)
+  local text = table.concat(parts, " \\\n"):gsub("%z", " ")
   if not meaning then return text end
   return table.concat(M.wrap(line:match "^%s*" .. meaning, width, 2), "\n") .. "\n" .. text
 end

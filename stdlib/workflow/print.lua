@@ -2,12 +2,14 @@
 
 local json = require "host.json"
 local layout = require "terminal.layout"
+local log = require "log"
 local resource = require "resource.new"
 local secret = require "host.secret"
 
 local M = {}
 
 local SIGN_OF_ACTION = { create = "+", update = "~", delete = "-", none = "=" }
+local STYLE_OF_ACTION = { create = "green", update = "yellow", delete = "red", none = "dim" }
 
 ---------------------------------------------------------------------------
 -- Values and lines
@@ -46,20 +48,26 @@ local function changed_value_text(value)
   return resource.known(value) and json.encode(value) or tostring(resource.unknown)
 end
 
+local function plain(_, text) return text end
+
 --- The line of one change of an item: 'displayName: "A" -> "B"'. A secret is "[secret]".
 ---@param change resource.change
+---@param style nil|fun(style: string, text: string): string for the values; nil: plain text
 ---@return string
-function M.change_line(change)
+function M.change_line(change, style)
+  style = style or plain
   if change.text then return change.text end
-  if change.from == nil then return ("%s: %s"):format(change.member, changed_value_text(change.to)) end
-  return ("%s: %s -> %s"):format(change.member, changed_value_text(change.from), changed_value_text(change.to))
+  local to = style("green", changed_value_text(change.to))
+  if change.from == nil then return ("%s: %s"):format(change.member, to) end
+  return ("%s: %s -> %s"):format(change.member, style("red", changed_value_text(change.from)), to)
 end
 
 --- The line of an item in a plan: "+ application 'Devolutions PAM'  single tenant".
 ---@param item workflow.item
 ---@return string
 function M.item_line(item)
-  local line = ("%s %s '%s'"):format(SIGN_OF_ACTION[item.action], item.kind, without_control_characters(item.name))
+  local line = ("%s %s '%s'"):format(log.style(STYLE_OF_ACTION[item.action], SIGN_OF_ACTION[item.action]), item.kind,
+    without_control_characters(item.name))
   return item.made and line .. "  " .. without_control_characters(item.made) or line
 end
 
@@ -80,15 +88,18 @@ end
 -- Add the lines of a step: what it found or would do. `brief` leaves out notes, and items without a change.
 local function add_step_lines(lines, step, brief)
   local step_lines = {}
-  for _, text in ipairs(step.warnings) do add_plan_line(step_lines, "  ! " .. text) end
-  for _, text in ipairs(step.unseen) do add_plan_line(step_lines, "  ? " .. text) end
+  local warning, unseen = log.style("yellow", "!"), log.style("cyan", "?")
+  for _, text in ipairs(step.warnings) do add_plan_line(step_lines, "  %s %s", warning, text) end
+  for _, text in ipairs(step.unseen) do add_plan_line(step_lines, "  %s %s", unseen, text) end
   for _, text in ipairs(brief and {} or step.notes) do add_plan_line(step_lines, "  · " .. text) end
   for _, item in ipairs(step.items) do
     if not brief or item.action ~= "none" then add_plan_line(step_lines, "  " .. M.item_line(item)) end
-    for _, change in ipairs(item.changes or {}) do add_plan_line(step_lines, "      " .. M.change_line(change)) end
+    for _, change in ipairs(item.changes or {}) do
+      add_plan_line(step_lines, "      %s", M.change_line(change, log.style))
+    end
   end
   if #step_lines == 0 then return end
-  add_plan_line(lines, "\n%s", step.name)
+  add_plan_line(lines, "\n%s", log.style("bold", step.name))
   table.move(step_lines, 1, #step_lines, #lines + 1, lines)
 end
 
@@ -97,7 +108,7 @@ end
 ---@param who string the step or the object that waits
 ---@param wait workflow.waiting
 function M.add_wait(lines, who, wait)
-  add_plan_line(lines, "  ! %s: %s", who, wait.what)
+  add_plan_line(lines, "  %s %s: %s", log.style("yellow", "!"), who, wait.what)
   if wait.why then add_plan_line(lines, "      " .. wait.why) end
   for i, line in ipairs(wait.how or {}) do add_plan_line(lines, "      %d. %s", i, line) end
   local width = 0
@@ -109,13 +120,13 @@ end
 
 local function add_waiting(lines, waiting)
   if #waiting == 0 then return end
-  add_plan_line(lines, "\nWaiting for a person:")
+  add_plan_line(lines, "\n%s", log.style("bold", "Waiting for a person:"))
   for _, wait in ipairs(waiting) do M.add_wait(lines, wait.step, wait) end
 end
 
 local function add_left_alone(lines, left)
   if #left == 0 then return end
-  add_plan_line(lines, "\nLeft alone:")
+  add_plan_line(lines, "\n%s", log.style("bold", "Left alone:"))
   for _, thing in ipairs(left) do add_plan_line(lines, "  · %s '%s': %s", thing.kind, thing.name, thing.why) end
 end
 
@@ -138,12 +149,12 @@ local WORDS = {
   },
   apply = {
     title = "Done", nothing = "Nothing to do: all was as it should be.",
-    waiting = "Nothing was left to do here; the rest waits for a person, as said above.",
+    waiting = "Nothing was left to do here; the rest waits for a person, as said below.",
     create = "created", update = "changed", delete = "removed",
   },
   destroy = {
     title = "Done", nothing = "Nothing of ours is left to remove.",
-    waiting = "Nothing of ours is left to remove here; the rest waits for a person, as said above.", delete = "removed",
+    waiting = "Nothing of ours is left to remove here; the rest waits for a person, as said below.", delete = "removed",
   },
   dry = {
     waiting = "Nothing of ours is there to remove here; the rest waits for a person, as said above.",
@@ -179,18 +190,17 @@ function M.summary_line(result)
 end
 
 --- The text of a result: the steps (for plan, verify, and a destroy that asks first), the objects left alone, what
---- waits for a person, and the summary.
+--- waits for a person, and the summary. When changes were made, what a person does next comes last.
 ---@param result workflow.result
 ---@param brief boolean? only changes, and what waits for a person
 ---@return string
 function M.text(result, brief)
-  local lines = {}
-  if result.mode == "plan" or result.mode == "verify" or result.dry then
-    for _, step in ipairs(result.steps) do add_step_lines(lines, step, brief) end
-  end
+  local lines, only_reads = {}, result.mode == "plan" or result.mode == "verify" or result.dry
+  for _, step in ipairs(only_reads and result.steps or {}) do add_step_lines(lines, step, brief) end
   add_left_alone(lines, result.left)
-  add_waiting(lines, result.waiting)
-  if not result.failure then add_plan_line(lines, "\n" .. M.summary_line(result)) end
+  if only_reads then add_waiting(lines, result.waiting) end
+  if not result.failure then add_plan_line(lines, "\n%s", log.style("bold", M.summary_line(result))) end
+  if not only_reads then add_waiting(lines, result.waiting) end
   return (table.concat(lines, "\n"):gsub("^\n", ""))
 end
 

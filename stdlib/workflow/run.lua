@@ -53,6 +53,7 @@ local RECENT = 5 -- seconds for which a reading by Run:look counts
 ---@field renew string? why new credentials are made now; nil: they are made when they are due
 ---@field old_now boolean? remove the old credentials as soon as the new credentials are in use
 ---@field agreed workflow.agreed? the only changes that may be made; nil: any
+---@field shown table<string, boolean> the notes that the person has read in the plan; they are not printed again
 ---@field keeps_credentials boolean? does a step keep a credential?
 ---@field on_word string? the consumer that a person says has a credential: "Devolutions Cloud"
 local Run = class("workflow.Run", { open = {
@@ -85,7 +86,7 @@ function Run:note(text, ...)
   text = workflow_print.filled(text, ...)
   local record = steps.current_record(self)
   table.insert(record.notes, text)
-  if self:acting() then steps.print_in_turn(record, log.note, "  · " .. text) end
+  if self:acting() and not self.shown[text] then steps.print_in_turn(record, log.note, "  · " .. text) end
 end
 
 --- Add a warning for the reader of the plan.
@@ -204,10 +205,9 @@ local function carry_out_change(run, item, action, act)
   return value
 end
 
-local CHANGE_OPTIONS = {
+local read_change = options_of("run:change", {
   kind = "string", name = "any", action = "string", made = "any", changes = "table", act = "function",
-}
-local read_change = options_of("run:change", CHANGE_OPTIONS)
+})
 
 --- Make a change to an object that is no resource: a plan lists the change, apply makes it.
 ---@param change { kind: string, name: string, action: string?, made: string?, changes: table?, act: fun(): any }
@@ -471,6 +471,7 @@ end
 ---@field renew string? make new credentials now, whatever their dates say; the text is the reason
 ---@field old_now boolean? remove the old credentials as soon as the new credentials are in use
 ---@field agreed workflow.agreed? make these changes and no others
+---@field shown table<string, boolean>? notes that need not be printed
 
 --- Run the steps of a declaration. A failure ends the run early and is in the result; any other error is raised.
 ---@param declaration workflow.Declaration
@@ -482,9 +483,9 @@ function M.run(declaration, mode, args, options)
   options = options or {}
   local run = Run {
     mode = mode, id = declaration.id, args = args, journal = options.journal, profile = options.profile or {},
-    interactive = options.interactive or false, dry = options.dry or false, renew = options.renew,
-    old_now = options.old_now, agreed = options.agreed, have = {}, steps = {}, waiting = {}, left = {}, alarms = {},
-    unknown = {}, to_close = {}, leases = {}, hooks = {}, watching = {}, removals = {},
+    interactive = options.interactive or false, dry = options.dry or false, renew = options.renew, have = {},
+    old_now = options.old_now, agreed = options.agreed, shown = options.shown or {}, steps = {}, waiting = {},
+    left = {}, alarms = {}, unknown = {}, to_close = {}, leases = {}, hooks = {}, watching = {}, removals = {},
   }
   local scope <close> = setmetatable({}, { __close = function() close_run(run) end })
   local ok, err = xpcall(run_steps, traceback.keep, run, declaration, options.dry)

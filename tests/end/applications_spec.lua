@@ -189,6 +189,10 @@ describe("moonlatch applications", function()
     assert.equal(0, outcome.status, outcome.err)
     assert.truthy(outcome.err:find("warning: 'Shop' signs in on behalf of people (it has redirect URIs): Entra's log "
       .. "of applications does not show that.", 1, true), outcome.err)
+    emu:admin("change", app.id, { web = { redirectUris = {} }, signInAudience = "AzureADMultipleOrgs" })
+    outcome = emu:run { "new", "policy", "shop2", "--app", app.appId, "--scripts", emu.place.path }
+    assert.truthy(outcome.err:find("warning: 'Shop' may sign in to other tenants: Entra's log of this tenant does not "
+      .. "show that. So that use of its secret is not seen", 1, true), outcome.err)
   end)
 
   it("writes nothing for a name that no application has, or that two have", function()

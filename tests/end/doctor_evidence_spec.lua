@@ -73,6 +73,8 @@ describe("the doctor, by Entra's logs,", function()
     program("pam", first, "6h")
     emu:later "3d"
     assert_says(doctor "evidence", "ok: …", " is in use, though nobody confirmed it: signed in with from " .. PAM)
+    assert_says(doctor "hand-over", "warning: nobody said that the client secret …",
+      " is in use; Entra's log shows that it is")
     job.must(emu:run { "journal", "confirm", rows()[1].id }, 0)
     assert_says(doctor "evidence", "ok: Devolutions Cloud signs in with …", "from " .. PAM)
 

@@ -134,7 +134,7 @@ describe("destroy --purge", function()
     must(apply(emu), 0)
     local before = assert_exact(emu)
     local shown = emu:talk(words("destroy", "--purge"), { "Remove this from", "y\\n" })
-    local all = shown:gsub("%s+", " ") -- lines are broken to fit
+    local all = shown:gsub("\27%[[%d;]*m", ""):gsub("%s+", " ") -- lines are broken to fit, and coloured
     assert.truthy(all:find("- deleted application 'Devolutions PAM' deleted for good: neither it nor its "
       .. "credentials can be restored", 1, true), shown)
     assert.truthy(shown:find("Plan: 9 to remove.", 1, true), shown)

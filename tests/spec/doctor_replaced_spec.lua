@@ -18,7 +18,7 @@ describe("the doctor, of a replaced client secret whose grace is over,", functio
     facts = {
       journal = { verify = function() return 5 end }, view = { lost = {}, overdue = { row } },
       use = { has = { body = { key_id = "new", confirmed_by = in_use.BY_LOG } } }, used_proof = { accepted = true },
-      for_people = { is_so = true, why = "it has redirect URIs" },
+      unseen = { for_people = true, why_people = "it has redirect URIs", other_tenants = false },
       logs = { uses = {}, coverage = { spans = {}, holes = {}, own = {} }, rhythm = DAY,
         earlier = function() return { "old" } end },
     }
@@ -49,11 +49,11 @@ describe("the doctor, of a replaced client secret whose grace is over,", functio
   it("lists each condition for its removal, and what is missing", function()
     used(3 * DAY)
     local found = finding()
-    assert.same({ "left_out", 9 }, { found.verdict, #found.conditions })
+    assert.same({ "left_out", 10 }, { found.verdict, #found.conditions })
     local holds = {}
     for _, one in ipairs(found.conditions) do holds[one.name] = one.holds end
     assert.same({ rhythm = true, ["in use"] = false, addresses = false, silence = false, covered = false,
-      ["own sign-ins"] = false, people = false, grace = true, proven = true }, holds)
+      ["own sign-ins"] = false, people = false, tenants = true, grace = true, proven = true }, holds)
     assert.truthy(found.evidence:find("it was last used from 203.0.113.88, 3 days ago", 1, true), found.evidence)
     for _, part in ipairs { "Missing for its removal: ", "silence for 12 days is asked for", "the log was never read",
       "signs in on behalf of people (it has redirect URIs)" } do

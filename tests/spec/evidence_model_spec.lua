@@ -21,7 +21,11 @@ local NEEDED = {
   { without = { "proven" }, kinds = { "rolled back" }, of = "harm" },
   { without = { "failures" }, kinds = { "blocked" }, of = "harm" },
   { without = { "own old" }, kinds = { "monitored" }, of = "harm" },
+  { without = { "tenants" }, kinds = { "other tenants" }, of = "harm" },
+  { without = { "kept" }, kinds = { "vanishing" }, of = "harm" },
+  { without = { "own sign-ins" }, kinds = { "deleted" }, of = "harm" },
   { without = { "ours" }, kinds = { "shared" }, of = "lies" },
+  { without = { "tells ours" }, kinds = { "clock apart" }, of = "lies" },
   { without = { "address" }, kinds = { "tried elsewhere" }, of = "lies" },
   { without = { "settled" }, kinds = { "tested" }, of = "lies" },
   -- Each of these two covers for the other one.
@@ -43,7 +47,7 @@ describe("the rules for evidence", function()
       assert.equal(SEEDS, sums.played)
       assert.same({ harm = 0, seeds = "" }, { harm = sums.harm, seeds = table.concat(sums.harmful, " ") })
       assert.is_true(sums.lies <= SEEDS / 100, ("%d of %d said to be in use are not"):format(sums.lies, sums.in_use))
-      assert.is_true(loss > 0.01 or sums.removed > SEEDS / 8, sums.removed .. " were removed: that tells little")
+      assert.is_true(loss > 0.01 or sums.removed > SEEDS / 12, sums.removed .. " were removed: that tells little")
       if loss == 0.5 then assert.equal(0, sums.removed) end
     end)
   end

@@ -145,6 +145,24 @@ describe("a refresh of evidence", function()
     assert.same({ true, nil }, { own[1].seen, own[2].seen })
   end)
 
+  it("remembers a sign-in that the log showed and then lost", function()
+    go()
+    event(now - HOUR, { key_id = "old" })
+    event(now - 2 * HOUR, { key_id = "old", error = 7000215 })
+    go()
+    table.remove(log, #log - 1)
+    for _ = 1, 5 do
+      now = now + DAY
+      go()
+      local use = use_of "old"
+      assert.same({ log[1].at + HOUR, log[1].at + HOUR, log[1].at }, { use.last, use.last_success, use.last_error_at })
+    end
+    log = {}
+    now = now + DAY
+    go()
+    assert.equal(2, use_of("old").count)
+  end)
+
   it("does not know whose a sign-in is from before our own were on record, or the journal was restored", function()
     event(now - 3 * HOUR)
     event(now - HOUR)

@@ -36,7 +36,7 @@ local function world()
     uses = { use("new", PAM, 20, 0), use("old", PAM, 60, 20.5), use("new", PAM, 20, 0, { ours = true }) },
     coverage = { spans = { { from = NOW - 40 * DAY, to = NOW - 60 } }, holes = {}, own = own_each_day "new" },
     new = "NEW", old = "OLD", olds = { "OLD" }, rhythm = DAY, now = NOW, grace_over = true, proven = true,
-    for_people = false,
+    unseen = { for_people = false, other_tenants = false },
   }
 end
 
@@ -103,6 +103,23 @@ describe("a newer secret", function()
     assert.equal("tried", (verdict_of(use("old", "", 60, 20), use("new", "", 9, 0))))
   end)
 
+  it("is only tried where the log shows none of our own sign-ins with it: what it shows may be ours", function()
+    local function unseen(case)
+      for _, own in ipairs(case.coverage.own) do own.seen = own.seen and false end
+    end
+    local said, text = verdict(unseen)
+    assert.equal("tried", said)
+    assert.matches(", and the log shows none of our own sign%-ins with it: these may be ours$", text)
+    assert.equal("in use", (verdict(function(case)
+      unseen(case)
+      case.coverage.own[1].seen = true
+    end)))
+    assert.equal("in use", (verdict(function(case) -- where we made none, or none that was accepted
+      for i, own in ipairs(case.coverage.own) do own.seen, own.failed = nil, i == 1 end
+      for i = #case.coverage.own, 2, -1 do case.coverage.own[i] = nil end
+    end)))
+  end)
+
   it("needs two declared rhythms since the old one, where the consumer is slow", function()
     local function slow(case) case.rhythm, case.uses = 31 * DAY, { use("old", PAM, 90, 40), use("new", PAM, 33, 2) } end
     assert.equal("tried", (verdict(slow)))
@@ -142,7 +159,7 @@ describe("an older secret", function()
     return table.concat(list, "\n")
   end
 
-  it("may go when all nine conditions hold, and each says what was seen", function()
+  it("may go when all ten conditions hold, and each says what was seen", function()
     local may, conditions = rules.may_remove(world())
     local texts = {}
     for i, condition in ipairs(conditions) do texts[i] = condition.name .. ": " .. condition.text end
@@ -155,7 +172,8 @@ describe("an older secret", function()
       "covered: the log was read without a gap since 2026-12-06",
       "own sign-ins: the log showed each of our own sign-ins, at least one a day",
       "people: the application does not sign in on behalf of people",
-      "grace: its grace is over", "proven: the new one signed in just now",
+      "tenants: the application signs in to this tenant only", "grace: its grace is over",
+      "proven: the new one signed in just now",
     }, texts)
   end)
 
@@ -234,9 +252,16 @@ describe("an older secret", function()
   it("stays when the application signs in on behalf of people, or when that is unknown", function()
     assert.equal("people: the application signs in on behalf of people (it has redirect URIs), which the log of "
       .. "applications does not show",
-      misses(function(case) case.for_people, case.why_people = true, "it has redirect URIs" end))
+      misses(function(case) case.unseen.for_people, case.unseen.why_people = true, "it has redirect URIs" end))
     assert.equal("people: whether the application signs in on behalf of people is unknown",
-      misses(function(case) case.for_people = nil end))
+      misses(function(case) case.unseen.for_people = nil end))
+  end)
+
+  it("stays when the application may sign in to other tenants, or when that is unknown", function()
+    assert.equal("tenants: the application may sign in to other tenants, whose logs are not read",
+      misses(function(case) case.unseen.other_tenants = true end))
+    assert.equal("tenants: whether the application signs in to other tenants is unknown",
+      misses(function(case) case.unseen.other_tenants = nil end))
   end)
 
   it("stays within its grace, and while the new one does not sign in", function()

@@ -46,6 +46,7 @@ describe("layout", function()
     assert.equal("  # begin\n  init --a b", layout.command("  init --a b  # begin", 18))
     assert.equal("  # begin with\n    this\n  init --a \\\n      bcdef",
       layout.command("  init --a bcdef  # begin with this", 14))
+    assert.equal("  init --a \\\n      'b c d' e", layout.command("  init --a 'b c d' e", 19))
     assert.equal("  init \\\n  --abc", layout.command("  init --abc", 9))
   end)
 

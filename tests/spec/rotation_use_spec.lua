@@ -57,7 +57,7 @@ local function change_record(change)
   assert(journal:commit())
 end
 
--- The log shows a sign-in each day with a secret, between these many days ago.
+-- The log shows a sign-in each day with a secret, between these many days ago, and our own sign-ins with it.
 local function show(row, address, first, last, more)
   local at, days = now(), {}
   for day = first, last, -1 do days[#days + 1] = (at - day * DAY) // DAY | 0 end
@@ -66,7 +66,12 @@ local function show(row, address, first, last, more)
     count = #days, first_success = at - first * DAY, last_success = at - last * DAY, days = days, earlier_days = 0,
   }
   for name, value in pairs(more or {}) do use[name] = value end
-  change_record(function(record) table.insert(record.settled, use) end)
+  change_record(function(record)
+    table.insert(record.settled, use)
+    for _, own in ipairs(record.own) do
+      if own.key_id == use.key_id then own.seen = true end
+    end
+  end)
 end
 
 -- The log was read for 40 days, and showed each of our own sign-ins with this secret.
@@ -224,6 +229,14 @@ describe("Entra's sign-in log, in a rotation,", function()
       assert.same({ "wait", true }, { entry.what, works(old) })
       assert_says(entry, "the application signs in on behalf of people (it has redirect URIs), which the log of "
         .. "applications does not show")
+    end)
+
+    it("keeps an old secret of an application that other tenants may have, whose logs are not seen", function()
+      cloud.tenant.applications:change(app.id, { signInAudience = "AzureADMultipleOrgs" }, 0)
+      cloud:wait(60)
+      local entry = go(RETIRE)
+      assert.same({ "wait", true }, { entry.what, works(old) })
+      assert_says(entry, "the application may sign in to other tenants, whose logs are not read")
     end)
 
     it("keeps an old secret of an application through which people signed in, though its registration shows nothing",

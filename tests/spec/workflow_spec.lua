@@ -411,12 +411,12 @@ describe("waiting for a person", function()
     assert.same({ "create role" }, w.log)
     assert.equal(2, #result.steps)
     assert.equal([[
+Not done yet, it waits for a person; so far: 1 created.
+
 Waiting for a person:
   ! Ask: grant consent
       Only an admin may.
-      1. open the portal
-
-Not done yet, it waits for a person; so far: 1 created.]], show.text(result))
+      1. open the portal]], show.text(result))
   end)
 
   it("is something to do in a plan and drift in verify", function()
@@ -467,7 +467,7 @@ describe("destroying", function()
     end) } }
     local result, status = run(declaration, "destroy")
     assert.equal(1, status)
-    assert.equal("Nothing of ours is left to remove here; the rest waits for a person, as said above.",
+    assert.equal("Nothing of ours is left to remove here; the rest waits for a person, as said below.",
       show.summary_line(result))
     assert.equal(1, select(2, run(declaration, "destroy", { dry = true })))
   end)

@@ -121,11 +121,7 @@ local function report_use_of_confirmed(findings, logs, use)
 end
 
 -- Is the newest secret in use, where nobody confirmed that?
-local function report_use_of_waiting(findings, logs, waiting)
-  local found = evidence_rules.confirmed {
-    uses = logs.uses, coverage = logs.coverage, new = waiting.body.key_id, olds = logs.earlier(waiting),
-    now = graph_clock.now(),
-  }
+local function report_use_of_waiting(findings, found, waiting)
   if found.verdict == "in use" then
     findings:ok("%s is in use, though nobody confirmed it: %s", in_use.short_key_id(waiting), found.text)
   else
@@ -145,7 +141,8 @@ return {
     local use = facts:want "use"
     report_replaced_secrets(findings, logs, use)
     if use.has then report_use_of_confirmed(findings, logs, use) end
-    if use.waiting and use.waiting.body.key_id then report_use_of_waiting(findings, logs, use.waiting) end
+    local verdict = facts:want "waiting_verdict"
+    if verdict then report_use_of_waiting(findings, verdict, use.waiting) end
     if logs.age and logs.age > 3600 then
       findings:left_out { evidence = ("what happened in the last %s: the log was read before that")
         :format(time.span(logs.age)) }

@@ -1,6 +1,7 @@
 --- Is every required item of the hand-over done, and was the newest client secret confirmed? The journal says so, and
 --- who said it.
 
+local fail = require "fail"
 local graph_clock = require "graph.clock"
 local hint = require "log.hint"
 local in_use = require "journal.in_use"
@@ -16,9 +17,25 @@ local function waiting_secret_expiry(waiting)
   return "which expires in " .. time.span(waiting.ends - graph_clock.now())
 end
 
+-- Does Entra's log show that the waiting secret is in use? Another check says why that cannot be known.
+local function is_shown_in_use(facts)
+  local ok, found = pcall(facts.want, facts, "waiting_verdict")
+  if not ok and fail.is(found, "interrupted") then error(found, 0) end
+  return ok and found and found.verdict == "in use"
+end
+
 local function report_waiting_secret(findings, facts, state)
   local waiting, use = state.secret.waiting, facts:want "use"
   if not waiting or use.linked then return end
+  if is_shown_in_use(facts) then
+    return findings:warning {
+      id = "unconfirmed",
+      evidence = ("nobody said that the client secret %s is in use; Entra's log shows that it is")
+        :format(waiting.short),
+      cause = "The journal does not say so yet, and until it does, the client secret before it is never retired.",
+      fix = facts.setup .. " looks at the log and puts that on record; a person's word is not needed.",
+    }
+  end
   local has = use.has and ("; %s still has %s"):format(use.who, in_use.short_key_id(use.has)) or ""
   findings:warning {
     id = "unconfirmed",

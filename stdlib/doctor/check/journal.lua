@@ -21,12 +21,12 @@ end
 
 -- The conditions for a removal by evidence, as a run would judge them now.
 local function conditions_of(facts, logs, has, row)
-  local proof, people = facts:want "used_proof", facts:want "for_people"
+  local proof = facts:want "used_proof"
   local _, conditions = evidence_rules.may_remove {
     uses = logs.uses, coverage = logs.coverage, new = has.body.key_id, olds = logs.earlier(has), old = row.body.key_id,
     rhythm = logs.rhythm, now = graph_clock.now(),
     grace_over = row.body.retire_at <= graph_clock.now(), proven = proof and proof.accepted == true or false,
-    for_people = people.is_so, why_people = people.why,
+    unseen = facts:want "unseen",
   }
   return conditions
 end

@@ -40,34 +40,41 @@ end
 
 local function is_ours(log, event)
   if event.unnamed or log.without["ours"] then return false end
-  for bucket = event.at // NEAR - 1, event.at // NEAR + 1 do
-    local at = log.near[event.key .. bucket]
-    if at and math.abs(at - event.at) <= NEAR then return true end
+  for bucket = event.logged_at // NEAR - 1, event.logged_at // NEAR + 1 do
+    local at = log.near[event.logged_key .. bucket]
+    if at and math.abs(at - event.logged_at) <= NEAR then return true end
   end
   return false
 end
 
 local function fold(log, event)
   if event.failed and log.without["failures"] then return end
-  local key, ours = event.unnamed and "" or event.key, is_ours(log, event)
+  local key, ours, at = event.unnamed and "" or event.logged_key, is_ours(log, event), event.logged_at
   local name = ("%s/%s/%s"):format(key, event.address, ours)
   local use = log.by[name]
   if not use then
-    use = { key_id = key, address = event.address, ours = ours, first = event.at, last = event.at, count = 0,
+    use = { key_id = key, address = event.address, ours = ours, first = at, last = at, count = 0,
       success_days = 0, days = {} }
     log.by[name] = use
     log.uses[#log.uses + 1] = use
   end
-  use.count, use.first, use.last = use.count + 1, math.min(use.first, event.at), math.max(use.last, event.at)
+  use.count, use.first, use.last = use.count + 1, math.min(use.first, at), math.max(use.last, at)
   if event.failed then
-    if event.at >= (use.last_error_at or 0) then use.last_error, use.last_error_at = 7000215, event.at end
+    if at >= (use.last_error_at or 0) then use.last_error, use.last_error_at = 7000215, at end
     return
   end
-  use.first_success = math.min(use.first_success or event.at, event.at)
-  use.last_success = math.max(use.last_success or event.at, event.at)
-  if not use.days[event.at // DAY] then
-    use.days[event.at // DAY], use.success_days = true, use.success_days + 1
+  use.first_success = math.min(use.first_success or at, at)
+  use.last_success = math.max(use.last_success or at, at)
+  if not use.days[at // DAY] then
+    use.days[at // DAY], use.success_days = true, use.success_days + 1
   end
+end
+
+-- Did the log show this sign-in of ours by now, in a form in which it is recognised?
+local function is_shown(own, now)
+  local event = own.event
+  return event.shown_at ~= nil and event.shown_at <= now and event.logged_key == own.key_id
+    and math.abs(event.logged_at - own.at) <= NEAR
 end
 
 -- Add the sign-ins of ours so far, and whether the log showed each in time.
@@ -75,15 +82,14 @@ local function follow_own(log, now)
   local own, list = log.world.own, log.coverage.own
   while own[log.own_place] and own[log.own_place].at <= now do
     local one = own[log.own_place]
-    list[#list + 1] = { at = one.at, key_id = one.key, event = one.event }
+    list[#list + 1] = { at = one.at, key_id = one.key, event = one.event, failed = one.event.failed }
     log.own_place = log.own_place + 1
   end
   for i = #list, 1, -1 do
     local one = list[i]
     if one.at < now - 40 * DAY then break end
-    local shown = one.event.shown_at
-    if one.seen == nil and shown and shown <= now then one.seen = true end
-    if one.seen == nil and one.at + LATE < now then
+    if one.seen == nil and is_shown(one, now) then one.seen = true end
+    if one.seen == nil and not one.failed and one.at + LATE < now then
       one.seen = false
       if not log.without["holes"] then
         table.insert(log.coverage.holes, { from = one.at, to = one.at, why = "it did not show our own sign-in" })
@@ -107,7 +113,9 @@ end
 function M.read(log, now)
   while log.queue[log.place] and log.queue[log.place].shown_at <= now do
     local event = log.queue[log.place]
-    if event.at >= now - RETENTION then fold(log, event) end
+    local is_there = event.at >= now - RETENTION and not (event.hidden_at and event.hidden_at <= now)
+    -- a log that is read again in place of what it showed before forgets what it lost
+    if is_there and not (event.hidden_at and log.without["kept"]) then fold(log, event) end
     log.place = log.place + 1
   end
   cover(log, now)

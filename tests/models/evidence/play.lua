@@ -19,8 +19,11 @@ local function case_of(log, now, without)
   return {
     uses = log.uses, coverage = log.coverage, new = "new", old = "old", olds = { "old" }, now = now,
     rhythm = world.rhythm or without["rhythm"] and DAY or nil, grace_over = true,
-    for_people = world.for_people or not without["people report"] and has_reported_people(world, now),
-    proven = not (world.dies and now >= world.dies * DAY),
+    unseen = {
+      for_people = world.for_people or not without["people report"] and has_reported_people(world, now),
+      other_tenants = world.other_tenants == true,
+    },
+    proven = worlds.is_working(world, now),
   }
 end
 
@@ -35,6 +38,7 @@ local function without_part(case, without)
     if without["settled"] and use.key_id == "old" then uses[i].last = 0 end
   end
   if without["address"] then copy.olds = {} end
+  if without["tells ours"] then copy.coverage = { own = {} } end
   copy.uses = uses
   return copy
 end

@@ -19,6 +19,9 @@ M.RENEWED = 30
 ---@field unlogged boolean? a sign-in on behalf of a person: not in the log of applications
 ---@field own boolean? Moonlatch's
 ---@field shown_at number? when the log shows it; nil: never
+---@field hidden_at number? when the log does not show it any more
+---@field logged_at number the moment that the log tells
+---@field logged_key "old"|"new" the credential that the log names
 
 ---@class models.holder somebody who signs in with the application's secret
 ---@field address string
@@ -27,6 +30,8 @@ M.RENEWED = 30
 ---@field pause { from: number, to: number }? days without a sign-in
 ---@field blocked { from: number, to: number }? days on which each sign-in is refused
 ---@field for_people boolean?
+---@field elsewhere boolean? does the holder sign in to another tenant?
+---@field vanishes boolean? does the log lose its sign-ins after it showed them?
 
 ---@class models.world
 ---@field kind string
@@ -41,12 +46,18 @@ M.RENEWED = 30
 ---@field off { from: number, to: number }[] days on which Moonlatch does not run
 ---@field outages { from: number, to: number }[] days of which the log shows nothing
 ---@field polls integer days between two readings of the log
+---@field other_tenants boolean? is the application registered for other tenants, too?
+---@field gone { from: number, to: number }? days for which the application is deleted
+---@field skew number seconds by which the clock of the log is ahead of ours
+---@field attributed number the share of the sign-ins for which the log names the other credential
+---@field is_undeclared boolean? is no rhythm declared?
 
 --- The kinds of worlds in which the rhythm is declared as it is, or not at all. In worlds of the kinds
 --- "slower than declared" and "people not registered" no rule can exclude harm.
 M.HONEST = {
   "daily", "quarterly", "forgotten", "tested", "people", "shared", "blocked", "monitored", "rolled back", "undeclared",
-  "away", "silent log", "not read", "tried elsewhere",
+  "away", "silent log", "not read", "tried elsewhere", "vanishing", "deleted", "clock apart", "other tenants",
+  "attributed",
 }
 
 local function pick_move(d) return d:pick { M.RENEWED + 3, M.RENEWED + 3, M.RENEWED + 40, false } or nil end
@@ -130,7 +141,47 @@ DRAW["rolled back"] = function(d, world)
   world.back = world.dies + d:between(3, 30)
 end
 
+-- The consumer moved; a script at its address did not.
+local function add_forgotten_daily(d, world, more)
+  world.holders[1].moves = M.RENEWED + 3
+  local holder = { address = "203.0.113.1", gap = d:pick { 0.5, 1 } }
+  for name, value in pairs(more or {}) do holder[name] = value end
+  world.holders[2] = holder
+end
+
+-- The log loses the script's sign-ins a day or two after it showed them.
+function DRAW.vanishing(d, world) add_forgotten_daily(d, world, { vanishes = true }) end
+
+-- The application is deleted and, weeks later, restored with the same credentials. Meanwhile nobody signs in, and
+-- nothing is in the log.
+function DRAW.deleted(d, world)
+  add_forgotten_daily(d, world)
+  local from = M.RENEWED + d:between(8, 40)
+  world.gone = { from = from, to = from + d:between(15, 29) }
+end
+
+-- The clock of the log is apart from the one by which our own sign-ins are on record, and we share the consumer's
+-- address.
+DRAW["clock apart"] = function(d, world)
+  world.own_address, world.is_undeclared = "203.0.113.1", d:yes(0.5)
+  world.holders[1].gap = d:pick { 1, 31 }
+  world.skew = d:pick { -300, 300, -1200, 1200, 3 * 3600 }
+end
+
+-- The script signs in to another tenant.
+DRAW["other tenants"] = function(d, world)
+  add_forgotten_daily(d, world, { elsewhere = true })
+  world.other_tenants = true
+end
+
+-- The log names the other credential, now and then.
+function DRAW.attributed(d, world)
+  add_forgotten_daily(d, world)
+  world.attributed = d:pick { 0.02, 0.1, 0.3 }
+end
+
 function DRAW.undeclared(d, world)
+  world.is_undeclared = true
   world.holders[1].moves = M.RENEWED + 3
   world.holders[2] = { address = "203.0.113.1", gap = d:pick { 31, 92 } }
 end
@@ -187,12 +238,13 @@ local function add_uses(d, world, holder)
   local day = d:fraction() * holder.gap
   while day < world.ends do
     local key = key_of(world, holder, day)
-    local dead = key == "new" and world.dies and day >= world.dies
-    local failed = between(holder.blocked, day) or dead or nil
+    local dead, gone = key == "new" and world.dies and day >= world.dies, between(world.gone, day)
+    local failed = between(holder.blocked, day) or dead or gone or nil
     if not between(holder.pause, day) then
       world.events[#world.events + 1] = {
         at = day * DAY, key = key, address = holder.address, failed = failed,
-        unnamed = failed and world.unnamed_failures or nil, unlogged = holder.for_people,
+        unnamed = failed and world.unnamed_failures or nil,
+        unlogged = holder.for_people or holder.elsewhere or gone or nil, vanishes = holder.vanishes,
       }
     end
     day = day + holder.gap * (0.9 + 0.2 * d:fraction())
@@ -207,9 +259,18 @@ local function is_off(world, day)
 end
 M.is_off = is_off
 
+--- Can the newer secret sign in at this moment?
+---@param world models.world
+---@param now number
+---@return boolean
+function M.is_working(world, now)
+  return not (world.dies and now >= world.dies * DAY or between(world.gone, now / DAY))
+end
+
 local function add_own(world, at, key)
-  local dead = key == "new" and world.dies and at >= world.dies * DAY
-  local event = { at = at, key = key, address = world.own_address, own = true, failed = dead or nil }
+  local dead, gone = key == "new" and world.dies and at >= world.dies * DAY, between(world.gone, at / DAY)
+  local event = { at = at, key = key, address = world.own_address, own = true, failed = dead or gone or nil,
+    unlogged = gone or nil }
   world.events[#world.events + 1] = event
   world.own[#world.own + 1] = { at = at, key = key, event = event }
 end
@@ -238,7 +299,12 @@ local function log_events(d, world, loss)
   for _, event in ipairs(world.events) do
     local day, lost = event.at / DAY, d:yes(loss) or event.unlogged
     for _, outage in ipairs(outages) do lost = lost or between(outage, day) end
-    event.shown_at = not lost and event.at + d:pick { 0.01, 0.05, 1, 2.5 } * DAY or nil
+    event.shown_at = not lost and event.at + (event.vanishes and 0.05 or d:pick { 0.01, 0.05, 1, 2.5 }) * DAY or nil
+    event.hidden_at = event.vanishes and event.at + d:pick { 1.5, 2 } * DAY or nil
+    event.logged_at, event.logged_key = event.at + world.skew, event.key
+    if world.attributed > 0 and day >= M.RENEWED and d:yes(world.attributed) then
+      event.logged_key = event.key == "old" and "new" or "old"
+    end
   end
 end
 
@@ -257,13 +323,13 @@ function M.draw(seed, kind, loss)
   local d = dice.new(seed)
   local world = {
     kind = kind, events = {}, own = {}, off = {}, outages = {}, for_people = false, own_address = "192.0.2.200",
-    polls = d:between(1, 4),
+    polls = d:between(1, 4), skew = 0, attributed = 0,
   }
   world.holders = { consumer(d) }
   if DRAW[kind] then DRAW[kind](d, world) end
   local gap = longest_gap(world)
   world.ends = M.RENEWED + math.ceil(math.max(200, 5 * gap))
-  if kind ~= "undeclared" then world.rhythm = world.rhythm or gap * DAY end
+  if not world.is_undeclared then world.rhythm = world.rhythm or gap * DAY end
   for _, holder in ipairs(world.holders) do add_uses(d, world, holder) end
   add_own_sign_ins(d, world)
   log_events(d, world, loss)
