@@ -1,10 +1,13 @@
 /* Find an embedded Lua file by its name. */
 #include "embed.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+static int compare_embedded_name(const void *name, const void *file) {
+  return strcmp(name, ((const struct embedded *)file)->name);
+}
+
 const struct embedded *embed_find(const char *name) {
-  for (const struct embedded *file = embedded; file->name; file++)
-    if (strcmp(file->name, name) == 0) return file;
-  return NULL;
+  return bsearch(name, embedded, embedded_count, sizeof *embedded, compare_embedded_name);
 }

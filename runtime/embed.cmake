@@ -1,7 +1,7 @@
 # cmake -DOUT=embedded.c -DROOT=dir -DARGPARSE=file -DPRECOMPILE=program -P embed.cmake
 # Makes the list of what lies in ROOT/stdlib and ROOT/scripts, and of the system's
-# argparse: a C file in which the assembler puts their bytes, unchanged. Modules of
-# stdlib are there a second time, precompiled.
+# argparse: a C file in which the assembler puts their bytes, unchanged. Lua files are
+# there a second time, precompiled.
 file(GLOB_RECURSE files RELATIVE ${ROOT} ${ROOT}/stdlib/* ${ROOT}/scripts/*)
 list(FILTER files INCLUDE REGEX "\\.(lua|tsv|json|html|css|js)$")
 list(APPEND files stdlib/argparse.lua)
@@ -15,7 +15,7 @@ foreach(file IN LISTS files)
   if(file STREQUAL stdlib/argparse.lua)
     set(path_${id} ${ARGPARSE})
   endif()
-  if(file MATCHES "^stdlib/.*\\.lua$")
+  if(file MATCHES "\\.lua$")
     list(APPEND modules "@${file}" ${path_${id}} ${chunks}/${id})
   endif()
 endforeach()
@@ -29,7 +29,7 @@ foreach(file IN LISTS files)
   file(SIZE ${path_${id}} size)
   string(APPEND texts "BYTES(${id}, \"${path_${id}}\")\n")
   set(chunk "0, 0")
-  if(file MATCHES "^stdlib/.*\\.lua$")
+  if(file MATCHES "\\.lua$")
     file(SIZE ${chunks}/${id} chunk_size)
     string(APPEND compiled "BYTES(chunk_${id}, \"${chunks}/${id}\")\n")
     set(chunk "chunk_${id}, ${chunk_size}")
@@ -45,4 +45,5 @@ file(WRITE ${OUT} "/* generated; do not edit */
 
 ${texts}
 ${compiled}
-const struct embedded embedded[] = {\n${rows}  {0, 0, 0, 0, 0}};\n")
+const struct embedded embedded[] = {\n${rows}  {0, 0, 0, 0, 0}};
+const size_t embedded_count = sizeof embedded / sizeof *embedded - 1;\n")

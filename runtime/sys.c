@@ -86,6 +86,19 @@ static int sys_embedded(lua_State *L) {
   return 1;
 }
 
+/* sys.embedded_chunk(name, globals) -> function | nil */
+static int sys_embedded_chunk(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  const struct embedded *file = embed_find(name);
+  if (!file || !file->chunk) return 0;
+  const char *chunk_name = lua_pushfstring(L, "@%s", name);
+  if (luaL_loadbufferx(L, file->chunk, file->chunk_length, chunk_name, "b") != LUA_OK) return lua_error(L);
+  lua_pushvalue(L, 2);
+  lua_setupvalue(L, -2, 1);
+  return 1;
+}
+
 /* sys.embedded_list(prefix) -> names, sorted as the embedded list is */
 static int sys_embedded_list(lua_State *L) {
   const char *prefix = luaL_checkstring(L, 1);
@@ -133,6 +146,7 @@ static const luaL_Reg functions[] = {
     {"pid", sys_pid},
     {"executable", sys_executable},
     {"embedded", sys_embedded},
+    {"embedded_chunk", sys_embedded_chunk},
     {"embedded_list", sys_embedded_list},
     {"syslog", sys_syslog},
     {"trim", sys_trim},

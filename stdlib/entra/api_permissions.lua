@@ -51,13 +51,11 @@ function M.tell_elevation(run, elevation)
 end
 
 --- Look up the ids of application permissions by their values ("User.Read.All").
----@param graph_principal table
+---@param graph_principal entra.graph_principal
 ---@param values string[]
 ---@return { value: string, id: string }[]
 function M.look_up(graph_principal, values)
-  local ids = {}
-  for _, role in ipairs(graph_principal.appRoles) do ids[role.value] = role.id end
-  local found = {}
+  local ids, found = graph_principal.permissions, {}
   for i, value in ipairs(values) do
     if not ids[value] then
       fail.raise {

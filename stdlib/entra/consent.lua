@@ -11,7 +11,7 @@ local upsert = require "entra.upsert"
 ---@class entra.grant: resource.Resource
 ---@field host table the application
 ---@field principal table its service principal
----@field graph table Microsoft Graph's
+---@field graph entra.graph_principal
 ---@field permission { value: string, id: string }
 local Grant = resource.kind "admin consent"
 Grant.once = "its principal, resource and permission"
@@ -81,13 +81,13 @@ end
 
 -- Note which other permissions of Microsoft Graph the service principal holds. They are not removed.
 local function note_other_permissions(run, fields, list)
-  local wanted, names = {}, {}
-  for _, permission in ipairs(fields.permissions) do wanted[permission.id] = true end
-  for _, role in ipairs(fields.graph.appRoles) do
-    for _, assignment in ipairs(list) do
-      if assignment.appRoleId == role.id and not wanted[role.id] then names[#names + 1] = role.value end
-    end
+  local held, names = {}, {}
+  for _, assignment in ipairs(list) do held[assignment.appRoleId or ""] = true end
+  for _, permission in ipairs(fields.permissions) do held[permission.id] = nil end
+  for value, id in pairs(fields.graph.permissions) do
+    if held[id] then names[#names + 1] = value end
   end
+  table.sort(names)
   if #names > 0 then run:note("granted besides, and not needed by this: %s", table.concat(names, ", ")) end
 end
 
@@ -103,7 +103,7 @@ end
 ---@field name string of the application
 ---@field application table
 ---@field principal table
----@field graph table Microsoft Graph's service principal
+---@field graph entra.graph_principal
 ---@field permissions { value: string, id: string }[]
 ---@field admin entra.admin
 

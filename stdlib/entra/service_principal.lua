@@ -1,6 +1,7 @@
 --- A service principal: the representation of an application in this tenant. It is found by its appId.
 
 local check_answer = require "entra.check_answer"
+local class = require "base.class"
 local deleted = require "entra.deleted"
 local graph = require "graph"
 local microsoft_ids = require "base.microsoft_ids"
@@ -15,6 +16,13 @@ ServicePrincipal.once = "its appId"
 
 local MEMBERS = { "id", "appId", "displayName", "accountEnabled", "servicePrincipalType" }
 
+---@class entra.graph_principal Microsoft Graph's own service principal
+---@field id string
+---@field appId string
+---@field permissions table<string, string> the application permissions that it offers: value -> id. Scripts cannot
+--- read them, because over a thousand would be copied at each call.
+local GraphPrincipal = class("entra.graph_principal", { open = { "id", "appId" } })
+
 local M = {}
 
 local read_fields = options_of("entra.service_principal.of", { application = "table", name = "string" })
@@ -27,14 +35,19 @@ function M.of(fields)
   return ServicePrincipal { name = fields.name, host = fields.application, from = { fields.application } }
 end
 
---- Microsoft Graph's own service principal, with its permissions. Waits.
----@return table
+--- Microsoft Graph's own service principal, with its application permissions. Waits.
+---@return entra.graph_principal
 function M.graph()
   local what = "read the permissions Microsoft Graph offers"
   local principal = graph.get(graph.path("/servicePrincipals(appId={appId})", microsoft_ids.GRAPH), {
     select = { "id", "appId", "appRoles" }, what = what,
   })
-  return check_answer.require_members(principal, what, "id", "appRoles")
+  check_answer.require_members(principal, what, "id", "appRoles")
+  local permissions = {}
+  for _, role in ipairs(principal.appRoles) do
+    if type(role.value) == "string" then permissions[role.value] = role.id end
+  end
+  return GraphPrincipal { id = principal.id, appId = principal.appId, permissions = permissions }
 end
 
 local function service_principal_path(self)

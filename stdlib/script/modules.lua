@@ -8,14 +8,16 @@ local folders = require "script.folders"
 local interfaces = require "script.interfaces"
 local lua_file = require "base.lua_file"
 local nearest = require "base.nearest"
+local sys = require "host.sys"
 
 local M = {}
 
---- Compile a file of Lua. Raises "config".
----@param found { path: string, text: string }
+--- Compile a file of Lua; a bundled one is compiled already. Raises "config".
+---@param found { path: string, text: string, origin: string }
 ---@param globals table
 ---@return function
 function M.compile(found, globals)
+  if found.origin == "bundled" then return assert(sys.embedded_chunk(found.path, globals)) end
   local chunk, why, fix = lua_file.compile(found.text, border.chunk_name(found.path), globals)
   if chunk then return chunk end
   fail.raise { kind = "config", what = "load the script " .. found.path, why = why, fix = fix }
@@ -34,7 +36,7 @@ local function find_module(name, beside)
   for _, folder in ipairs(folders_of(beside)) do
     for _, below in ipairs { "", "lib/" } do
       local path, text = folders.read_in(folder, below .. name)
-      if text then return { path = path, text = text } end
+      if text then return { path = path, text = text, origin = folder.origin } end
       if folder.origin ~= "bundled" and not seen[path] then looked[#looked + 1] = path end
       seen[path] = true
     end
@@ -45,7 +47,7 @@ end
 -- A copy that replaces only some steps requires its bundled original as "bundled.setup.…".
 local function find_bundled(name)
   local path, text = folders.read_in({ origin = "bundled" }, name)
-  return text and { path = path, text = text } or nil, { "the scripts in the program" }
+  return text and { path = path, text = text, origin = "bundled" } or nil, { "the scripts in the program" }
 end
 
 local function raise_no_module(name, looked, where)

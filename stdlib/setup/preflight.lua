@@ -17,7 +17,7 @@ local M = {}
 
 ---@class entra.found
 ---@field application table?
----@field graph table Microsoft Graph's service principal
+---@field graph entra.graph_principal
 ---@field tenant string GUID
 ---@field policy entra.credential_policy
 ---@field accounts entra.account[]

@@ -22,7 +22,7 @@ local M = {}
 
 ---@class setup.rotator.found
 ---@field application table?
----@field graph table Microsoft Graph's service principal
+---@field graph entra.graph_principal
 ---@field tenant string GUID
 ---@field policy entra.credential_policy
 ---@field permissions string[] application permissions

@@ -134,8 +134,7 @@ describe("an application", function()
 end)
 
 describe("declared API permissions", function()
-  local GRAPH_SP = { id = "g", appRoles = { { value = "User.Read.All", id = "u" },
-    { value = "Group.Read.All", id = "gr" } } }
+  local GRAPH_SP = { id = "g", permissions = { ["User.Read.All"] = "u", ["Group.Read.All"] = "gr" } }
   local wanted = api_permissions.look_up(GRAPH_SP, { "User.Read.All", "Group.Read.All" })
 
   local function host(access, more)

@@ -12,13 +12,13 @@ local OBJECTS = {}
 for name in ([[Task devolutions.entry discover.finding doctor.report entra.account entra.admin entra.found
   setup.rotator.found host.secret oauth.principal policy.selection resource.Resource rotation.Credential
   rotation.Secret sink.entry workflow.Declaration workflow.Run workflow.Step entra.application
-  entra.credential_policy notice.notice]]):gmatch("%S+") do
+  entra.credential_policy entra.graph_principal notice.notice]]):gmatch("%S+") do
   OBJECTS[name] = true
 end
 
 -- Parameters that are tables of the script's or the service's own names: bodies, directory objects, what steps share.
 local DATA = {}
-for name in ([[body have args principal graph_principal application held accounts managed template ids roles permissions
+for name in ([[body have args principal application held accounts managed template ids roles permissions
   things replaced entry value items rows functions act actual wanted thing list methods]]):gmatch("%S+") do
   DATA[name] = true
 end

@@ -23,7 +23,7 @@ end
 -- The permissions in `wanted` that are not in `ids`, themselves or by a stronger permission.
 local function missing_permissions(wanted, offered, ids)
   local granted = {}
-  for _, role in ipairs(offered.appRoles) do granted[role.value] = ids[role.id] end
+  for value, id in pairs(offered.permissions) do granted[value] = ids[id] end
   return missing_permission_values(wanted, granted)
 end
 

@@ -14,7 +14,7 @@ local TAKE_BACK = "In the Entra admin center: Enterprise applications > the appl
 local function report_unneeded_permissions(findings, facts)
   local grants, offered = facts:want "grants", facts:want "offered"
   local wanted, named = sets.of(facts:want("terms").permissions), {}
-  for _, role in ipairs(offered.appRoles) do named[role.id] = role.value end
+  for value, id in pairs(offered.permissions) do named[id] = value end
   for _, grant in ipairs(grants or {}) do
     local value = named[grant.appRoleId] or grant.appRoleId
     if not wanted[value] then

@@ -157,6 +157,12 @@ function M.executable() end
 ---@param name string
 ---@return string|nil
 function M.embedded(name) end
+
+--- A Lua file in the program, compiled when the program was built; its chunk's name is "@" and the file's.
+---@param name string
+---@param globals table<string, any> the globals of the file
+---@return function|nil
+function M.embedded_chunk(name, globals) end
 --- The names of files in the binary that begin with the prefix, sorted.
 ---@param prefix string
 ---@return string[]
