@@ -60,9 +60,9 @@ function M.open(url)
   return start_browser(url)
 end
 
---- Offer to open the page of a login service when the person presses Enter. The caller tells the person so, calls `look`
---- on the offer while it waits, and closes it. Nil where no browser can be opened, nobody can press a key, or the
---- address has more in it than a host and a path.
+--- Offer to open the page of a login service when the person presses Enter. The caller tells the person so, calls
+--- `look` on the offer while it waits, and closes it. Nil where no browser can be opened, nobody can press a key, or
+--- the address has more in it than a host and a path.
 ---@param url string
 ---@return http.desktop.Offer? closable
 function M.offer(url)
