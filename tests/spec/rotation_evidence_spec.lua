@@ -352,7 +352,8 @@ describe("a rotation", function()
     assert.is_false(ok)
     assert.same({ ("rotate --now %s --old-now"):format(UPN), "it is an account: its earlier password stops working as "
       .. "soon as the new one is set",
-      "Leave out --old-now; it is for client secrets and certificates of applications." }, { err.what, err.why, err.fix })
+      "Leave out --old-now; it is for client secrets and certificates of applications." },
+      { err.what, err.why, err.fix })
     assert.equal(1, patches())
   end)
 
