@@ -97,8 +97,8 @@ local function await_handover_by_person(run, row, fields)
   if state.complete then
     if state.consumer == "none" then return end
     if is_unseen_provider(fields.entry) then
-      return run:note("a person adds this provider, unless it is there already: the profile says that it reads the entry "
-        .. "(linked = true), and whether it does cannot be seen from here")
+      return run:note("a person adds this provider, unless it is there already: the profile says that it reads the "
+        .. "entry (linked = true), and whether it does cannot be seen from here")
     end
     return run:note("nothing required is left for a person in %s (%s)", summary.consumer_name(state),
       summary.known_by(state))
