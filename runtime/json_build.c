@@ -86,8 +86,8 @@ static size_t string_length(const char *text, size_t left, int *has_escapes) {
   return length;
 }
 
-/* Push the string with its escapes decoded. Not inlined: the compiler clears the buffer at each call, which takes longer
- * than pushing a usual string. [-0, +1, m] */
+/* Push the string with its escapes decoded. Not inlined: the compiler clears the buffer at each call, which takes
+ * longer than pushing a usual string. [-0, +1, m] */
 __attribute__((noinline)) static void push_string_with_escapes(lua_State *L, const char *text, size_t length) {
   luaL_Buffer out;
   luaL_pushresultsize(&out, json_unescape(text, length, luaL_buffinitsize(L, &out, length)));
