@@ -7,6 +7,8 @@ local hint = require "log.hint"
 local log = require "log"
 local nearest = require "base.nearest"
 local output = require "log.output"
+local arguments = require "script.arguments"
+local sets = require "base.sets"
 local sys = require "host.sys"
 local term = require "host.term"
 
@@ -262,6 +264,7 @@ function M.run(words)
   M.configure_output(options)
   if options.version then return run_without_command { "--version" } end
   require("script.folders").use(options.scripts)
+  if command.script then arguments.use_command_options(sets.sorted(known_command_options(command))) end
   if options.help then
     local script_help = command.help and command.help(options)
     if script_help then print_wrapped_help(script_help) else M.print_help(name) end
