@@ -56,7 +56,8 @@ describe("a new policy", function()
     assert.equal(1, outcome.status, outcome.err)
     for _, text in ipairs {
       "the emulator gets the vault 'Our vault'", "the emulator gets the group 'Our admins'",
-      "the emulator gets the person 'ops@contoso.example'", "the emulator gets the people with 'department'", "t0-anna stopped: somebody else changed the password",
+      "the emulator gets the person 'ops@contoso.example'",
+      "the emulator gets the people with 'department'", "t0-anna stopped: somebody else changed the password",
       "ok  no run changes more than 2", "ok  nothing is changed outside the window",
       "NOT in the end nobody has failed, is refused or stopped, or waits for a person: t0-anna (stopped)",
     } do
