@@ -3,6 +3,7 @@
 local dispatch = require "command.dispatch"
 local fail = require "fail"
 local hint = require "log.hint"
+local log = require "log"
 local shells = require "manual.shells"
 local term = require "host.term"
 
@@ -25,6 +26,10 @@ local function run_completion_command(options)
       kind = "usage", what = "completion " .. options.shell, why = "there is no completion for this shell",
       fix = hint.text("Name one of %s: {moonlatch} completion bash", table.concat(SHELLS, ", ")),
     }
+  end
+  if log.json() then
+    fail.raise { kind = "usage", what = "completion --json", why = "this is a script for a shell",
+      fix = "Leave out --json." }
   end
   term.write_data(shells[options.shell])
   return 0
