@@ -224,6 +224,8 @@ local ORDER = { change = 1, recover = 2, stop = 3, busy = 4, refuse = 5, wait = 
 local function keep_named_accounts(self)
   local setting = self.run.setting
   if not setting.named then return end
+  self.selected_names = {}
+  for i, entry in ipairs(self.entries) do self.selected_names[i] = entry.name end
   local entries = {}
   for _, entry in ipairs(self.entries) do
     if due.is_named(setting, { id = entry.id, upn = entry.name }) then entries[#entries + 1] = entry end

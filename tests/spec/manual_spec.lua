@@ -109,7 +109,7 @@ describe("the manual pages", function()
     assert.equal(first, write "b")
     local outcome = place:run { "help", "--man", "/proc/none" }
     assert.same({ 1, "" }, { outcome.status, outcome.out })
-    assert.matches("^error: write /proc/none/man%d/moonlatch", outcome.err)
+    assert.matches("^error: write the manual page /proc/none/man%d/moonlatch", outcome.err)
   end)
 end)
 
