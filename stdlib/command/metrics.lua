@@ -1,6 +1,7 @@
 --- moonlatch metrics: numbers for Prometheus. Signs in nowhere.
 
 local command_task = require "cli.command_task"
+local fail = require "fail"
 local hint = require "log.hint"
 local log = require "log"
 local metrics = require "notice.metrics"
