@@ -1,6 +1,7 @@
 --- moonlatch completion SHELL: print the completion script of a shell; with `--` and words, what may come next.
 
 local dispatch = require "command.dispatch"
+local document = require "report.document"
 local fail = require "fail"
 local hint = require "log.hint"
 local log = require "log"
@@ -15,6 +16,7 @@ local function print_candidates(words)
   local ok, found = pcall(complete.candidates, words, dispatch.load_command)
   local lines = { ok and found.kind or "words" }
   for _, row in ipairs(ok and found.words or {}) do lines[#lines + 1] = row[1] .. "\t" .. row[2] end
+  document.mark_written() -- --json may be among the words
   term.write("out", table.concat(lines, "\n") .. "\n")
   return 0
 end
