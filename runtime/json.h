@@ -16,9 +16,10 @@ struct json_rules {
   const char *places;         /* places whose texts, and all texts below, become secrets: "data.token,data.*", steps of
                                  member names with * for any, or "**" for every text; elements of an array are where
                                  the array is. NULL for none */
-  int sent; /* stack index of a list of secrets that were sent, 0 for none. A string that equals one of them becomes
+  int sent;   /* stack index of a list of secrets that were sent, 0 for none. A string that equals one of them becomes
                  that secret; a string that contains any living secret is redacted; a member's name that contains one is
                  refused. */
+  int string; /* stack index of the text, where it is a Lua string already, which saves a copy; 0 where it is not */
 };
 
 /* Push the decoded value and return 1; or push a message that tells what is wrong at which byte (without quoting the

@@ -1,9 +1,8 @@
-/* Declarations that json.c, json_scan.c and json_build.c share: the strict scanner that checks a text, and the builder
- * of its value. */
+/* Declarations that json.c and json_scan.c share: the strict scanner that checks a text before lua-cjson decodes it,
+ * and lists the spots that cjson decodes wrongly. No Lua here. */
 #ifndef JSON_INTERNAL_H
 #define JSON_INTERNAL_H
 
-#include "lib.h"
 #include "secret_name.h"
 
 #include <stdint.h>
@@ -11,23 +10,29 @@
 enum { JSON_DEPTH = 64 };   /* nested arrays and objects */
 enum { JSON_HASHES = 256 }; /* hashes of member names in open objects that are compared while scanning */
 
-enum { JSON_MAX_NUMBER = 400 }; /* bytes of a number with a fraction or exponent */
-
-/* The kinds of spots: strings that do not become a plain text. */
+/* The kinds of spots: places of the text where the value that cjson makes has to be corrected. */
 enum json_spot_kind {
-  SPOT_SECRET, /* it becomes a secret */
-  SPOT_TEXT    /* any other string, when all strings are requested */
+  SPOT_OBJECT,  /* an object with further spots in it */
+  SPOT_ARRAY,   /* an array, which gets the metatable of arrays; it may have further spots in it */
+  SPOT_INTEGER, /* an integer, of which cjson makes a float */
+  SPOT_NUMBER,  /* a number with a fraction or an exponent, which may be whole */
+  SPOT_SECRET,  /* a string that becomes a secret; with its quotes */
+  SPOT_TEXT     /* any other string, when all strings are requested; with its quotes */
+};
+
+/* The key of a value in its array or object. */
+struct json_key {
+  uint32_t start,
+      end; /* of the member's name, without its quotes; in an array, end is 0 and start is the index, from 1 */
 };
 
 struct json_spot {
-  uint8_t kind;        /* enum json_spot_kind */
-  uint8_t secret;      /* enum secret_kind of a SPOT_SECRET */
-  uint32_t start, end; /* of the string, with its quotes */
-};
-
-/* The text of a member's name, without its quotes. */
-struct json_key {
-  uint32_t start, end;
+  uint8_t kind;            /* enum json_spot_kind */
+  uint8_t secret;          /* enum secret_kind of a SPOT_SECRET */
+  uint8_t depth;           /* number of arrays and objects around the value */
+  uint8_t key_has_escapes; /* 1: the name in key has escapes */
+  struct json_key key;
+  uint32_t start, end; /* of the value's text; unset for an array or object */
 };
 
 /* The name of a member, without its quotes. */
@@ -38,7 +43,7 @@ struct json_name {
 
 /* An open array or object. */
 struct json_level {
-  struct json_key key;     /* name of the member that is being scanned */
+  struct json_key key;     /* key of the value that is being scanned */
   uint8_t key_has_escapes; /* 1: the name in key has escapes */
   uint8_t is_object;
   uint16_t hash_from; /* index of its first name in hashes */
@@ -67,6 +72,7 @@ struct json_scan {
   /* state of the scanner */
   unsigned depth;
   struct json_level levels[JSON_DEPTH + 1]; /* the first level is the text itself */
+  unsigned spot_levels;                     /* number of open levels that are spots already */
   uint32_t object_count;
   uint32_t hashes[JSON_HASHES]; /* hashes of the names in open objects */
   unsigned hash_count;
@@ -83,14 +89,5 @@ int json_scan(struct json_scan *scan);
 /* Decode the escapes of a string that the scanner accepted; out has room for length bytes. Returns the length of the
  * result. */
 size_t json_unescape(const char *text, size_t length, char *out);
-
-/* json_build.c */
-
-/* Push the value of a text that was scanned, with the spots of the scanner. `sent` is the stack index of a list of
- * secrets that were sent, 0 for none. Leaves other values below it. [-0, +n, e] */
-void json_build(lua_State *L, const struct json_scan *scan, int sent);
-
-/* Push a buffer with the text from start to end, its escapes decoded. [-0, +1, e] */
-struct buffer *json_push_unescaped(lua_State *L, const struct json_scan *scan, size_t start, size_t end);
 
 #endif

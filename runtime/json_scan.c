@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_SECRET = 128 << 10 };
+enum { MAX_NUMBER_LENGTH = 400, MAX_SECRET = 128 << 10 };
 enum { MAX_VALUES = 400000 }; /* small values take much more memory than their text */
 
 #define EACH_BYTE(c) (0x0101010101010101 * (uint64_t)(c))
@@ -36,11 +36,28 @@ static inline void skip_whitespace(struct json_scan *scan) {
   while (peek_byte(scan) <= ' ' && is_whitespace(peek_byte(scan))) scan->at++;
 }
 
-/* Append a spot for the string from start on, which was scanned last. */
-static int append_spot(struct json_scan *scan, enum json_spot_kind kind, size_t start) {
-  struct json_spot spot = {.kind = (uint8_t)kind, .start = (uint32_t)start, .end = (uint32_t)scan->at};
+static int append_spot(struct json_scan *scan, const struct json_spot *spot) {
+  return buffer_append(scan->spots, spot, sizeof *spot) ? 1 : fail_scan(scan, NULL);
+}
+
+/* Make a spot for the value that is being scanned at this depth. */
+static struct json_spot make_spot(const struct json_scan *scan, enum json_spot_kind kind, unsigned depth) {
+  const struct json_level *level = &scan->levels[depth];
+  return (struct json_spot){
+      .kind = (uint8_t)kind, .depth = (uint8_t)depth, .key = level->key, .key_has_escapes = level->key_has_escapes};
+}
+
+/* Append a spot for the value from start on, and before it a spot for each open object that is no spot yet. */
+static int append_value_spot(struct json_scan *scan, enum json_spot_kind kind, size_t start) {
+  for (; scan->spot_levels < scan->depth; scan->spot_levels++) {
+    struct json_spot object = make_spot(scan, SPOT_OBJECT, scan->spot_levels);
+    if (!append_spot(scan, &object)) return 0;
+  }
+  struct json_spot spot = make_spot(scan, kind, scan->depth);
   if (scan->secret_of_next) spot.secret = (uint8_t)(scan->secret_of_next - 1);
-  return buffer_append(scan->spots, &spot, sizeof spot) ? 1 : fail_scan(scan, NULL);
+  spot.start = (uint32_t)start;
+  spot.end = (uint32_t)scan->at;
+  return append_spot(scan, &spot);
 }
 
 /* Return the eight bytes with the highest bit set in each byte that ends a run of plain ASCII in a string. Only the
@@ -133,12 +150,12 @@ static int check_long_integer(struct json_scan *scan, size_t start) {
 
 /* Check a number with a fraction or exponent: a double must be able to hold it. */
 static int check_float(struct json_scan *scan, size_t start) {
-  char copy[JSON_MAX_NUMBER + 1] = {0};
+  char copy[MAX_NUMBER_LENGTH + 1] = {0};
   size_t length = scan->at - start;
-  if (length <= JSON_MAX_NUMBER) memcpy(copy, scan->text + start, length);
-  if (length <= JSON_MAX_NUMBER && isfinite(strtod(copy, NULL))) return 1;
+  if (length <= MAX_NUMBER_LENGTH) memcpy(copy, scan->text + start, length);
+  if (length <= MAX_NUMBER_LENGTH && isfinite(strtod(copy, NULL))) return 1;
   scan->at = start;
-  return fail_scan(scan, length > JSON_MAX_NUMBER ? "a number of at most 400 characters" : "a number below 1.8e308");
+  return fail_scan(scan, length > MAX_NUMBER_LENGTH ? "a number of at most 400 characters" : "a number below 1.8e308");
 }
 
 static int scan_number(struct json_scan *scan) {
@@ -159,8 +176,9 @@ static int scan_number(struct json_scan *scan) {
     if (peek_byte(scan) == '+' || peek_byte(scan) == '-') scan->at++;
     if (!scan_digits(scan)) return 0;
   }
-  if (scan->at > integer_end) return check_float(scan, start);
-  return integer_end - digits <= 15 || check_long_integer(scan, start);
+  if (scan->at > integer_end) return check_float(scan, start) && append_value_spot(scan, SPOT_NUMBER, start);
+  return (integer_end - digits <= 15 || check_long_integer(scan, start)) &&
+         append_value_spot(scan, SPOT_INTEGER, start);
 }
 
 static int scan_literal(struct json_scan *scan, const char *literal, size_t size) {
@@ -293,6 +311,8 @@ static int scan_member_name(struct json_scan *scan) {
 
 static int enter_scan_level(struct json_scan *scan, int is_object) {
   if (scan->depth == JSON_DEPTH) return fail_scan(scan, "at most 64 levels of nesting");
+  if (!is_object && !append_value_spot(scan, SPOT_ARRAY, scan->at)) return 0;
+  if (!is_object) scan->spot_levels++;
   struct json_level level = {
       .is_object = (uint8_t)is_object, .number = ++scan->object_count, .hash_from = (uint16_t)scan->hash_count};
   scan->levels[++scan->depth] = level;
@@ -305,6 +325,7 @@ static int enter_scan_level(struct json_scan *scan, int is_object) {
 
 static int leave_scan_level(struct json_scan *scan) {
   scan->hash_count = scan->levels[scan->depth--].hash_from;
+  if (scan->spot_levels > scan->depth) scan->spot_levels = scan->depth;
   scan->at++;
   return 1;
 }
@@ -327,8 +348,8 @@ static int begin_string(struct json_scan *scan) {
   if (!scan->secret_of_next && scan->places && is_value_at_any_place(scan)) scan->secret_of_next = 1 + SECRET_VALUE;
   int is_secret = scan->secret_of_next;
   if (!scan_string(scan)) return 0;
-  if (!is_secret) return scan->all_strings ? append_spot(scan, SPOT_TEXT, start) : 1;
-  if (scan->at - start <= MAX_SECRET) return append_spot(scan, SPOT_SECRET, start);
+  if (!is_secret) return scan->all_strings ? append_value_spot(scan, SPOT_TEXT, start) : 1;
+  if (scan->at - start <= MAX_SECRET) return append_value_spot(scan, SPOT_SECRET, start);
   scan->at = start;
   return fail_scan(scan, "a secret of at most 128 KiB");
 }
@@ -336,6 +357,8 @@ static int begin_string(struct json_scan *scan) {
 static int begin_value(struct json_scan *scan) {
   skip_whitespace(scan);
   if (++scan->values > MAX_VALUES) return fail_scan(scan, "at most 400000 values");
+  struct json_level *level = &scan->levels[scan->depth];
+  if (!level->is_object) level->key.start++;
   unsigned char c = peek_byte(scan);
   switch (c) {
   case '"':

@@ -1,5 +1,5 @@
 /* Wipe all memory that is freed: this program's free and realloc replace those of the C library, so that memory of
- * curl, OpenSSL, nghttp2, SQLite and Lua is wiped too. Not part of sanitizer builds. */
+ * curl, OpenSSL, nghttp2, SQLite, cjson and Lua is wiped too. Not part of sanitizer builds. */
 #include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -18,15 +18,22 @@ static void check_unescape(const struct json_scan *scan, size_t start, size_t en
   free(out);
 }
 
-/* Check that the spots are strings, in order and within the text. */
+/* Check that the spots are in order and within the text, that the arrays and objects around each are spots before it,
+ * and that each secret is a string. */
 static void check_spots(const struct json_scan *scan) {
   const struct json_spot *spots = (const void *)scan->spots->data;
   size_t count = scan->spots->length / sizeof *spots, before = 0;
+  unsigned deepest = 0;
   for (size_t i = 0; i < count; i++) {
-    fuzz_expect(before <= spots[i].start && spots[i].start + 1 < spots[i].end, "spots in order");
+    fuzz_expect(spots[i].depth <= deepest, "the way to a spot");
+    fuzz_expect(spots[i].key.end <= scan->length, "names within the text");
+    if (spots[i].key.end) check_unescape(scan, spots[i].key.start, spots[i].key.end);
+    deepest = spots[i].depth + (spots[i].kind <= SPOT_ARRAY ? 1u : 0u);
+    if (spots[i].kind <= SPOT_ARRAY) continue;
+    fuzz_expect(before <= spots[i].start && spots[i].start < spots[i].end, "spots in order");
     fuzz_expect(spots[i].end <= scan->length, "spots within the text");
     before = spots[i].end;
-    check_unescape(scan, spots[i].start + 1, spots[i].end - 1);
+    if (spots[i].kind == SPOT_SECRET) check_unescape(scan, spots[i].start + 1, spots[i].end - 1);
   }
 }
 

@@ -31,6 +31,8 @@ end
 -- What is wrong with the outcome of a run in which an allocation failed, or nil.
 local function fault_of(outcome, expected)
   if outcome.err:find("Sanitizer", 1, true) or outcome.err:find("runtime error:", 1, true) then return "a bug" end
+  -- lua-cjson's strbuf.c ends the process by itself, with these words; nothing outside it can prevent that.
+  if outcome.status == 255 and outcome.err:find "Out of memory\n$" then return nil end
   if outcome.status > 3 then return "a crash" end -- by a signal or an abort
   if outcome.status == expected.status and outcome.status ~= 1 then
     return outcome.out ~= expected.out and "success is claimed, and the output is another" or nil
@@ -118,6 +120,7 @@ describe("a lack of memory", function()
     local function rotate(how)
       emu:later "2h" -- so that the account does not rest
       local outcome = emu:run({ "rotate", POLICY, "--now", ANNA, "--yes" }, how)
+      -- Also when lua-cjson ended the process: what a later rotation repairs was lost until then.
       local told = outcome.out .. outcome.err
       assert.is_true(is_password_held(emu), told)
       if told:find("1 stopped: a person must look", 1, true) then

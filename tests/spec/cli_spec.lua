@@ -29,6 +29,18 @@ describe("the command line", function()
     return outcome
   end
 
+  it("writes one document with --json, whatever a command or a script says", function()
+    for _, words in ipairs { { "run", "./say.lua" }, { "-e", "print 'x'" }, { "--version" }, { "help", "plan" },
+      { "scripts" }, { "scripts", "copy", "discover" }, { "completion", "bash" } } do
+      table.insert(words, "--json")
+      local outcome = run(words)
+      local document = json.decode(outcome.out)
+      assert.equal("table", type(document), table.concat(words, " "))
+      assert.equal(document.error and 2 or 0, outcome.status)
+    end
+    assert.equal('{\n  "status": 0\n}\n', check({ "run", "./say.lua", "--json" }, 0, nil, "hello\n").out)
+  end)
+
   describe("-e", function()
     it("runs code, shows what it gives, and needs nothing for it", function()
       check({ "-e", "" }, 0, "", "")
