@@ -45,18 +45,22 @@ static int push_exported_text(lua_State *L, BIO *bio) {
   return ok;
 }
 
+struct bio_owner {
+  BIO *bio; /* NULL once it is released */
+};
+
 /* Push an owner of a new BIO on the secure heap, so that an error frees the BIO. [-0, +1, e] */
-static BIO **push_secure_bio(lua_State *L) {
-  BIO **bio = lib_new(L, sizeof *bio, "host.crypto.bio");
-  *bio = BIO_new(BIO_s_secmem());
-  if (!*bio) lib_no_memory(L);
-  return bio;
+static struct bio_owner *push_secure_bio(lua_State *L) {
+  struct bio_owner *owner = lib_new(L, sizeof *owner, "host.crypto.bio");
+  owner->bio = BIO_new(BIO_s_secmem());
+  if (!owner->bio) lib_no_memory(L);
+  return owner;
 }
 
 /* Free the BIO, which wipes its content. */
-static void release_bio(BIO **bio) {
-  BIO_free(*bio);
-  *bio = NULL;
+static void release_bio(struct bio_owner *owner) {
+  BIO_free(owner->bio);
+  owner->bio = NULL;
 }
 
 static int close_bio(lua_State *L) {
@@ -70,10 +74,10 @@ void crypto_export_type(lua_State *L) {
 }
 
 void crypto_export_pem(lua_State *L, const struct key *key) {
-  BIO **bio = push_secure_bio(L);
-  if (!write_form(*bio, key, EXPORT_PEM, NULL) || !push_exported_secret(L, *bio, key))
+  struct bio_owner *owner = push_secure_bio(L);
+  if (!write_form(owner->bio, key, EXPORT_PEM, NULL) || !push_exported_secret(L, owner->bio, key))
     luaL_error(L, "cannot write the key and its certificate as PEM: OpenSSL failed");
-  release_bio(bio);
+  release_bio(owner);
 }
 
 /* key:export(form, passphrase) -> secret; the certificate as text */
@@ -84,10 +88,11 @@ int crypto_export(lua_State *L) {
   luaL_argcheck(L, key->certificate, 1, "a key with its certificate is expected");
   luaL_argcheck(L, form == EXPORT_CERTIFICATE || key->is_secret, 1, "a key that was read from a secret is expected");
   luaL_argcheck(L, !passphrase || form == EXPORT_PKCS12, 3, "only PKCS#12 has a passphrase");
-  BIO **bio = push_secure_bio(L);
-  int ok = write_form(*bio, key, (enum export_form)form, passphrase);
-  ok = ok && (form == EXPORT_CERTIFICATE ? push_exported_text(L, *bio) : push_exported_secret(L, *bio, key));
-  release_bio(bio);
+  struct bio_owner *owner = push_secure_bio(L);
+  int ok = write_form(owner->bio, key, (enum export_form)form, passphrase);
+  ok =
+      ok && (form == EXPORT_CERTIFICATE ? push_exported_text(L, owner->bio) : push_exported_secret(L, owner->bio, key));
+  release_bio(owner);
   ERR_clear_error();
   return ok ? 1 : luaL_error(L, "cannot write the key and its certificate: OpenSSL failed");
 }

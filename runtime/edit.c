@@ -23,6 +23,11 @@
 #define HISTORY_SIZE 1000 /* entries */
 #define CTRL_D 4
 
+/* Keys that stand for libedit's own functions, which our functions reach by typing them. */
+#define KEY_SUBMIT L"\035"  /* Ctrl-] */
+#define KEY_EARLIER L"\020" /* Ctrl-P */
+#define KEY_LATER L"\016"   /* Ctrl-N */
+
 struct editor {
   EditLine *line; /* NULL once closed */
   History *history;
@@ -33,6 +38,7 @@ struct line_read {
   lua_State *L;
   const char *prompt;
   int completer;    /* stack index of the function; 0 for none */
+  int finisher;     /* stack index of the function that says whether the text is complete; 0 for none */
   sigset_t signals; /* blocked except while waiting for a key, so that no signal is missed */
 };
 
@@ -84,6 +90,69 @@ static unsigned char on_edit_complete(EditLine *line, int key) {
   return outcome;
 }
 
+/* is_finished(line, function) -> boolean. Runs in a protected call. [-0, +1, e] */
+static int is_finished(lua_State *L) {
+  const LineInfo *info = el_line(lua_touserdata(L, 1));
+  lua_pushlstring(L, info->buffer, (size_t)(info->lastchar - info->buffer));
+  lua_call(L, 1, 1);
+  return 1;
+}
+
+/* Enter: end the entry when Lua says that it is complete, else begin a new line in it. */
+static unsigned char on_edit_enter(EditLine *line, int key) {
+  (void)key;
+  int finished = 1;
+  struct line_read *line_read = get_line_read(line);
+  if (line_read && line_read->finisher && lua_checkstack(line_read->L, 4)) {
+    lua_State *L = line_read->L;
+    lua_pushcfunction(L, is_finished);
+    lua_pushlightuserdata(L, line);
+    lua_pushvalue(L, line_read->finisher);
+    finished = lua_pcall(L, 2, 1, 0) != LUA_OK || lua_toboolean(L, -1);
+    lua_pop(L, 1);
+  }
+  if (!finished) return el_insertstr(line, "\n") == 0 ? CC_REFRESH : CC_ERROR;
+  el_wpush(line, KEY_SUBMIT);
+  return CC_NORM;
+}
+
+static const wchar_t *line_start(const LineInfoW *info, const wchar_t *at) {
+  while (at > info->buffer && at[-1] != L'\n') at--;
+  return at;
+}
+
+static const wchar_t *line_end(const LineInfoW *info, const wchar_t *at) {
+  while (at < info->lastchar && *at != L'\n') at++;
+  return at;
+}
+
+/* Move the cursor to the same column of the line that begins at `start`. */
+static unsigned char move_to_line(EditLine *line, const LineInfoW *info, const wchar_t *start) {
+  ptrdiff_t column = info->cursor - line_start(info, info->cursor), length = line_end(info, start) - start;
+  el_cursor(line, (int)(start + (column < length ? column : length) - info->cursor));
+  return CC_CURSOR;
+}
+
+/* Up: the line above in an entry of several lines; above its first line, the earlier entry. */
+static unsigned char on_edit_up(EditLine *line, int key) {
+  (void)key;
+  const LineInfoW *info = el_wline(line);
+  const wchar_t *start = line_start(info, info->cursor);
+  if (start > info->buffer) return move_to_line(line, info, line_start(info, start - 1));
+  el_wpush(line, KEY_EARLIER);
+  return CC_NORM;
+}
+
+/* Down: the line below; below the last line, the later entry. */
+static unsigned char on_edit_down(EditLine *line, int key) {
+  (void)key;
+  const LineInfoW *info = el_wline(line);
+  const wchar_t *end = line_end(info, info->cursor);
+  if (end < info->lastchar) return move_to_line(line, info, end + 1);
+  el_wpush(line, KEY_LATER);
+  return CC_NORM;
+}
+
 /* Wait for a byte of standard input: 1, 0 at the end of the input, -1 when reading failed or a signal came. */
 static int read_key_byte(const struct line_read *line_read, char *byte) {
   struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
@@ -132,13 +201,21 @@ static const char *read_edited_line(EditLine *line, struct line_read *line_read,
   return text;
 }
 
-/* editor:read(prompt, complete) -> text | nil, why */
+/* The stack index of an optional function; 0 for none. */
+static int check_optional_function(lua_State *L, int index) {
+  if (lua_isnoneornil(L, index)) return 0;
+  luaL_checktype(L, index, LUA_TFUNCTION);
+  return index;
+}
+
+/* editor:read(prompt, complete, is_complete) -> text | nil, why */
 static int editor_read(lua_State *L) {
   int count = 0;
   struct editor *editor = check_editor(L);
-  struct line_read line_read = {.L = L, .prompt = luaL_checkstring(L, 2), .completer = lua_isnoneornil(L, 3) ? 0 : 3};
-  if (line_read.completer) luaL_checktype(L, 3, LUA_TFUNCTION);
-  lua_settop(L, 3);
+  struct line_read line_read = {.L = L, .prompt = luaL_checkstring(L, 2)};
+  line_read.completer = check_optional_function(L, 3);
+  line_read.finisher = check_optional_function(L, 4);
+  lua_settop(L, 4);
   int before = sys_interrupt_count();
   const char *text = read_edited_line(editor->line, &line_read, &count);
   if (!text || count <= 0) return push_no_edited_line(L, editor, sys_interrupt_count() != before);
@@ -169,9 +246,14 @@ static int editor_close(lua_State *L) {
 /* Bind keys that terminals send and libedit does not bind, and keys that people know from other shells. */
 static void bind_edit_keys(EditLine *line) {
   static const char *const keys[][2] = {
-      {"^I", "complete-in-lua"},         {"^R", "em-inc-search-prev"}, {"^W", "ed-delete-prev-word"},
-      {"\\e[3~", "ed-delete-next-char"}, {"\\e[1~", "ed-move-to-beg"}, {"\\e[4~", "ed-move-to-end"},
-      {"\\e[1;5C", "em-next-word"},      {"\\e[1;5D", "ed-prev-word"}, {NULL, NULL},
+      {"^I", "complete-in-lua"},     {"^R", "em-inc-search-prev"},
+      {"^W", "ed-delete-prev-word"}, {"\\e[3~", "ed-delete-next-char"},
+      {"\\e[1~", "ed-move-to-beg"},  {"\\e[4~", "ed-move-to-end"},
+      {"\\e[1;5C", "em-next-word"},  {"\\e[1;5D", "ed-prev-word"},
+      {"^]", "ed-newline"},          {"^M", "enter-in-lua"},
+      {"^J", "enter-in-lua"},        {"\\e[A", "up-in-entry"},
+      {"\\eOA", "up-in-entry"},      {"\\e[B", "down-in-entry"},
+      {"\\eOB", "down-in-entry"},    {NULL, NULL},
   };
   for (size_t i = 0; keys[i][0]; i++) el_set(line, EL_BIND, keys[i][0], keys[i][1], NULL);
 }
@@ -185,6 +267,9 @@ static void configure_editor(struct editor *editor) {
   el_set(editor->line, EL_SIGNAL, 0);
   el_set(editor->line, EL_HIST, history, editor->history);
   el_wset(editor->line, EL_ADDFN, L"complete-in-lua", L"Complete the word before the cursor", on_edit_complete);
+  el_wset(editor->line, EL_ADDFN, L"enter-in-lua", L"End the entry, or begin a line in it", on_edit_enter);
+  el_wset(editor->line, EL_ADDFN, L"up-in-entry", L"Go to the line above, or to the earlier entry", on_edit_up);
+  el_wset(editor->line, EL_ADDFN, L"down-in-entry", L"Go to the line below, or to the later entry", on_edit_down);
   el_set(editor->line, EL_GETCFN, on_edit_read);
   bind_edit_keys(editor->line);
 }

@@ -104,9 +104,25 @@ static void free_transfer(struct transfer *transfer) {
   free(transfer);
 }
 
-/* Return an empty transfer with an easy handle, which may still be set up for a route; NULL when memory is out. */
-static struct transfer *new_transfer(struct http *http) {
-  if (http->idle_count > 0) return http->idle[--http->idle_count];
+static int equal_or_both_null(const char *a, const char *b) {
+  return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* Take the idle transfer that was used last among those whose easy handle is set up for the origin (NULL: for none);
+ * else the one that was used last. */
+static struct transfer *take_idle_transfer(struct http *http, const char *origin) {
+  int last = --http->idle_count, found = last;
+  while (found >= 0 && !equal_or_both_null(http->idle[found]->route.origin, origin)) found--;
+  if (found < 0) found = last;
+  struct transfer *transfer = http->idle[found];
+  memmove(&http->idle[found], &http->idle[found + 1], (size_t)(last - found) * sizeof(struct transfer *));
+  return transfer;
+}
+
+/* Return an empty transfer with an easy handle, which may still be set up for a route, and for this origin if one is;
+ * NULL when memory is out. */
+static struct transfer *new_transfer(struct http *http, const char *origin) {
+  if (http->idle_count > 0) return take_idle_transfer(http, origin);
   struct transfer *transfer = calloc(1, sizeof *transfer);
   if (transfer) transfer->easy = curl_easy_init();
   if (transfer && transfer->easy) return transfer;
@@ -119,17 +135,27 @@ static void reset_easy_handle(struct transfer *transfer) {
   free_route(&transfer->route);
 }
 
+/* Does a handle keep the last bytes that it sent, even when it is reset? That of libcurl 7.88 does not, that of 8.14
+ * does. */
+static int handles_keep_sent_bytes(void) {
+  return curl_version_info(CURLVERSION_NOW)->version_num >= 0x080000;
+}
+
 /* Detach the easy handle from the transfer. After a plain read without trouble it stays set up for the next one; else
- * it is reset, because libcurl counts retries over the life of a handle until it is reset. */
+ * it is reset, because libcurl counts retries over the life of a handle until it is reset. A handle that keeps the body
+ * of the request, which may have a secret, is freed: that wipes its memory. */
 static void clear_easy_handle(struct transfer *transfer) {
-  if (transfer->plain_read && transfer->complete && transfer->ready_count == 1 && !transfer->moved)
+  if (transfer->body.length > 0 && handles_keep_sent_bytes()) {
+    curl_easy_cleanup(transfer->easy);
+    transfer->easy = NULL;
+  } else if (transfer->plain_read && transfer->complete && transfer->ready_count == 1 && !transfer->moved)
     http_options_clear_read(transfer);
   else
     reset_easy_handle(transfer);
 }
 
 static void keep_idle_transfer(struct http *http, struct transfer *transfer) {
-  if (!http || http->idle_count == MAX_IDLE) {
+  if (!http || !transfer->easy || http->idle_count == MAX_IDLE) {
     free_transfer(transfer);
     return;
   }
@@ -218,10 +244,6 @@ static int copy_route_address(struct route *route, CURLU *parsed) {
   return 1;
 }
 
-static int equal_or_both_null(const char *a, const char *b) {
-  return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 /* Make the header line for the proxy; 0 when memory is out. */
 static int copy_proxy_authorization(struct route *route, const char *value) {
   static const char name[] = "Proxy-Authorization: ";
@@ -280,7 +302,8 @@ static void unlink_transfer(struct transfer *transfer) {
 
 struct transfer *http_prepare(struct http *http, const struct request *request, const struct credential *credential,
                               const struct http_peer *peer, long timeout_ms, void *tag) {
-  struct transfer *transfer = new_transfer(http);
+  int is_plain_read = is_plain_read_request(request);
+  struct transfer *transfer = new_transfer(http, is_plain_read ? request->origin : NULL);
   if (!transfer) return NULL;
   link_transfer(http, transfer);
   transfer->tag = tag;
@@ -289,7 +312,7 @@ struct transfer *http_prepare(struct http *http, const struct request *request, 
   transfer->lenient = peer->lenient;
   transfer->repeatable = request->repeatable;
   transfer->shared = request->repeatable && !request->fresh;
-  transfer->plain_read = is_plain_read_request(request);
+  transfer->plain_read = is_plain_read;
   transfer->plain = strncmp(request->origin, "http:", 5) == 0;
   transfer->target = request_url_share(request->target);
   int copied = copy_header_lines(transfer, request, credential);

@@ -281,9 +281,24 @@ static void push_corrected_value(struct decoding *decoding) {
   lua_rawgeti(L, -1, 1);
 }
 
+/* Has the secure heap no room for the secrets of the text? Then push the message. [-0, +1|+0, m] */
+static int push_too_many_secrets_problem(lua_State *L, const struct json_scan *scan) {
+  const struct json_spot *spots = (const void *)scan->spots->data;
+  size_t count = 0, size = 0;
+  for (size_t i = 0; i < scan->spots->length / sizeof *spots; i++) {
+    if (spots[i].kind != SPOT_SECRET) continue;
+    size += secret_block_size(spots[i].end - spots[i].start - 2);
+    count++;
+  }
+  if (count == 0 || secret_has_room(L, size)) return 0;
+  lua_pushfstring(L, "JSON has %I texts that are secrets, more than there is room for", (lua_Integer)count);
+  return 1;
+}
+
 static int decode_scanned_json(struct decoding *decoding) {
   lua_State *L = decoding->L;
   if (!json_scan(&decoding->scan)) return push_scan_problem(L, &decoding->scan);
+  if (push_too_many_secrets_problem(L, &decoding->scan)) return 0;
   if (decoding->sent && has_secret_in_name(L, &decoding->scan)) {
     lua_pushliteral(L, "JSON has a secret in a member's name");
     return 0;

@@ -299,7 +299,7 @@ static int push_peer_body(lua_State *L, const struct answer *answer) {
   if (is_json_answer(answer)) {
     if (push_peer_json(L, answer)) return 1;
     const char *why = lua_tostring(L, -1);
-    wire_push_failure(L, answer, "bad_answer", lua_pushfstring(L, "the answer is not JSON: %s", why));
+    wire_push_failure(L, answer, "bad_answer", lua_pushfstring(L, "the answer cannot be read: %s", why));
     return 0;
   }
   const char *problem = wire_is_html(answer)              ? "the answer is an HTML page"

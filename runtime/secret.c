@@ -117,6 +117,19 @@ static char *allocate_secure(lua_State *L, size_t size) {
   return OPENSSL_secure_zalloc(size);
 }
 
+size_t secret_block_size(size_t length) {
+  size_t size = HEAP_MINIMUM;
+  while (size < length + 1) size *= 2;
+  return size;
+}
+
+int secret_has_room(lua_State *L, size_t size) {
+  secret_vault_get(L);
+  if (!CRYPTO_secure_malloc_initialized() || size + CRYPTO_secure_used() <= secret_vault_size()) return 1;
+  lua_gc(L, LUA_GCCOLLECT);
+  return size + CRYPTO_secure_used() <= secret_vault_size();
+}
+
 struct secret *secret_reserve(lua_State *L, enum secret_kind kind, size_t length) {
   secret_vault_get(L);
   define_secret_type(L);

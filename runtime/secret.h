@@ -36,6 +36,13 @@ struct secret *secret_take(lua_State *L, enum secret_kind kind, struct buffer *c
  * e] */
 struct secret *secret_reserve(lua_State *L, enum secret_kind kind, size_t length);
 
+/* Return the bytes of the secure heap that a secret of this length needs. */
+size_t secret_block_size(size_t length);
+
+/* Is there room on the secure heap for secrets that need size bytes in all? Collects garbage where it is full. [-0, +0,
+ * m] */
+int secret_has_room(lua_State *L, size_t size);
+
 /* Return the kind that the string at index names ("credential", "value", "proof"), or otherwise when it is absent;
  * raise an argument error for another name. */
 enum secret_kind secret_check_kind(lua_State *L, int index, enum secret_kind otherwise);

@@ -27,6 +27,9 @@ return {
       type = "boolean", default = true,
       help = "look at who signs in with the client secret and who reset passwords, in Entra's logs",
     },
+    all = {
+      type = "boolean", default = false, help = "show also what is in order, and what was left out, one by one",
+    },
     first_contact = {
       type = "boolean", default = false,
       help = "list what Moonlatch assumes about the real services and could not try, and check what reading can check",
@@ -79,7 +82,8 @@ return {
   },
 
   examples = {
-    "moonlatch doctor", "moonlatch doctor --managed \"PAM managed tier 0\"", "moonlatch doctor --json",
+    "moonlatch doctor", "moonlatch doctor --all", "moonlatch doctor --managed \"PAM managed tier 0\"",
+    "moonlatch doctor --json",
     "moonlatch doctor --first-contact", "moonlatch doctor --first-contact --record recordings",
     "moonlatch doctor --first-contact --try-on CLIENT-ID",
   },
@@ -89,6 +93,6 @@ return {
     return doctor.show(doctor.examine("setup/entra-pam-provider", {
       name = args.name, client_id = args.client_id, managed = args.managed, jit_elevation = args.jit_elevation,
       vault = args.vault, path = args.path, renew_before = args.renew_before,
-    }))
+    }), args.all)
   end,
 }

@@ -6,7 +6,6 @@ local http = require "http.client"
 local layout = require "terminal.layout"
 local log = require "log"
 local options_of = require("base.options").of
-local output = require "log.output"
 local report = require "report"
 local sys = require "host.sys"
 local task = require "task"
@@ -114,10 +113,10 @@ local COLOR = { broken = "red", warning = "yellow", unknown = "cyan", ok = "gree
 
 local function indent_finding(text) return (text:gsub("\n", "\n             ")) end
 
+local function verdict_text(verdict) return log.style(COLOR[verdict], verdict) .. (" "):rep(9 - #verdict) end
+
 local function print_finding(finding)
-  if log.quiet() and (finding.verdict == "ok" or finding.verdict == "left out") then return end
-  local verdict = log.style(COLOR[finding.verdict], finding.verdict) .. (" "):rep(9 - #finding.verdict)
-  log.prose(("%s%s: %s"):format(verdict, finding.check, indent_finding(finding.evidence)))
+  log.prose(("%s%s: %s"):format(verdict_text(finding.verdict), finding.check, indent_finding(finding.evidence)))
   if finding.cause then log.prose("         why: " .. indent_finding(finding.cause)) end
   for _, one in ipairs(log.verbose() and finding.conditions or {}) do
     log.prose(("         %s: %s"):format(one.holds and "holds" or "lacks", one.text))
@@ -125,10 +124,51 @@ local function print_finding(finding)
   if finding.fix then log.prose("         fix: " .. indent_finding(finding.fix)) end
 end
 
+-- What findings that are told in one line have in common; nil: the finding is told by itself.
+local function fold_of(finding)
+  if finding.verdict == "ok" or finding.verdict == "left out" then return finding.verdict end
+  if finding.verdict ~= "unknown" or finding.cause or finding.fix then return nil end
+  return finding.evidence
+end
+
+-- The findings from this place on that are told in one line, and the place after them.
+local function group_at(findings, place)
+  local fold, group = fold_of(findings[place]), { findings[place] }
+  place = place + 1
+  while fold and findings[place] and fold_of(findings[place]) == fold do
+    group[#group + 1] = findings[place]
+    place = place + 1
+  end
+  return group, place
+end
+
+-- Print findings that have a line in common: "ok       reach, clock", "unknown  entry, roles: there is no application".
+local function print_group(group)
+  local verdict, names, seen = group[1].verdict, {}, {}
+  for _, finding in ipairs(group) do
+    if not seen[finding.check] then names[#names + 1] = finding.check end
+    seen[finding.check] = true
+  end
+  local text = verdict_text(verdict) .. table.concat(names, ", ")
+  log.note(verdict == "unknown" and ("%s: %s"):format(text, group[1].evidence) or text)
+end
+
+-- Print the findings, folded where nothing can be done about them; or each of them. Returns into how many they fold.
+local function print_findings(findings, each)
+  local place, count = 1, 0
+  while findings[place] do
+    local group, after = group_at(findings, place)
+    if not each and fold_of(group[1]) then print_group(group)
+    else for _, finding in ipairs(group) do print_finding(finding) end end
+    place, count = after, count + 1
+  end
+  return count
+end
+
 -- Print the fix of the first finding again, which may have scrolled away.
-local function print_first_fix(found)
+local function print_first_fix(found, count)
   local first = found.findings[1]
-  if not first.fix or first.verdict ~= "broken" and first.verdict ~= "warning" then return end
+  if count < 4 or not first.fix or first.verdict ~= "broken" and first.verdict ~= "warning" then return end
   log.prose(("%s %s: %s"):format(log.style("bold", "begin with"), first.check, first.fix:gsub("\n", " ")))
 end
 
@@ -140,17 +180,25 @@ local function verdict_counts(findings)
     :format(by.broken, layout.count(by.warning, "warning"), by.unknown, by.ok, left_out)
 end
 
+local function print_summary(found, each)
+  local cost = log.verbose() and (" (%s, the longest chain %d, %.1f s)")
+    :format(layout.count(found.requests, "request"), found.chain, found.seconds) or ""
+  local more = not each and log.person() and "; --all shows each" or ""
+  log.note(("%s: %s%s%s"):format(log.style("bold", found.verdict), verdict_counts(found.findings), more, cost))
+end
+
 --- Show a report. Returns its exit status: 0 healthy, 1 broken, 3 warnings or something unknown.
 ---@param found doctor.report
+---@param all boolean? show also in full what is ok, and what was left out
 ---@return integer
-function M.show(found)
+function M.show(found, all)
   if log.json() then
     report.json(found)
   else
-    for _, finding in ipairs(found.findings) do print_finding(finding) end
-    log.note(output.wrap_to_terminal(("%s: %s (%d requests, the longest chain %d, %.1f s)")
-      :format(found.verdict, verdict_counts(found.findings), found.requests, found.chain, found.seconds)))
-    print_first_fix(found)
+    local each = all or log.verbose()
+    local count = print_findings(found.findings, each)
+    print_summary(found, each)
+    print_first_fix(found, count)
   end
   return STATUS[found.verdict]
 end

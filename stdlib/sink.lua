@@ -42,7 +42,9 @@ local function store_in_entry(run, secret, entry, fields)
   }
   run:ensure(entry)
   secret:placed("stored", entry:where())
-  if entry:confirms() then secret:confirm("read back from " .. entry:where()) end
+  if entry:confirms() then
+    secret:confirm(("read back from %s, which, the profile says, the provider reads"):format(entry:where()))
+  end
 end
 
 --- Store the secret in the entry; hand it over to a person where no entry confirms it; then remove the secret that it

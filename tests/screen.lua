@@ -100,7 +100,7 @@ end
 
 -- What is another each time.
 local function steady(text)
-  return (text:gsub("127%.0%.0%.1:%d+", "127.0.0.1:PORT"):gsub("code:\n\n    %w+\n", "code:\n\n    CODE\n")
+  return (text:gsub("127%.0%.0%.1:%d+", "127.0.0.1:PORT"):gsub("code:\n\n    %w+", "code:\n\n    CODE")
     :gsub("request%-id [%x%-\n ]+%)", "request-id ID)"):gsub("%d+ ms", "N ms"):gsub("%d+ days ago", "N days ago")
     :gsub("Moonlatch %d[%d.]*", "Moonlatch VERSION")
     :gsub("moonlatch%s+%-%-config%s+%S+%s+", "moonlatch --config FILE ")) .. "\n"

@@ -1,18 +1,10 @@
 --- moonlatch help [COMMAND]: show the help of the program or of a command; write the manual pages.
 
 local dispatch = require "command.dispatch"
-local fail = require "fail"
 local hint = require "log.hint"
 local log = require "log"
-local path_fix = require "machine.path_fix"
+local own_file = require "machine.own_file"
 local sys = require "host.sys"
-
-local function write_page(path, text)
-  local ok, message = sys.write(path, text, "public")
-  if ok then return end
-  fail.raise { kind = "config", what = "write " .. path, why = message,
-    fix = path_fix.write(path, hint.text "name another folder: {moonlatch} help --man DIR") }
-end
 
 -- Write the manual pages into the folder, those of each section into a folder of its own: man1, man5, man7, man8.
 local function write_manual_pages(folder)
@@ -20,7 +12,8 @@ local function write_manual_pages(folder)
   for path, text in pairs(require("manual.pages").files(dispatch.load_command)) do
     path = folder .. "/" .. path
     sys.mkdir((path:match "^(.*)/"))
-    write_page(path, text)
+    own_file.write { path = path, text = text, mark = '" "Moonlatch"\n', noun = "the manual page", target = "folder",
+      command = hint.text "{moonlatch} help --man DIR", public = true }
     count = count + 1
   end
   log.prose(("%d manual pages are in %s"):format(count, folder))

@@ -3,18 +3,16 @@
 local command_task = require "cli.command_task"
 local fail = require "fail"
 local hint = require "log.hint"
+local log = require "log"
 local metrics = require "notice.metrics"
-local path_fix = require "machine.path_fix"
+local own_file = require "machine.own_file"
 local prometheus = require "report.prometheus"
 local session = require "session.open"
-local sys = require "host.sys"
 local term = require "host.term"
 
 local function write_metrics(path, text)
-  local ok, message = sys.write(path, text, "public")
-  if ok then return end
-  fail.raise { kind = "config", what = "write the metrics " .. path, why = message,
-    fix = path_fix.write(path, hint.text "name another file: {moonlatch} metrics --file FILE") }
+  own_file.write { path = path, text = text, mark = "# HELP moonlatch_", noun = "the metrics", public = true,
+    command = hint.text "{moonlatch} metrics --file FILE" }
 end
 
 local function run_metrics(open, options)
@@ -24,6 +22,10 @@ local function run_metrics(open, options)
 end
 
 local function run_metrics_command(options)
+  if log.json() and not options.file then
+    fail.raise { kind = "usage", what = "metrics --json", why = "these numbers are in the text format of Prometheus",
+      fix = "Leave out --json, or write them to a file with --file FILE." }
+  end
   local open <close> = session.start(options, { owner = "moonlatch metrics", reading = true })
   return command_task.run(run_metrics, open, options)
 end

@@ -1,19 +1,14 @@
 --- moonlatch types DIR: write definition files for editors, for the modules that scripts may require.
 
-local fail = require "fail"
 local hint = require "log.hint"
 local log = require "log"
-local path_fix = require "machine.path_fix"
+local own_file = require "machine.own_file"
 local sys = require "host.sys"
 
 local function write_definition_file(path, text)
   sys.mkdir((path:match("^(.*)/")))
-  local ok, message = sys.write(path, text, "replace")
-  if ok then return end
-  fail.raise {
-    kind = "config", what = "write " .. path, why = message,
-    fix = path_fix.write(path, hint.text "name another folder: {moonlatch} types DIR"),
-  }
+  own_file.write { path = path, text = text, mark = "---@meta ", noun = "the definitions", target = "folder",
+    command = hint.text "{moonlatch} types DIR" }
 end
 
 local function run_types_command(options)

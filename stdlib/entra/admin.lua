@@ -136,14 +136,32 @@ local function sign_in_asks_person(profile)
   return profile.sign_in ~= nil and token_cache.is_personal(profile) and not token_cache.about(profile)
 end
 
+-- The scopes that the last sign-in of a run that made changes had. They are on record, so that a person who signs in
+-- again is told only of what is new.
+local function consented_key(profile) return "consented/" .. (profile.sign_in.client_id or "") end
+
+local function announce_sign_in(run)
+  local profile = run.profile
+  if signed_in_profiles[profile] or not sign_in_asks_person(profile) then return end
+  local kept = run.journal and run.journal:kept(consented_key(profile))
+  oauth.announce(profile, kept and kept.scopes)
+end
+
+local function record_consented(run, principal)
+  if run:acting() and run.journal and principal.kind == "user" then
+    run.journal:keep(consented_key(run.profile), { scopes = principal.scopes })
+  end
+end
+
 --- Sign in, once for all runs in this process, and judge what the principal can do. Waits.
 ---@param run workflow.Run whose profile says as whom
 ---@return entra.admin
 function M.sign_in(run)
   local profile = run.profile
-  if not signed_in_profiles[profile] and sign_in_asks_person(profile) then oauth.announce(profile) end
+  announce_sign_in(run)
   local principal = signed_in_profiles[profile] and oauth.principal() or oauth.sign_in(profile)
   signed_in_profiles[profile] = true
+  record_consented(run, principal)
   local admin = Admin { principal = principal, reasons = {} }
   find_missing_abilities(admin)
   return admin

@@ -304,6 +304,12 @@ function M.peer(failure, name)
       .. "peers.%s = { ca = \"FILE\", … } in the profile. Otherwise stop: the server may be somebody else's.")
       :format(name) }
   end
+  if failure.message:find("texts that are secrets", 1, true) then
+    return { cause = "the memory for secrets, which is never swapped out, is too small for the secrets of this answer",
+      fix = ("Ask for less at once: a page, or one object; and let go of earlier answers. Where most texts of these "
+        .. 'answers are no secrets, say where the secrets are: peers.%s = { answers = { "data.token" }, … } in the '
+        .. "profile."):format(name) }
+  end
   return by_service(SERVICE, failure, name)
 end
 

@@ -339,7 +339,7 @@ M.user_passwords = new_rotation_store {
 ---@field proven_at number?
 ---@field stored_at number?
 ---@field confirmed_at number? when it became known that the consumer has it
----@field confirmed_by string? how that is known: "a person", "read back from …"
+---@field confirmed_by string? how that is known: "a person", "read back from …, which …"
 ---@field confirmed_who string? the person's user name
 ---@field retire_at number?
 ---@field from string? the state before retiring

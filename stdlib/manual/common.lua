@@ -84,6 +84,8 @@ M.environment = {
   { "TMPDIR", "the folder for private temporary files (/tmp)" },
   { "NO_COLOR", "when set: no colours" },
   { "TERM", "the kind of terminal; dumb: no colours" },
+  { "VISUAL", "and EDITOR: the editor of config edit, with its options" },
+  { "PAGER", "less or more, with options, for a long list on a terminal; empty or cat: none" },
   { "CREDENTIALS_DIRECTORY", "where systemd puts what LoadCredential= names" },
   { "IDENTITY_ENDPOINT", "and IDENTITY_HEADER: the managed identity of an Azure App Service" },
 }

@@ -181,7 +181,7 @@ local function profile_page()
   page:section "Sources of secrets"
   page:text(SOURCES, true)
   add_rows(page, "Files", common.files)
-  add_see_also(page, { "moonlatch(1)", "moonlatch-init(1)", "moonlatch-login(1)" })
+  add_see_also(page, { "moonlatch(1)", "moonlatch-init(1)", "moonlatch-config(1)", "moonlatch-login(1)" })
   return page:whole()
 end
 

@@ -69,13 +69,17 @@ local function run_metrics(journal, tenant)
   local success = new_metric("run_last_success_timestamp_seconds", "When a policy last ran without a problem.")
   local at = new_metric("run_last_timestamp_seconds", "When a policy ran last.")
   local result = new_metric("run_last_result", "1 when the last run of a policy had no problem, else 0.")
-  for _, run in ipairs(last_run.all(journal)) do
+  local unread = new_metric("run_last_unreadable",
+    "1 for a policy that ran, and whose last run is not known: the journal's record of it cannot be opened.")
+  local runs, names = last_run.all(journal)
+  for _, name in ipairs(names) do add(unread, { tenant = tenant, policy = name }, 1) end
+  for _, run in ipairs(runs) do
     local labels = { tenant = tenant, policy = run.policy }
     add(success, labels, run.succeeded_at)
     add(at, labels, run.at)
     add(result, labels, run.succeeded_at == run.at and 1 or 0)
   end
-  return success, at, result
+  return success, at, result, unread
 end
 
 local function finding_metric(journal, calendar)
@@ -108,7 +112,7 @@ function M.read(journal, profile)
   local calendar, tenant = expiry.look(journal, profile, { offline = true }), profile.tenant
   local list = table.pack(credential_metrics(journal, calendar, tenant))
   list[#list + 1] = account_metric(journal, tenant)
-  table.move({ run_metrics(journal, tenant) }, 1, 3, #list + 1, list)
+  table.move({ run_metrics(journal, tenant) }, 1, 4, #list + 1, list)
   list[#list + 1] = finding_metric(journal, calendar)
   list[#list + 1] = undelivered_metric(journal)
   return list

@@ -1,6 +1,7 @@
 --- Sign a person in on another device, with a code that is shown here (RFC 8628).
 
 local ask = require "oauth.ask"
+local desktop = require "http.desktop"
 local kinds = require "fail.kinds"
 local log = require "log"
 local native_oauth = require "host.oauth"
@@ -15,8 +16,22 @@ local BLOCKED = "Still waiting for you to sign in. If the page says that you do 
   .. " Access policy blocks device codes: stop this with Ctrl-C, and sign in with method = \"browser\", or as an"
   .. " application."
 
+local LOOK = 0.2 -- seconds between two looks for the Enter key
+local BY_ITSELF = "   (an emulator: it signs in by itself, unless --approve says none)"
+local OPENS_PAGE = "Press Enter to open that page in your browser.\n"
+
+-- Wait, and open the page when the person asks for it.
+local function pause(seconds, offer)
+  if not offer then return task.sleep(seconds) end
+  local ends = time.now() + seconds
+  repeat
+    task.sleep(LOOK)
+    offer:look()
+  until time.now() >= ends
+end
+
 -- Ask until the person has signed in, as often as the service allows (RFC 8628, 3.5).
-local function await_person(settings, code)
+local function await_person(settings, code, offer)
   local what = ("sign in to '%s' with a device code"):format(settings.tenant)
   local interval, ends = code.interval, time.now() + code.expires_in
   local question = ask.for_token(settings, what, function()
@@ -24,7 +39,7 @@ local function await_person(settings, code)
   end)
   local hint = time.now() + BLOCKED_AFTER
   repeat
-    task.sleep(interval)
+    pause(interval, offer)
     if hint and time.now() >= hint then
       log.instruct(BLOCKED)
       hint = nil
@@ -50,8 +65,12 @@ return function(settings, _, scopes)
     what = ("ask '%s' for a device code"):format(settings.tenant), judge = native_oauth.judge_device_code,
     build = function() return native_oauth.device_code(ask.authority(settings), client_id, scope) end,
   }
-  log.instruct(("To sign in, open %s and enter this code:\n\n    %s\n"):format(code.verification_uri, code.user_code))
-  local token = await_person(settings, code)
+  local is_emulator = settings.kind == "emulator"
+  log.instruct(("To sign in, open %s and enter this code:\n\n    %s%s\n"):format(code.verification_uri, code.user_code,
+    is_emulator and BY_ITSELF or ""))
+  local offer <close> = not is_emulator and desktop.offer(code.verification_uri) or nil
+  if offer then log.instruct(OPENS_PAGE) end
+  local token = await_person(settings, code, offer)
   code.device_code:close() -- used once; on failure it stays registered, so that logs mask it
   return token
 end

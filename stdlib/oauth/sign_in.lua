@@ -12,6 +12,7 @@ local native_oauth = require "host.oauth"
 local profiles = require "profile.current"
 local scope = require "oauth.scope"
 local secret = require "host.secret"
+local sets = require "base.sets"
 local single_flight = require "task.single_flight"
 local time = require "time"
 
@@ -210,15 +211,21 @@ function M.keep(new)
   keeper = new
 end
 
---- Tell a person who is about to sign in what the consent page asks for, and for which client.
+--- Tell a person who is about to sign in what the consent page asks for, and for which client, where it asks for more
+--- than somebody consented to before.
 ---@param settings profile
-function M.announce(settings)
-  if #scopes == 0 then return end
+---@param consented string[]? the scopes that an earlier sign-in had
+function M.announce(settings, consented)
+  local before, new = sets.of(consented or {}), {}
+  for _, one in ipairs(scopes) do
+    if not before[one] then new[#new + 1] = one end
+  end
+  if #new == 0 then return end
   local client_id = settings.sign_in.client_id
   local client = microsoft_ids.clients[client_id]
   log.instruct(("Signing in to '%s' through %s. On first use its consent page asks for:")
     :format(settings.tenant, client and ("'%s'"):format(client) or "the application " .. client_id))
-  log.instruct("  " .. table.concat(scopes, ", "))
+  log.instruct("  " .. table.concat(new, ", "))
 end
 
 --- Sign in as the profile says. Returns the principal. Waits.

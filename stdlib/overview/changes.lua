@@ -1,5 +1,6 @@
 --- What changed since the last report that was kept: its numbers, accounts and findings are in the journal, beside the
---- audit chain. Where they are lost, the next report says that there was none.
+--- audit chain. Where they are lost, the next report says that there was none. What a report could not look at stays as
+--- the last report that could look at it left it.
 
 local commit = require "journal.commit"
 local json = require "json"
@@ -12,20 +13,28 @@ local M = {}
 
 local NAME = "report/last"
 local MOST = 5000 -- accounts that are kept by name
+local LONGEST = 400 * 86400 -- seconds for which something stays that no later report could look at
 
 ---@class overview.kept
 ---@field at number
 ---@field numbers table<string, integer> exact numbers, by overview.numbers.key
----@field accounts table<string, { name: string, managed: string }>? by object id; nil: not all were known, or too many
----@field findings table<string, { title: string, source: string }>? by key; nil: the doctor did not run
+---@field numbers_at table<string, number>? when a number was exact last, where that was in an earlier report
+---@field accounts table<string, { name: string, managed: string }>? by object id; nil: never all known, or too many
+---@field accounts_at number? when these accounts were seen, where that was in an earlier report
+---@field findings table<string, { title: string, source: string }>? by key; nil: the doctor never ran
+---@field findings_at number? likewise
 
 ---@class overview.changed_number
 ---@field number overview.number now
 ---@field before integer
+---@field since number? when the report with that number was made, where that was before the last one
 
 ---@class overview.changes
 ---@field since number when the last report was made
----@field numbers table<string, integer> the exact numbers of the last report
+---@field numbers table<string, integer> the exact numbers of the last report that had them
+---@field numbers_at table<string, number> when that was, where it was before the last report
+---@field accounts_since number? when the report with the accounts was made, where that was before the last one
+---@field findings_since number? likewise
 ---@field changed overview.changed_number[]
 ---@field accounts { new: string[], gone: string[], managed: string[], unmanaged: string[] }? nil: cannot be told
 ---@field findings { new: string[], resolved: string[], unclear: integer }? nil: cannot be told
@@ -57,13 +66,38 @@ local function kept_findings(seen)
   return kept
 end
 
---- Keep what a report says, for the next one to be compared with. Durable when the call returns.
+-- Take over from the last report the numbers that are not exact now, each with its date.
+local function take_over_numbers(kept, before)
+  for key, value in pairs(before.numbers or {}) do
+    local at = before.numbers_at and before.numbers_at[key] or before.at
+    if kept.numbers[key] == nil and kept.at - at < LONGEST then
+      kept.numbers[key], kept.numbers_at[key] = value, at
+    end
+  end
+end
+
+-- Take over from the last report the accounts or the findings, with their date, where they could not be looked at now.
+local function take_over_part(kept, before, part)
+  local at = before[part .. "_at"] or before.at
+  if kept[part] or not before[part] or kept.at - at >= LONGEST then return end
+  kept[part], kept[part .. "_at"] = before[part], at
+end
+
+--- Keep what a report says, for the next one to be compared with; of what it could not look at, what the last report
+--- says that could. Durable when the call returns.
 ---@param journal host.journal.journal
 ---@param seen overview.seen
 ---@param numbers overview.number[]
 function M.keep(journal, seen, numbers)
-  journal:keep(NAME, { at = seen.now, numbers = exact_numbers(numbers), accounts = kept_accounts(seen.accounts),
-    findings = kept_findings(seen) })
+  local kept = { at = seen.now, numbers = exact_numbers(numbers), numbers_at = {},
+    accounts = kept_accounts(seen.accounts), findings = kept_findings(seen) }
+  local before = journal:kept(NAME)
+  if before then
+    take_over_numbers(kept, before)
+    take_over_part(kept, before, "accounts")
+    take_over_part(kept, before, "findings")
+  end
+  journal:keep(NAME, kept)
   commit.commit(journal)
 end
 
@@ -79,9 +113,10 @@ end
 local function changed_numbers(kept, numbers)
   local list = {}
   for _, number in ipairs(numbers) do
-    local before = kept[overview_numbers.key(number)]
+    local key = overview_numbers.key(number)
+    local before = kept.numbers[key]
     if before and number.certainty == "exact" and before ~= number.value then
-      list[#list + 1] = { number = number, before = before }
+      list[#list + 1] = { number = number, before = before, since = kept.numbers_at and kept.numbers_at[key] }
     end
   end
   return list
@@ -127,7 +162,8 @@ end
 function M.since_last(journal, seen, numbers)
   local kept = last_kept(journal)
   if not kept then return nil end
-  return { since = kept.at, numbers = kept.numbers, changed = changed_numbers(kept.numbers, numbers),
+  return { since = kept.at, numbers = kept.numbers, numbers_at = kept.numbers_at or {},
+    changed = changed_numbers(kept, numbers), accounts_since = kept.accounts_at, findings_since = kept.findings_at,
     accounts = changed_accounts(kept.accounts, kept_accounts(seen.accounts)),
     findings = changed_findings(kept.findings, seen) }
 end
@@ -135,10 +171,12 @@ end
 --- The value of a number in the last report; nil when there was none, or when it was not exact then or is not now.
 ---@param changes overview.changes?
 ---@param number overview.number
----@return integer?
+---@return integer? value
+---@return number? at when the report with that number was made
 function M.before(changes, number)
   if not changes or number.certainty ~= "exact" then return nil end
-  return changes.numbers[overview_numbers.key(number)]
+  local key = overview_numbers.key(number)
+  return changes.numbers[key], changes.numbers_at[key] or changes.since
 end
 
 --- The changes as a value for JSON; null when there was no report before.
@@ -149,9 +187,10 @@ function M.for_json(changes)
   local list = json.array {}
   for i, one in ipairs(changes.changed) do
     list[i] = { about = one.number.about, name = one.number.name, what = one.number.what, before = one.before,
-      now = one.number.value }
+      now = one.number.value, since = one.since }
   end
-  local parts = { since = changes.since, numbers = list, accounts = "unknown", findings = "unknown" }
+  local parts = { since = changes.since, numbers = list, accounts = "unknown", findings = "unknown",
+    accounts_at = changes.accounts_since, findings_at = changes.findings_since }
   for _, part in ipairs { "accounts", "findings" } do
     local lists = {}
     for name, value in pairs(changes[part] or {}) do

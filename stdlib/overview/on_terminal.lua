@@ -100,13 +100,20 @@ local function print_names(what, names)
   if #names > MOST then log.prose(("%s: %d more"):format(what, #names - MOST)) end
 end
 
+local function print_earlier_report(what, since)
+  local text = overview_words.earlier_report(what, since)
+  if text then log.prose(text) end
+end
+
 local function print_changes(all)
   local changes = all.changes
   if not changes then return log.prose "No report was written before, so nothing can be compared." end
   heading("Changes since the report of " .. overview_words.moment(changes.since))
+  print_earlier_report("accounts", changes.accounts and changes.accounts_since)
   for _, one in ipairs(CHANGES) do print_names(one[2], changes.accounts and changes.accounts[one[1]] or {}) end
   if not changes.accounts then log.prose "unknown: which accounts came or went" end
   if not changes.findings then return log.prose "unknown: which findings are new or resolved" end
+  print_earlier_report("findings", changes.findings_since)
   print_names("new finding", changes.findings.new)
   print_names("resolved", changes.findings.resolved)
   if changes.findings.unclear > 0 then

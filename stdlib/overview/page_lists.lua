@@ -79,17 +79,24 @@ end
 
 local function unknown_line(text) return tag.p { class = "none", "unknown: " .. text } end
 
-local function account_lists(accounts)
+-- The line that tells since when a part is compared; none where it is since the last report.
+local function earlier_line(what, since)
+  local text = overview_words.earlier_report(what, since)
+  return text and tag.p { class = "note", (text:gsub("^%l", string.upper)) .. "." } or false
+end
+
+local function account_lists(accounts, since)
   if not accounts then return unknown_line "which accounts came or went: not all were known then or now" end
-  return { named_list("Accounts with a new privilege", accounts.new),
+  return { earlier_line("accounts", since), named_list("Accounts with a new privilege", accounts.new),
     named_list("Accounts without a privilege now", accounts.gone),
     named_list("Accounts that are managed now", accounts.managed),
     named_list("Accounts that are not managed any more", accounts.unmanaged) }
 end
 
-local function finding_lists(findings)
+local function finding_lists(findings, since)
   if not findings then return unknown_line "which findings are new or resolved: the doctor did not run then or now" end
-  return { named_list("New findings", findings.new), named_list("Resolved findings", findings.resolved),
+  return { earlier_line("findings", since), named_list("New findings", findings.new),
+    named_list("Resolved findings", findings.resolved),
     findings.unclear > 0 and unknown_line(("whether %s resolved"):format(findings.unclear == 1 and "1 finding is"
       or findings.unclear .. " findings are")) or false }
 end
@@ -101,7 +108,8 @@ local function number_rows(changed)
     if one.number.name == "" then
       local title = ("%s: %s"):format(one.number.about, one.number.what):gsub("^%l", string.upper)
       rows[#rows + 1] = tag.tr { tag.th { scope = "row", title },
-        tag.td { class = "number", one.before }, tag.td { class = "number", one.number.value } }
+        tag.td { class = "number", one.since and ("%d (%s)"):format(one.before, time.day(one.since)) or one.before },
+        tag.td { class = "number", one.number.value } }
     end
   end
   return rows
@@ -118,7 +126,8 @@ function M.changes(all)
   return M.section("Changes since the last report",
     M.table({ "Number", "Then", "Now" }, number_rows(changes.changed),
       "No number changed that was exact then and is now.", 2),
-    tag.div { class = "pair", account_lists(changes.accounts), finding_lists(changes.findings) })
+    tag.div { class = "pair", account_lists(changes.accounts, changes.accounts_since),
+      finding_lists(changes.findings, changes.findings_since) })
 end
 
 ---------------------------------------------------------------------------

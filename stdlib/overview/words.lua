@@ -21,11 +21,20 @@ end
 
 -- "2 more than on 2026-11-01"
 local function difference(changes, number)
-  local before = overview_changes.before(changes, number)
+  local before, at = overview_changes.before(changes, number)
   if not before then return nil end
   local step = number.value - before
-  if step == 0 then return "unchanged since " .. time.day(changes.since) end
-  return ("%d %s than on %s"):format(math.abs(step), step > 0 and "more" or "fewer", time.day(changes.since))
+  if step == 0 then return "unchanged since " .. time.day(at) end
+  return ("%d %s than on %s"):format(math.abs(step), step > 0 and "more" or "fewer", time.day(at))
+end
+
+--- Since when a part of the changes is told, where the last report could not look at it; nil where it could.
+---@param what string "accounts"
+---@param since number?
+---@return string?
+function M.earlier_report(what, since)
+  return since and ("%s: compared with the report of %s, the last one that could look at them"):format(what,
+    M.moment(since)) or nil
 end
 
 ---@class overview.key_figure

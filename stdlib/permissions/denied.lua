@@ -22,6 +22,7 @@ local LONGEST_DIAGNOSIS = 20 -- seconds for all requests together
 ---@class denied.reason
 ---@field cause string
 ---@field fix string
+---@field permissions string[]? that are missing
 
 -- Join names with commas: "User.Read.All, Group.Read.All"; "none" for no names.
 local function join_permissions(list)
@@ -84,11 +85,15 @@ local function missing_permission_reason(holder, rows)
   if #missing == 0 and #row[holder.kind] == 0 then return IMPOSSIBLE[holder.kind] end
   local consented, why = granted.consented(holder)
   if consented and required.covers(consented, { missing }) then return not_in_token_reason(missing) end
-  if consented then return no_consent_reason(holder, missing, granted.requested(holder)) end
+  if consented then
+    local reason = no_consent_reason(holder, missing, granted.requested(holder))
+    reason.permissions = missing
+    return reason
+  end
   local name = join_permissions(missing)
   return {
     cause = ("%s is not in our token; whether it is granted is not known: %s"):format(name, why),
-    fix = ("Grant %s, and consent to it; if it is granted, sign in again."):format(name),
+    fix = ("Grant %s, and consent to it; if it is granted, sign in again."):format(name), permissions = missing,
   }
 end
 
@@ -229,6 +234,7 @@ function M.explain(err)
     find_denial_reason, made, waited)
   if not ok then log.detail("could not find out why the call was denied: " .. tostring(reason)) end
   if not ok or not reason then return end
+  err.permissions = reason.permissions
   err.why = ("%s. Graph said: %s"):format(reason.cause, err.said or err.why)
   err.fix = reason.fix
 end

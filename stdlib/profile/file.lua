@@ -56,6 +56,14 @@ function M.state_folder()
   return xdg_folder("XDG_STATE_HOME", "/.local/state") .. "/moonlatch"
 end
 
+-- The absolute path of the folder of a file, whose own path may be relative.
+local function folder_of_file(file)
+  local folder = file:match("^(.*)/[^/]*$") or "."
+  if folder == "" or folder:sub(1, 1) == "/" then return folder end
+  local here = sys.resolve "." or "."
+  return folder == "." and here or ("%s/%s"):format(here, (folder:gsub("^%./+", "")))
+end
+
 -- A relative path in the file is relative to the file's folder.
 local function absolute_path(path, folder)
   if path == nil or path:sub(1, 1) == "/" then return path end
@@ -186,7 +194,7 @@ local function place_of_profile(name) return "profiles." .. name end
 -- Make a profile from settings that the rules allow. Changes the settings: paths become absolute, and names of secrets
 -- are filled in.
 local function complete_profile(file, name, settings)
-  local folder = file:match("^(.*)/[^/]*$") or "."
+  local folder = folder_of_file(file)
   local function path(value) return absolute_path(value, folder) end
   local cloud = profile_rules.clouds[settings.cloud] or settings.cloud
   local emulator = settings.emulator == true and {} or settings.emulator

@@ -61,6 +61,15 @@ local function state_of_profile(profile)
   return ok and state or "unknown: " .. state.why
 end
 
+-- Put into the settings what only the profile has: absolute paths, and defaults that are made.
+local function complete_settings(settings, profile)
+  settings.state, settings.folders = state_of_profile(profile), profile.folders
+  if profile.write_budget then settings.write_budget = describe_write_budget(profile.write_budget) end
+  if type(settings.cloud) == "table" then settings.cloud.ca = profile.ca end
+  if type(settings.emulator) == "table" then settings.emulator.clock = profile.clock end
+  for name, peer in pairs(profile.peers) do settings.peers[name].ca = peer.ca end
+end
+
 --- The settings of a profile, sorted by name, and the profile. Raises "config".
 ---@param text string of the configuration
 ---@param file string
@@ -70,8 +79,7 @@ function M.list(text, file, wanted)
   local profile, settings = profile_file.from_text(text, file, wanted)
   local given = profile_file.evaluate(text, file).profiles[profile.name]
   local lines, list = line_numbers.of(text), {}
-  settings.state = state_of_profile(profile)
-  if profile.write_budget then settings.write_budget = describe_write_budget(profile.write_budget) end
+  complete_settings(settings, profile)
   local function line_of(path) return lines[("profiles.%s.%s"):format(profile.name, path)] end
   add_settings(list, "", settings, given, line_of)
   return list, profile

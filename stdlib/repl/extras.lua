@@ -1,4 +1,4 @@
---- The prompt's own functions: help, explain, unfold, trace.
+--- The prompt's own functions: help, explain, unfold, trace, sign_in, reload; and those on results (repl.results).
 
 local class = require "base.class"
 local fail = require "fail"
@@ -6,8 +6,12 @@ local json = require "host.json"
 local layout = require "terminal.layout"
 local log = require "log"
 local pager = require "report.pager"
+local profiles = require "profile.current"
 local report_failure = require "report.failure"
+local results = require "repl.results"
+local sets = require "base.sets"
 local term = require "host.term"
+local token_cache = require "oauth.token_cache"
 
 local M = {}
 
@@ -84,12 +88,35 @@ function Prompt:trace(word)
   log.prose(word == "on" and "Each request is shown from now on, without its secrets." or "Requests are not shown.")
 end
 
+--- Sign in again, and ask for these permissions besides: sign_in "Group.ReadWrite.All". Waits.
+---@param ... string permissions of Graph
+function Prompt.sign_in(_, ...)
+  local oauth, settings = require "oauth.sign_in", profiles.current()
+  if not token_cache.is_personal(settings) then
+    fail.raise {
+      kind = "usage", what = "sign_in", why = "the profile signs in as an application, whose permissions are granted "
+        .. "beforehand", fix = "Have them granted to the application.",
+    }
+  end
+  local scopes = sets.of(oauth.scopes())
+  for _, text in ipairs { ... } do
+    for name in tostring(text):gmatch "[^%s,]+" do scopes[name] = true end
+  end
+  oauth.use_scopes(sets.sorted(scopes))
+  oauth.announce(settings)
+  oauth.sign_in(settings)
+end
+
+--- Load modules of your own anew: reload "names", or reload() for all. Variables that hold a module get the new one.
+---@param name string?
+function Prompt:reload(name) return self.state.reload(name) end
+
 --- Make the prompt's own functions.
 ---@param state repl.state
 ---@return table<string, any>
 function M.new(state)
-  local prompt, names = Prompt { state = state }, {}
-  for _, name in ipairs { "explain", "help", "trace", "unfold" } do
+  local prompt, names = Prompt { state = state }, results.new(state)
+  for _, name in ipairs { "explain", "help", "reload", "sign_in", "trace", "unfold" } do
     names[name] = function(...) return Prompt[name](prompt, ...) end
   end
   for name, value in pairs(names) do name_of_function[value] = name end

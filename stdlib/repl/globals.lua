@@ -68,7 +68,7 @@ local function new_global_finder(base, names)
   return function(env, name)
     local value = rawget(base, name)
     if value ~= nil then return value end
-    if name == "last" then return nil end
+    if name == "last" or name == "_" then return nil end
     local room = type(name) == "string" and load_modules_by_room()[name]
     if not room then raise_unknown_global(tostring(name), names()) end
     value = sets.of(load_modules_by_room()[name])[name] and base.require(name) or new_room(name, base.require)
@@ -77,11 +77,30 @@ local function new_global_finder(base, names)
   end
 end
 
---- Make the globals of the prompt. The name `last` is known even while its value is nil.
+-- Make the function that loads a person's modules anew: one, or all. Variables that hold the value of a module get its
+-- new value.
+local function new_reload(env, base, forget)
+  return function(wanted)
+    local result
+    for name, before in pairs(forget(wanted)) do
+      local now = base.require(name)
+      for variable, value in pairs(env) do
+        if rawequal(value, before) then rawset(env, variable, now) end
+      end
+      result = name == wanted and now or result
+    end
+    if wanted and result == nil then return base.require(wanted) end
+    return result
+  end
+end
+
+--- Make the globals of the prompt. The names `last` and `_` are known even while their value is nil.
 ---@param extras table<string, any> the prompt's own functions
 ---@return table env, fun(): string[] names returns all names, sorted
+---@return fun(name: string?): any reload loads a person's module anew, or all of them
 function M.new(extras)
-  local base, env = sandbox.globals(), {}
+  local base, _, forget = sandbox.globals()
+  local env = {}
   local function names()
     local list, seen = {}, {}
     for _, values in ipairs { env, base, load_modules_by_room() } do add_global_names(list, seen, values) end
@@ -90,7 +109,7 @@ function M.new(extras)
   end
   for name, value in pairs(extras) do env[name] = value end
   base._G = env
-  return setmetatable(env, { __index = new_global_finder(base, names) }), names
+  return setmetatable(env, { __index = new_global_finder(base, names) }), names, new_reload(env, base, forget)
 end
 
 return M

@@ -178,8 +178,12 @@ end
 
 -- Help on the prompt's own functions.
 local function help_on_prompt_function(name)
-  for _, entry in ipairs(reference.class("repl.prompt").methods) do
-    if entry.name == name then return help_on_function(setmetatable({ full = name }, { __index = entry })) end
+  for _, list in ipairs { reference.class("repl.prompt").methods, reference.functions "repl.results" } do
+    for _, entry in ipairs(list) do
+      if entry.name == name and name ~= "new" then
+        return help_on_function(setmetatable({ full = name }, { __index = entry }))
+      end
+    end
   end
 end
 
@@ -313,11 +317,13 @@ end
 
 local PROMPT_EXAMPLES = {
   { 'graph.get "/users"', "read: a page, or one thing; graph.all reads all pages" },
-  { "last", "the last result, or the last failure; last.value[1].id looks into it" },
+  { "last", "the last result, or the last failure, also as _; last.value[1].id looks into it" },
+  { 'where { x = "a*" }', "of the last result; sort \"name\", columns \"name, id\", save \"reports/x.csv\"" },
   { "explain(last)", "why it failed, and what to do" },
   { "unfold(last)", "all of it, nothing folded" },
   { 'trace "on"', "show each request with its time; \"off\" ends that" },
-  { "help(graph.list)", "a function; help(graph): a module" },
+  { "doctor, plan NAME", "commands that only read, as on the command line" },
+  { "?graph.list", "help: a function; help(graph): a module" },
   { 'help "/users"', "a path of Graph: methods and properties" },
   { 'help "403"', "what a status, a Graph code or an AADSTS number means" },
 }

@@ -22,10 +22,10 @@ local function read_line_plainly(prompt)
   return nil, "interrupted"
 end
 
-function Input:line(prompt, earlier)
+-- Read a line; with the editor, an entry of any number of lines.
+function Input:line(prompt)
   if not self.editor then return read_line_plainly(prompt) end
-  local function complete(before, after) return self.complete(earlier .. before, after) end
-  local text, why = self.editor:read(prompt, self.complete and complete)
+  local text, why = self.editor:read(prompt, self.complete, self.is_complete)
   if why then term.write("out", "\n") end
   return text, why
 end
@@ -38,7 +38,7 @@ function Input:read(prompt)
   local text, next_prompt = "", prompt
   while true do
     sys.forget_interrupts()
-    local line, why = self:line(next_prompt, text)
+    local line, why = self:line(next_prompt)
     if not line then
       if why == "end" and text:match("%S") then return text end -- the last line of a pipe may be incomplete
       return nil, why

@@ -50,12 +50,20 @@ local function suggest_member(message, context)
   return meant and ("Did you mean %s.%s?"):format(owner, meant)
 end
 
+-- Name the way to a missing permission at the prompt. `permissions` is what permissions.denied found.
+local function with_way_to_permission(failure)
+  if not failure.permissions or not failure.fix then return failure end
+  failure.fix = ('%s At this prompt: sign_in "%s"'):format(failure.fix, table.concat(failure.permissions, ", "))
+  failure.permissions = nil
+  return failure
+end
+
 --- Turn an error into a failure.
 ---@param err any
 ---@param context repl.mistake
 ---@return Failure
 function M.explain(err, context)
-  if fail.is(err) then return with_suggested_path(err, context) end
+  if fail.is(err) then return with_suggested_path(with_way_to_permission(err), context) end
   local message, trace = tostring(err):match("^(.-)\n(stack traceback:.*)$")
   message = message or tostring(err)
   return fail.new {

@@ -2,6 +2,8 @@
 --- unless it was started with --write.
 
 local class = require "base.class"
+local command_task = require "cli.command_task"
+local commands = require "repl.commands"
 local fail = require "fail"
 local globals = require "repl.globals"
 local http = require "http.client"
@@ -42,6 +44,9 @@ local READS_ONLY = "It only reads: --write lets it change things, and asks befor
 ---@field signed string? who signed in, as printed
 ---@field learned table<string, any> the values of the globals whose names and ids were learnt
 ---@field lines_of fun(value: any, more: boolean?): string[]
+---@field reload fun(name: string?): any
+---@field run_command fun(words: string[]): integer
+---@field emulator session.emulator? a private one, whose session was closed for a command
 ---@field echo_left boolean was a new line printed after the ^C on the screen?
 
 ---------------------------------------------------------------------------
@@ -118,11 +123,13 @@ local function without_local(text)
 end
 
 local WORD_FUNCTIONS = { -- functions whose argument may be typed without quotes
-  help = true, trace = true,
+  columns = true, help = true, reload = true, save = true, sign_in = true, sort = true, trace = true,
 }
 
 local function quote_plain_words(text)
-  local word, rest = text:match("^%s*(%a+)%s+([%w_./:-]+)%s*$")
+  local topic = text:match "^%s*%?%s*(.-)%s*$" -- ?graph.list
+  if topic then return topic == "" and "help()" or ("help(%q)"):format(topic) end
+  local word, rest = text:match("^%s*([%a_]+)%s+([%w_./:-]+)%s*$")
   return word and WORD_FUNCTIONS[word] and ("%s(%q)"):format(word, rest) or text
 end
 
@@ -163,7 +170,9 @@ local function read_entry_results(...)
 end
 
 local function run_entry_chunk(chunk)
-  local function run_and_read() return read_entry_results(chunk()) end
+  local function run_and_read()
+    return command_task.explain_denied_calls(function() return read_entry_results(chunk()) end)
+  end
   local function poll(ms)
     if sys.interrupts() > 0 then error("interrupted", 0) end
     return http.poll(ms)
@@ -181,6 +190,8 @@ local function end_echo_line(state)
   if term.is_terminal("in") then term.write("err", "\n") end
 end
 
+local function set_last_result(state, value) state.env.last, state.env._ = value, value end
+
 local function print_entry_failure(state, err, text)
   output.end_progress()
   state.failed = true
@@ -189,7 +200,7 @@ local function print_entry_failure(state, err, text)
     return log.error(log.style("yellow", "interrupted"))
   end
   local failure = mistakes.explain(err, { text = text, env = state.env, paths = state.door and state.door.paths })
-  state.env.last = failure
+  set_last_result(state, failure)
   log.error(report_failure.text(failure))
   if log.verbose() and failure.trace then log.error(failure.trace) end
 end
@@ -220,7 +231,7 @@ end
 local function print_entry_results(state, results)
   learn_names(state, results)
   if results.n == 0 then return end
-  state.env.last = results[1]
+  set_last_result(state, results[1])
   if log.json() then return report.json(results[1]) end
   local count = words.is_data(results[1]) and 1 or results.n -- a call's further results are shown on request
   for i = 1, count do
@@ -229,10 +240,29 @@ local function print_entry_results(state, results)
   end
 end
 
+-- Close the session, run a command of the program, and open the session again. A private emulator is kept.
+local function run_prompt_command(state, command_words)
+  local open, options = session.current(), state.options
+  if open and open.emulator then
+    state.emulator, open.emulator = open.emulator, nil
+    options.config, options.emulator = state.emulator.config, nil
+  end
+  session.close()
+  sys.interruptible(true)
+  local ok, status = xpcall(state.run_command, traceback.keep, commands.command_line(command_words, options))
+  sys.interruptible(false)
+  if not ok then report_failure.print(status) end
+  state.failed = state.failed or not ok or status == 1 or status == 2
+  sys.forget_interrupts()
+  if open then open_prompt_session(state) end
+end
+
 local function run_entry(state, text)
   if not text:match("%S") then return end
   if state.door then state.door:clear() end
   local chunk, message = compile_entry(text, state.env)
+  local command_words = commands.words(text, state.env, chunk ~= nil)
+  if command_words then return run_prompt_command(state, command_words) end
   if not chunk then
     return print_entry_failure(state, fail.new {
       kind = "usage", what = "read what was typed", why = message:gsub("^prompt:", "line "),
@@ -266,12 +296,12 @@ local function read_and_run_entries(state, input, prompt)
   end
 end
 
-local function new_prompt_state(options)
+local function new_prompt_state(options, run_command)
   local state = {
-    options = options, seen = seen.new(), failed = false, learned = {},
+    run_command = run_command, options = options, seen = seen.new(), failed = false, learned = {},
     settings = { write = options.write == true, yes = options.yes == true, trace = options.verbose == true },
   }
-  state.env, state.names = globals.new(require("repl.extras").new(state))
+  state.env, state.names, state.reload = globals.new(require("repl.extras").new(state))
   state.lines_of = function(value, more)
     local most = term.is_terminal("out") and MOST_ROWS or nil
     return require("repl.help").of_value(value)
@@ -291,11 +321,15 @@ end
 
 --- Run the prompt until the person leaves it.
 ---@param options table of the command line
+---@param run_command fun(words: string[]): integer runs a command of the program
 ---@return integer exit_status
-function M.run(options)
-  local state = new_prompt_state(options)
+function M.run(options, run_command)
+  local state = new_prompt_state(options, run_command)
   local open, missing = try_to_open_session(state)
-  local _ <close> = setmetatable({}, { __close = session.close })
+  local _ <close> = setmetatable({}, { __close = function()
+    session.close()
+    if state.emulator then state.emulator:close() end
+  end })
   local input <close> = repl_input.open(M.is_complete, new_completer(state))
   local person = term.is_terminal("in")
   if person and not options.quiet and not log.json() then print_prompt_banner(state, open, missing) end

@@ -71,9 +71,33 @@ local function measure_result_column(rows, name)
   return not empty and column or nil
 end
 
+local chosen_columns = setmetatable({}, { __mode = "k" }) ---@type table<table, string[]> rows -> names, in order
+
+--- Show these rows with these columns, in this order. Returns the rows.
+---@param rows table[]
+---@param names string[]?
+---@return table[]
+function M.set_columns(rows, names)
+  chosen_columns[rows] = names
+  return rows
+end
+
+--- The columns that were set for the rows; nil when none were.
+---@param rows any
+---@return string[]?
+function M.columns_of(rows) return type(rows) == "table" and chosen_columns[rows] or nil end
+
+--- Show the rows with the columns that were set for other rows. Returns the rows.
+---@param rows table[]
+---@param others table[]
+---@return table[]
+function M.keep_columns(rows, others) return M.set_columns(rows, chosen_columns[others]) end
+
 -- All columns that are not empty.
 local function result_columns(rows)
   local all, list = {}, {}
+  for _, name in ipairs(chosen_columns[rows] or {}) do list[#list + 1] = measure_result_column(rows, name) end
+  if chosen_columns[rows] then return list end
   for _, row in ipairs(rows) do
     for name in pairs(row) do all[name] = true end
   end
@@ -230,7 +254,7 @@ end
 
 -- A table with the first `most` rows, and a line that says how many items there are.
 local function first_rows_of_result(list, width, most)
-  local rows = table.move(list, 1, most, 1, {})
+  local rows = M.keep_columns(table.move(list, 1, most, 1, {}), list)
   local lines = M.table(rows, width)
   lines[#lines] = log.style("dim", ("the first %d of %d items; `last` has them all"):format(most, #list))
   return lines

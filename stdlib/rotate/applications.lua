@@ -315,10 +315,11 @@ end
 ---@param options rotation.options
 ---@return rotate.applications
 function M.find_due(terms, tenant, options)
-  local self = Applications { terms = terms, tenant = tenant, options = options, entries = {} }
+  local self = Applications { terms = terms, tenant = tenant, options = options, entries = {}, selected_names = {} }
   choose_sinks(self)
   self.policy, self.named = credential_policy.read(), options.now and application_name_set(options.now) or nil
   for _, target in ipairs(policy_select.find_applications(terms.select, terms.credential)) do
+    table.insert(self.selected_names, target.displayName)
     if is_to_be_rotated(self, target) then table.insert(self.entries, application_entry(self, target)) end
   end
   run_limit.sort(self, function(a, b) return a.name < b.name end)

@@ -225,7 +225,9 @@ local function remove_pending(self, row)
 end
 
 local function confirm_or_await(self, secret, where)
-  if secret.row and self.owner:confirms_by_storing() then return secret:confirm("read back from " .. where) end
+  if secret.row and self.owner:confirms_by_storing() then
+    return secret:confirm(("stored in %s, which, the configuration says, the consumer reads"):format(where))
+  end
   await_person(self, secret, where)
 end
 

@@ -8,6 +8,7 @@ local fail = require "fail"
 local follow = require "rotate.follow"
 local hint = require "log.hint"
 local last_run = require "journal.last_run"
+local nearest = require "base.nearest"
 local oauth = require "oauth.sign_in"
 local policy_select = require "policy.select"
 local rights = require "task.rights"
@@ -103,22 +104,44 @@ local function is_entry_named(entry, name)
   return entry.name:lower() == name:lower() or entry.id == name or target.appId == name or target.id == name
 end
 
--- Raise "usage" for a name that no policy selects. Otherwise the run would do nothing and report success.
-local function check_names_are_selected(all, names)
-  for _, name in ipairs(names) do
+local function raise_not_selected(all, name)
+  local known = {}
+  for _, policy in ipairs(all) do
+    table.move(policy.selected_names, 1, #policy.selected_names, #known + 1, known)
+  end
+  local meant = nearest(name, known)
+  fail.raise {
+    kind = "usage", what = "rotate --now " .. name,
+    why = "none of the policies selects an account or application of that name",
+    fix = meant and ("Did you mean '%s'?"):format(meant) or hint.text("Copy a name from what `{moonlatch} plan POLICY` "
+      .. "prints: a user principal name, or an application's name or client id."),
+  }
+end
+
+-- Raise "usage" for an account, which has no earlier password that still works.
+local function refuse_old_now(entry)
+  fail.raise {
+    kind = "usage", what = ("rotate --now %s --old-now"):format(entry.name),
+    why = "it is an account: its earlier password stops working as soon as the new one is set",
+    fix = "Leave out --old-now; it is for client secrets and certificates of applications.",
+  }
+end
+
+-- Raise "usage" for a name that no policy selects. Otherwise the run would do nothing and report success. Raise it for
+-- an option that has no effect on what is named, too.
+local function check_names(all, options)
+  for _, name in ipairs(options.now) do
     local found = false
     for _, policy in ipairs(all) do
       if policy.failure then error(policy.failure, 0) end
-      for _, entry in ipairs(policy.entries) do found = found or is_entry_named(entry, name) end
+      for _, entry in ipairs(policy.entries) do
+        if is_entry_named(entry, name) then
+          found = true
+          if options.old_now and policy.terms.target == "users" then refuse_old_now(entry) end
+        end
+      end
     end
-    if not found then
-      fail.raise {
-        kind = "usage", what = "rotate --now " .. name,
-        why = "none of the policies selects an account or application of that name",
-        fix = hint.text("Copy a name from what `{moonlatch} plan POLICY` prints: a user principal name, or an "
-          .. "application's name or client id."),
-      }
-    end
+    if not found then raise_not_selected(all, name) end
   end
 end
 
@@ -132,7 +155,7 @@ function M.plan(policies, options)
     all[i] = plan_policy(terms, tenant, options)
     set_window_state(all[i])
   end
-  if options.now then check_names_are_selected(all, options.now) end
+  if options.now then check_names(all, options) end
   return all
 end
 

@@ -32,7 +32,8 @@ local M = {}
 
 local AT_ONCE = 100 -- accounts rotated side by side
 local MANY = 1000 -- the number of accounts from which freed memory is given back to the system
-local HEAP, IN_FLIGHT = 8 << 10, 2300 -- KiB of Lua's memory: in all, and for AT_ONCE rotations
+local HEAP, IN_FLIGHT = 10 << 10, 2300 -- KiB of Lua's memory: in all, and for AT_ONCE rotations
+local YOUNG = 20 -- percent by which the memory grows between two collections of new garbage
 local PERMISSION = "User-PasswordProfile.ReadWrite.All"
 
 ---@class rotation.entry one account of a run
@@ -223,6 +224,8 @@ local ORDER = { change = 1, recover = 2, stop = 3, busy = 4, refuse = 5, wait = 
 local function keep_named_accounts(self)
   local setting = self.run.setting
   if not setting.named then return end
+  self.selected_names = {}
+  for i, entry in ipairs(self.entries) do self.selected_names[i] = entry.name end
   local entries = {}
   for _, entry in ipairs(self.entries) do
     if due.is_named(setting, { id = entry.id, upn = entry.name }) then entries[#entries + 1] = entry end
@@ -367,7 +370,7 @@ end
 local function adopt_stored_passwords(self)
   for _, entry in ipairs(self.entries) do
     if entry.adopt and entry.what == "wait" then
-      log.say(("%s: the sink's value is in force, although this journal did not set it; it is adopted")
+      log.prose(("%s: the sink's value is in force, although this journal did not set it; it is adopted")
         :format(entry.name))
       user_password.adopt(self.run, entry.adopt, entry.adopted)
     end
@@ -379,7 +382,7 @@ local function rename_password_entry(self, entry)
   local account = { id = entry.id, upn = entry.name }
   self.run.sink:rename(account)
   if row then rows:stage(self.run.journal, row, row.state, { modified = self.run.sink:modified(account) }) end
-  log.say(("%s: its entry was called %s, and has the account's name now"):format(entry.name, entry.renamed))
+  log.prose(("%s: its entry was called %s, and has the account's name now"):format(entry.name, entry.renamed))
 end
 
 -- Give entries the names of their accounts.
@@ -425,12 +428,13 @@ function Users:recover()
   rotate_account_entries(self, self.recoveries, AT_ONCE, false)
 end
 
--- Free the memory that finding many accounts took. After that, garbage may fill the part of HEAP that the accounts
--- leave: a collection takes time in proportion to the memory in use, so it is run as rarely as HEAP allows.
+-- Free the memory that finding many accounts took, and collect garbage by generations from now on: most of what a
+-- rotation makes is garbage soon, and the accounts stay, so few collections have to visit the accounts. A collection
+-- that visits everything is run when the memory has grown to HEAP, or by a fifth when the accounts leave less room.
 local function free_account_memory(self)
   if #self.entries >= MANY then sys.trim() end
   local used = collectgarbage("count") + IN_FLIGHT
-  collectgarbage("incremental", math.max(120, math.min(200, HEAP * 100 // used)), 400)
+  collectgarbage("generational", YOUNG, math.max(20, math.min(100, HEAP * 100 // used - 100)))
 end
 
 -- Record the left-over entries, except in a run for named accounts, which did not look at other accounts' entries.

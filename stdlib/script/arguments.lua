@@ -11,6 +11,12 @@ local vault_folder = require "base.vault_folder"
 
 local M = {}
 
+local command_options = {} ---@type string[]
+
+--- Name the options of the command that runs the script, for "Did you mean".
+---@param options string[] "--emulator"
+function M.use_command_options(options) command_options = options end
+
 local function option_of_argument(name) return "--" .. name:gsub("_", "-") end
 
 local function refuse_arguments(what, why, fix)
@@ -109,7 +115,7 @@ end
 
 local function refuse_unknown_argument(declaration, option)
   local options = options_of_arguments(declaration.args)
-  local meant = nearest(option, options)
+  local meant = nearest(option, options) or nearest(option, command_options)
   local all = #options > 0 and ("Leave it out, or use one of its arguments: %s."):format(table.concat(options, ", "))
     or "The script takes no arguments."
   refuse_arguments(("read the arguments of '%s'"):format(declaration.id), ("it has no argument %s"):format(option),

@@ -81,8 +81,20 @@ local function expand_home_in_path(path)
   return path:sub(1, 2) == "~/" and home:sub(1, 1) == "/" and home .. path:sub(2) or path
 end
 
+-- The script in a folder that has this name there: "setup/rotator" for "rotator"; nil when there is none, or several.
+local function script_of_last_part(name, names)
+  local found
+  for _, other in ipairs(names) do
+    if other:match "[^/]*$" == name then
+      if found then return nil end
+      found = other
+    end
+  end
+  return found
+end
+
 local function raise_no_such_script(name)
-  local meant = nearest(name, M.names())
+  local meant = script_of_last_part(name, M.names()) or nearest(name, M.names())
   local fix = meant and ("Did you mean '%s'?"):format(meant)
     or hint.text "Run `{moonlatch} scripts` for the list of scripts, and name one of these."
   if folders.is_name(name) and sys.stat(name .. ".lua") then fix = ("To run the file here, write "

@@ -17,6 +17,8 @@ local BASIC_FUNCTIONS = {
 }
 local LUA_LIBRARIES = { "math", "string", "table", "utf8" }
 
+local LIBRARY = debug.getinfo(1, "S").source:match "^(.*)script/sandbox%.lua$" -- "@stdlib/"
+
 local LOADING_MODULE = {} -- the value of a module while its file is being loaded
 
 local function copy_library(library)
@@ -168,7 +170,8 @@ end
 -- The place of the script's call, for an error: " in line 3 of mine.lua". `level` as of debug.getinfo.
 local function place_of_call(level)
   local caller = debug.getinfo(level + 1, "Sl")
-  return caller and caller.currentline > 0 and (" in line %d of %s"):format(caller.currentline, caller.short_src) or ""
+  if not caller or caller.source:sub(1, #LIBRARY) == LIBRARY then return "" end -- of a tail call
+  return caller.currentline > 0 and (" in line %d of %s"):format(caller.currentline, caller.short_src) or ""
 end
 
 -- The require of a script: it finds Lua's libraries, interfaces of the library, and modules that a person wrote.
@@ -178,6 +181,7 @@ end
 ---@param new_globals fun(): table makes the globals for a module
 local function new_require(script_border, options, libraries, new_globals)
   local loaded = {} -- the modules that this script has required
+  local own = {} -- those of them that a person wrote
 
   local function library_module(name)
     if options.emulator and (interfaces.of_emulator[name] or interfaces.of(name)) then return require(name) end
@@ -188,10 +192,11 @@ local function new_require(script_border, options, libraries, new_globals)
     local chunk = require("script.modules").chunk(name, options.beside, new_globals(), place_of_call(3))
     loaded[name] = LOADING_MODULE
     local value = chunk(name)
-    return value == nil and true or value
+    own[name] = value == nil and true or value
+    return own[name]
   end
 
-  return function(name)
+  local function require_module(name)
     check_module_name(name)
     if libraries[name] then return libraries[name] end
     if loaded[name] == LOADING_MODULE then error(("'%s' requires itself through other modules"):format(name), 2) end
@@ -202,12 +207,24 @@ local function new_require(script_border, options, libraries, new_globals)
     end
     return loaded[name]
   end
+
+  -- Forget a module that a person wrote, or all of them. Returns the values of those that were loaded, by name.
+  local function forget(name)
+    local values = {}
+    for known, value in pairs(own) do
+      if name == nil or name == known then values[known], own[known], loaded[known] = value, nil, nil end
+    end
+    return values
+  end
+
+  return require_module, forget
 end
 
 --- Make the globals of a script file, and the border of the script. `require` in these globals finds interfaces by
 --- their names, and modules that a person wrote (script.modules).
 ---@param options sandbox.options?
 ---@return table globals, script.border border
+---@return fun(name: string?): table<string, any> forget lets a module of a person, or all, be loaded anew
 function M.globals(options)
   local script_border = border.new()
   local shared = { print = print_to_log, getmetatable = metatable_unless_string, rawset = rawset_unless_library }
@@ -225,10 +242,11 @@ function M.globals(options)
     return strict.guard(globals)
   end
 
-  shared.require = new_require(script_border, options or {}, libraries, new_globals)
+  local forget
+  shared.require, forget = new_require(script_border, options or {}, libraries, new_globals)
   for _, fn in pairs(shared) do script_border:own(fn) end
   for _, fn in pairs(libraries.coroutine) do script_border:own(fn) end
-  return new_globals(), script_border
+  return new_globals(), script_border, forget
 end
 
 return M

@@ -57,6 +57,18 @@ local JOURNAL_FIXES = {
   newer = "Run the same command with the newer version of Moonlatch, which made the journal.",
 }
 
+-- What to do when the journal cannot be opened. An emulator that starts again is a new tenant, at a new address.
+local function journal_fix(profile, kind)
+  if kind == "io" then
+    return require("machine.state_folder").fix(profile.state) or path_fix.write(profile.state .. "/journal.db")
+  end
+  if kind == "binding" and profile.kind == "emulator" then
+    return ("An emulator that starts again is a new tenant: remove what is kept of the former one, rm -r '%s'.")
+      :format(profile.state)
+  end
+  return JOURNAL_FIXES[kind] and hint.text(JOURNAL_FIXES[kind])
+end
+
 local function failure_of_journal(message) return require("journal.commit").failure(message) end
 
 --- Open a profile's journal. Raises "journal" when it cannot be opened.
@@ -68,11 +80,8 @@ function M.open_journal(profile, clock)
   local native_journal = require "host.journal"
   local journal, message, kind = native_journal.open(profile.state, key, profile.binding, clock, failure_of_journal)
   if journal then return journal end
-  local owner_fix = kind == "io" and require("machine.state_folder").fix(profile.state)
   fail.raise {
-    kind = "journal", what = "open the journal in " .. profile.state, why = message,
-    fix = owner_fix or JOURNAL_FIXES[kind] and hint.text(JOURNAL_FIXES[kind])
-      or kind == "io" and path_fix.write(profile.state .. "/journal.db") or nil,
+    kind = "journal", what = "open the journal in " .. profile.state, why = message, fix = journal_fix(profile, kind),
   }
 end
 

@@ -85,6 +85,9 @@ local function handover_instructions(run, row, state)
   return lines
 end
 
+-- Was the entry made just now, so that no provider can have read it, whatever the profile says?
+local function is_unseen_provider(entry) return entry ~= nil and entry.is_new and entry:confirms() end
+
 local function await_handover_by_person(run, row, fields)
   if run:acting() and fields.accounts and resource.known(fields.principal) then
     tick_by_log(run.journal, states.read(run.journal, row, graph_clock.now()),
@@ -93,6 +96,10 @@ local function await_handover_by_person(run, row, fields)
   local state = states.read(run.journal, row, graph_clock.now())
   if state.complete then
     if state.consumer == "none" then return end
+    if is_unseen_provider(fields.entry) then
+      return run:note("a person adds this provider, unless it is there already: the profile says that it reads the "
+        .. "entry (linked = true), and whether it does cannot be seen from here")
+    end
     return run:note("nothing required is left for a person in %s (%s)", summary.consumer_name(state),
       summary.known_by(state))
   end
@@ -162,7 +169,7 @@ function M.hand_over(run, secret, fields)
   if resource.known(fields.client_id) then tell_former(run, fields) end
   if not secret.row then return not (entry and entry:confirms()) and note_planned_handover(run, fields) or nil end
   local row = handover_row(run, fields)
-  if entry and entry.is_new and entry:confirms() then note_handover_form(run, states.form(row.body, "add")) end
+  if is_unseen_provider(entry) then note_handover_form(run, states.form(row.body, "add")) end
   if run:acting() and path then
     deliver.write(run.journal, secret.row, path)
     run:note("the client secret is in %s, readable by you only; delete the file when it has been pasted", path)

@@ -83,6 +83,14 @@ end
 local UNTAGGED = "there is an entry of this name without the tag moonlatch-password: tag it to have its password "
   .. "replaced"
 
+--- The object id of the account for which a pending entry was written. Nil when its description has none.
+---@param entry devolutions.entry
+---@return string?
+function M.pending_user(entry)
+  local _, user = tostring(entry.description or ""):match(PENDING_LINE)
+  return user
+end
+
 --- A pending entry.
 ---@param entry devolutions.entry
 ---@return sink.passwords.entry

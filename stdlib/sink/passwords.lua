@@ -88,16 +88,27 @@ local function add_entry_to_account_slot(self, listed)
   end
 end
 
+-- Group the pending entries of our folder by the object id in their description; `false` is the key of entries without
+-- one. The entries stay as they were listed: of a hundred, one account needs its own.
+local function group_by_user(self, entries)
+  local by_user = { [false] = {} }
+  for _, listed in ipairs(entries) do
+    if vault_folder.is_same(listed.path, self.path) then
+      local user = password_entry.pending_user(listed) or false
+      local group = by_user[user] or {}
+      by_user[user], group[#group + 1] = group, listed
+    end
+  end
+  return by_user
+end
+
 -- The reader of one listing of all pending entries.
 local function pending_entries_reader(self)
   return single_flight.wrap(function()
     self.listings_begun = self.listings_begun + 1
     local number = self.listings_begun
-    local here = {}
-    for _, listed in ipairs(server.tagged_entries(self.vault_id, PENDING)) do
-      if vault_folder.is_same(listed.path, self.path) then here[#here + 1] = password_entry.pending(listed) end
-    end
-    self.pending_listing = { number = number, entries = here }
+    local entries = server.tagged_entries(self.vault_id, PENDING)
+    self.pending_listing = { number = number, by_user = group_by_user(self, entries) }
   end)
 end
 
@@ -136,20 +147,22 @@ end
 --- Nothing has to be read of single accounts: `open` has listed the entries of all.
 function Passwords.read() end
 
--- All pending entries, by a listing that begins after this call. Calls that wait for it share the listing.
+-- All pending entries, by user, by a listing that begins after this call. Calls that wait for it share the listing.
 local function list_pending_entries(self)
   local number = self.listings_begun + 1
   while (self.pending_listing and self.pending_listing.number or 0) < number do self.read_pending() end
-  return self.pending_listing.entries
+  return self.pending_listing.by_user
 end
 
 -- The account's pending entries. An entry without an object id is the account's when the entry has one of its names.
 local function list_pending_of_account(self, account, names)
   local found, is_name = {}, {}
+  local by_user = list_pending_entries(self)
+  for _, listed in ipairs(by_user[account.id] or {}) do found[#found + 1] = password_entry.pending(listed) end
   for _, name in ipairs(names) do is_name[name:lower()] = true end
-  for _, entry in ipairs(list_pending_entries(self)) do
-    local is_named = not entry.user and is_name[password_entry.account_name(entry.name):lower()]
-    if entry.user == account.id or is_named then found[#found + 1] = entry end
+  for _, listed in ipairs(by_user[false]) do
+    local is_named = is_name[password_entry.account_name(listed.name):lower()]
+    if is_named then found[#found + 1] = password_entry.pending(listed) end
   end
   return found
 end

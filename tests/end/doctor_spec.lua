@@ -22,6 +22,15 @@ describe("moonlatch doctor", function()
       .. "one that is meant", 1, true))
   end)
 
+  it("folds what is in order, and what follows from one cause, unless all are asked for", function()
+    local folded, all = emu:run { "doctor" }, emu:run { "doctor", "--all" }
+    assert.matches("\nok       reach, clock, sign%-in, [^\n:]+\n", folded.out)
+    assert.matches("\nunknown  service principal, client secret, [^\n]+: not checked: there is no application\n",
+      folded.out)
+    assert.matches("\nok       reach: the login service is reached", all.out)
+    assert.matches("\nunknown  entry: not checked: there is no application\n", all.out)
+  end)
+
   it("reads side by side, and only reads", function()
     job.must(job.apply(emu), 0)
     emu:control("DELETE", "/requests")

@@ -100,6 +100,10 @@ describe("what machines read", function()
     assert(os.execute(("chmod 600 '%s'"):format(path)))
     must(emu:run { "metrics", "--file", path }, 0)
     assert.equal("rw-r--r--", lfs.attributes(path, "permissions"))
+    local other = emu.place:write("notes.txt", "not ours\n")
+    local refused = must(emu:run { "metrics", "--file", other }, 2)
+    assert.truthy(refused.err:find("why: there is a file that Moonlatch did not write\n  fix: Name a new file: "
+      .. "moonlatch", 1, true), refused.err)
     local outcome = must(emu:run { "metrics", "--file", emu.place.path .. "/none/moonlatch.prom" }, 1)
     assert.truthy(outcome.err:find("error: write the metrics " .. emu.place.path .. "/none/moonlatch.prom\n  why: ", 1,
       true), outcome.err)

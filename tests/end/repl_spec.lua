@@ -92,6 +92,87 @@ last > 0]])
       assert.same({ 1, "" }, { outcome.status, outcome.out })
     end)
 
+    it("filters, sorts, picks columns and saves, of the last result or of a list; _ is the last result", function()
+      local config, reports = sys.read(cloud.config, 65536), assert(sys.temporary "reports")
+      local _ <close> = setmetatable({}, { __close = function() sys.remove_tree(reports) end })
+      config = config:gsub("    sign_in = sign_in,", ("%%0 folders = { reports = %q },"):format(reports))
+      local path = cloud.config:gsub("moonlatch.lua$", "reports.lua")
+      assert(sys.write(path, config, "replace"))
+      local place <close> = moonlatch.place()
+      local function session(input, ...)
+        return place:run({ "repl", "--quiet", "--config", path, ... }, { input = input })
+      end
+      local outcome = session([[
+list = { { n = "b", i = 1 }, { n = "A", i = 2 }, { i = 3 }, { n = "ab", i = 10 } }
+#where(list, { n = "a*" })
+#where(list, function(row) return row.i > 2 end)
+where(graph.list("/users"), { userPrincipalName = "adele*" })
+columns "displayName"
+_[1].displayName
+sort(list, "n")[1].n .. sort(list, "-i")[1].i
+columns(sort(list, "-i"), "i, n")
+save reports/list.csv
+save(last, "list.json")
+]], "--write", "--yes")
+      assert.matches("A10\n", outcome.out)
+      assert.matches("^2\n2\n", outcome.out)
+      assert.matches("displayName\nAdele Arden\n1 item\nAdele Arden\n", outcome.out)
+      assert.matches("\n i  n\n10  ab\n 3\n 2  A\n 1  b\n4 items\nreports/list.csv: 26 bytes\n", outcome.out)
+      assert.equal("i,n\r\n10,ab\r\n3,\r\n2,A\r\n1,b\r\n", sys.read(reports .. "/list.csv", 1000))
+      assert.equal(4, #json.decode(sys.read(reports .. "/list.json", 1000)))
+      outcome = session('save({ {} }, "x.csv")\nsave "nowhere/x.csv"\nsave({ {} }, "x.txt")\nwhere(5)\nsort { 1 }')
+      for _, text in ipairs {
+        "write 'x.csv' in the folder 'reports'\n  why: it would change something, and this session only reads",
+        "why: its ending says no format\n  fix: Name a file .csv or .json.",
+        "where(…)\n  why: this is no list of records",
+      } do
+        assert.matches(text, outcome.err, 1, true)
+      end
+    end)
+
+    it("runs commands that only read, and keeps variables and the private emulator", function()
+      local place <close> = moonlatch.place()
+      local outcome = place:run({ "repl", "--emulator", "--quiet" }, { seconds = 120, input = [[
+x = graph.get("/organization").value[1].id
+whoami
+plan setup/entra-pam-provider --name "Our PAM"
+plan nothing
+x == graph.get("/organization").value[1].id
+plan = 5
+plan
+doctor and 1
+]] })
+      assert.matches("^adele@contoso.onmicrosoft.com %(person%)\n", outcome.out)
+      assert.matches("application 'Our PAM'", outcome.out, 1, true)
+      assert.matches("Plan: 9 to create.\ntrue\n5\n1\n$", outcome.out)
+      assert.matches("error: find the script 'nothing'", outcome.err, 1, true)
+    end)
+
+    it("names the permission that a change lacks, and the way to it", function()
+      local outcome = run('graph.post("/groups", { displayName = "x" })\nexplain(last)\n'
+        .. 'sign_in Group.ReadWrite.All\ngraph.post("/groups", { displayName = "x", mailNickname = "x", '
+        .. 'mailEnabled = false, securityEnabled = true }).displayName', "--write", "--yes")
+      assert.matches("why: Group.ReadWrite.All was not consented to the client that you signed in with. Graph said: ",
+        outcome.err, 1, true)
+      assert.matches('At this prompt: sign_in "Group.ReadWrite.All"\n', outcome.err, 1, true)
+      assert.matches("\nx\n$", outcome.out)
+    end)
+
+    it("finds modules of a person, and loads them anew", function()
+      local place <close> = moonlatch.place()
+      place:write("own/lib/names.lua", "return { first = 'Ada' }")
+      local outcome = place:run({ "repl", "--scripts", place.path .. "/own" }, { input = [[
+names = require "names"
+names.first
+reload "names"
+rawequal(names, require "names"), rawequal(names, last)
+]] })
+      assert.same({ 0, "Ada\nfirst  Ada\ntrue\ntrue\n" }, { outcome.status, outcome.out })
+      assert.matches("error: require 'nowhere' in line 1 of prompt\n  why: there is no such module: it is no "
+        .. "interface, and none of these files: [^\n]*/%.config/moonlatch/scripts/nowhere%.lua, ",
+        place:run({ "repl" }, { input = "x = require 'nowhere'" }).err)
+    end)
+
     it("says what needs saying of any topic", function()
       local outcome = run([[
 help()
@@ -107,6 +188,10 @@ help "403"
 help "setup/entra-pam-provider"
 help "plan"
 help(explain)
+help(where)
+?
+?graph.list
+? save
 graph
 ]])
       assert.same({ 0, "" }, { outcome.status, outcome.err })
@@ -170,8 +255,8 @@ graph
     person("takes several lines as one entry of the history", function()
       local window <close> = start { 80, 24 }
       window:wait(PROMPT)
-      window:enter("for i = 1, 2 do", "%.%.%.")
-      window:enter("  print(i, \"häß\")", "%.%.%.")
+      window:go "for i = 1, 2 do"
+      window:go "  print(i, \"häß\")"
       window:enter("end", PROMPT)
       window:press "Up"
       window:wait "end"

@@ -61,6 +61,11 @@ describe("the setup", function()
     local shown = outcome.out .. outcome.err
     assert.matches("\n  · add the provider 'Devolutions PAM': [^\n]+\n      Name  +Devolutions PAM\n", shown)
     assert.matches("\n +Credential type  +Linked credential\n", shown)
+    assert.matches("\n  · a person adds this provider, unless it is there already: the profile says", shown)
+    assert.not_matches("nothing required is left", shown)
+    local again = must(emu:run(words("apply", "--yes")), 0) -- the entry is there by then
+    assert.matches("nothing required is left for a person in Devolutions Server %(provider: read back from vault "
+      .. "'Privileged', Devolutions PAM, which, the profile says, the provider reads%)", again.out .. again.err)
   end)
 
   it("tells with --json how many requests it took, and how many of them had to wait for each other", function()

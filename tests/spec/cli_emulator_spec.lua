@@ -70,7 +70,7 @@ describe("a command with --emulator", function()
     assert.matches("\nDone: 9 created%.\n$", outcome.out)
     for line in outcome.out:gmatch("\n(  [^\n]+)") do assert.is_truthy(line:find "^  [+~] ", line) end
     assert.matches("^Signing in to 'contoso.onmicrosoft.com' through [^\n]+\n  Application%.ReadWrite%.All, [^\n]+\n"
-      .. "To sign in, open [^\n]+ and enter this code:\n\n    %w+\n\n$", outcome.err)
+      .. "To sign in, open [^\n]+ and enter this code:\n\n    %w+   %(an emulator: [^\n]+\n\n$", outcome.err)
   end)
 
   it("plans with --quiet only what would change", function()

@@ -18,6 +18,7 @@ return { default = "x", profiles = {
   ["x"] = { tenant = "X.com", --[[ not here: key = 1,
     ]] key = shared,
     sign_in = { method = "client_secret", client_id = "AB", secret = { from = "sealed" } },
+    folders = { reports = "out" },
     programs = { sync = { "/bin/sync", "--password=s3cret", confirms = true } },
     peers = { hook = { url = "https://hooks.contoso.com/services/s3cret" } },
     managed = { select = { "Tier 0", "Tier 1" } },
@@ -36,16 +37,24 @@ return { default = "x", profiles = {
     assert.same({
       cloud = "default: global", emulator = "default: false",
       key = "line 5: the keyring (key login.microsoftonline.com/x.com)",
-      ["managed.select"] = "line 9: Tier 0, Tier 1",
+      ["folders.reports"] = ("line 7: %s/out"):format(place.path), ["managed.select"] = "line 10: Tier 0, Tier 1",
       ["peers.hook.loopback"] = "default: false", ["peers.hook.strict_certificates"] = "default: true",
-      ["peers.hook.url"] = "line 8: https://hooks.contoso.com/…",
-      ["programs.sync"] = "line 7: /bin/sync and 1 more words, confirms",
+      ["peers.hook.url"] = "line 9: https://hooks.contoso.com/…",
+      ["programs.sync"] = "line 8: /bin/sync and 1 more words, confirms",
       ["sign_in.client_id"] = "line 6: ab", ["sign_in.method"] = "line 6: client_secret",
       ["sign_in.secret"] = "line 6: what is kept sealed",
       state = ("default: %s/.local/state/moonlatch/login.microsoftonline.com/x.com"):format(place.path),
       tenant = "line 4: X.com", write_budget = "default: 3000 changes in 150 s",
     }, shown)
     assert.is_nil((outcome.out .. config(FULL, "show", "x", "--json").out):find "s3cret")
+  end)
+
+  it("takes relative paths for those beside the file, also when the file is named by a relative path", function()
+    place:write("beside/mine.lua", "return { profiles = { x = { tenant = 'x.com', folders = { out = 'out' } } } }")
+    for _, path in ipairs { "beside/mine.lua", "./beside/mine.lua", place.path .. "/beside/mine.lua" } do
+      local outcome = place:run { "config", "--config", path }
+      assert.matches("\nfolders%.out +line 1 +" .. place.path:gsub("%p", "%%%0") .. "/beside/out\n", outcome.out)
+    end
   end)
 
   it("shows a profile by its name, also as JSON", function()

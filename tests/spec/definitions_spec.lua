@@ -51,7 +51,8 @@ describe("the definitions for editors", function()
     for name, text in pairs(files) do assert.equal(text, sys.read(place.path .. "/types/" .. name, 1 << 20)) end
     outcome = place:run { "types", "/proc/nowhere" }
     assert.equal(1, outcome.status)
-    assert.matches("error: write /proc/nowhere/.*fix: Make sure that the folder .* name another folder: moonlatch "
+    assert.matches("error: write the definitions /proc/nowhere/.*fix: Make sure that the folder .* name another folder"
+      .. ": moonlatch "
       .. "types DIR%. .*", outcome.err)
   end)
 end)

@@ -8,6 +8,10 @@ local READ = [[
   sys.catch_interrupts()
   local editor <close> = assert(edit.open())
   local calls = {}
+  local function is_complete(text)
+    if text == "fails" then error("no such thing") end
+    return not text:find "^do" or text:find "end$" ~= nil
+  end
   local function complete(before, after)
     calls[#calls + 1] = before .. "|" .. after
     if before == "fail" then error("no such thing") end
@@ -17,7 +21,7 @@ local READ = [[
     return "ph", 0
   end
   while true do
-    local line, why = editor:read("> ", complete)
+    local line, why = editor:read("> ", complete, is_complete)
     if line == "calls" then line = table.concat(calls, " ") end
     if line then editor:remember(line) end
     term.write("out", ("[%s]%s\n"):format(line or "none", why or ""))
@@ -70,6 +74,16 @@ describe("host.edit", function()
     local body = READ:gsub("local calls = {}", 'local calls = {} editor:remember("a\\nb\\nc")')
     local seen = child.play(place, { "> ", "\27[A\\n", "[a", "^D" }, body)
     check(seen.shown:gsub("\r", ""), "[a\nb\nc]")
+  end)
+
+  it("begins a line in an entry that is not complete, and moves between its lines, then through the history", function()
+    local up, down = "\27[A", "\27[B"
+    local shown = read { "> ", "one\\n", "[one]", "do\\n", "do", "ab\\n", "ab", "end\\n", "[do", "fails\\n", "[fails]",
+      up .. up .. up .. "X" .. up .. "Y" .. down .. "Z\\n", "[doY", up:rep(6) .. "!\\n", "[do", "^D" }
+    shown = shown:gsub("\r", "")
+    check(shown, "[do\nab\nend]")
+    check(shown, "[doY\nabXZ\nend]")
+    check(shown, "[do\nab!\nend]")
   end)
 
   it("edits characters, not bytes, without a locale", function()

@@ -16,6 +16,16 @@ local function check_texts(entry, where)
   assert.truthy(entry.source == "docs" or entry.source == "field", where)
 end
 
+describe("why a peer's answer cannot be read", function()
+  it("says what to do where its secrets need more room than there is", function()
+    local reason = explain.peer({ kind = "bad_answer", status = 200, message = "the answer cannot be read: JSON has "
+      .. "30000 texts that are secrets, more than there is room for" }, "vault")
+    assert.matches("^the memory for secrets, which is never swapped out, is too small", reason.cause)
+    assert.matches("^Ask for less at once: .* peers%.vault = { answers = { \"data%.token\" }, … } in the profile%.$",
+      reason.fix)
+  end)
+end)
+
 describe("explain.aadsts", function()
   it("has a cause, a fix and a source for each number, and each number once", function()
     local seen = {}

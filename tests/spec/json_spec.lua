@@ -213,6 +213,21 @@ describe("secrets in JSON", function()
     assert.equal("x", value.pins[1])
   end)
 
+  it("need room for all of them: a text with too many is refused, as long as they are kept", function()
+    local function text(count) return "[" .. ('{"password":"correct horse battery"},'):rep(count - 1) .. "1]" end
+    local value, message = json.decode(text(60000))
+    assert.same({ nil, "JSON has 59999 texts that are secrets, more than there is room for" }, { value, message })
+    local kept = { json.decode(text(5001)) }
+    repeat
+      value, message = json.decode(text(5001))
+      table.insert(kept, value)
+    until not value
+    assert.same({ "JSON has 5000 texts that are secrets, more than there is room for", true }, { message, #kept < 9 })
+    for i = #kept, 1, -1 do kept[i] = nil end
+    value = assert(json.decode(text(5001)))
+    assert.is_true(holds(value[5000].password, "correct horse battery"))
+  end)
+
   it("have their escapes undone", function()
     local value = json.decode('{"password":"a\\"\\\\\\/\\b\\f\\n\\r\\t\\u0000\\u00e9\\ud834\\udd1ez"}')
     assert.is_true(holds(value.password, 'a"\\/\b\f\n\r\t\0é𝄞z'))

@@ -109,7 +109,7 @@ describe("the manual pages", function()
     assert.equal(first, write "b")
     local outcome = place:run { "help", "--man", "/proc/none" }
     assert.same({ 1, "" }, { outcome.status, outcome.out })
-    assert.matches("^error: write /proc/none/man%d/moonlatch", outcome.err)
+    assert.matches("^error: write the manual page /proc/none/man%d/moonlatch", outcome.err)
   end)
 end)
 
@@ -157,7 +157,7 @@ describe("completion", function()
 
   it("knows commands, their operands and options", function()
     assert.same({ "plan", "permissions" }, words "p")
-    assert.same({ "list" }, words("scripts", "l"))
+    assert.same({ "list", "lint" }, words("scripts", "l"))
     assert.same({ "--now", "--no-evidence", "--no-color" }, (function()
       local list = words("rotate", "policies/weekly", "--no")
       table.sort(list, function(a, b) return a > b end)

@@ -10,24 +10,30 @@ local PAGE = "http://localhost:4711/sign-in/x"
 
 -- The module as it is on a machine where these are so.
 local function on(machine)
-  local names = { "host.process", "host.sys", "host.term", "log", "oauth.desktop" }
+  local names = { "host.httpd", "host.process", "host.sys", "host.term", "log", "oauth.desktop" }
   local kept, started = {}, nil
   for _, name in ipairs(names) do kept[name] = package.loaded[name] end
   package.loaded["host.process"] = { detach = function(words, pass)
     started = { words = words, pass = pass }
     return machine.starts ~= false or nil
   end }
+  package.loaded["host.httpd"] = { server = function()
+    return { watch = function() end, poll = function() end, close = function() machine.closed = true end,
+      lines = function() return table.remove(machine.lines or {}, 1) or 0 end }
+  end }
   package.loaded["host.sys"] = {
     getenv = function(name) return machine[name] end,
     stat = function(path) return path == machine.program and {} or nil end,
   }
-  package.loaded["host.term"] = { is_terminal = function() return machine.terminal ~= false end }
+  package.loaded["host.term"] = { is_terminal = function(stream)
+    return machine.terminal ~= false and machine.terminal ~= stream
+  end }
   package.loaded["log"] = { json = function() return machine.json end }
   package.loaded["http.desktop"] = nil
   local desktop = require "http.desktop"
   for _, name in ipairs(names) do package.loaded[name] = kept[name] end
   local opened = desktop.open(PAGE)
-  return opened, started, desktop
+  return opened, started, desktop, function() return started end
 end
 
 describe("the browser of the desktop", function()
@@ -61,6 +67,28 @@ describe("the browser of the desktop", function()
     assert.is_true(is_remote { SSH_CONNECTION = "192.0.2.1 1 192.0.2.2 22" })
     assert.is_false(is_remote { SSH_CONNECTION = "192.0.2.1 1 192.0.2.2 22", DISPLAY = "localhost:10.0" })
     assert.is_false(is_remote {})
+  end)
+
+  it("is opened at the page of a login service when Enter is pressed, and not before", function()
+    local machine = { DISPLAY = ":0", program = "/usr/bin/xdg-open", lines = { 0, 1, 0 } }
+    local _, _, desktop, started = on(machine)
+    local before = started()
+    do
+      local offer <close> = assert(desktop.offer "https://microsoft.com/devicelogin")
+      offer:look()
+      assert.equal(before, started())
+      offer:look()
+      assert.same({ "/usr/bin/xdg-open", "https://microsoft.com/devicelogin" }, started().words)
+    end
+    assert.is_true(machine.closed)
+    for _, url in ipairs { "http://microsoft.com/devicelogin", "https://microsoft.com/x?y=--z", "file:///etc/passwd",
+      "https://a@microsoft.com/", "https://microsoft.com/ -x" } do
+      assert.is_nil(desktop.offer(url), url)
+    end
+    _, _, desktop = on { DISPLAY = ":0", program = "/usr/bin/xdg-open", terminal = "in" }
+    assert.is_nil(desktop.offer "https://microsoft.com/devicelogin") -- nobody can press a key
+    _, _, desktop = on { program = "/usr/bin/xdg-open" }
+    assert.is_nil(desktop.offer "https://microsoft.com/devicelogin")
   end)
 
   it("is opened at pages of ours only", function()

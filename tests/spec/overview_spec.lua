@@ -197,6 +197,38 @@ describe("the changes", function()
     assert.is_nil(report_of(seen_with { examined = false }, kept(before)).changes.findings)
   end)
 
+  it("are since the last report that could look, where a later one could not, and say so", function()
+    local function with(rows)
+      local seen = seen_with { accounts = { whole = true, rows = rows } }
+      seen.look.findings = { finding "roles" }
+      return seen
+    end
+    local journal = kept(with { account(1), account(2) })
+    local outage = seen_with({ now = NOW + DAY, examined = false }, { "accounts" })
+    for _ = 1, 2 do
+      overview_changes.keep(journal, outage, report_of(outage).numbers)
+      outage.now = outage.now + DAY
+    end
+    local present = with { account(2), account(3), account(4) }
+    present.look.findings = { finding "secret" }
+    local all = report_of(present, journal)
+    assert.same({ { "user00003@contoso.com", "user00004@contoso.com" }, { "user00001@contoso.com" }, NOW,
+      NOW + 2 * DAY }, { all.changes.accounts.new, all.changes.accounts.gone, all.changes.accounts_since,
+      all.changes.since })
+    assert.same({ new = { "secret" }, resolved = { "roles" }, unclear = 0 }, all.changes.findings)
+    assert.equal("unchanged since 2026-11-29", overview_words.key_figures(all)[1].difference)
+    assert.same({ 2, NOW }, { all.changes.changed[1].before, all.changes.changed[1].since })
+    local text = ("Accounts: compared with the report of %s, the last one that could look at them.")
+      :format(overview_words.moment(NOW))
+    assert.truthy(table.concat(page_of(all).texts, "\n"):find(text, 1, true))
+
+    overview_changes.keep(journal, present, all.numbers)
+    assert.is_nil(report_of(present, journal).changes.accounts_since)
+    outage.now = NOW + 900 * DAY -- not for ever
+    overview_changes.keep(journal, outage, report_of(outage).numbers)
+    assert.is_nil(report_of(present, journal).changes.accounts)
+  end)
+
   it("compare a number only where it was exact then and is now", function()
     local journal = kept(seen_with { accounts = { whole = true, rows = { account(1) } } })
     local all = report_of(seen_with { accounts = { whole = true, rows = { account(1), account(2) } } }, journal)

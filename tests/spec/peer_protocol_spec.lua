@@ -120,7 +120,7 @@ describe("an answer of a peer", function()
 
   it("that is no answer is refused", function()
     assert.equal("the answer is an HTML page", failure_of(200, "<html>", "text/html").message)
-    assert.equal("the answer is not JSON: JSON ends after 5 bytes, expected a value",
+    assert.equal("the answer cannot be read: JSON ends after 5 bytes, expected a value",
       failure_of(200, '{"a":', "application/json").message)
     assert.equal("the answer is a text of more than 64 KiB", failure_of(200, ("x"):rep(70000), "text/plain").message)
   end)

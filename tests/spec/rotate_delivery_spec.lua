@@ -50,7 +50,8 @@ describe("the delivery of a client secret to a sink script", function()
   it("stores it, and confirms what was read back", function()
     local value <close> = secret.from "a client secret"
     open(script { read_back = true }):deliver(credential { value = value, state = "proven", body = {} })
-    assert.same({ "store", "stored: the shelf of sinks/mine", "read back from the shelf of sinks/mine" }, calls)
+    assert.same({ "store", "stored: the shelf of sinks/mine", "stored in the shelf of sinks/mine, "
+      .. "which, the configuration says, the consumer reads" }, calls)
     assert.is_true(secret.equals(stored.value, value))
   end)
 

@@ -343,6 +343,18 @@ describe("a rotation", function()
     assert.is_false(ok)
     assert.is_true(fail.is(err, "usage"))
     assert.matches("^rotate %-%-now typo: none of the policies selects", tostring(err))
+    assert.matches("prints: a user principal name, or an application's name or client id%.$", err.fix)
+    for _, name in ipairs { "t0-anna", "T0-Ana@contoso.onmicrosoft.com" } do
+      ok, err = pcall(go, both, { now = { name } })
+      assert.same({ false, "Did you mean 't0-anna@contoso.onmicrosoft.com'?" }, { ok, err.fix })
+    end
+    ok, err = pcall(go, both, { now = { UPN:upper() }, old_now = true })
+    assert.is_false(ok)
+    assert.same({ ("rotate --now %s --old-now"):format(UPN), "it is an account: its earlier password stops working as "
+      .. "soon as the new one is set",
+      "Leave out --old-now; it is for client secrets and certificates of applications." },
+      { err.what, err.why, err.fix })
+    assert.equal(1, patches())
   end)
 
   it("is not said to be changed because of an offset of the directory's clock that is a month old", function()

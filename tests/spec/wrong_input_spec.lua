@@ -69,8 +69,8 @@ local COMMANDS = {
     .. "FILE." },
   { "scripts --scripts nowhere", 2, "look for scripts in nowhere", "there is no such folder",
     "Name a folder that exists with --scripts DIR." },
-  { "new polcy x", 2, "new polcy", "there is no such action", "Did you mean 'policy'? The only action is policy "
-    .. "NAME." },
+  { "new polcy x", 2, "new polcy", "there is no such action", "Did you mean 'policy'? The actions are policy NAME, "
+    .. "script NAME, step NAME, resource NAME, sink NAME and notice NAME." },
   { "plann", 2, "read the command line", "there is no command 'plann'",
     "Did you mean 'plan'? Then type: moonlatch plan" },
   { "emulator --listen 0.0.0.0", 2, "serve on 0.0.0.0",
@@ -160,9 +160,30 @@ describe("a newcomer hears why and what to do", function()
       outcome.err)
   end)
 
+  it("about an option that is nearly one of the command, and a script without its folder", function()
+    check({ "plan", "setup/entra-pam-provider", "--emulato" }, 2, "read the arguments of 'setup/entra-pam-provider'",
+      "it has no argument --emulato", "Did you mean --emulator?")
+    check({ "plan", "entra-pam-provider", "--emulator" }, 2, "find the script 'entra-pam-provider'",
+      "no script has this name", "Did you mean 'setup/entra-pam-provider'?")
+  end)
+
+  it("about the journal of an emulator that was started again", function()
+    place:write("a.key", ("0"):rep(64))
+    local text = "return { profiles = { x = { emulator = true, tenant = 'a.com', state = 'kept', "
+      .. "key = { from = 'file', path = 'a.key' }, cloud = { login = '%s', graph = 'https://127.0.0.1:1' } } } }"
+    for port = 1, 2 do place:write(port .. ".lua", text:format("https://127.0.0.1:" .. port)) end
+    assert.equal("", place:run({ "journal", "--config", "1.lua" }).err)
+    check({ "journal", "--config", "2.lua" }, 1, ("open the journal in %s/kept"):format(place.path),
+      ("the journal in '%s/kept' belongs to 127.0.0.1_1/a.com, not to 127.0.0.1_2/a.com"):format(place.path),
+      ("An emulator that starts again is a new tenant: remove what is kept of the former one, rm -r '%s/kept'.")
+        :format(place.path))
+  end)
+
   it("about a mistake in code, with one traceback", function()
     local outcome = place:run { "--verbose", "-e", "local t = nil; t.x = 1", "--emulator" }
-    assert.matches("^error: %-e:1: attempt to index a nil value %(local 't'%)\nstack traceback:\n", outcome.err)
+    assert.matches("^error: run line 1 of the code after %-e\n  why: attempt to index a nil value %(local 't'%)\n"
+      .. "  fix: 't' is nil there: check its name, and whether it may be missing%. [^\n]*\nstack traceback:\n",
+      outcome.err)
     assert.equal(1, select(2, outcome.err:gsub("stack traceback:", "")))
   end)
 end)
