@@ -1,8 +1,10 @@
 --- moonlatch completion SHELL: print the completion script of a shell; with `--` and words, what may come next.
 
 local dispatch = require "command.dispatch"
+local document = require "report.document"
 local fail = require "fail"
 local hint = require "log.hint"
+local log = require "log"
 local shells = require "manual.shells"
 local term = require "host.term"
 
@@ -14,6 +16,7 @@ local function print_candidates(words)
   local ok, found = pcall(complete.candidates, words, dispatch.load_command)
   local lines = { ok and found.kind or "words" }
   for _, row in ipairs(ok and found.words or {}) do lines[#lines + 1] = row[1] .. "\t" .. row[2] end
+  document.mark_written() -- --json may be among the words
   term.write("out", table.concat(lines, "\n") .. "\n")
   return 0
 end
@@ -25,6 +28,10 @@ local function run_completion_command(options)
       kind = "usage", what = "completion " .. options.shell, why = "there is no completion for this shell",
       fix = hint.text("Name one of %s: {moonlatch} completion bash", table.concat(SHELLS, ", ")),
     }
+  end
+  if log.json() then
+    fail.raise { kind = "usage", what = "completion --json", why = "this is a script for a shell",
+      fix = "Leave out --json." }
   end
   term.write_data(shells[options.shell])
   return 0

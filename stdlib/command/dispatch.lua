@@ -2,6 +2,7 @@
 
 local argparse = require "argparse"
 local common = require "manual.common"
+local document = require "report.document"
 local fail = require "fail"
 local hint = require "log.hint"
 local log = require "log"
@@ -226,6 +227,7 @@ local function run_without_command(words)
   local options = parse_options(nil, {}, words)
   if options.version then
     log.say("moonlatch " .. sys.version())
+    if log.json() then document.add { version = sys.version() } end
     return 0
   end
   if options.help or #words == 0 then
@@ -246,10 +248,7 @@ local function words_around_command(words, place)
   return table.move(words, place + 1, #words, #rest + 1, rest), code
 end
 
---- Run the command that the command line names.
----@param words string[] the command line
----@return integer exit_status
-function M.run(words)
+local function run_words(words)
   configure_output_early(words)
   local name, place = find_command(words)
   if not name then return run_without_command(words) end
@@ -273,8 +272,15 @@ function M.run(words)
   check_option_pairs(options)
   hint.use(options, HINT_OPTIONS)
   require_command_arguments(name, command, options)
-  local status = command.run(options)
-  require("report.document").flush()
+  return command.run(options)
+end
+
+--- Run the command that the command line names.
+---@param words string[] the command line
+---@return integer exit_status
+function M.run(words)
+  local status = run_words(words)
+  document.finish(status)
   return status
 end
 

@@ -3,6 +3,7 @@
 --- Each line has a cursor, NUMBER:HASH, which is its place in the chain. `--since CURSOR` begins after that record. A
 --- reader that keeps the last cursor it has stored gets each record at least once, and sees a gap in the numbers.
 
+local document = require "report.document"
 local fail = require "fail"
 local hint = require "log.hint"
 local journal_segments = require "command.journal_segments"
@@ -33,6 +34,7 @@ local PAGE = 500 -- records in memory
 -- Write the records of one file of the chain after `last`, page by page. Returns the number of the last record that was
 -- written, and whether the next one is not in this file. Nil when nobody reads any more.
 local function write_records(journal, installation, last)
+  document.mark_written()
   while true do
     local list, lines = journal:records_after(last, PAGE), {}
     for i, record in ipairs(list) do

@@ -1,7 +1,9 @@
 --- moonlatch metrics: numbers for Prometheus. Signs in nowhere.
 
 local command_task = require "cli.command_task"
+local fail = require "fail"
 local hint = require "log.hint"
+local log = require "log"
 local metrics = require "notice.metrics"
 local own_file = require "machine.own_file"
 local prometheus = require "report.prometheus"
@@ -20,6 +22,10 @@ local function run_metrics(open, options)
 end
 
 local function run_metrics_command(options)
+  if log.json() and not options.file then
+    fail.raise { kind = "usage", what = "metrics --json", why = "these numbers are in the text format of Prometheus",
+      fix = "Leave out --json, or write them to a file with --file FILE." }
+  end
   local open <close> = session.start(options, { owner = "moonlatch metrics", reading = true })
   return command_task.run(run_metrics, open, options)
 end

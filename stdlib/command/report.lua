@@ -101,7 +101,10 @@ local COMMAND = { html = "{moonlatch} report --html FILE", csv = "{moonlatch} re
 
 -- In a folder, the file has the day in its name.
 local function write_file(path, kind, content, mark, now)
-  if path == "-" then return term.write_data(content) end
+  if path == "-" then
+    document.mark_written()
+    return term.write_data(content)
+  end
   local there = sys.stat(path, true)
   if there and there.type == "directory" then path = ("%s/report-%s.%s"):format(path, time.day(now), kind) end
   own_file.write { path = path, text = content, mark = mark, noun = "the report", command = hint.text(COMMAND[kind]) }

@@ -3,6 +3,7 @@
 local calendar = require "handover.calendar"
 local deliver = require "handover.deliver"
 local desktop = require "http.desktop"
+local document = require "report.document"
 local fail = require "fail"
 local graph_clock = require "graph.clock"
 local json = require "host.json"
@@ -58,6 +59,7 @@ end
 local function print_page_address(page, first)
   local url, port = page:invite(), page.port
   if log.json() then
+    document.mark_written()
     return term.write("out", json.encode { url = url, ["for"] = page.person.name } .. "\n")
   end
   local opened = first and desktop.open(url)

@@ -8,6 +8,7 @@ local time = require "time"
 local M = {}
 
 local documents = {}
+local is_written = false -- was a document, or what a command writes in its place, written to standard output?
 
 --- Print a value as JSON; with --json, keep it for the one document that the command prints at its end.
 ---@param value any
@@ -38,13 +39,25 @@ function M.write_moments_as_text(fields)
   return fields
 end
 
+--- Note that a command writes its document, or data in another format, itself.
+function M.mark_written() is_written = true end
+
 --- Write the document of --json: the value when there is only one, else the list of all values.
 function M.flush()
   if not log.json() or #documents == 0 then return end
+  is_written = true
   local document = documents[1]
   if #documents > 1 then document = json.array(documents) end
   documents = {}
   term.write("out", json.encode(document, true) .. "\n")
+end
+
+--- Write the document of --json at the end of a command. A command that has none gets one with its exit status, so that
+--- a program that reads it always finds one.
+---@param status integer?
+function M.finish(status)
+  if log.json() and not is_written and #documents == 0 then M.add { status = status or 0 } end
+  M.flush()
 end
 
 return M

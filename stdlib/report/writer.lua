@@ -2,6 +2,7 @@
 
 local class = require "base.class"
 local csv = require "report.csv"
+local document = require "report.document"
 local json = require "host.json"
 local log = require "log"
 local report = require "report"
@@ -42,13 +43,17 @@ local Json = class "report.json_writer"
 local function write_out(text) term.write("out", text) end
 
 function Json:row(row)
+  document.mark_written()
   local picked = {}
   for _, column in ipairs(self.columns) do picked[column.key] = row[column.key] end
   add_text(self, (self.count == 0 and "[\n  " or ",\n  ") .. json.encode(picked), write_out)
   self.count = self.count + 1
 end
 
-function Json:close() write_out(table.concat(self.pending) .. (self.count == 0 and "[]\n" or "\n]\n")) end
+function Json:close()
+  document.mark_written()
+  write_out(table.concat(self.pending) .. (self.count == 0 and "[]\n" or "\n]\n"))
+end
 
 local Table = class "report.table_writer"
 

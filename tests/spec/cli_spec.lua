@@ -29,6 +29,18 @@ describe("the command line", function()
     return outcome
   end
 
+  it("writes one document with --json, whatever a command or a script says", function()
+    for _, words in ipairs { { "run", "./say.lua" }, { "-e", "print 'x'" }, { "--version" }, { "help", "plan" },
+      { "scripts" }, { "scripts", "copy", "discover" }, { "completion", "bash" } } do
+      table.insert(words, "--json")
+      local outcome = run(words)
+      local document = json.decode(outcome.out)
+      assert.equal("table", type(document), table.concat(words, " "))
+      assert.equal(document.error and 2 or 0, outcome.status)
+    end
+    assert.equal('{\n  "status": 0\n}\n', check({ "run", "./say.lua", "--json" }, 0, nil, "hello\n").out)
+  end)
+
   describe("-e", function()
     it("runs code, shows what it gives, and needs nothing for it", function()
       check({ "-e", "" }, 0, "", "")
@@ -245,7 +257,7 @@ describe("the command line", function()
     assert.equal(1, outcome.status)
     assert.matches("Edit that file; or move it away first, for a new copy.", outcome.err)
     assert.matches("fix: Did you mean 'show'%? The actions are list, show NAME, copy NAME, diff NAME, keep "
-      .. "NAME and test NAME%.\n$",
+      .. "NAME, test NAME and lint %[NAME%]%.\n$",
       place:run({ "scripts", "shwo" }).err)
     assert.matches("why: NAME is missing\n", place:run({ "scripts", "diff" }).err)
   end)
