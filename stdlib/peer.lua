@@ -18,6 +18,7 @@
 local peer_call = require "peer.call"
 local class = require "base.class"
 local fail = require "fail"
+local hint = require "log.hint"
 local native_peer = require "host.peer"
 local nearest = require "base.nearest"
 local options_of = require("base.options").of
@@ -134,7 +135,7 @@ local function peer_of(_, name)
     kind = "config", what = ("use the peer '%s'"):format(tostring(name)),
     why = ("the profile %s names no such peer"):format(profile.name or ""),
     fix = meant and ("Did you mean '%s'?"):format(meant)
-      or ('Add peers = { %s = { url = "https://…" } } to the profile in %s.'):format(tostring(name),
+      or ('Add peers = { %s = { url = "https://…" } } to the profile in %s.'):format(hint.key(tostring(name)),
         profile.file or "the configuration"),
   }
 end

@@ -45,6 +45,7 @@ local HINT_OPTIONS = {
   applications = OF_SCRIPTS, expiring = OF_TENANT, status = OF_TENANT, notify = OF_SCRIPTS, metrics = OF_TENANT,
   report = OF_SCRIPTS,
   init = { "config" }, config = OF_TENANT, rehearse = { "scripts" },
+  ["rehearse sink"] = OF_SCRIPTS,
   scripts = { "scripts" }, new = OF_SCRIPTS,
 }
 

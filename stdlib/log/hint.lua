@@ -7,7 +7,7 @@
 local M = {}
 
 local given = {} ---@type table<string, string> option -> its value, as it is typed
-local takes = {} ---@type table<string, string[]> command -> the options that it takes, of those
+local takes = {} ---@type table<string, string[]> command, or command and action -> the options it takes, of those
 
 --- A word as it is typed into a shell: plain, or in quotes.
 ---@param word string
@@ -17,9 +17,17 @@ function M.word(word)
   return "'" .. word:gsub("'", "'\\''") .. "'"
 end
 
+--- A name as the key of a member in a Lua table, as a person writes it: vault, or ["key-vault"].
+---@param name string
+---@return string
+function M.key(name)
+  local is_plain = name:find "^[%a_][%w_]*$" and load("local " .. name) -- no keyword of Lua
+  return is_plain and name or ("[%q]"):format(name)
+end
+
 --- Set what every command in a hint gets from now on.
 ---@param options table<string, string|nil> the options of the command line: profile, config, scripts
----@param taken table<string, string[]> command -> the options that it takes, of those
+---@param taken table<string, string[]> command, or command and action -> the options that it takes, of those
 function M.use(options, taken)
   given, takes = {}, taken
   for _, names in pairs(taken) do
@@ -36,8 +44,8 @@ end
 
 -- "moonlatch --profile contoso" for a command that is written at a place of the text.
 local function program(text, from, command)
-  local words = { "moonlatch" }
-  for _, option in ipairs(takes[command] or {}) do
+  local words, action = { "moonlatch" }, text:match("^ (%l+ %l+)", from)
+  for _, option in ipairs(takes[action] or takes[command] or {}) do
     if given[option] and not names_option(text, from, option) then
       words[#words + 1] = ("--%s %s"):format(option, given[option])
     end

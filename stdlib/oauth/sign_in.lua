@@ -6,6 +6,7 @@
 local ask = require "oauth.ask"
 local discovery = require "oauth.discovery"
 local fail = require "fail"
+local hint = require "log.hint"
 local log = require "log"
 local microsoft_ids = require "base.microsoft_ids"
 local native_oauth = require "host.oauth"
@@ -102,7 +103,7 @@ function M.token_for_peer(peer, kept_for_peer)
     why = ("the profile signs in as a person (method = \"%s\"), and a token for another service is asked for as an "
       .. "application"):format(method),
     fix = ("Name an application beside the scope: peers = { %s = { credential = { scope = …, sign_in = { method = "
-      .. "\"certificate\", client_id = \"…\", certificate = { path = \"…\" } } } } }."):format(peer.name),
+      .. "\"certificate\", client_id = \"…\", certificate = { path = \"…\" } } } } }."):format(hint.key(peer.name)),
   }
 end
 

@@ -3,6 +3,7 @@
 
 local calls = require "devolutions.calls"
 local fail = require "fail"
+local hint = require "log.hint"
 local permissions_needs = require "permissions.needs"
 local profiles = require "profile.current"
 local sets = require "base.sets"
@@ -121,7 +122,7 @@ local function raise_name_not_in_profile(profile, owner, kind, name)
   fail.raise {
     kind = "config", what = ("%s: use the %s '%s'"):format(owner, kind, name),
     why = ("the profile %s names no %s '%s'"):format(profile.name or "", kind, name),
-    fix = FIXES[kind]:format(name, profile.file or "the configuration"),
+    fix = FIXES[kind]:format(hint.key(name), profile.file or "the configuration"),
   }
 end
 

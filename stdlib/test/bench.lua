@@ -2,6 +2,7 @@
 
 local class = require "base.class"
 local fail = require "fail"
+local hint = require "log.hint"
 local json = require "host.json"
 local nearest = require "base.nearest"
 local options = require "base.options"
@@ -275,7 +276,7 @@ local function check_stand_ins(self, needs)
     if not self.services:has(name) then
       raise_test_failure("test " .. self.script, ("it calls the peer '%s', for which the test has no stand-in")
         :format(name), ("Add one to the test: services = function() return { %s = function(request) return 200, {} "
-          .. "end } end"):format(name))
+          .. "end } end"):format(hint.key(name)))
     end
   end
 end

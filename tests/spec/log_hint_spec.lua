@@ -76,6 +76,17 @@ describe("the program", function()
     assert.is_nil((outcome.out .. outcome.err):find(config .. " rotate me", 1, true))
   end)
 
+  it("names the configuration in commands that use it, and not in those that refuse it", function()
+    local place <close> = moonlatch.place()
+    local function next_of(kind)
+      local outcome = place:run({ "new", kind, "mine", "--scripts", place.path, "--config", config }, { whole = true })
+      return outcome.out .. outcome.err
+    end
+    assert.truthy(next_of("sink"):find(("moonlatch --config %s --scripts %s rehearse sink sinks/mine --with box=trial ")
+      :format(config, place.path), 1, true))
+    assert.truthy(next_of("policy"):find(("moonlatch --scripts %s rehearse policies/mine "):format(place.path), 1, true))
+  end)
+
   it("tells that it is the configuration which is missing, with the option", function()
     local place <close> = moonlatch.place()
     local outcome = place:run({ "plan", "setup/entra-pam-provider", "--config", place.path .. "/none.lua" },

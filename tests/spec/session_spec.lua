@@ -121,6 +121,8 @@ describe("session", function()
     assert.equal("x.lua: use the peer 'vault': the profile p names no peer 'vault'\nAdd peers = { vault = "
       .. '{ url = "https://…" } } to the profile in DIR/moonlatch.lua.',
       refused { peers = { vault = { "GET /v1/x" } } })
+    assert.matches('Add peers = { ["key-vault"] = {', refused { peers = { ["key-vault"] = { "GET /v1/x" } } }, 1, true)
+    assert.matches('Add programs = { ["end"] = {', refused { run = { "end" } }, 1, true)
   end)
 
   it("follows an emulator's clock while it is open", function()
