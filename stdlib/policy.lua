@@ -14,9 +14,9 @@ local sinks = require "policy.sinks"
 
 local M = {}
 
---- Select users: in a group (nested groups included), by name, by directory role (active or eligible). `+` adds a
---- selection, `-` removes one.
----@param fields { group: string|string[]|nil, upn: string|string[]|nil, role: string|string[]|nil }
+--- Select users: in a group (nested groups included), by name, by directory role (active or eligible), by attributes:
+--- `where = { department = "IT", jobTitle = { "Admin", "Operator" } }`. `+` adds a selection, `-` removes one.
+---@param fields policy.select.users
 ---@return policy.selection
 M.users = policy_select.users
 

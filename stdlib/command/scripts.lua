@@ -11,6 +11,7 @@ local layout = require "terminal.layout"
 local log = require "log"
 local new_file = require "machine.new_file"
 local report = require "report"
+local report_failure = require "report.failure"
 local script = require "script.load"
 local sys = require "host.sys"
 local term = require "host.term"
@@ -140,14 +141,53 @@ local function test_script(name, options)
   return failed > 0 and 1 or 0
 end
 
+---------------------------------------------------------------------------
+-- Looking
+
+-- The names of a person's own scripts.
+local function own_script_names()
+  local names = {}
+  for _, name in ipairs(script.names()) do
+    if script.find(name).origin ~= "bundled" then names[#names + 1] = name end
+  end
+  return names
+end
+
+local function tell_lint_result(result)
+  if result.failure then return log.error(report_failure.text(result.failure)) end
+  if #result.remarks == 0 then return log.note(("%s: nothing to remark"):format(result.name)) end
+  log.say(result.name)
+  for _, remark in ipairs(result.remarks) do
+    log.prose(("  %s %s: %s\n    %s"):format(log.style("yellow", "!"), remark.where, remark.why, remark.fix))
+  end
+end
+
+local function lint_result_table(result)
+  return { name = result.name, remarks = json.array(result.remarks),
+    failure = result.failure and report_failure.table(result.failure) or nil }
+end
+
+-- Exit status: 1 when a script does not load, 3 when there are remarks.
+local function lint_scripts(name)
+  local status, list = 0, json.array {}
+  for i, one in ipairs(name and { name } or own_script_names()) do
+    local result = require("script.lint").look(one)
+    if result.failure then status = 1 elseif #result.remarks > 0 and status == 0 then status = 3 end
+    list[i] = lint_result_table(result)
+    if not log.json() then tell_lint_result(result) end
+  end
+  if log.json() then report.json { scripts = list, status = status } end
+  return status
+end
+
 ---@type table<string, cli.action>
 local ACTIONS = {
   list = { run = list_scripts }, show = { run = show_script, names = "NAME" },
   copy = { run = copy_script, names = "NAME" },
   diff = { run = print_script_difference, names = "NAME" }, keep = { run = keep_script_copy, names = "NAME" },
-  test = { run = test_script, names = "NAME" },
+  test = { run = test_script, names = "NAME" }, lint = { run = lint_scripts, names = "[NAME]" },
 }
-local ORDER = { "list", "show", "copy", "diff", "keep", "test" }
+local ORDER = { "list", "show", "copy", "diff", "keep", "test", "lint" }
 
 local function run_scripts_command(options)
   return actions.choose("scripts", ACTIONS, ORDER, options.action, options.name).run(options.name, options) or 0
@@ -155,14 +195,17 @@ end
 
 ---@type cli.command
 return {
-  summary = "list scripts; show one; copy one to edit it; test one",
+  summary = "list scripts; show one; copy one to edit it; test and check one",
   details = "Your copy is found before the bundled script of its name. When a later version changes the bundled\n"
     .. "script, you are told: `diff` shows the difference, and `keep` says that you have seen it. Modules,\n"
     .. "which scripts require, and tests are not listed. `test` runs the test beside a script (NAME_test.lua) on a\n"
-    .. "private emulator; of a policy, its rehearsal. Exit status 1 when a case failed.",
-  usage = "[list | show NAME | copy NAME | diff NAME | keep NAME | test NAME] [options]",
+    .. "private emulator; of a policy, its rehearsal. Exit status 1 when a case failed.\n"
+    .. "`lint` looks at a script, or at all of yours, without running them and without a tenant: what does not\n"
+    .. "load (exit status 1), and what is probably not meant (3).",
+  usage = "[list | show NAME | copy NAME | diff NAME | keep NAME | test NAME | lint [NAME]] [options]",
   arguments = {
-    { name = "action", help = "list (the default), show, copy, diff, keep or test", optional = true, complete = ORDER },
+    { name = "action", help = "list (the default), show, copy, diff, keep, test or lint", optional = true,
+      complete = ORDER },
     { name = "name", help = "name of the script", optional = true, complete = "scripts" },
   },
   options = { { name = "--bundled", help = "with show: show the bundled script, not your copy" } },
@@ -171,6 +214,7 @@ return {
     "moonlatch scripts copy setup/entra-pam-provider      # then edit it",
     "moonlatch scripts diff setup/entra-pam-provider      # what is different in yours",
     "moonlatch scripts test stale-passwords               # run its test, without a tenant",
+    "moonlatch scripts lint policies/weekly               # is anything in it probably not meant?",
   },
 
   run = run_scripts_command,

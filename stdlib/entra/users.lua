@@ -4,6 +4,7 @@ local fail = require "fail"
 local graph = require "graph"
 local groups = require "entra.groups"
 local microsoft_ids = require "base.microsoft_ids"
+local sets = require "base.sets"
 local task = require "task"
 local time = require "time"
 
@@ -151,6 +152,60 @@ function M.with_role(reader, name)
   end)
   for _, user in ipairs(holding) do
     if user then list[#list + 1] = rotation_account(user, reader.federated) end -- else the holder is an application
+  end
+  return list
+end
+
+-- The value of an attribute: "department", "onPremisesExtensionAttributes/extensionAttribute1".
+local function attribute_of(user, name)
+  local value = user
+  for part in name:gmatch "[^/]+" do
+    if type(value) ~= "table" then return nil end
+    value = value[part]
+  end
+  return value
+end
+
+-- Is the value one of those wanted? As for Graph, capitals of a text do not count.
+local function is_wanted_value(value, wanted)
+  for _, one in ipairs(type(wanted) == "table" and wanted or { wanted }) do
+    if value == one or type(value) == "string" and type(one) == "string" and value:lower() == one:lower() then
+      return true
+    end
+  end
+  return false
+end
+
+local function has_attributes(user, where)
+  for name, wanted in pairs(where) do
+    if not is_wanted_value(attribute_of(user, name), wanted) then return false end
+  end
+  return true
+end
+
+-- COLUMNS, with the attributes.
+local function columns_with(where)
+  local columns, seen = table.move(COLUMNS, 1, #COLUMNS, 1, {}), sets.of(COLUMNS)
+  for _, name in ipairs(sets.sorted(where)) do
+    name = name:match "^[^/]+"
+    if not seen[name] then columns[#columns + 1] = name end
+    seen[name] = true
+  end
+  return columns
+end
+
+--- The users who have these attributes. Graph filters them; what it answers is held against the attributes once more.
+--- Waits.
+---@param reader entra.users.reader
+---@param where table<string, any> attribute -> value, or list of values
+---@param text string the attributes, for messages
+---@return entra.user[]
+function M.with_attributes(reader, where, text)
+  local list = {}
+  for user in graph.list("/users", {
+    filter = where, select = columns_with(where), advanced = true, what = "find the users " .. text,
+  }) do
+    if has_attributes(user, where) then list[#list + 1] = rotation_account(user, reader.federated) end
   end
   return list
 end

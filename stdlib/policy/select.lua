@@ -3,9 +3,11 @@
 --- does.
 
 local class = require "base.class"
+local copy = require "base.copy"
 local options_of = require("base.options").of
 local role_holders = require "entra.role_holders"
 local schema = require "base.schema"
+local sets = require "base.sets"
 local users = require "entra.users"
 
 local M = {}
@@ -18,6 +20,13 @@ local M = {}
 ---@field fields table<string, string[]>? of a selection without an operator
 ---@field property "guest"|"synced"|"disabled"|"federated"|nil a property of accounts, instead of fields
 local Selection = class "policy.selection"
+
+---@class policy.select.users
+---@field group string|string[]|nil name or id of a group
+---@field upn string|string[]|nil user principal name
+---@field role string|string[]|nil name or id of a directory role
+---@field where table<string, any>? attributes that a user has to have, all of them: { department = "IT" }; of several
+--- values, { jobTitle = { "Admin", "Operator" } }, one
 
 local function check_same_kind(left, right)
   if not M.is(left) or not M.is(right) then error("a selection is added to, or taken from, a selection", 3) end
@@ -58,7 +67,9 @@ local function selection_values(value)
 end
 
 local READERS = {
-  users = options_of("policy.users", { group = "string|table", upn = "string|table", role = "string|table" }),
+  users = options_of("policy.users", {
+    group = "string|table", upn = "string|table", role = "string|table", where = "table",
+  }),
   applications = options_of("policy.applications", {
     client_id = "string|table", provider = "string|table", owned = "boolean",
   }),
@@ -66,21 +77,48 @@ local READERS = {
 
 local strings = { type = "table", each = { type = "string" } }
 
+local function check_attribute_values(values)
+  if #values == 0 then return "it is an empty list", 'Write a value, "IT", or several, { "IT", "HR" }.' end
+  for _, value in ipairs(values) do
+    if type(value) ~= "string" and type(value) ~= "boolean" and not math.tointeger(value) then
+      return "it is no text, no whole number, and neither true nor false", 'Write a value such as "IT" or true.'
+    end
+  end
+end
+
+-- Check where = { department = "IT", jobTitle = { "Admin", "Operator" } }.
+local function check_where(where)
+  if next(where) == nil then
+    return "it has no attribute, so it would select everybody", 'Write where = { department = "IT" }.'
+  end
+  for name, value in pairs(where) do
+    if type(name) ~= "string" or not name:find "^%l[%w_]*$" and not name:find "^%l[%w_]*/%l[%w_]*$" then
+      return ("'%s' is no attribute of a user"):format(tostring(name)), "Write it as Graph does: department, jobTitle."
+    end
+    local wrong, fix = check_attribute_values(selection_values(value))
+    if wrong then return ("%s: %s"):format(name, wrong), fix end
+  end
+end
+
+local LIST_RULES = {
+  owned = { type = "table" }, where = { type = "table", each = { type = "table", check = check_where } },
+}
+
 -- A selection with these fields. Its lists are copies, so that a policy cannot change them after they were checked.
 local function new_selection(kind, fields)
   local lists = READERS[kind](fields)
   if lists.owned == false then lists.owned = nil end
   if next(lists) == nil then error(("%s{} selects nobody: say whom"):format(kind), 3) end
   for name, value in pairs(lists) do
-    lists[name] = schema.copy_fields(selection_values(value))
-    local ok, failure = pcall(schema.check, kind, name, lists[name], name == "owned" and { type = "table" } or strings)
+    lists[name] = name == "where" and { copy(value) } or schema.copy_fields(selection_values(value))
+    local ok, failure = pcall(schema.check, kind, name, lists[name], LIST_RULES[name] or strings)
     if not ok then error(("%s: %s"):format(failure.what, failure.why), 3) end
   end
   return Selection { kind = kind, fields = lists }
 end
 
---- Users: in a group (with the groups within it), by name, by directory role (active or eligible).
----@param fields { group: string|string[]|nil, upn: string|string[]|nil, role: string|string[]|nil }
+--- Users: in a group (with the groups within it), by name, by directory role (active or eligible), by attributes.
+---@param fields policy.select.users
 ---@return policy.selection
 function M.users(fields) return new_selection("users", fields) end
 
@@ -114,10 +152,28 @@ M.disabled = property_selection "disabled"
 ---@return policy.selection
 M.federated = property_selection "federated"
 
-local WORDS = { "group", "upn", "role", "client_id", "provider", "owned" }
+local WORDS = { "group", "upn", "role", "where", "client_id", "provider", "owned" }
 
 ---------------------------------------------------------------------------
 -- As text
+
+-- "department 'IT', jobTitle 'Admin' or 'Operator'"
+local function where_text(where)
+  local parts = {}
+  for _, name in ipairs(sets.sorted(where)) do
+    local values = {}
+    for i, value in ipairs(selection_values(where[name])) do
+      values[i] = type(value) == "string" and ("'%s'"):format(value) or tostring(value)
+    end
+    parts[#parts + 1] = ("%s %s"):format(name, table.concat(values, " or "))
+  end
+  return "where " .. table.concat(parts, " and ")
+end
+
+local function field_text(name, value)
+  if name == "where" then return where_text(value) end
+  return value == true and "those we own" or ("%s '%s'"):format(name, value)
+end
 
 local function selection_text(selection)
   if selection.operator then
@@ -129,7 +185,7 @@ local function selection_text(selection)
   local parts = {}
   for _, name in ipairs(WORDS) do
     for _, value in ipairs(selection.fields[name] or {}) do
-      parts[#parts + 1] = value == true and "those we own" or ("%s '%s'"):format(name, value)
+      parts[#parts + 1] = field_text(name, value)
     end
   end
   return table.concat(parts, ", ")
@@ -221,6 +277,7 @@ function M.find_accounts(selection, federated, holders)
     group = function(name) return users.in_group(reader, name) end,
     upn = function(name) return users.by_name(reader, name) end,
     role = function(name) return users.with_role(reader, name) end,
+    where = function(where) return users.with_attributes(reader, where, where_text(where)) end,
   })
   for _, account in ipairs(accounts) do by_id[account.id] = account end
   role_holders.add_roles_to_accounts(holders, by_id)
@@ -261,6 +318,30 @@ end
 ---@return boolean
 function M.by_role(selection) return does_selection_name(selection, "role") end
 
+-- Has a part that is added, or (`wants_away`) one that is taken away, one of these fields or properties?
+local function has_part(selection, names, wants_away, is_away)
+  if selection.operator then
+    return has_part(selection.left, names, wants_away, is_away)
+      or has_part(selection.right, names, wants_away, is_away or selection.operator == "-")
+  end
+  for name in pairs(is_away == wants_away and names or {}) do
+    if selection.property == name or selection.fields[name] then return true end
+  end
+  return false
+end
+
+--- Is anybody selected by one of these fields ("role", "where")?
+---@param selection policy.selection
+---@param names table<string, boolean>
+---@return boolean
+function M.adds(selection, names) return has_part(selection, names, false, false) end
+
+--- Is anybody taken away by one of these fields ("upn"), or by one of these properties ("guest")?
+---@param selection policy.selection
+---@param names table<string, boolean>
+---@return boolean
+function M.takes_away(selection, names) return has_part(selection, names, true, false) end
+
 --- The calls and scopes that finding the users or applications takes.
 ---@param selection policy.selection
 ---@return string[] calls, string[] scopes
@@ -280,6 +361,7 @@ function M.needs(selection)
     "GET /roleManagement/directory/roleDefinitions", "GET /roleManagement/directory/roleEligibilityScheduleInstances",
   }
   local scopes = { "User.Read.All", "GroupMember.Read.All", "RoleManagement.Read.Directory" }
+  if does_selection_name(selection, "where") then calls[#calls + 1] = "GET /users" end
   if M.by_role(selection) then
     calls[#calls + 1] = "GET /identityGovernance/privilegedAccess/group/eligibilityScheduleInstances"
     calls[#calls + 1] = "GET /groups/{id}"

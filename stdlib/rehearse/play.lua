@@ -110,7 +110,8 @@ local function make_rehearsal_provider(self, name)
 end
 
 local LOOKING = {
-  graph = { "GET /applications(appId)", "GET /groups", "GET /users/{id}", "GET /me" }, devolutions = { "vaults:read" },
+  graph = { "GET /applications(appId)", "GET /groups", "GET /users", "GET /users/{id}", "GET /me" },
+  devolutions = { "vaults:read" },
   scopes = { "Application.Read.All", "User.Read.All", "GroupMember.Read.All" },
 }
 

@@ -26,6 +26,26 @@ local function find_missing_groups(stage, selection, missing)
   end
 end
 
+-- People with these attributes: the first of several values. A nested attribute cannot be set.
+local function find_missing_people(stage, selection, missing)
+  for _, where in ipairs(values_in_selection(selection, "where")) do
+    local found = graph.first("/users", { filter = where, select = { "id" }, advanced = true })
+    local properties, names = {}, {}
+    for name, value in pairs(where) do
+      properties[name] = type(value) == "table" and value[1] or value
+      names[#names + 1] = name
+    end
+    table.sort(names)
+    if not found then
+      missing[#missing + 1] = {
+        kind = "people with", name = table.concat(names, ", "), act = function()
+          for _, person in ipairs(CREW) do stage.tenant.change(person, properties) end
+        end,
+      }
+    end
+  end
+end
+
 local function find_missing_users(stage, names, missing)
   for _, name in ipairs(names) do
     if not graph.get(graph.path("/users/{id}", name), { select = { "id" }, missing = "nil" }) then
@@ -63,6 +83,7 @@ function M.find_missing(stage, terms)
   find_missing_vault(stage, terms, missing)
   if terms.target == "users" then
     find_missing_groups(stage, terms.select, missing)
+    find_missing_people(stage, terms.select, missing)
     find_missing_users(stage, values_in_selection(terms.select, "upn"), missing)
     find_missing_users(stage, terms.never, missing)
   else

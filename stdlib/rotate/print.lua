@@ -11,6 +11,7 @@ local workflow_print = require "workflow.print"
 
 local M = {}
 
+local DAY = 86400
 local MOST = 20 -- lines of a group, without --verbose
 
 local SIGN = {
@@ -43,17 +44,19 @@ local function group_entries(found)
   return groups
 end
 
-local function due_text(entry)
+-- When it is due: the time of day, too, when that is within a day, or the policy's rhythm has hours.
+local function due_text(entry, every)
   if entry.what ~= "wait" or not entry.due then return "" end
-  return "; due on " .. (entry.due < time.now() + 86400 and time.iso(entry.due) or time.day(entry.due))
+  local by_hour = every % DAY ~= 0 or entry.due < time.now() + DAY
+  return "; due on " .. (by_hour and time.iso(entry.due) or time.day(entry.due))
 end
 
-local function entry_line(what, entry)
+local function entry_line(what, entry, every)
   local fix = entry.fix and ("\n        %s"):format(entry.fix) or ""
   local name = entry.name:gsub("%c", " ") -- a line break in the name would look like a line of this report
   local label = entry.questions and "by the audit log" or "who changed it"
   local who = entry.who and ("\n        %s: %s"):format(label, entry.who:gsub("%c", " ")) or ""
-  return ("    %s %s  %s%s%s%s"):format(SIGN[what], name, entry.why, due_text(entry), who, fix)
+  return ("    %s %s  %s%s%s%s"):format(SIGN[what], name, entry.why, due_text(entry, every), who, fix)
 end
 
 -- The heading of a group. After a run, entries that are still to change are left to the next run.
@@ -61,10 +64,10 @@ local function group_heading(what, is_plan)
   return what == "change" and not is_plan and "due too, left to the next run" or HEADING[what]
 end
 
-local function add_entry_group(lines, what, entries, is_plan)
+local function add_entry_group(lines, what, entries, is_plan, every)
   add_report_line(lines, "  %d %s", #entries, group_heading(what, is_plan))
   local most = log.verbose() and #entries or MOST
-  for i = 1, math.min(most, #entries) do add_report_line(lines, "%s", entry_line(what, entries[i])) end
+  for i = 1, math.min(most, #entries) do add_report_line(lines, "%s", entry_line(what, entries[i], every)) end
   if #entries > most then add_report_line(lines, "    … and %d more; --verbose names them", #entries - most) end
 end
 
@@ -131,7 +134,7 @@ local function add_policy_report(lines, found, is_plan)
   add_report_line(lines, "  to %s", found.instead or sinks_text(found.terms.sinks))
   local groups = group_entries(found)
   for _, what in ipairs(ORDER) do
-    if groups[what] then add_entry_group(lines, what, groups[what], is_plan) end
+    if groups[what] then add_entry_group(lines, what, groups[what], is_plan, found.terms.every) end
   end
   if #found.entries == 0 then add_report_line(lines, "  nobody is selected") end
   for _, unread in ipairs(found.unread or {}) do

@@ -41,7 +41,8 @@ describe("a new policy", function()
     local path = place:write("own.lua", [[
       local policy = require "policy"
       return policy {
-        summary = "Ours", select = policy.users { group = "Our admins" } + policy.users { upn = "ops@contoso.example" },
+        summary = "Ours", select = policy.users { group = "Our admins" } + policy.users { upn = "ops@contoso.example" }
+          + policy.users { where = { department = "Ours" } },
         every = "7d", limits = { max_changes = 2, canary = 0 }, window = "02:00-04:00 Europe/Berlin",
         sink = policy.devolutions.server { vault = "Our vault" },
       }]])
@@ -55,7 +56,8 @@ describe("a new policy", function()
     assert.equal(1, outcome.status, outcome.err)
     for _, text in ipairs {
       "the emulator gets the vault 'Our vault'", "the emulator gets the group 'Our admins'",
-      "the emulator gets the person 'ops@contoso.example'", "t0-anna stopped: somebody else changed the password",
+      "the emulator gets the person 'ops@contoso.example'",
+      "the emulator gets the people with 'department'", "t0-anna stopped: somebody else changed the password",
       "ok  no run changes more than 2", "ok  nothing is changed outside the window",
       "NOT in the end nobody has failed, is refused or stopped, or waits for a person: t0-anna (stopped)",
     } do

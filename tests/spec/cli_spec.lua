@@ -257,7 +257,7 @@ describe("the command line", function()
     assert.equal(1, outcome.status)
     assert.matches("Edit that file; or move it away first, for a new copy.", outcome.err)
     assert.matches("fix: Did you mean 'show'%? The actions are list, show NAME, copy NAME, diff NAME, keep "
-      .. "NAME and test NAME%.\n$",
+      .. "NAME, test NAME and lint %[NAME%]%.\n$",
       place:run({ "scripts", "shwo" }).err)
     assert.matches("why: NAME is missing\n", place:run({ "scripts", "diff" }).err)
   end)

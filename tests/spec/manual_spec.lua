@@ -157,7 +157,7 @@ describe("completion", function()
 
   it("knows commands, their operands and options", function()
     assert.same({ "plan", "permissions" }, words "p")
-    assert.same({ "list" }, words("scripts", "l"))
+    assert.same({ "list", "lint" }, words("scripts", "l"))
     assert.same({ "--now", "--no-evidence", "--no-color" }, (function()
       local list = words("rotate", "policies/weekly", "--no")
       table.sort(list, function(a, b) return a > b end)
