@@ -28,6 +28,8 @@ DIRECTORY = sys.argv[1]
 NOW, EVER = "20200101000000Z", "20491231235959Z"
 ANSWER = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
 SERVERS = []
+# Without the system's authorities, which take longer to read than all the rest of a handshake.
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "OPENSSL_CONF": "/dev/null", "SSL_CERT_FILE": "/dev/null"}
 
 CONFIGURATION = """
 openssl_conf = none
@@ -64,8 +66,7 @@ def path(name):
 
 
 def openssl(*arguments):
-    environment = {"PATH": "/usr/bin:/bin", "OPENSSL_CONF": "/dev/null"}
-    done = subprocess.run(["openssl", *arguments], cwd=DIRECTORY, env=environment, capture_output=True, text=True,
+    done = subprocess.run(["openssl", *arguments], cwd=DIRECTORY, env=ENVIRONMENT, capture_output=True, text=True,
                           check=False, stdin=subprocess.DEVNULL)
     if done.returncode != 0:
         raise RuntimeError(f"openssl {' '.join(arguments)}: {done.stderr}")
@@ -220,7 +221,7 @@ def cases():
 def start(case):
     """Start the case's server; its port, or None."""
     child = subprocess.Popen(["openssl", "s_server", "-accept", "127.0.0.1:0", "-HTTP", *case["server"]],
-                             cwd=DIRECTORY, env={"PATH": "/usr/bin:/bin", "OPENSSL_CONF": "/dev/null"}, text=True,
+                             cwd=DIRECTORY, env=ENVIRONMENT, text=True,
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     SERVERS.append(child)
     for line in child.stdout:
@@ -234,7 +235,7 @@ def shake(port, case):
     """What a client that accepts anything negotiates: "TLSv1.2 ECDHE-…", or None."""
     done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-cipher", ANY, "-psk_identity",
                            "x", *case["client"]], cwd=DIRECTORY, capture_output=True, text=True, timeout=20,
-                          env={"PATH": "/usr/bin:/bin", "OPENSSL_CONF": "/dev/null"}, stdin=subprocess.DEVNULL,
+                          env=ENVIRONMENT, stdin=subprocess.DEVNULL,
                           check=False)
     version, cipher = re.search(r"^New, (.*), Cipher is (.*)$", done.stdout, re.M).groups()
     protocol = re.search(r"^ *Protocol *: (.*)$", done.stdout, re.M) # absent with TLS 1.3
@@ -270,14 +271,15 @@ def renegotiator():
     port = free_port()
     child = subprocess.Popen(["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-state", "-tls1_2", "-cert",
                               "good.pem", "-key", "common.key"], cwd=DIRECTORY, text=True, stdin=subprocess.PIPE,
-                             env={"PATH": "/usr/bin:/bin", "OPENSSL_CONF": "/dev/null"}, stdout=subprocess.PIPE,
+                             env=ENVIRONMENT, stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT)
     SERVERS.append(child)
     threading.Thread(target=watch_hellos, args=(child,), daemon=True).start()
     while not os.path.exists(path("hellos")):
         time.sleep(0.02)
     client = subprocess.Popen(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-tls1_2", "-quiet"],
-                              text=True, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                              text=True, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL)
     client.stdin.write("GET /v1.0/ok HTTP/1.0\n\n")
     client.stdin.flush()
     deadline = time.monotonic() + 5

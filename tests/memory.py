@@ -90,12 +90,10 @@ def regions(pid):
 
 def look(pid, job):
     made = canary.needles(canary.secrets(job["wire"], job.get("keys", [])))
-    copies, searched = [], 0
-    for name, data in regions(pid):
-        searched += len(data)
-        for text, (kind, form) in made.items():
-            copies += [{"kind": kind, "form": form, "where": name}] * data.count(text)
-    return copies, searched, len(made)
+    places, copies = list(regions(pid)), []
+    for where, kind, form, times in canary.search(places, made):
+        copies += [{"kind": kind, "form": form, "where": where}] * times
+    return copies, sum(len(data) for _, data in places), len(made)
 
 
 def main():

@@ -1,6 +1,7 @@
 --- Third-party servers as the specs use them: found, given certificates, started,
 --- and asked by the whole library through a door that leads to them.
 
+local certificates = require "certificates"
 local process = require "host.process"
 local profile = require "profile.current"
 local session = require "session.open"
@@ -79,7 +80,7 @@ function M.place()
     .. "extendedKeyUsage=serverAuth\nauthorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n")
   self:openssl("x509 -req -in peer.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile extensions"
     .. " -out cert.pem")
-  self:openssl("req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=rotator -keyout app.key -out app.crt")
+  certificates.write(self.path, "app", 30)
   local key, certificate = sys.read(self.path .. "/app.key", 65536), sys.read(self.path .. "/app.crt", 65536)
   self:write("app.pem", key .. certificate)
   return self

@@ -60,10 +60,11 @@ end)
 
 local NO_CONSENT = 65001
 
--- If consent for all scopes is missing, sign in again with only the consented ones.
+-- Signs in, unless the command did so before. If consent for all scopes is missing, sign in again with only the
+-- consented ones.
 define_fact("principal", "sign-in", "who is signed in", function(examination)
   examination:need "login"
-  local ok, principal = pcall(oauth.sign_in, examination.profile)
+  local ok, principal = pcall(oauth.principal)
   if ok then return principal end
   if not fail.is(principal) or principal.code ~= NO_CONSENT then error(principal, 0) end
   oauth.use_scopes {}

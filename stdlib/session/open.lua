@@ -10,6 +10,7 @@ local path_fix = require "machine.path_fix"
 local profiles = require "profile.current"
 local rights = require "task.rights"
 local sys = require "host.sys"
+local temporary_state = require "machine.temporary_state"
 local time_clock = require "time.clock"
 
 local M = {}
@@ -157,16 +158,16 @@ end
 local function use_temporary_state(session, profile)
   local ok, state = pcall(function() return profile.state end)
   if ok and (sys.stat(state) or sys.mkdir(state, true) or not is_surely_absent(state)) then return profile end
-  local folder, message = sys.temporary "moonlatch-state-"
-  if not folder then
+  local temporary, message = temporary_state.open()
+  if not temporary then
     fail.raise { kind = "config", what = "make a temporary state folder", why = message,
       fix = "Set TMPDIR to a folder that exists and that your user may write to." }
   end
-  session.temporary_state = folder
+  session.temporary_state = temporary
   log.aside(("%s; so a temporary folder is used, and nothing is kept"):format(ok
     and ("nothing is on record on this machine: the state folder %s cannot be made"):format(state)
     or "what is on record on this machine is not known: " .. (fail.is(state) and state.why or tostring(state))))
-  return setmetatable({ state = folder }, { __index = profile })
+  return setmetatable({ state = temporary.path }, { __index = profile })
 end
 
 local function mark_rights_of_sinks(session, scripts)
@@ -232,7 +233,7 @@ function Session:close()
     if self[part] then self[part]:close() end
     self[part] = nil
   end
-  if self.temporary_state then sys.remove_tree(self.temporary_state) end
+  if self.temporary_state then self.temporary_state:close() end
   if self.emulator then self.emulator:close() end
 end
 

@@ -2,6 +2,7 @@
 --- one application, one certificate of ours in force, which is the one in its file; what
 --- others put there untouched. One emulator for all points, an application a point.
 
+local certificates = require "certificates"
 local cloud = require "crash.cloud"
 local crypto = require "host.crypto"
 local json = require "host.json"
@@ -58,13 +59,9 @@ end
 -- Somebody adds a certificate in the portal.
 local function add_foreign(self)
   local app = application(self)
-  local made = crypto.certificate(crypto.self_signed("made by hand", 1, 8000000000)):describe()
-  self.foreign = crypto.base64(made.der)
-  table.insert(app.keyCredentials, {
-    type = "AsymmetricX509Cert", usage = "Verify", displayName = "made by hand", keyId = crypto.uuid(),
-    key = self.foreign, customKeyIdentifier = crypto.hex(made.sha1):upper(),
-    startDateTime = "2026-01-01T00:00:00Z", endDateTime = "2096-01-01T00:00:00Z",
-  })
+  local made = certificates.made_by_hand()
+  self.foreign = made.key
+  table.insert(app.keyCredentials, made)
   self.cloud:control("/tenant", { ["do"] = "change", with = { app.id, { keyCredentials = app.keyCredentials } } })
 end
 

@@ -1,8 +1,8 @@
 --- What a rotation is crashed on: an account of a person, or an application with a
 --- secret; how it falls due again, and what must be there, seen by another client.
 
+local certificates = require "certificates"
 local cloud = require "crash.cloud"
-local crypto = require "host.crypto"
 local json = require "host.json"
 local people = require "crash.people"
 local program = require "crash.program"
@@ -134,12 +134,9 @@ return policy {
 -- Somebody else's certificate, added in the portal; and a profile that signs in with what lies sealed here.
 local function make_signing_application(lane, name)
   local application = make_application(lane, name)
-  local about = crypto.certificate(crypto.self_signed("made by hand", 1, 8000000000)):describe()
-  lane.cloud:control("/tenant", { ["do"] = "change", with = { application.id, { keyCredentials = { {
-    type = "AsymmetricX509Cert", usage = "Verify", displayName = "made by hand", keyId = crypto.uuid(),
-    key = crypto.base64(about.der), customKeyIdentifier = crypto.hex(about.sha1):upper(),
-    startDateTime = "2026-01-01T00:00:00Z", endDateTime = "2096-01-01T00:00:00Z",
-  } } } } })
+  lane.cloud:control("/tenant", { ["do"] = "change", with = {
+    application.id, { keyCredentials = { certificates.made_by_hand() } },
+  } })
   local config = lane.cloud.ready.config
   application.profile = "billing" .. #lane.applications
   local text = assert(sys.read(config, 65536)):gsub("    browser = by", ('    %s = by { method = "certificate", '

@@ -56,7 +56,7 @@ describe("where nothing can be kept", function()
     emulator:fault "graph GET /users** hold-before always"
     local function start(...)
       local words = { "/usr/bin/env", "HOME=" .. emulator.place.path, "TMPDIR=" .. temporary(), ... }
-      for _, word in ipairs { os.getenv "MOONLATCH", "discover", "--config", emulator.config } do
+      for _, word in ipairs { os.getenv "MOONLATCH", "discover", "--all", "--config", emulator.config } do
         words[#words + 1] = word
       end
       local before = emulator:count "GET"
@@ -74,6 +74,18 @@ describe("where nothing can be kept", function()
     deaf:kill "TERM"
     assert.equal(1, deaf:wait(await.PATIENCE))
     assert.matches("error: stopped\n  why: it received SIGTERM\n", deaf:complaint())
+    assert.same({}, sys.list(temporary()))
+
+    -- The next run removes what a killed process left, and nothing of one that lives.
+    local killed, living <close> = start(), start()
+    killed:kill "KILL"
+    killed:close()
+    await.event("both made a folder", function() return #sys.list(temporary()) == 2 end)
+    for _, name in ipairs(sys.list(temporary())) do lfs.touch(temporary() .. "/" .. name, 1) end
+    assert.equal(0, emulator:run({ "whoami" }, { env = { "TMPDIR=" .. temporary() } }).status)
+    assert.equal(1, #sys.list(temporary()))
+    living:kill "TERM"
+    assert.equal(1, living:wait(await.PATIENCE))
     assert.same({}, sys.list(temporary()))
     emulator:control("DELETE", "/faults")
   end)

@@ -60,6 +60,7 @@ describe("moonlatch report", function()
 
   it("shows a tenant in which nothing is managed, says what it does not know, and exits with 3", function()
     local outcome = must(emu:run { "report" }, 3)
+    assert.equal(1, select(2, outcome.err:gsub("enter this code", "")), outcome.err) -- a person is asked once
     for _, text in ipairs {
       "Privileged access in contoso.onmicrosoft.com, ", "Privileged accounts that are managed: 0 of 12 (0 %)",
       "No report was written before, so nothing can be compared.", "unknown: service principal, client secret, entry",

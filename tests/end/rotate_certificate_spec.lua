@@ -2,7 +2,7 @@
 --- Certificates of applications, rotated by policy; and credentials that are replaced at once: the built program on the
 --- built-in emulator.
 
-local crypto = require "host.crypto"
+local certificates = require "certificates"
 local job = require "setup_job"
 local rehearsal = require "rehearsal"
 
@@ -16,7 +16,7 @@ return policy {
 }
 ]]
 
-local function certificates(emu, id)
+local function certificates_of(emu, id)
   emu:later "60s"
   return emu:graph("/applications/" .. id .. "?$select=id,keyCredentials").keyCredentials
 end
@@ -30,12 +30,7 @@ end
 
 -- Somebody else's certificate.
 local function add_foreign(emu, id)
-  local key = crypto.certificate(crypto.self_signed("made by hand", 1, 8000000000))
-  emu:admin("change", id, { keyCredentials = { {
-    type = "AsymmetricX509Cert", usage = "Verify", displayName = "made by hand", keyId = crypto.uuid(),
-    key = crypto.base64(key:describe().der), customKeyIdentifier = crypto.hex(key:describe().sha1):upper(),
-    startDateTime = "2026-01-01T00:00:00Z", endDateTime = "2096-01-01T00:00:00Z",
-  } } })
+  emu:admin("change", id, { keyCredentials = { certificates.made_by_hand() } })
 end
 
 local function asked(emu, method, path)
@@ -70,7 +65,7 @@ describe("a policy for certificates", function()
   it("makes one, keeps its key sealed here, and lets the one before go when a person has confirmed", function()
     local row, status = rotate()
     assert.equal(1, status)
-    assert.same({ "made by hand", "ours" }, names_of(certificates(emu, app.id)))
+    assert.same({ "made by hand", "ours" }, names_of(certificates_of(emu, app.id)))
     assert.equal(0, asked(emu, "POST", "addKey$")) -- nothing of ours vouches for the first
     confirm(row)
     row, status = rotate()
@@ -78,19 +73,19 @@ describe("a policy for certificates", function()
 
     emu:later "91d"
     row = rotate()
-    assert.same({ "made by hand", "ours", "ours" }, names_of(certificates(emu, app.id)))
+    assert.same({ "made by hand", "ours", "ours" }, names_of(certificates_of(emu, app.id)))
     assert.equal(1, asked(emu, "POST", "addKey$"))
     confirm(row)
     emu:later "8d"
     row, status = rotate()
     assert.same({ "changed", 0 }, { row.what, status })
-    assert.same({ "made by hand", "ours" }, names_of(certificates(emu, app.id)))
+    assert.same({ "made by hand", "ours" }, names_of(certificates_of(emu, app.id)))
   end)
 
   it("says who removed the certificate that it finds gone", function()
     rotate()
     local ours
-    for _, one in ipairs(certificates(emu, app.id)) do ours = one.displayName:find "^ml:" and one or ours end
+    for _, one in ipairs(certificates_of(emu, app.id)) do ours = one.displayName:find "^ml:" and one or ours end
     emu:admin("change", app.id, { keyCredentials = {} })
     emu:later "2h"
     local row = select(2, emu:json { "plan", file }).policies[1].accounts[1]
@@ -102,18 +97,18 @@ describe("a policy for certificates", function()
     emu:fault "PATCH /applications/* drop-after"
     local row = rotate()
     if row.what == "failed" then row = rotate() end
-    assert.same({ "made by hand", "ours" }, names_of(certificates(emu, app.id)))
+    assert.same({ "made by hand", "ours" }, names_of(certificates_of(emu, app.id)))
     confirm(row)
     emu:later "91d"
     emu:fault "POST /applications/*/addKey drop-after"
     row = rotate()
     if row.what == "failed" then row = rotate() end
-    assert.same({ "made by hand", "ours", "ours" }, names_of(certificates(emu, app.id)))
+    assert.same({ "made by hand", "ours", "ours" }, names_of(certificates_of(emu, app.id)))
     confirm(row)
     emu:later "91d"
     emu:fault "POST /applications/*/addKey 403 always"
     rotate()
-    local names = names_of(certificates(emu, app.id))
+    local names = names_of(certificates_of(emu, app.id))
     assert.same({ "made by hand", "ours" }, { names[1], names[#names] })
     assert.equal(4, #names)
   end)

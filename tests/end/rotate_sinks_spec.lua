@@ -2,6 +2,7 @@
 --- Where the client secrets of a policy go besides Devolutions Server: a person's
 -- hands, a file sealed to a public key, a program.
 
+local certificates = require "certificates"
 local rehearsal = require "rehearsal"
 
 local function shell(line, ...)
@@ -77,15 +78,15 @@ describe("the client secret of an application", function()
   end)
 
   it("is a file that only the holder of a private key reads", function()
-    shell("openssl req -x509 -newkey rsa:2048 -nodes -keyout %s/key.pem -subj /CN=reader -out %s/reader.pem 2>&1; "
-      .. "mkdir %s/sealed", path, path, path)
+    certificates.write(path, "reader", 30)
+    shell("mkdir %s/sealed", path)
     emu:configure(function(text)
       return (text:gsub("emulator = { clock", ("folders = { sealed = '%s/sealed' }, %%0"):format(path)))
     end)
-    local sink = ("policy.sink('sinks/sealed-file', { to = '%s/reader.pem', folder = 'sealed' })"):format(path)
+    local sink = ("policy.sink('sinks/sealed-file', { to = '%s/reader.crt', folder = 'sealed' })"):format(path)
     local status, row = rotate(sink)
     assert.equal(1, status)
-    local value = shell("cat %s/sealed/*.sealed | openssl cms -decrypt -inform PEM -inkey %s/key.pem", path, path)
+    local value = shell("cat %s/sealed/*.sealed | openssl cms -decrypt -inform PEM -inkey %s/reader.key", path, path)
     assert.equal("200", signs_in(value))
     confirm(row)
     assert.equal(0, (rotate(sink)))

@@ -2,7 +2,7 @@
 --- The application that rotation signs in as, from end to end: made, used, its
 --- certificate renewed, and taken away.
 
-local crypto = require "host.crypto"
+local certificates = require "certificates"
 local job = require "setup_job"
 local rehearsal = require "rehearsal"
 local sys = require "host.sys"
@@ -57,12 +57,7 @@ end
 
 -- Somebody else's certificate, added by a person in the portal.
 local function add_foreign(emu, app)
-  local key = crypto.certificate(crypto.self_signed("made by hand", 1, 4000000000))
-  emu:admin("change", app.id, { keyCredentials = { app.keyCredentials[1], {
-    type = "AsymmetricX509Cert", usage = "Verify", displayName = "made by hand", keyId = crypto.uuid(),
-    key = crypto.base64(key:describe().der), customKeyIdentifier = crypto.hex(key:describe().sha1):upper(),
-    startDateTime = "2026-01-01T00:00:00Z", endDateTime = "2096-01-01T00:00:00Z",
-  } } })
+  emu:admin("change", app.id, { keyCredentials = { app.keyCredentials[1], certificates.made_by_hand() } })
 end
 
 describe("the rotator", function()

@@ -1,5 +1,6 @@
 --- Every way to sign in, by the built program, at the emulator.
 
+local certificates = require "certificates"
 local crypto = require "base.crypto"
 local curl = require "curl"
 local json = require "json"
@@ -110,11 +111,11 @@ describe("signing in", function()
   describe("with a certificate", function()
     local app
     setup(function()
-      openssl("req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=rotator -keyout app.pem -out app.crt")
+      certificates.write(folder, "app", 90)
       openssl("req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=other -keyout other.pem -out other.crt")
-      openssl("pkcs12 -export -inkey app.pem -in app.crt -passout pass:correct-horse -out app.p12")
+      openssl("pkcs12 -export -inkey app.key -in app.crt -passout pass:correct-horse -out app.p12")
       app = add_app { certificate = openssl("x509 -in app.crt -outform der | openssl base64 -A") }
-      write("app.pem", slurp(folder .. "/app.pem") .. slurp(folder .. "/app.crt"))
+      write("app.pem", slurp(folder .. "/app.key") .. slurp(folder .. "/app.crt"))
       write("other.pem", slurp(folder .. "/other.pem") .. slurp(folder .. "/other.crt"))
       write("app.p12", slurp(folder .. "/app.p12"))
       write("passphrase", "correct-horse\n")

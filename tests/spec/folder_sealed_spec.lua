@@ -1,5 +1,6 @@
 --- folder.sealed: a secret that only the holder of a private key can read, with openssl or with age.
 
+local certificates = require "certificates"
 local crypto = require "host.crypto"
 local fail = require "fail"
 local sealed = require "folder.sealed"
@@ -22,9 +23,9 @@ local folder
 describe("a file sealed to a public key", function()
   setup(function()
     folder = assert(sys.temporary "sealed-")
+    certificates.write(folder, "x", 2)
     for _, line in ipairs {
-      "openssl genrsa -out %s/key.pem 2048", "openssl rsa -in %s/key.pem -pubout -out %s/public.pem",
-      "openssl req -x509 -key %s/key.pem -subj /CN=x -days 2 -out %s/certificate.pem",
+      "openssl rsa -in %s/x.key -pubout -out %s/public.pem",
       "openssl req -x509 -newkey rsa:1024 -nodes -keyout %s/short.key -subj /CN=x -days 2 -out %s/short.pem",
       "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout %s/ec.key -subj /CN=x "
         .. "-out %s/ec.pem",
@@ -67,7 +68,7 @@ describe("a file sealed to a public key", function()
   end
 
   it("opens with openssl and the private key, and holds nothing readable", function()
-    check_opens("cms", "certificate.pem", "openssl cms -decrypt -inform PEM -inkey '%s/key.pem' -in '%s'")
+    check_opens("cms", "x.crt", "openssl cms -decrypt -inform PEM -inkey '%s/x.key' -in '%s'")
   end)
 
   local function has_age() return os.execute "command -v age >/dev/null" ~= nil end
@@ -101,7 +102,7 @@ describe("a file sealed to a public key", function()
     local cases = {
       ["none.pem"] = "cannot open '" .. folder .. "/none.pem': No such file or directory",
     }
-    for _, name in ipairs { "short.pem", "key.pem", "public.pem", "ec.pem" } do
+    for _, name in ipairs { "short.pem", "x.key", "public.pem", "ec.pem" } do
       cases[name] = ("%s/%s: it holds neither a recipient of age nor a certificate with an RSA key of 2048 bits or "
         .. "more"):format(folder, name)
     end

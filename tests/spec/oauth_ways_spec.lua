@@ -1,5 +1,6 @@
 --- The ways to sign in besides secret and device code, on a network that is not there.
 
+local certificates = require "certificates"
 local contoso = require "contoso"
 local crypto = require "host.crypto"
 local fail = require "fail"
@@ -65,13 +66,14 @@ describe("oauth", function()
       return spy
     end
 
-    local function make(days)
+    -- Write `key`, which holds both, and `crt`; of the tests' key or a new one.
+    local function make(days, is_new_key)
       local place = tenant.folder
-      local line = "cd '%s' && env -i PATH=/usr/bin:/bin openssl req -x509 -newkey rsa:2048 -nodes -days %d -subj /CN=x"
-        .. " -keyout key -out crt 2>/dev/null && cat crt >>key && openssl x509 -in crt -outform der | sha256sum"
-      local pipe <close> = assert(io.popen(line:format(place, days)))
+      certificates.write(place, "crt", days, is_new_key)
+      local line = "cd '%s' && mv crt.crt crt && cat crt.key crt >key && chmod 600 key && "
+        .. "openssl x509 -in crt -outform der | sha256sum"
+      local pipe <close> = assert(io.popen(line:format(place)))
       issued = assert(pipe:read("a"):match("%x+"))
-      assert(os.execute(("chmod 600 '%s/key'"):format(place)))
       return { path = place .. "/key" }
     end
 
@@ -122,7 +124,7 @@ describe("oauth", function()
 
     -- Put a new key and certificate into the volume, as kubelet does.
     local function mount(version, days)
-      make(days)
+      make(days, true)
       assert(os.execute((("cd FOLDER && mkdir -p volume/..VERSION && mv key volume/..VERSION/tls.key"
         .. " && mv crt volume/..VERSION/tls.crt && chmod 644 volume/..VERSION/* && cd volume && ln -s ..VERSION new"
         .. " && mv -T new ..data && ln -sf ..data/tls.key . && ln -sf ..data/tls.crt .")
