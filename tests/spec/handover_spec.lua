@@ -336,9 +336,9 @@ describe("what is next", function()
     for _, item in ipairs(checklist.items("cloud", CLOUD)) do
       if item.key ~= "provider" then tick(journal, state_now(), item.key, true, "ada", "command") end
     end
-    assert.matches("^Nothing required is left for a person%.\n  moonlatch apply setup/entra%-pam%-provider +from "
+    assert.matches("^Nothing required is left for a person%.\n  moonlatch apply setup/entra%-pam%-provider +# from "
       .. "%d+%-%d+%-%d+ on: makes the next client secret\n  moonlatch handover %-%-calendar FILE +# puts ", next_now())
-    assert.matches("\n  moonlatch apply setup/entra%-pam%-provider +it is time: makes the next client secret$",
+    assert.matches("\n  moonlatch apply setup/entra%-pam%-provider +# it is time: makes the next client secret$",
       next_now(NOW + 151 * DAY))
   end)
 end)
