@@ -269,6 +269,8 @@ describe("script", function()
         .. "OWN/lib/lib/nowhere.lua\nCorrect the name, or write the module into one of these files.",
         (text:gsub(folders.own():gsub("%p", "%%%0"), "OWN")))
       assert.matches("\nDid you mean 'graph'%?$", (refusal(run, "require 'grahp'")))
+      write("lib/surnames", "return 1")
+      assert.matches("\nDid you mean 'surnames'%?$", (refusal(run, "require 'surname'")))
     end)
 
     it("finds modules in its folder, then in the folders of scripts, each time also in lib", function()
