@@ -37,7 +37,8 @@ describe("a command with --emulator", function()
   it("has no folder for a script, and says how the script is tried", function()
     local place <close> = moonlatch.place()
     place:write("file.lua", [[local folder = require "folder"
-      return { summary = "S", needs = { files = { "reports" } }, run = function() folder.write("reports", "a", "b") end }]])
+      return { summary = "S", needs = { files = { "reports" } },
+        run = function() folder.write("reports", "a", "b") end }]])
     local outcome = place:run { "run", "./file.lua", "--emulator" }
     assert.equal(1, outcome.status)
     assert.matches("why: the profile emulator names no folder 'reports'\n  fix: The private emulator of --emulator has "
