@@ -23,26 +23,33 @@ function Rehearsal:__close()
   local _ <close> = self.place
 end
 
-local function arguments(place, words)
+local function arguments(place, directory, words)
   local list = { "/usr/bin/env", "HOME=" .. place.path }
   for _, name in ipairs { "ASAN_OPTIONS", "LSAN_OPTIONS" } do
     if os.getenv(name) then list[#list + 1] = name .. "=" .. os.getenv(name) end
   end
-  local all = emulators.words(place.path .. "/emulator", table.unpack(words))
+  local all = emulators.words(place.path .. directory, table.unpack(words))
   return table.move(all, 1, #all, #list + 1, list)
 end
 
---- Start an emulator; it ends with its variable.
----@param ... string its options
----@return rehearsal
-function M.new(...)
+local function start(directory, ...)
   local place = moonlatch.place()
-  local child = assert(process.start(arguments(place, { ... })))
+  local child = assert(process.start(arguments(place, directory, { ... })))
   local line = assert(child:line(20), "the emulator did not get ready")
   local self = setmetatable({ place = place, child = child, ready = assert(json.decode(line)) }, Rehearsal)
   self.config = self.ready.config
   return self
 end
+
+--- Start an emulator; it ends with its variable.
+---@param ... string its options
+---@return rehearsal
+function M.new(...) return start("/emulator", ...) end
+
+--- Start an emulator whose profile is the configuration of the home, so that no command takes --config.
+---@param ... string its options
+---@return rehearsal
+function M.at_home(...) return start("/.config/moonlatch", ...) end
 
 --- Ask the emulator's own page; the decoded answer.
 ---@param method string

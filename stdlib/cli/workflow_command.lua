@@ -103,7 +103,7 @@ end
 ---@return boolean
 function M.ask_yes_or_no(question)
   output.end_progress()
-  local answer = term.read_line(question .. " [y/N] ")
+  local answer = term.read_line(output.wrap_question(question .. " [y/N] "))
   return answer ~= nil and (answer:lower() == "y" or answer:lower() == "yes")
 end
 
