@@ -50,7 +50,7 @@ end
 --- Store the secret in the entry; hand it over to a person where no entry confirms it; then remove the secret that it
 --- replaced. `secret_file` must be a path that a person named on the command line. Waits.
 ---@param run workflow.Run
----@param secret rotation.Secret
+---@param secret rotation.Credential
 ---@param fields sink.fields
 function M.deliver(run, secret, fields)
   fields = read_fields(fields)

@@ -8,7 +8,7 @@ local globals = require "repl.globals"
 local layout = require "terminal.layout"
 local log = require "log"
 local nearest = require "base.nearest"
-local paths = require "repl.paths"
+local paths = require "graph.paths"
 local reference = require "script.reference"
 local sandbox = require "script.sandbox"
 local term = require "host.term"
@@ -180,7 +180,7 @@ end
 local function help_on_prompt_function(name)
   for _, list in ipairs { reference.class("repl.prompt").methods, reference.functions "repl.results" } do
     for _, entry in ipairs(list) do
-      if entry.name == name and name ~= "new" then
+      if entry.name == name and name ~= "apply" then
         return help_on_function(setmetatable({ full = name }, { __index = entry }))
       end
     end
@@ -256,9 +256,7 @@ local function help_entry_of_function(fn)
       if rawequal(value, fn) then return reference.entry(("%s.%s"):format(name, tostring(key))) end
     end
   end
-  local info = debug.getinfo(fn, "S")
-  local path = info.source:match("stdlib/(.+)%.lua$")
-  return path and reference.entry_at_line(path:gsub("/", "."), info.linedefined)
+  return reference.entry_of_function(fn)
 end
 
 local function class_for_help(value)

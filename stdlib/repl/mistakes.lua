@@ -2,7 +2,7 @@
 
 local fail = require "fail"
 local nearest = require "base.nearest"
-local paths = require "repl.paths"
+local paths = require "graph.paths"
 
 local M = {}
 

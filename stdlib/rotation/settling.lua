@@ -135,6 +135,7 @@ local NO_OFFSET = { low = 0, high = 0, known = false }
 -- The offset of the directory's clock that may explain a date. Bounds that leave room for no offset at all, and that no
 -- change of ours agreed with for a day, count as none: somebody else's change just after ours makes bounds too wide,
 -- and wide bounds would explain the next such change. If there is an offset, a second request shows it anew.
+-- tests/models/directory_clock.py tries both rules against every order of two changes.
 local function offset_to_judge_by(rotation)
   local offset = rotation.run.directory:offset(graph_clock.now())
   local may_be_none = offset.low <= 0 and offset.high >= 0

@@ -299,6 +299,15 @@ function M.entry_at_line(name, line)
   end
 end
 
+--- The entry of a function of the library, by the place of its definition; nil for any other value.
+---@param fn function
+---@return reference.entry|nil
+function M.entry_of_function(fn)
+  local info = debug.getinfo(fn, "S")
+  local path = info.source:match("stdlib/(.+)%.lua$")
+  return path and M.entry_at_line(path:gsub("/", "."), info.linedefined)
+end
+
 -- The modules in which a class may be defined: the modules of its room, the most similar name first.
 local function modules_of_room(name)
   local room = name:match("^[^.]+")

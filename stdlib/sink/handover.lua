@@ -160,7 +160,7 @@ end
 --- Let a person give the secret to its consumer, and do the other open items. Until the items are done, the run reports
 --- that it waits for a person, and the journal records it.
 ---@param run workflow.Run
----@param secret rotation.Secret
+---@param secret rotation.Credential
 ---@param fields sink.fields
 ---@return "again"? when a person asked for a new secret, which has to be delivered, too
 function M.hand_over(run, secret, fields)

@@ -129,7 +129,8 @@ local function check_first(truth, sending, live)
 end
 
 -- Was this value accepted and never applied, while the directory shows somebody else's change of the same minute? The
--- value is sent once more then, because the directory's clock may be as far off.
+-- value is sent once more then, because the directory's clock may be as far off; tests/models/directory_clock.py shows
+-- that a person is told of it.
 local function is_taken_for_offset(truth, sending, live)
   for _, change in ipairs(sending.user.changes) do
     if change.value == sending.value then return false end

@@ -5,12 +5,12 @@ local fact_tables = require "base.fact_tables"
 
 local M = {}
 
----@class repl.path
+---@class graph.paths.path
 ---@field path string "/users/{id}"
 ---@field methods string[]
 ---@field type string the type of the returned object: "user"; "" when the table has none
 
-local known_paths ---@type repl.path[]?
+local known_paths ---@type graph.paths.path[]?
 local known_types ---@type table<string, { name: string, kind: string }[]>?
 
 local function split_table_field(text, pattern)
@@ -20,7 +20,7 @@ local function split_table_field(text, pattern)
 end
 
 --- All paths, sorted.
----@return repl.path[]
+---@return graph.paths.path[]
 function M.all()
   if known_paths then return known_paths end
   known_paths = {}
@@ -66,7 +66,7 @@ end
 
 --- The path whose template a typed path fits: "/users/{id}" for "/users/ada@x"; nil when there is none.
 ---@param typed string
----@return repl.path|nil
+---@return graph.paths.path|nil
 function M.find(typed)
   local wanted, best, literal = segments_of_graph_path(typed), nil, -1
   for _, entry in ipairs(M.all()) do
