@@ -104,25 +104,9 @@ static void free_transfer(struct transfer *transfer) {
   free(transfer);
 }
 
-static int equal_or_both_null(const char *a, const char *b) {
-  return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
-/* Take the idle transfer that was used last among those whose easy handle is set up for the origin (NULL: for none);
- * else the one that was used last. */
-static struct transfer *take_idle_transfer(struct http *http, const char *origin) {
-  int last = --http->idle_count, found = last;
-  while (found >= 0 && !equal_or_both_null(http->idle[found]->route.origin, origin)) found--;
-  if (found < 0) found = last;
-  struct transfer *transfer = http->idle[found];
-  memmove(&http->idle[found], &http->idle[found + 1], (size_t)(last - found) * sizeof(struct transfer *));
-  return transfer;
-}
-
-/* Return an empty transfer with an easy handle, which may still be set up for a route, and for this origin if one is;
- * NULL when memory is out. */
-static struct transfer *new_transfer(struct http *http, const char *origin) {
-  if (http->idle_count > 0) return take_idle_transfer(http, origin);
+/* Return an empty transfer with an easy handle, which may still be set up for a route; NULL when memory is out. */
+static struct transfer *new_transfer(struct http *http) {
+  if (http->idle_count > 0) return http->idle[--http->idle_count];
   struct transfer *transfer = calloc(1, sizeof *transfer);
   if (transfer) transfer->easy = curl_easy_init();
   if (transfer && transfer->easy) return transfer;
@@ -244,6 +228,10 @@ static int copy_route_address(struct route *route, CURLU *parsed) {
   return 1;
 }
 
+static int equal_or_both_null(const char *a, const char *b) {
+  return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 /* Make the header line for the proxy; 0 when memory is out. */
 static int copy_proxy_authorization(struct route *route, const char *value) {
   static const char name[] = "Proxy-Authorization: ";
@@ -302,8 +290,7 @@ static void unlink_transfer(struct transfer *transfer) {
 
 struct transfer *http_prepare(struct http *http, const struct request *request, const struct credential *credential,
                               const struct http_peer *peer, long timeout_ms, void *tag) {
-  int is_plain_read = is_plain_read_request(request);
-  struct transfer *transfer = new_transfer(http, is_plain_read ? request->origin : NULL);
+  struct transfer *transfer = new_transfer(http);
   if (!transfer) return NULL;
   link_transfer(http, transfer);
   transfer->tag = tag;
@@ -312,7 +299,7 @@ struct transfer *http_prepare(struct http *http, const struct request *request, 
   transfer->lenient = peer->lenient;
   transfer->repeatable = request->repeatable;
   transfer->shared = request->repeatable && !request->fresh;
-  transfer->plain_read = is_plain_read;
+  transfer->plain_read = is_plain_read_request(request);
   transfer->plain = strncmp(request->origin, "http:", 5) == 0;
   transfer->target = request_url_share(request->target);
   int copied = copy_header_lines(transfer, request, credential);

@@ -54,8 +54,9 @@ function M.open(size, words, settings, place)
   local self = setmetatable({ place = place or moonlatch.place(), guest = place ~= nil, columns = size[1],
     socket = "screen" .. opened }, Screen)
   local said = self:tmux { "new-session", "-d", "-x", size[1], "-y", size[2], command(self.place, words, settings) }
-  assert(said == "", said)
-  return self
+  if said == "" then return self end
+  local _ <close> = self
+  error(said)
 end
 
 --- What is on the screen, without the empty lines at its end.

@@ -12,6 +12,7 @@ local M = {}
 ---@field name string
 ---@field origin "application"|"service principal" where its credentials are
 ---@field tenant "own"|"foreign"|"unknown" whose registration it is
+---@field other_tenants boolean? may other tenants have it, too, whose logs and reports are not read?
 ---@field permissions string[]|false that can reach Global Administrator; false: not known
 ---@field federated string[]|false names of the federated credentials of a registration; false: not known
 ---@field owners string[]|false|nil names, ids of owners without one; false: not known; nil: not read yet
@@ -56,6 +57,7 @@ local List = class "applications.credential_list"
 local KINDS = { "secret", "certificate", "signing certificate", "federated" }
 local ORIGINS = { "application", "service principal" }
 local TENANTS = { "own", "foreign", "unknown" }
+local SHARED = 128 -- in the number of the tenant: other tenants may have the application, too
 local CREDENTIAL, OBJECT = "<Bds1s2", "<BBs1s1s2"
 local NO_START = -math.huge
 local NONE = {}
@@ -77,12 +79,13 @@ function M.new(known)
 end
 
 --- Add an object; returns its place.
----@param fields { id: string, client_id: string, name: string, origin: string, tenant: string, federated: string[]? }
+---@param fields { id: string, client_id: string, name: string, origin: string, tenant: string, federated: string[]?,
+--- other_tenants: boolean? }
 ---@return integer
 function List:add_object(fields)
   local place = #self.objects + 1
-  self.objects[place] = OBJECT:pack(numbers[fields.origin], numbers[fields.tenant], fields.id, fields.client_id,
-    fields.name)
+  local tenant = numbers[fields.tenant] + (fields.other_tenants and SHARED or 0)
+  self.objects[place] = OBJECT:pack(numbers[fields.origin], tenant, fields.id, fields.client_id, fields.name)
   if self.federated then self.federated[place] = fields.federated end
   return place
 end
@@ -111,7 +114,8 @@ end
 function List:object_at(place)
   local origin, tenant, id, client_id, name = OBJECT:unpack(self.objects[place])
   return {
-    place = place, id = id, client_id = client_id, name = name, origin = ORIGINS[origin], tenant = TENANTS[tenant],
+    place = place, id = id, client_id = client_id, name = name, origin = ORIGINS[origin],
+    tenant = TENANTS[tenant % SHARED], other_tenants = tenant >= SHARED or nil,
     permissions = self.permissions and (self.permissions[place] or NONE),
     federated = self.federated and (self.federated[place] or NONE),
     owners = self.owners[place], unnamed = self.unnamed[place], use_by_kind = self:use_by_kind(client_id),

@@ -143,6 +143,7 @@ local function about(one, now)
   words[#words + 1] = owners_words(owner)
   words[#words + 1] = origin_words(owner)
   words[#words + 1] = people_words(owner, now)
+  words[#words + 1] = owner.other_tenants and "other tenants may use it" or nil
   words[#words + 1] = permission_words(owner)
   if M.without_secret(one) == "yes" then
     words[#words + 1] = "could do without: it has a federated credential"

@@ -113,8 +113,8 @@ local function is_used_by_people(owner, seconds, now)
 end
 
 --- Was the credential unused for so long? "unknown" without a row in the report, where the only use that is known may
---- be a proof of ours, and where people signed in through the application. A credential that is younger was not unused
---- for so long.
+--- be a proof of ours, where people signed in through the application, and where other tenants may have it: their
+--- reports are not read. A credential that is younger was not unused for so long.
 ---@param one applications.credential
 ---@param seconds number
 ---@param now number server time
@@ -124,7 +124,7 @@ function M.unused_for(one, seconds, now)
   if one.from and now - one.from < seconds then return "no" end
   if not use then return "unknown" end
   if use.at and now - use.at < seconds then return use.ours and "unknown" or "no" end
-  return is_used_by_people(one.of, seconds, now) and "unknown" or "yes"
+  return (one.of.other_tenants or is_used_by_people(one.of, seconds, now)) and "unknown" or "yes"
 end
 
 return M

@@ -11,7 +11,7 @@ local M = {}
 
 -- The properties that are asked for. $select of keyCredentials is limited to 150 requests a minute for a tenant
 -- (Microsoft Learn, application-list); a page has 999 objects, so 149,000 objects are read within one minute's limit.
-local APPLICATION = { "id", "appId", "displayName", "passwordCredentials", "keyCredentials" }
+local APPLICATION = { "id", "appId", "displayName", "signInAudience", "passwordCredentials", "keyCredentials" }
 local PRINCIPAL = { "id", "appId", "displayName", "servicePrincipalType", "appOwnerOrganizationId",
   "passwordCredentials", "keyCredentials" }
 
@@ -93,7 +93,7 @@ local function read_applications(found, options)
     end
     add_wanted(found.list, credentials, options.is_wanted, function()
       return { id = object.id, client_id = text(object.appId):lower(), name = name_of(object), origin = "application",
-        tenant = "own", federated = federated }
+        tenant = "own", federated = federated, other_tenants = object.signInAudience ~= "AzureADMyOrg" }
     end)
   end
 end

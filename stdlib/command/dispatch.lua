@@ -8,8 +8,6 @@ local hint = require "log.hint"
 local log = require "log"
 local nearest = require "base.nearest"
 local output = require "log.output"
-local arguments = require "script.arguments"
-local sets = require "base.sets"
 local sys = require "host.sys"
 local term = require "host.term"
 
@@ -264,7 +262,10 @@ local function run_words(words)
   M.configure_output(options)
   if options.version then return run_without_command { "--version" } end
   require("script.folders").use(options.scripts)
-  if command.script then arguments.use_command_options(sets.sorted(known_command_options(command))) end
+  if command.script then
+    local names = require("base.sets").sorted(known_command_options(command))
+    require("script.arguments").use_command_options(names)
+  end
   if options.help then
     local script_help = command.help and command.help(options)
     if script_help then print_wrapped_help(script_help) else M.print_help(name) end

@@ -148,7 +148,7 @@ local function announce_sign_in(run)
 end
 
 local function record_consented(run, principal)
-  if run:acting() and run.journal and principal.kind == "user" then
+  if run.journal and run:acting() and principal.kind == "user" then
     run.journal:keep(consented_key(run.profile), { scopes = principal.scopes })
   end
 end

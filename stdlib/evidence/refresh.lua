@@ -26,6 +26,7 @@ local LOG_KEEPS = 30 * DAY -- with a licence; what is older cannot be read
 local SURELY_KEPT = 6 * DAY -- the log keeps seven days at least, so a first look proves no more
 local SHORTEST_WINDOW = 3600
 local FEW, MANY = 900, 5000 -- events in a window: the next one is longer after fewer, shorter after more
+local MOST_HELD = 500 -- changes in memory that are not kept yet
 local HOLES_KEPT = 400 * DAY
 local REPORT_EACH = 6 * 3600 -- the report changes once a day
 local AUDITS_LATE = 2 * 3600
@@ -253,17 +254,35 @@ end
 ---------------------------------------------------------------------------
 -- Changes
 
--- The changes of a window, for each wanted object. Returns also how many there were of all objects.
-local function read_changes(category, wanted, from, to)
-  local by_object, count = {}, 0
+local function add_change_to_objects(by_object, change, wanted)
+  local added = 0
+  for _, target in ipairs(change.targets) do
+    local id = target.object_id
+    if wanted[id] then
+      by_object[id] = by_object[id] or {}
+      table.insert(by_object[id], change)
+      added = added + 1
+    end
+  end
+  return added
+end
+
+local function keep_changes(journal, by_object)
+  for object_id, changes in pairs(by_object) do store.add_changes(journal, object_id, changes) end
+end
+
+-- Read the changes of a window, and keep them for each wanted object as soon as there are MOST_HELD, so that a run that
+-- changed ten thousand accounts does not hold as many in memory. A window that is read again adds nothing twice.
+-- Returns the changes that are not kept yet, and how many changes there were of all objects.
+local function read_changes(journal, category, wanted, from, to)
+  local by_object, held, count = {}, 0, 0
   for change in audits.read { category = category, from = from, to = to } do
     count = count + 1
-    for _, target in ipairs(change.targets) do
-      local id = target.object_id
-      if wanted[id] then
-        by_object[id] = by_object[id] or {}
-        table.insert(by_object[id], change)
-      end
+    held = held + add_change_to_objects(by_object, change, wanted)
+    if held >= MOST_HELD then
+      keep_changes(journal, by_object)
+      commit.commit(journal)
+      by_object, held = {}, 0
     end
   end
   return by_object, count
@@ -275,9 +294,9 @@ local function refresh_category(journal, category, wanted, now)
   local lost_until = from < now - SURELY_KEPT and now - SURELY_KEPT or nil
   while from < now do
     local to = math.min(now, from + (length or LOG_KEEPS))
-    local ok, by_object, count = pcall(read_changes, category, wanted, from, to)
+    local ok, by_object, count = pcall(read_changes, journal, category, wanted, from, to)
     length = next_length(to - from, ok and count or nil)
-    for object_id, changes in pairs(ok and by_object or {}) do store.add_changes(journal, object_id, changes) end
+    if ok then keep_changes(journal, by_object) end
     local read_to = ok and math.min(to, now - AUDITS_LATE) or from
     store.keep_read_to(journal, category, { to = read_to, lost_until = lost_until, length = length })
     commit.commit(journal)

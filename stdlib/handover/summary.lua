@@ -85,7 +85,7 @@ local function add_checklist_items(lines, state)
   end
 end
 
-local function add_command_hint(lines, command, text) add_summary_line(lines, "  %-34s  %s", command, text) end
+local function add_command_hint(lines, command, text) add_summary_line(lines, "  %-34s  # %s", command, text) end
 
 -- Add the commands that make the client secret, or give it to a person.
 local function add_delivery_commands(lines, state, command)

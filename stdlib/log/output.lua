@@ -77,13 +77,18 @@ end
 ---@return string
 function M.wrap_question(text) return (M.wrap_to_terminal(text):gsub("%s*$", " ")) end
 
+-- Seconds between two texts of progress. A log gets all of them with --verbose.
+local function progress_pause(live)
+  return live and TERMINAL_PAUSE or settings.verbose and 0 or PIPE_PAUSE
+end
+
 --- See `log.progress`.
 ---@param text string
 function M.progress(text)
   if settings.quiet or listener then return end
   local now, live = time.monotonic(), term.is_terminal("err")
   last_progress = last_progress or (live and -math.huge or now) -- work that ends soon leaves no line in a log
-  if now - last_progress < (live and TERMINAL_PAUSE or PIPE_PAUSE) then return end
+  if now - last_progress < progress_pause(live) then return end
   last_progress = now
   if not live then return term.write("err", text .. "\n") end
   changing_line = layout.cut(text, term.width() - 1)

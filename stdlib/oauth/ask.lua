@@ -2,7 +2,6 @@
 
 local fail = require "fail"
 local http = require "http.client"
-local login_codes = require "explain.login_codes"
 local native_oauth = require "host.oauth"
 local outage = require "http.outage"
 local retry = require "http.retry"
@@ -24,7 +23,7 @@ local KIND_OF_ERROR = {
 }
 
 local function kind_of(failure)
-  local known = login_codes.of(failure.code)
+  local known = require("explain.login_codes").of(failure.code)
   if failure.status == 429 then return "throttled" end
   if failure.status >= 500 or failure.status == 408 then return "transient" end
   if known and known.kind then return known.kind end
@@ -77,7 +76,7 @@ end
 
 -- Add what follows from an answer that refuses: the number that counts, the kind, and who was refused.
 local function complete(failure, question)
-  failure.code = login_codes.choose(failure.codes, failure.message)
+  failure.code = require("explain.login_codes").choose(failure.codes, failure.message)
   failure.kind, failure.application = kind_of(failure), question.application
   return failure
 end

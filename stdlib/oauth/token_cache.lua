@@ -186,10 +186,20 @@ function M.keeper(profile, fresh)
   return keeper
 end
 
+-- Is a sign-in of any client kept? Without one no name is made of a digest: to load OpenSSL's algorithms for the first
+-- digest takes a quarter of the prompt's start.
+local function is_any_kept(profile)
+  for _, name in ipairs(sys.list(profile.state) or {}) do
+    if name:find "^sign%-in%-" then return true end
+  end
+  return false
+end
+
 --- Whose sign-in is kept, as the file says; nil when none is.
 ---@param profile profile
 ---@return oauth.token_cache.about|nil
 function M.about(profile)
+  if not is_any_kept(profile) then return nil end
   return sealed_file.about(profile, name_of(profile))
 end
 

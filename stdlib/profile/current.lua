@@ -6,6 +6,7 @@ local secret = require "host.secret"
 local M = {}
 
 ---@class profile
+---@field is_private boolean? is it that of the emulator that --emulator starts and stops?
 ---@field name string
 ---@field file string the path of the configuration file
 ---@field kind "real"|"emulator"

@@ -5,15 +5,15 @@ local fail = require "fail"
 local json = require "host.json"
 local layout = require "terminal.layout"
 local log = require "log"
-local pager = require "report.pager"
 local profiles = require "profile.current"
-local report_failure = require "report.failure"
-local results = require "repl.results"
 local sets = require "base.sets"
 local term = require "host.term"
 local token_cache = require "oauth.token_cache"
 
 local M = {}
+
+-- Modules that print are required where they are used, so that the prompt starts sooner.
+local function show_lines(lines) require("report.pager").show(lines) end
 
 local name_of_function = setmetatable({}, { __mode = "k" }) ---@type table<function, string>
 
@@ -34,7 +34,7 @@ end
 
 -- Print the failure, then the explanation of its code.
 local function print_explained_failure(failure)
-  local lines = { report_failure.text(failure) }
+  local lines = { require("report.failure").text(failure) }
   local code = failure.code ~= "" and failure.code or failure.status
   local codes = require "repl.codes"
   local known = code and codes.explain(code) or failure.status and codes.explain(failure.status) or {}
@@ -42,7 +42,7 @@ local function print_explained_failure(failure)
     more = wrap_explanation_lines(more)
     table.move(more, 1, #more, #lines + 1, lines)
   end
-  pager.show(lines)
+  show_lines(lines)
 end
 
 --- Print why a call failed, and what its code means: explain(last), explain "403".
@@ -51,7 +51,7 @@ function Prompt:explain(value)
   if value == nil then value = self.state.env.last end
   if fail.is(value) then return print_explained_failure(value) end
   local known = (type(value) == "string" or math.type(value)) and require("repl.codes").explain(value)
-  if known then return pager.show(wrap_explanation_lines(known)) end
+  if known then return show_lines(wrap_explanation_lines(known)) end
   log.prose(value == nil and "Nothing has failed yet." or "This value is no failure, so there is nothing to explain.")
 end
 
@@ -60,8 +60,8 @@ end
 ---@param topic any
 function Prompt.help(_, topic)
   local help = require "repl.help"
-  if topic == nil then return pager.show(help.overview()) end
-  pager.show(help.of(topic))
+  if topic == nil then return show_lines(help.overview()) end
+  show_lines(help.of(topic))
 end
 
 --- Print a value completely, with all its parts.
@@ -70,7 +70,7 @@ function Prompt:unfold(value)
   if value == nil then value = self.state.env.last end
   if log.json() then return value end
   if type(value) == "table" and value["@odata.context"] and type(value.value) == "table" then value = value.value end
-  pager.show(require("report.show").unfolded(value == nil and json.null or value))
+  show_lines(require("report.show").unfolded(value == nil and json.null or value))
 end
 
 --- Print each request with its time, without its secrets; or stop printing requests.
@@ -115,7 +115,10 @@ function Prompt:reload(name) return self.state.reload(name) end
 ---@param state repl.state
 ---@return table<string, any>
 function M.new(state)
-  local prompt, names = Prompt { state = state }, results.new(state)
+  local prompt, names = Prompt { state = state }, {}
+  for _, name in ipairs { "columns", "save", "sort", "where" } do
+    names[name] = function(...) return require("repl.results").apply(name, state, ...) end
+  end
   for _, name in ipairs { "explain", "help", "reload", "sign_in", "trace", "unfold" } do
     names[name] = function(...) return Prompt[name](prompt, ...) end
   end

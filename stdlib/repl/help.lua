@@ -180,7 +180,7 @@ end
 local function help_on_prompt_function(name)
   for _, list in ipairs { reference.class("repl.prompt").methods, reference.functions "repl.results" } do
     for _, entry in ipairs(list) do
-      if entry.name == name and name ~= "new" then
+      if entry.name == name and name ~= "apply" then
         return help_on_function(setmetatable({ full = name }, { __index = entry }))
       end
     end

@@ -8,15 +8,11 @@ local fail = require "fail"
 local globals = require "repl.globals"
 local http = require "http.client"
 local log = require "log"
-local mistakes = require "repl.mistakes"
 local oauth = require "oauth.sign_in"
 local output = require "log.output"
-local pager = require "report.pager"
 local profiles = require "profile.current"
 local repl_door = require "repl.door"
 local repl_input = require "repl.input"
-local report = require "report"
-local report_failure = require "report.failure"
 local scheduler = require "task.scheduler"
 local seen = require "repl.seen"
 local session = require "session.open"
@@ -199,9 +195,10 @@ local function print_entry_failure(state, err, text)
     end_echo_line(state)
     return log.error(log.style("yellow", "interrupted"))
   end
-  local failure = mistakes.explain(err, { text = text, env = state.env, paths = state.door and state.door.paths })
+  local about = { text = text, env = state.env, paths = state.door and state.door.paths }
+  local failure = require("repl.mistakes").explain(err, about)
   set_last_result(state, failure)
-  log.error(report_failure.text(failure))
+  log.error(require("report.failure").text(failure))
   if log.verbose() and failure.trace then log.error(failure.trace) end
 end
 
@@ -232,11 +229,11 @@ local function print_entry_results(state, results)
   learn_names(state, results)
   if results.n == 0 then return end
   set_last_result(state, results[1])
-  if log.json() then return report.json(results[1]) end
+  if log.json() then return require("report").json(results[1]) end
   local count = words.is_data(results[1]) and 1 or results.n -- a call's further results are shown on request
   for i = 1, count do
     local value = results[i]
-    pager.show(state.lines_of(value, results.more))
+    require("report.pager").show(state.lines_of(value, results.more))
   end
 end
 
@@ -251,7 +248,7 @@ local function run_prompt_command(state, command_words)
   sys.interruptible(true)
   local ok, status = xpcall(state.run_command, traceback.keep, commands.command_line(command_words, options))
   sys.interruptible(false)
-  if not ok then report_failure.print(status) end
+  if not ok then require("report.failure").print(status) end
   state.failed = state.failed or not ok or status == 1 or status == 2
   sys.forget_interrupts()
   if open then open_prompt_session(state) end

@@ -154,28 +154,20 @@ end
 ---------------------------------------------------------------------------
 -- On the last result
 
--- A function that takes the last result when its first argument is no list.
-local function on_last_result(fn, name, state)
-  return function(first, ...)
-    if is_list_like(first) and select("#", ...) > 0 then
-      local list = name == "save" and first or records_of(first, name, select(-1, ...))
-      return fn(list, ...)
-    end
-    local last = state.env.last
-    if name == "save" then return fn(last, first) end
-    return fn(records_of(last, name), first, ...)
-  end
-end
-
---- The functions of the prompt.
+--- Call a function of this module as a person does, who leaves out the list for the last result.
+---@param name "columns"|"save"|"sort"|"where"
 ---@param state repl.state
----@return table<string, function>
-function M.new(state)
-  local functions = {}
-  for _, name in ipairs { "where", "sort", "columns", "save" } do
-    functions[name] = on_last_result(M[name], name, state)
+---@param first any a list, or the argument behind it
+---@return any
+function M.apply(name, state, first, ...)
+  local fn = M[name]
+  if is_list_like(first) and select("#", ...) > 0 then
+    local list = name == "save" and first or records_of(first, name, select(-1, ...))
+    return fn(list, ...)
   end
-  return functions
+  local last = state.env.last
+  if name == "save" then return fn(last, first) end
+  return fn(records_of(last, name), first, ...)
 end
 
 return M

@@ -34,11 +34,19 @@ local FIXES = {
 
 local MORE = "The same command with --verbose shows the calls that led there."
 
-local function fix_of_message(message, place)
+--- What to do about a message of Lua, without its place; nil for a message that says it itself.
+---@param message string "attempt to index a nil value (local 'x')"
+---@return string?
+function M.known_fix(message)
   for _, known in ipairs(FIXES) do
     local name = message:match(known[1])
-    if name then return (known[2]:gsub("%%s", name)) .. " " .. MORE end
+    if name then return (known[2]:gsub("%%s", name)) end
   end
+end
+
+local function fix_of_message(message, place)
+  local known = M.known_fix(message)
+  if known then return known .. " " .. MORE end
   local is_bundled = place.file:sub(1, #BUNDLED) == BUNDLED
   return (is_bundled and "Report this with what --verbose prints." or "Correct that line. " .. MORE)
 end

@@ -10,6 +10,7 @@ local fail = require "fail"
 local folders = require "script.folders"
 local hint = require "log.hint"
 local lua_file = require "base.lua_file"
+local mistake = require "report.mistake"
 local modules = require "script.modules"
 local nearest = require "base.nearest"
 local permissions_needs = require "permissions.needs"
@@ -381,10 +382,11 @@ function M.load_found(found, emulator)
   if ok then return value end
   if fail.is(value, "usage") then value.what = ("load the script %s: %s"):format(found.path, value.what) end
   if fail.is(value) then error(value, 0) end
+  local why = border.without_border_line(tostring(value):match("^[^\n]*"))
   fail.raise {
-    kind = "config", what = "load the script " .. found.path,
-    why = border.without_border_line(tostring(value):match("^[^\n]*")),
-    fix = "Correct the file: it only describes the script, and work belongs in `run` or in a step.",
+    kind = "config", what = "load the script " .. found.path, why = why,
+    fix = mistake.known_fix(why:match "^[^\n:]+:%d+: (.*)$" or why)
+      or "Correct the file: it only describes the script, and work belongs in `run` or in a step.",
     cause = value,
   }
 end

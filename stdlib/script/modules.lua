@@ -50,8 +50,20 @@ local function find_bundled(name)
   return text and { path = path, text = text, origin = "bundled" } or nil, { "the scripts in the program" }
 end
 
-local function raise_no_module(name, looked, where)
-  local meant = nearest(name, interfaces.names())
+-- The names of the modules in these folders and their folders lib; a script may be among them.
+local function add_module_names(names, beside)
+  for _, folder in ipairs(folders_of(beside)) do
+    for _, below in ipairs { "", "/lib" } do
+      for _, entry in ipairs(folder.path and sys.list(folder.path .. below) or {}) do
+        names[#names + 1] = entry:match "^([%w_-]+)%.lua$"
+      end
+    end
+  end
+  return names
+end
+
+local function raise_no_module(name, looked, where, beside)
+  local meant = nearest(name, add_module_names(interfaces.names(), beside))
   fail.raise {
     kind = "config", what = ("require '%s'%s"):format(name, where),
     why = "there is no such module: it is no interface, and none of these files: " .. table.concat(looked, ", "),
@@ -74,7 +86,8 @@ function M.chunk(name, beside, globals, where)
   if folders.is_name(path) then
     if original then found, looked = find_bundled(path) else found, looked = find_module(path, beside) end
   end
-  return M.compile(found or raise_no_module(name, looked or { "(its name is no name of a file)" }, where), globals)
+  if not found then raise_no_module(name, looked or { "(its name is no name of a file)" }, where, beside) end
+  return M.compile(found, globals)
 end
 
 return M

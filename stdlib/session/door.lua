@@ -118,11 +118,16 @@ local FIXES = {
   peer = 'Add peers = { %s = { url = "https://…" } } to the profile in %s.',
 }
 
+local OF_PRIVATE = "The private emulator of --emulator has none. The test of the script gets what it needs: "
+  .. "{moonlatch} scripts test SCRIPT. Or start an emulator ({moonlatch} emulator --directory lab), and add it to the "
+  .. "profile in lab/moonlatch.lua."
+
 local function raise_name_not_in_profile(profile, owner, kind, name)
   fail.raise {
     kind = "config", what = ("%s: use the %s '%s'"):format(owner, kind, name),
     why = ("the profile %s names no %s '%s'"):format(profile.name or "", kind, name),
-    fix = FIXES[kind]:format(hint.key(name), profile.file or "the configuration"),
+    fix = profile.is_private and hint.text(OF_PRIVATE)
+      or FIXES[kind]:format(hint.key(name), profile.file or "the configuration"),
   }
 end
 

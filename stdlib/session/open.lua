@@ -270,7 +270,11 @@ function M.start(choice, options)
     return M.open(profiles.load { config = choice.config, name = choice.profile }, options)
   end
   local emulator = require("session.emulator").start(choice)
-  local ok, session = pcall(function() return M.open(profiles.load { config = emulator.config }, options) end)
+  local ok, session = pcall(function()
+    local profile = profiles.load { config = emulator.config }
+    profile.is_private = true
+    return M.open(profile, options)
+  end)
   if not ok then
     emulator:close()
     error(session, 0)

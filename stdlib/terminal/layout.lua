@@ -120,21 +120,6 @@ local function hanging_indent(line)
   return left and M.width(left) - indent or 0
 end
 
---- Wrap a text to `width` columns, between words. A line that consists of a name and its meaning keeps the meaning in
---- its own column, when the name takes at most half of the width; else its further lines are indented by four columns.
----@param text string
----@param width integer
----@return string
-function M.fit(text, width)
-  if M.width(text) <= width then return text end
-  local lines = {}
-  for line in (text .. "\n"):gmatch("(.-)\n") do lines[#lines + 1] = line end
-  return table.concat(M.wrap_all(lines, width, function(line)
-    local hang = hanging_indent(line)
-    return hang <= width // 2 and hang or LESS_INDENT
-  end), "\n")
-end
-
 -- The text with spaces inside quotes replaced by a character that is no space, so that wrapping leaves them alone.
 local function join_quoted(text)
   local function join(quoted) return (quoted:gsub(" ", "\0")) end
@@ -153,6 +138,25 @@ function M.command(line, width)
   local text = table.concat(parts, " \\\n"):gsub("%z", " ")
   if not meaning then return text end
   return table.concat(M.wrap(line:match "^%s*" .. meaning, width, 2), "\n") .. "\n" .. text
+end
+
+--- Wrap a text to `width` columns, between words. A line that consists of a name and its meaning keeps the meaning in
+--- its own column, when the name takes at most half of the width; else its further lines are indented by four columns.
+--- A line "  command  # what it does" is wrapped as a command.
+---@param text string
+---@param width integer
+---@return string
+function M.fit(text, width)
+  if M.width(text) <= width then return text end
+  local lines = {}
+  for line in (text .. "\n"):gmatch("(.-)\n") do
+    local whole = line:find "^%s%s+%S.-%s%s+# " and M.command(line, width) or line
+    for part in (whole .. "\n"):gmatch("(.-)\n") do lines[#lines + 1] = part end
+  end
+  return table.concat(M.wrap_all(lines, width, function(line)
+    local hang = hanging_indent(line)
+    return hang <= width // 2 and hang or LESS_INDENT
+  end), "\n")
 end
 
 --- Arrange words in as many columns as fit. The columns are read downwards.

@@ -45,8 +45,9 @@ describe("the screen of", function()
     local planned = check("plan-80", 80, plan_words "plan")
     assert.matches("consent page asks for:\n  Application%.ReadWrite%.All", planned)
     apply("apply-80", 80)
-    local again = open(80, plan_words "plan"):wait(LEFT)
-    assert.is_nil(again:find("consent page", 1, true), again) -- apply has told what it asks for
+    local again <close> = open(80, plan_words "plan")
+    local text = again:wait(LEFT)
+    assert.is_nil(text:find("consent page", 1, true), text) -- apply has told what it asks for
   end)
 
   it("plan and apply at 120 columns, with a change of what is there", function()

@@ -20,7 +20,8 @@ local function list_of(...)
   local list = credential_list.new { permissions = true, federated = true }
   for _, more in ipairs { ... } do
     local object = list:add_object { id = "object", client_id = more.client_id or "client", name = "Billing",
-      origin = more.origin or "application", tenant = more.tenant or "own", federated = more.federated }
+      origin = more.origin or "application", tenant = more.tenant or "own", federated = more.federated,
+      other_tenants = more.other_tenants }
     list:add(object, { kind = more.kind or "secret", name = "one", key = more.key or "key", from = more.from,
       ends = more.ends })
   end
@@ -140,8 +141,19 @@ describe("the list of applications", function()
     assert.equal("yes", last_use.unused_for(one, 90 * DAY, NOW))
     one.of.use_by_kind = { last = NOW } -- as itself, with another credential
     assert.equal("yes", last_use.unused_for(one, 90 * DAY, NOW))
-    one.use = nil
+    one.of.other_tenants = true -- whose reports are not read
     assert.equal("unknown", last_use.unused_for(one, 90 * DAY, NOW))
+    one.of.other_tenants, one.use = nil, nil
+    assert.equal("unknown", last_use.unused_for(one, 90 * DAY, NOW))
+  end)
+
+  it("says of an application that other tenants may use it", function()
+    local list = list_of({ other_tenants = true, tenant = "own" }, {})
+    assert.same({ true, "own" }, { list:at(1).of.other_tenants, list:at(1).of.tenant })
+    local words = { credential_rows.for_people(list:at(1), OPTIONS).about,
+      credential_rows.for_people(list:at(2), OPTIONS).about }
+    assert.truthy(words[1]:find("other tenants may use it", 1, true))
+    assert.is_nil(words[2]:find("tenants", 1, true))
   end)
 
   it("says from where, by the sign-in log, when that is newer; and that a sign-in failed", function()

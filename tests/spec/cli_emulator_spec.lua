@@ -34,6 +34,17 @@ describe("a command with --emulator", function()
     assert.is_nil(outcome.err:find("may only read", 1, true), outcome.err)
   end)
 
+  it("has no folder for a script, and says how the script is tried", function()
+    local place <close> = moonlatch.place()
+    place:write("file.lua", [[local folder = require "folder"
+      return { summary = "S", needs = { files = { "reports" } },
+        run = function() folder.write("reports", "a", "b") end }]])
+    local outcome = place:run { "run", "./file.lua", "--emulator" }
+    assert.equal(1, outcome.status)
+    assert.matches("why: the profile emulator names no folder 'reports'\n  fix: The private emulator of --emulator has "
+      .. "none. The test of the script gets what it needs: moonlatch scripts test SCRIPT.", outcome.err, 1, true)
+  end)
+
   it("gives a script just what it declared", function()
     local place <close> = moonlatch.place()
     place:write("look.lua", [[

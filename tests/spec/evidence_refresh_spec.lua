@@ -415,6 +415,33 @@ describe("a refresh of evidence", function()
       assert.is_nil(store.followed(journal, "somebody-else"))
     end)
 
+    it("keeps many changes before all are read, and claims nothing of a reading that broke", function()
+      now = require("time").now()
+      local ids, is_broken, read = {}, true, audits.read
+      for i = 1, 510 do
+        ids[i] = "user-" .. i
+        change("change-" .. i, now - DAY, ids[i])
+      end
+      audits.read = function(asked)
+        local next_change, count = read(asked), 0
+        return function()
+          count = count + 1
+          if is_broken and count == 506 then
+            fail.raise { kind = "network", what = "x", why = "the connection broke", fix = "Try again." }
+          end
+          return next_change()
+        end
+      end
+      assert.equal("the connection broke", follow(table.unpack(ids))[1].why)
+      assert.same({ "change-500" }, seen "user-500")
+      assert.same({}, seen "user-501")
+      assert.is_nil(store.followed(journal, "user-500"))
+      is_broken = false
+      assert.same({}, follow(table.unpack(ids)))
+      assert.same({ "change-500" }, seen "user-500")
+      assert.same({ "change-510" }, seen "user-510")
+    end)
+
     it("reads the log again for an object that is new, and only the last hours otherwise", function()
       now = require("time").now()
       change("b", now - 5 * DAY, "bob")

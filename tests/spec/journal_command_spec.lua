@@ -86,7 +86,7 @@ describe("moonlatch journal", function()
   it("restore asks a person, who may say no", function()
     local file = place.path .. "/backup"
     succeed("backup", file)
-    local shown = place:talk({ "journal", "restore", file, "--set-aside" }, { "[y/N] ", "n\\n" })
+    local shown = place:talk({ "journal", "restore", file, "--set-aside" }, { "[y/N] ", "n\\n" }):gsub("%s+", " ")
     assert.truthy(shown:find("the journal of login.microsoftonline.com/contoso.onmicrosoft.com? [y/N]", 1, true), shown)
     assert.truthy(shown:find("Nothing was changed.", 1, true))
     assert.matches("^8 records, unbroken", succeed "verify")

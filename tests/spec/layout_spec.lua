@@ -39,6 +39,7 @@ describe("layout", function()
     assert.equal("a wide name  then\n    more", layout.fit("a wide name  then more", 18))
     assert.equal("\27[1mok  \27[0m  all of\n      it", layout.fit("\27[1mok  \27[0m  all of it", 12))
     assert.equal("short", layout.fit("short", 10))
+    assert.equal("a  b\n  # begin\n  init --a b\nc", layout.fit("a  b\n  init --a b  # begin\nc", 18)) -- a command
   end)
 
   it("wraps a command so that a shell reads it as one, after what it does", function()

@@ -84,7 +84,8 @@ describe("the program", function()
     end
     assert.truthy(next_of("sink"):find(("moonlatch --config %s --scripts %s rehearse sink sinks/mine --with box=trial ")
       :format(config, place.path), 1, true))
-    assert.truthy(next_of("policy"):find(("moonlatch --scripts %s rehearse policies/mine "):format(place.path), 1, true))
+    assert.truthy(next_of("policy"):find(("moonlatch --scripts %s rehearse policies/mine ")
+      :format(place.path), 1, true))
   end)
 
   it("tells that it is the configuration which is missing, with the option", function()

@@ -127,7 +127,8 @@ describe("script", function()
     it("says where a script breaks", function()
       assert.equal("load the script DIR/b.lua: DIR/b.lua:2: unexpected symbol near '!'\nCorrect the line named.",
         (refusal(script.load, write("b", "\n!"))))
-      assert.matches("^load the script DIR/c.lua: DIR/c.lua:1: reads the undeclared global 'nothing'\n",
+      assert.equal("load the script DIR/c.lua: DIR/c.lua:1: reads the undeclared global 'nothing'\nDeclare it before "
+        .. 'that line: local nothing = …; for a module: local nothing = require "nothing".',
         (refusal(script.load, write("c", "return nothing"))))
       assert.matches("the file is compiled Lua", (refusal(script.load, write("d", string.dump(function() end)))))
     end)
@@ -269,6 +270,8 @@ describe("script", function()
         .. "OWN/lib/lib/nowhere.lua\nCorrect the name, or write the module into one of these files.",
         (text:gsub(folders.own():gsub("%p", "%%%0"), "OWN")))
       assert.matches("\nDid you mean 'graph'%?$", (refusal(run, "require 'grahp'")))
+      write("lib/surnames", "return 1")
+      assert.matches("\nDid you mean 'surnames'%?$", (refusal(run, "require 'surname'")))
     end)
 
     it("finds modules in its folder, then in the folders of scripts, each time also in lib", function()
