@@ -74,15 +74,15 @@ local function is_steady(case, use)
   return use.success_days >= 2 and length >= TWO_DAYS or case.rhythm ~= nil and length > 2 * case.rhythm
 end
 
--- Can our own sign-ins with the newer secret be told from the consumer's? Not where we made some and the log shows none
--- of them: its clock may be apart from that of our record, and then ours would pass for the consumer's.
-local function tells_ours(case)
+-- Can our own sign-ins with the newer secret be told from these? Not where we made some in that time and the log never
+-- showed any of ours: its clock may be apart from that of our record, and then ours would pass for the consumer's.
+local function tells_ours(case, use)
   if case.is_consumer then return true end
   local new, shows_none = case.new:lower(), false
   for _, own in ipairs(case.coverage.own) do
     if own.key_id:lower() == new and not own.failed then
       if own.seen then return true end
-      shows_none = true
+      shows_none = shows_none or own.at >= use.first_success - DAY and own.at <= use.last_success
     end
   end
   return not shows_none
@@ -93,7 +93,7 @@ local function why_only_tried(case, use)
   if not is_steady(case, use) then
     return ("on one day only: testing the connection, before anything is saved, does the same")
   end
-  if not tells_ours(case) then return "and the log shows none of our own sign-ins with it: these may be ours" end
+  if not tells_ours(case, use) then return "and the log shows none of our own sign-ins with it: these may be ours" end
   if #case.olds == 0 then return nil end
   local old = use.address ~= "" and last_use_at(case.uses, key_set(case.olds), use.address)
   if not old then return "where no earlier secret was seen in use" end

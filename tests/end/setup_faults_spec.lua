@@ -93,9 +93,9 @@ describe("a tenant", function()
     local emu <close> = rehearsal.new()
     sign_in_as_owner(emu)
     emu:admin("set_flag", "owner_delay", { 12, 12 })
-    local outcome = must(apply(emu, "--verbose"), 0)
+    local outcome = must(apply(emu, "--verbose"), 0) -- progress is told in a pipe after ten seconds only
     assert.matches("create service principal 'Devolutions PAM': it was refused %(403%) although we may do it, so Entra "
-      .. "may not know yet what was just made; trying again in %d second", outcome.err)
+      .. "may not know yet what was just made; trying again in 1 second", outcome.err)
     assert_exact(emu)
   end)
 

@@ -114,6 +114,10 @@ describe("a newer secret", function()
       unseen(case)
       case.coverage.own[1].seen = true
     end)))
+    assert.equal("in use", (verdict(function(case) -- where ours were before the log tells anything, or after it
+      local before, after = { at = NOW - 45 * DAY, key_id = "new", seen = false }, { at = NOW + 1, key_id = "new" }
+      case.coverage.own = { before, after }
+    end)))
     assert.equal("in use", (verdict(function(case) -- where we made none, or none that was accepted
       for i, own in ipairs(case.coverage.own) do own.seen, own.failed = nil, i == 1 end
       for i = #case.coverage.own, 2, -1 do case.coverage.own[i] = nil end
