@@ -93,7 +93,7 @@ describe("a tenant", function()
     local emu <close> = rehearsal.new()
     sign_in_as_owner(emu)
     emu:admin("set_flag", "owner_delay", { 12, 12 })
-    local outcome = must(apply(emu, "--verbose"), 0) -- progress is told in a pipe after ten seconds only
+    local outcome = must(apply(emu, "--verbose"), 0)
     assert.matches("create service principal 'Devolutions PAM': it was refused %(403%) although we may do it, so Entra "
       .. "may not know yet what was just made; trying again in 1 second", outcome.err)
     assert_exact(emu)
