@@ -80,6 +80,8 @@ static void insert_needle(struct secret_index *index, struct secret_needle *need
   uint32_t key = needle_hash(needle);
   struct secret_needle **bucket = &index->buckets[key & (index->bucket_count - 1)];
   needle->next = *bucket;
+  needle->link = bucket;
+  if (needle->next) needle->next->link = &needle->next;
   *bucket = needle;
   *secret_filter_word(index, key) |= secret_filter_bit(key);
 }
@@ -122,22 +124,21 @@ int secret_index_add(struct secret_index *index, const struct secret *secret,
       return 0; /* without more buckets the search is slower, but correct */
   }
   for (int form = 0; form < FORM_COUNT; form++) {
-    needles[form] = (struct secret_needle){NULL, secret, (enum secret_form)form};
+    needles[form] = (struct secret_needle){.secret = secret, .form = (enum secret_form)form};
     insert_needle(index, &needles[form]);
   }
   index->count = needed;
   return 1;
 }
 
-static void unlink_needle(struct secret_index *index, struct secret_needle *needle) {
-  struct secret_needle **link = &index->buckets[needle_hash(needle) & (index->bucket_count - 1)];
-  while (*link && *link != needle) link = &(*link)->next;
-  if (*link) *link = needle->next;
+static void unlink_needle(struct secret_needle *needle) {
+  *needle->link = needle->next;
+  if (needle->next) needle->next->link = needle->link;
 }
 
 void secret_index_remove(struct secret_index *index, struct secret_needle needles[FORM_COUNT]) {
   if (!index->buckets || !needles[0].secret) return;
-  for (int form = 0; form < FORM_COUNT; form++) unlink_needle(index, &needles[form]);
+  for (int form = 0; form < FORM_COUNT; form++) unlink_needle(&needles[form]);
   memset(needles, 0, sizeof(struct secret_needle) * FORM_COUNT);
   index->count -= FORM_COUNT;
   index->removed += FORM_COUNT;

@@ -16,7 +16,7 @@ enum secret_form { FORM_RAW, FORM_HEX, FORM_BASE64_0, FORM_BASE64_1, FORM_BASE64
 
 /* One form of one secret in the index. It is part of the secret's userdata. */
 struct secret_needle {
-  struct secret_needle *next;
+  struct secret_needle *next, **link; /* link: what points to this needle */
   const struct secret *secret;
   enum secret_form form;
 };

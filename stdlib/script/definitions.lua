@@ -159,7 +159,7 @@ end
 -- Note the aliases and classes that a file of the library defines: an alias with its lines, a class as true.
 local function note_definitions(known, text)
   local alias
-  for line in (text .. "\n"):gmatch "(.-)\n" do
+  for line in ("\n" .. text):gmatch "\n(%-%-%-[@|][^\n]*)" do
     local tag, name = line:match "^%-%-%-@(%l+) ([%a_][%w_.]*)"
     if alias and line:find "^%-%-%-|" then
       known[alias] = known[alias] .. "\n" .. line

@@ -308,22 +308,33 @@ function M.entry_of_function(fn)
   return path and M.entry_at_line(path:gsub("/", "."), info.linedefined)
 end
 
--- The modules in which a class may be defined: the modules of its room, the most similar name first.
-local function modules_of_room(name)
-  local room = name:match("^[^.]+")
-  local list = { name, (name:match("^(.+)%.[^.]+$")) }
-  for _, known in ipairs(M.modules()) do
-    if known:match("^[^.]+") == room then list[#list + 1] = known end
+local rooms ---@type table<string, string[]>? room -> the names of its modules
+
+-- The modules of a room.
+local function modules_of_room(room)
+  if not rooms then
+    rooms = {}
+    for _, name in ipairs(M.modules()) do
+      local of = name:match "^[^.]+"
+      rooms[of] = rooms[of] or {}
+      table.insert(rooms[of], name)
+    end
   end
-  return list
+  return rooms[room] or {}
+end
+
+-- The modules in which a class may be defined: the modules of its room, the most similar name first.
+local function modules_of_class(name)
+  local list, in_room = { name, (name:match("^(.+)%.[^.]+$")) }, modules_of_room(name:match("^[^.]+"))
+  return table.move(in_room, 1, #in_room, #list + 1, list)
 end
 
 --- A class by its name: "graph.options", "host.secret", "host.crypto.key".
 ---@param name string
 ---@return reference.class|nil
 function M.class(name)
-  for _, room in ipairs(modules_of_room(name)) do
-    local module = M.module(room)
+  for _, candidate in ipairs(modules_of_class(name)) do
+    local module = M.module(candidate)
     if module and module.classes[name] then return module.classes[name] end
   end
 end
