@@ -3,6 +3,11 @@
 
 local M = {}
 
+--- Exit statuses of curl whose connection ended before the answer, and in the answer. curl 8 with OpenSSL 3.5 says 56
+--- of both: the connection ended without the end of TLS.
+M.DROPPED = { [52] = true, [56] = true }
+M.CUT = { [18] = true, [56] = true }
+
 local function quote(text)
   return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
 end
