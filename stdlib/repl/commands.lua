@@ -10,6 +10,8 @@ local COMMANDS = sets.of {
   "activity", "applications", "discover", "doctor", "expiring", "permissions", "plan", "scripts", "status", "verify",
   "whoami",
 }
+-- The actions of these commands that write files.
+local WRITING = { scripts = sets.of { "copy", "keep" } }
 
 -- Split words as a shell does, with quotes; nil when a quote is not closed.
 local function split_words(text)
@@ -44,6 +46,7 @@ function M.words(text, env, is_lua)
   end
   if rest:sub(1, 2) ~= "--" and (is_lua or not rest:find "^[%w./~]") then return nil end
   local words = split_words(rest)
+  if words and WRITING[name] and WRITING[name][words[1]] then return nil end
   return words and table.move(words, 1, #words, 2, { name }) or nil
 end
 

@@ -137,6 +137,7 @@ x = graph.get("/organization").value[1].id
 whoami
 plan setup/entra-pam-provider --name "Our PAM"
 plan nothing
+scripts copy discover
 x == graph.get("/organization").value[1].id
 plan = 5
 plan
@@ -146,6 +147,7 @@ doctor and 1
       assert.matches("application 'Our PAM'", outcome.out, 1, true)
       assert.matches("Plan: 9 to create.\ntrue\n5\n1\n$", outcome.out)
       assert.matches("error: find the script 'nothing'", outcome.err, 1, true)
+      assert.is_nil(sys.stat(place.path .. "/.config/moonlatch/scripts/discover.lua")) -- to copy is no reading
     end)
 
     it("names the permission that a change lacks, and the way to it", function()
