@@ -176,7 +176,8 @@ local function lint_scripts(name)
     list[i] = lint_result_table(result)
     if not log.json() then tell_lint_result(result) end
   end
-  if log.json() then report.json { scripts = list, status = status } end
+  if log.json() then report.json { scripts = list, status = status }
+  elseif #list == 0 then log.note "There are no scripts of yours to look at." end
   return status
 end
 
