@@ -50,6 +50,7 @@ local RULES = {
   { "^moonlatch init %-%-profile", new = NEW_HOME, says = "journal%.key" },
   { "^moonlatch init %-%-tenant", typed = "\n", new = true },
   { "^moonlatch init", typed = "contoso.onmicrosoft.com\n\n\n", says = "moonlatch login", new = true },
+  { "^moonlatch plan .*%-%-out", says = "Saved%. To make exactly these changes: moonlatch apply contoso%.plan" },
   { "^moonlatch plan policies/tier0%-users", status = 3, says = "5 to change" },
   { "^moonlatch plan", status = 3, says = "Plan: %d+ to create" },
   {
@@ -61,6 +62,7 @@ local RULES = {
   { "^moonlatch apply .*# do it", typed = "\n\ny\n" },
   { "^moonlatch apply", typed = "y\n" },
   { "^moonlatch rehearse policies/weekly", status = false, says = "what must hold" }, -- a year is another each time
+  { "^moonlatch new script", says = "0 failed" },
   { "^moonlatch new .*&&", before = NO_WEEKLY, status = false, says = "what must hold" },
   { "^moonlatch rotate .*%-%-now", status = 2, says = "no terminal" },
   { "^moonlatch rotate policies/weekly", typed = "y\n" },
@@ -70,7 +72,15 @@ local RULES = {
     "^moonlatch journal restore", typed = "y\n",
     before = "rm FILE && moonlatch journal backup FILE && rm -r .config/moonlatch/state",
   },
-  { "^moonlatch destroy", typed = "y\n" },
+  { "^moonlatch destroy", typed = "y\n", status = 1, says = "Waiting for a person" }, -- Devolutions has no API for it
+  { "CLIENT%-ID", status = 2, says = "is no client id" },
+  { "^moonlatch applications %-%-unused", status = 3, says = "it is unknown whether" }, -- the log began today
+  { "^moonlatch applications %-%-owner", status = 1, says = "has an owner of that name" },
+  { "^moonlatch scripts lint", status = false, before = "moonlatch new policy weekly", says = "policies/weekly" },
+  { "^moonlatch new policy weekly", before = NO_WEEKLY },
+  { "^moonlatch scripts test", before = "moonlatch new script stale-passwords", says = "0 failed" },
+  { "^moonlatch new policy secret %-%-app", status = 1, says = "no registration of that name" },
+  { "^moonlatch rehearse sink", status = 2, says = "no terminal" },
   { "^moonlatch doctor .*%-%-record", typed = "y\n", says = "kept in recordings/first%-contact" },
   { "^moonlatch doctor %-%-first" },
   { "^moonlatch doctor %-%-managed", status = 1, says = "\nbegin with roles: " }, -- the example setup is for others
@@ -78,6 +88,7 @@ local RULES = {
   { "^moonlatch login %-%-secret dev", status = 1, says = "fd 3 3<file" }, -- what cannot be asked for here
   { "^moonlatch login %-%-secret client", status = 2, says = "names no source" },
   { " ID ", status = 1, says = "knows no credential by that id" },
+  { " CURSOR ", status = 2, says = "NUMBER:HASH" },
   { " KEYID ", status = 1, typed = "y\n", says = "KEYID" },
   { " USER ", status = 1, says = "knows an account by that name" },
   { "^moonlatch rehearse ./mine", before = "moonlatch " .. POLICY .. " >mine.lua", says = "mine" },
